@@ -1,0 +1,51 @@
+# make demo: all set-up, then the main job end to end.   make test: everything that CI runs.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.PHONY: setup demo test unit integration lint bench constraints clean help
+
+help:
+	@echo "make setup | demo | test | lint | bench | clean"
+
+setup: $(STAMP)
+
+$(STAMP): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "make: $(PYTHON) is older than 3.11: name another with make PYTHON=..."; exit 2; }
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check \
+		--constraint constraints.txt --editable '.[dev]'
+	touch $@
+
+demo: setup
+	$(BIN)/emi demo --dir demo
+
+test: lint unit integration
+
+unit: setup
+	$(BIN)/python -m pytest tests --ignore tests/integration --ignore tests/benchmarks \
+		--cov --cov-fail-under 90
+
+integration: setup
+	$(BIN)/python -m pytest tests/integration
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: setup
+	$(BIN)/python -m tests.benchmarks
+
+# Writes constraints.txt anew from what a free install of pyproject.toml resolves to.
+constraints:
+	rm -rf build/constraints && $(PYTHON) -m venv build/constraints
+	build/constraints/bin/python -m pip install --quiet 'torch==2.13.0' 'fastapi==0.150.0'
+	build/constraints/bin/python -m pip install --quiet '.[dev]'
+	build/constraints/bin/python -m pip freeze --exclude emi-workflow | sed 's/+cpu//' > constraints.txt
+
+clean:
+	rm -rf $(VENV) build dist demo .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

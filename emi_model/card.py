@@ -1,0 +1,69 @@
+"""The model card: where a checkpoint comes from and what it may be used for."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+UNKNOWN = "unknown"
+
+LIMITS = (
+    "Scores are a model's estimate of how strongly listeners perceive an expression. They are not "
+    "what a person feels, and no basis for decisions about a person."
+)
+
+
+@dataclass(frozen=True)
+class ModelCard:
+    """What travels with the weights.
+
+    Attributes:
+        name: short name of the model.
+        targets: EMI outputs in order; empty for a model that gives VAD alone.
+        backbone: where the backbone's weights come from.
+        backbone_licence: their licence (SPDX), which binds every model made from them.
+        recipe: name of the training recipe.
+        data: what it was trained on, with a hash where known.
+        split: how training and validation clips were told apart.
+        metrics: measured values by name.
+        commit: this project's version or commit at training time.
+    """
+
+    name: str
+    targets: tuple[str, ...]
+    backbone: str = UNKNOWN
+    backbone_licence: str = UNKNOWN
+    recipe: str = UNKNOWN
+    data: str = UNKNOWN
+    split: str = UNKNOWN
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    commit: str = UNKNOWN
+
+    def to_json(self) -> str:
+        """Return the card as JSON, the content of card.json."""
+        content = asdict(self) | {"metrics": dict(self.metrics)}
+        return json.dumps(content, indent=2, ensure_ascii=False) + "\n"
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> ModelCard:
+        """Read what `to_json` wrote; fields it does not know are left out."""
+        known = {name: content[name] for name in cls.__dataclass_fields__ if name in content}
+        return cls(**{**known, "targets": tuple(known["targets"])})
+
+    def to_markdown(self) -> str:
+        """Return the card for people, the content of the checkpoint's README.md."""
+        facts = {
+            "Targets, in order": ", ".join(self.targets) or "none: valence-arousal-dominance alone",
+            "Backbone": self.backbone,
+            "Licence of the backbone's weights": self.backbone_licence,
+            "Recipe": self.recipe,
+            "Data": self.data,
+            "Split": self.split,
+            "Made by version": self.commit,
+        }
+        rows = [f"| {key} | {value} |" for key, value in facts.items()]
+        measured = [f"| {key} | {value:.4f} |" for key, value in self.metrics.items()]
+        table = ["| what | value |", "|---|---|", *rows, *measured]
+        return "\n".join([f"# {self.name}", "", *table, "", LIMITS, ""])

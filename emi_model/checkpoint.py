@@ -1,0 +1,181 @@
+"""Checkpoints: a folder with config.json, model.safetensors, card.json and README.md."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from emi_model.card import ModelCard
+from emi_model.config import EmiConfig
+from emi_model.errors import CheckpointError
+from emi_model.model import EmiModel
+
+CONFIG_FILE = "config.json"
+WEIGHTS_FILE = "model.safetensors"
+CARD_FILE = "card.json"
+README_FILE = "README.md"
+
+
+@dataclass(frozen=True)
+class LoadedModel:
+    """A model with its papers.
+
+    Attributes:
+        model: the model, in evaluation mode.
+        card: where it comes from.
+        sha256: hash of its config and weights, hex.
+    """
+
+    model: EmiModel
+    card: ModelCard
+    sha256: str
+
+
+def save_checkpoint(folder: Path, model: EmiModel, card: ModelCard) -> None:
+    """Write a checkpoint; what is at ``folder`` afterwards is complete.
+
+    Raises:
+        CheckpointError: the card names other targets than the model, or the folder is in use by
+            something that is no checkpoint.
+    """
+    if card.targets != model.config.targets:
+        raise CheckpointError(
+            f"card names targets {list(card.targets)}, the model has {list(model.config.targets)}"
+        )
+    if folder.exists() and not _replaceable(folder):
+        raise CheckpointError(f"{folder} exists and is no checkpoint: choose another folder")
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    aside = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    try:
+        _write(aside, model, card)
+        aside.chmod(0o755)
+        if folder.exists():
+            shutil.rmtree(folder)
+        aside.rename(folder)
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+def load_checkpoint(folder: Path) -> LoadedModel:
+    """Load a checkpoint that `save_checkpoint` wrote.
+
+    Raises:
+        CheckpointError: a file is missing or damaged, weights are missing (none is ever newly
+            initialised), superfluous or of another shape, or config, card and weights disagree on
+            the targets and their order.
+    """
+    config = EmiConfig.from_dict(read_config(folder))
+    card = _read_card(folder)
+    state, recorded = read_safetensors(folder / WEIGHTS_FILE)
+    orders = {
+        CONFIG_FILE: list(config.targets),
+        CARD_FILE: list(card.targets),
+        WEIGHTS_FILE: json.loads(recorded.get("targets", "null")),
+    }
+    if any(order != list(config.targets) for order in orders.values()):
+        raise CheckpointError(f"{folder}: target orders differ: {orders}: restore the checkpoint")
+    return LoadedModel(build(config, state, folder), card, hash_files(folder))
+
+
+def build(config: EmiConfig, state: Mapping[str, Tensor], source: Path) -> EmiModel:
+    """Return the model of a config with exactly these weights.
+
+    Raises:
+        CheckpointError: a weight is missing, superfluous or of another shape.
+    """
+    model = EmiModel(config)
+    wanted = {name: tuple(weight.shape) for name, weight in model.state_dict().items()}
+    found = {name: tuple(weight.shape) for name, weight in state.items()}
+    problems = {
+        "missing (would be newly initialised)": sorted(wanted.keys() - found.keys()),
+        "not of this architecture": sorted(found.keys() - wanted.keys()),
+        "of another shape": sorted(
+            name for name in wanted.keys() & found.keys() if wanted[name] != found[name]
+        ),
+    }
+    if any(problems.values()):
+        said = "; ".join(
+            f"{len(names)} weights {kind}: {', '.join(names[:3])}{', ...' if names[3:] else ''}"
+            for kind, names in problems.items()
+            if names
+        )
+        raise CheckpointError(f"{source}: {said}")
+    model.load_state_dict(dict(state))
+    return model.eval()
+
+
+def read_config(folder: Path) -> dict[str, Any]:
+    """Return the content of a model folder's config.json.
+
+    Raises:
+        CheckpointError: there is none, or it is no JSON object.
+    """
+    return _read_json(folder / CONFIG_FILE)
+
+
+def read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Return the weights of a safetensors file and its metadata.
+
+    Raises:
+        CheckpointError: no such file, or not safetensors.
+    """
+    try:
+        with safe_open(path, framework="pt") as content:
+            metadata = content.metadata() or {}
+        return load_file(path), metadata
+    except (OSError, SafetensorError) as error:
+        raise CheckpointError(f"{path}: cannot be read as safetensors: {error}") from error
+
+
+def hash_files(folder: Path, names: tuple[str, ...] = (CONFIG_FILE, WEIGHTS_FILE)) -> str:
+    """Return one SHA-256 (hex) over the named files of a model folder."""
+    joined = hashlib.sha256()
+    for name in names:
+        with (folder / name).open("rb") as content:
+            joined.update(hashlib.file_digest(content, "sha256").digest())
+    return joined.hexdigest()
+
+
+def _write(folder: Path, model: EmiModel, card: ModelCard) -> None:
+    state = {name: weight.detach().contiguous() for name, weight in model.state_dict().items()}
+    metadata = {"format": "pt", "targets": json.dumps(list(model.config.targets))}
+    save_file(state, folder / WEIGHTS_FILE, metadata=metadata)
+    config = json.dumps(model.config.to_dict(), indent=2, ensure_ascii=False)
+    (folder / CONFIG_FILE).write_text(config + "\n", encoding="utf-8")
+    (folder / CARD_FILE).write_text(card.to_json(), encoding="utf-8")
+    (folder / README_FILE).write_text(card.to_markdown(), encoding="utf-8")
+    for path in folder.iterdir():
+        with path.open("rb") as content:
+            os.fsync(content.fileno())
+
+
+def _replaceable(folder: Path) -> bool:
+    return folder.is_dir() and (not any(folder.iterdir()) or (folder / CARD_FILE).is_file())
+
+
+def _read_card(folder: Path) -> ModelCard:
+    try:
+        return ModelCard.from_dict(_read_json(folder / CARD_FILE))
+    except (KeyError, TypeError) as error:
+        raise CheckpointError(f"{folder / CARD_FILE}: no model card: {error!r}") from error
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise CheckpointError(f"{path}: cannot be read as JSON: {error}") from error
+    if not isinstance(content, dict):
+        raise CheckpointError(f"{path}: found a JSON {type(content).__name__}, expected an object")
+    return content

@@ -1,0 +1,121 @@
+"""The architecture of one model, complete and checked: what config.json holds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any
+
+from emi_model.errors import ConfigError
+from emi_model.targets import EMI_TARGETS, VAD_DIMENSIONS, validate_targets
+from emi_model.units import CLIP_SECONDS, SAMPLING_RATE, seconds_to_samples
+
+MODEL_TYPE = "emi"
+"""Marks our config.json, so that a folder of another layout is told apart."""
+
+WAV2VEC2_LARGE_ROBUST_12: dict[str, Any] = {
+    "hidden_size": 1024,
+    "num_hidden_layers": 12,
+    "num_attention_heads": 16,
+    "intermediate_size": 4096,
+    "conv_dim": [512] * 7,
+    "conv_kernel": [10, 3, 3, 3, 3, 2, 2],
+    "conv_stride": [5, 2, 2, 2, 2, 2, 2],
+    "conv_bias": True,
+    "feat_extract_norm": "layer",
+    "do_stable_layer_norm": True,
+    "layerdrop": 0.1,
+    "vocab_size": None,
+}
+"""wav2vec2-large-robust cut to 12 layers (Wagner et al., arXiv 2203.07378): shapes, no weights."""
+
+
+@dataclass(frozen=True)
+class EmiConfig:
+    """Architecture of an `EmiModel`.
+
+    The four switches are those of the paper's ablation (Table 2); the full model has all of them.
+
+    Attributes:
+        backbone: arguments of a ``transformers.Wav2Vec2Config``.
+        targets: names and order of the EMI outputs; empty for a model that gives VAD alone.
+        vad_head: predict arousal, dominance, valence on every frame and append them to its
+            features; off: frame features are the hidden states and the model gives no VAD.
+        global_vector: give the mean of the frame features over time to the fusion.
+        lstm: give the state of the LSTM at the last frame to the fusion.
+        regression_head: fuse by Linear, tanh, Linear; off: by one Linear.
+        lstm_layers: layers of the LSTM.
+        clip_seconds: seconds that the model hears at once, the length of a window.
+    """
+
+    backbone: Mapping[str, Any] = field(default_factory=lambda: dict(WAV2VEC2_LARGE_ROBUST_12))
+    targets: tuple[str, ...] = EMI_TARGETS
+    vad_head: bool = True
+    global_vector: bool = True
+    lstm: bool = True
+    regression_head: bool = True
+    lstm_layers: int = 2
+    clip_seconds: float = CLIP_SECONDS
+
+    def __post_init__(self) -> None:
+        """Check every field, so that an `EmiConfig` that exists can be built."""
+        object.__setattr__(self, "targets", validate_targets(self.targets))
+        if not self.targets and not self.vad_head:
+            raise ConfigError("found neither targets nor a VAD head: the model would give nothing")
+        if self.targets and not (self.global_vector or self.lstm):
+            raise ConfigError("found neither global vector nor LSTM: the fusion needs one of them")
+        if self.lstm_layers < 1:
+            raise ConfigError(f"lstm_layers is {self.lstm_layers}, expected 1 or more")
+        if self.clip_seconds <= 0:
+            raise ConfigError(f"clip_seconds is {self.clip_seconds}, expected more than 0")
+
+    @property
+    def num_targets(self) -> int:
+        """Number of EMI outputs."""
+        return len(self.targets)
+
+    @property
+    def hidden_size(self) -> int:
+        """Width of the backbone's hidden states."""
+        return int(self.backbone.get("hidden_size", 768))
+
+    @property
+    def feature_size(self) -> int:
+        """Width of a frame's features: hidden states, and VAD where there is a VAD head."""
+        return self.hidden_size + (len(VAD_DIMENSIONS) if self.vad_head else 0)
+
+    @property
+    def fusion_size(self) -> int:
+        """Width of what the fusion sees: one feature vector a branch."""
+        return self.feature_size * (int(self.global_vector) + int(self.lstm))
+
+    @property
+    def window_samples(self) -> int:
+        """Samples of one window at 16 kHz."""
+        return seconds_to_samples(self.clip_seconds)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what config.json holds."""
+        plain = asdict(self) | {"backbone": dict(self.backbone), "targets": list(self.targets)}
+        return {"model_type": MODEL_TYPE, "sampling_rate": SAMPLING_RATE, **plain}
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> EmiConfig:
+        """Read what `to_dict` wrote.
+
+        Raises:
+            ConfigError: not a config of this project, or with fields that it does not know.
+        """
+        if content.get("model_type") != MODEL_TYPE:
+            raise ConfigError(
+                f"model_type is {content.get('model_type')!r}, expected {MODEL_TYPE!r}"
+            )
+        if content.get("sampling_rate") != SAMPLING_RATE:
+            raise ConfigError(
+                f"sampling_rate is {content.get('sampling_rate')!r}, expected {SAMPLING_RATE}"
+            )
+        known = {entry.name for entry in fields(cls)}
+        given = {k: v for k, v in content.items() if k not in ("model_type", "sampling_rate")}
+        if unknown := sorted(set(given) - known):
+            raise ConfigError(f"unknown fields {unknown}: written by a newer version? update")
+        return cls(**{**given, "targets": tuple(given.get("targets", EMI_TARGETS))})

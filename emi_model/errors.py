@@ -1,0 +1,70 @@
+"""Every error this project raises on purpose.
+
+EmiError                  found, expected, what to do: one line, exit code 2
++-- ConfigError           a setting, recipe or config out of its range
++-- CheckpointError       a model folder that is missing, incomplete or not what it says
+|   +-- ModelNotFound     the reference names nothing that can be loaded
++-- AudioError            a waveform the model cannot take (empty, NaN, under one frame)
++-- OutOfMemory           one single clip does not fit, even alone
++-- TrainingError         a loss that is not finite, a split without clips
++-- CorpusError           a source without clips, a manifest that does not parse
++-- LabelError            a label file with problems, all of them listed
++-- MediaToolError        no usable ffmpeg
++-- StoreError            a results store that is locked, foreign or damaged
++-- QueryError            SQL that does not run inside the sandbox
++-- ScoringError          the scoring cluster could not do its work
+"""
+
+from __future__ import annotations
+
+
+class EmiError(Exception):
+    """Base of all expected errors; the message says what was found, expected, and what to do."""
+
+
+class ConfigError(EmiError):
+    """A setting, recipe or configuration is out of its range."""
+
+
+class CheckpointError(EmiError):
+    """A model folder is missing, incomplete, or not what it says it is."""
+
+
+class ModelNotFound(CheckpointError):
+    """The model reference names nothing that can be loaded."""
+
+
+class AudioError(EmiError):
+    """A waveform cannot be taken by the model."""
+
+
+class OutOfMemory(EmiError):
+    """A single clip does not fit into memory, even alone in its batch."""
+
+
+class TrainingError(EmiError):
+    """Training cannot start or go on."""
+
+
+class CorpusError(EmiError):
+    """The source names no clips, or its manifest cannot be read."""
+
+
+class LabelError(EmiError):
+    """A label file has problems; the message lists them all."""
+
+
+class MediaToolError(EmiError):
+    """No usable ffmpeg could be found."""
+
+
+class StoreError(EmiError):
+    """The results store is locked, foreign or damaged."""
+
+
+class QueryError(EmiError):
+    """A query does not run inside the sandbox."""
+
+
+class ScoringError(EmiError):
+    """The scoring cluster could not do its work."""

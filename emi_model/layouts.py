@@ -1,0 +1,170 @@
+"""Other people's layouts of the same weights, translated to ours.
+
+| theirs | ours |
+|---|---|
+| the public VAD model: ``wav2vec2.*`` | ``backbone.wav2vec2.*`` |
+| ``classifier.{dense,out_proj}.*`` | ``vad_head.*`` |
+| the authors' state dict: the same below ``audio_model.`` | the same |
+| ``lstm_audio.*`` | ``fusion.lstm.*`` |
+| ``fusion_model.{0,2}.*`` | ``fusion.layers.{0,2}.*`` |
+"""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from emi_model.card import UNKNOWN, ModelCard
+from emi_model.checkpoint import (
+    CONFIG_FILE,
+    README_FILE,
+    WEIGHTS_FILE,
+    LoadedModel,
+    build,
+    hash_files,
+    read_config,
+    read_safetensors,
+)
+from emi_model.config import EmiConfig
+from emi_model.errors import CheckpointError
+from emi_model.model import EmiModel
+from emi_model.targets import VAD_DIMENSIONS
+
+PICKLE_FILE = "pytorch_model.bin"
+
+PUBLIC_VAD_LICENCES = {
+    "audeering/wav2vec2-large-robust-12-ft-emotion-msp-dim": "CC-BY-NC-SA-4.0",
+}
+"""Licences of known public models, for copies whose README was left behind."""
+
+AUTHORS_PREFIX = "audio_model."
+
+_OURS = {
+    "wav2vec2.": "backbone.wav2vec2.",
+    "classifier.": "vad_head.",
+    "lstm_audio.": "fusion.lstm.",
+    "fusion_model.": "fusion.layers.",
+}
+
+_POSITIONAL = {
+    "pos_conv_embed.conv.weight_g": "pos_conv_embed.conv.parametrizations.weight.original0",
+    "pos_conv_embed.conv.weight_v": "pos_conv_embed.conv.parametrizations.weight.original1",
+}
+"""The two spellings of the positional convolution's weight norm, old to new."""
+
+
+def load_vad_model(folder: Path, name: str) -> LoadedModel:
+    """Load a model in the public VAD model's layout: VAD without EMI.
+
+    Raises:
+        CheckpointError: no wav2vec2 model, no VAD head in it, labels in another order, or a weight
+            missing that would have to be newly initialised.
+    """
+    arguments = read_config(folder)
+    _check_labels(arguments, folder)
+    weights = WEIGHTS_FILE if (folder / WEIGHTS_FILE).is_file() else PICKLE_FILE
+    state, _ = (
+        read_safetensors(folder / weights)
+        if weights == WEIGHTS_FILE
+        else (read_pickle(folder / weights), {})
+    )
+    config = EmiConfig(backbone=arguments, targets=())
+    model = build(config, translate(state), folder / weights)
+    card = ModelCard(name=name, targets=(), backbone=name, backbone_licence=licence_of(folder))
+    return LoadedModel(model, card, hash_files(folder, (CONFIG_FILE, weights)))
+
+
+def load_authors_model(
+    state_dict: Path, backbone: Path, licence: str | None = None
+) -> tuple[EmiModel, ModelCard]:
+    """Load the state dict that the paper's code saves, with its backbone's config.
+
+    Args:
+        state_dict: the .pth file.
+        backbone: folder whose config.json describes the backbone; its weights are not read.
+        licence: of the backbone; default: what its folder says.
+
+    Raises:
+        CheckpointError: a file that is no state dict of that model.
+    """
+    state = translate(read_pickle(state_dict))
+    config = EmiConfig(backbone=read_config(backbone))
+    card = ModelCard(
+        name=state_dict.stem,
+        targets=config.targets,
+        backbone=str(read_config(backbone).get("_name_or_path") or backbone.name),
+        backbone_licence=licence or licence_of(backbone),
+        recipe="paper (imported)",
+        data="Hume-Vidmimic2 (as its authors state)",
+        split=UNKNOWN,
+    )
+    return build(config, state, state_dict), card
+
+
+def translate(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return a state dict of either layout under our names; unknown names stay as they are."""
+    return {_our_name(name): weight for name, weight in state.items()}
+
+
+def read_pickle(path: Path) -> dict[str, Tensor]:
+    """Return a state dict from a PyTorch file without running what a pickle could hold.
+
+    Raises:
+        CheckpointError: no such file, or more in it than tensors.
+    """
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except (OSError, RuntimeError, EOFError, ValueError, pickle.UnpicklingError) as error:
+        said = str(error).strip().partition("\n")[0]
+        raise CheckpointError(
+            f"{path}: cannot be loaded as plain tensors ({said}): expected a state dict, "
+            "pickled objects are refused"
+        ) from error
+    tensors = isinstance(content, dict) and all(
+        isinstance(name, str) and isinstance(weight, Tensor) for name, weight in content.items()
+    )
+    if not tensors:
+        raise CheckpointError(f"{path}: expected a state dict, names to tensors, and found others")
+    return dict(content)
+
+
+def licence_of(folder: Path) -> str:
+    """Return the licence that a model folder's README.md or config.json names, or ``unknown``."""
+    readme = folder / README_FILE
+    lines = readme.read_text(encoding="utf-8").splitlines() if readme.is_file() else []
+    for line in lines:
+        key, _, value = line.partition(":")
+        if key.strip() == "license":
+            return value.strip().strip("\"'")
+    origin = str(read_config(folder).get("_name_or_path"))
+    return PUBLIC_VAD_LICENCES.get(origin, UNKNOWN)
+
+
+def _our_name(name: str) -> str:
+    name = name.removeprefix(AUTHORS_PREFIX)
+    for theirs, ours in _OURS.items():
+        if name.startswith(theirs):
+            name = ours + name.removeprefix(theirs)
+            break
+    for old, new in _POSITIONAL.items():
+        name = name.replace(old, new)
+    return name
+
+
+def _check_labels(config: Mapping[str, Any], folder: Path) -> None:
+    if config.get("model_type") != "wav2vec2":
+        raise CheckpointError(
+            f"{folder}: model_type is {config.get('model_type')!r}, expected a checkpoint of this "
+            "project or a wav2vec2 model with a VAD head"
+        )
+    labels = {int(key): str(label) for key, label in (config.get("id2label") or {}).items()}
+    order = tuple(labels[key].lower() for key in sorted(labels))
+    if order != VAD_DIMENSIONS:
+        raise CheckpointError(
+            f"{folder}: labels are {order}, expected {VAD_DIMENSIONS} in this order"
+        )

@@ -1,0 +1,197 @@
+"""The predictor: a model loaded once, called on batches of waveforms."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from emi_model.audio import Int16Waveform, Waveform, normalise, to_float
+from emi_model.batching import pad, padding_share, plan_batches
+from emi_model.errors import ConfigError, OutOfMemory
+from emi_model.model import EmiModel, EmiOutput
+from emi_model.units import SAMPLING_RATE
+
+Precision = Literal["auto", "fp32"]
+Floats = NDArray[np.float32]
+
+MAX_BATCH_SAMPLES = {"cpu": 96 * SAMPLING_RATE, "cuda": 1_536 * SAMPLING_RATE}
+"""Samples of one forward pass, padding included; ``EMI_BATCH_SECONDS`` overrides."""
+
+
+@dataclass(frozen=True)
+class Scores:
+    """What the model says of one clip or window.
+
+    Attributes:
+        emi: (targets,), not clipped; None without targets.
+        vad_mean: (3,), arousal, dominance, valence: mean of the frame VAD; None without VAD.
+        vad_of_mean: (3,), VAD of the mean frame; None without VAD.
+        frame_vad: (F, 3); None without VAD.
+        global_vector: (D,), mean of the frame features.
+        num_frames: F.
+    """
+
+    emi: Floats | None
+    vad_mean: Floats | None
+    vad_of_mean: Floats | None
+    frame_vad: Floats | None
+    global_vector: Floats
+    num_frames: int
+
+
+class Predictor:
+    """Scores waveforms with one model on one device.
+
+    Attributes:
+        model: the model, in evaluation mode.
+        device: where it runs: CUDA if there is one.
+        min_samples: samples of the shortest clip that can be scored, one frame.
+        padding: ``(clip samples, padded samples)`` seen so far.
+    """
+
+    def __init__(
+        self,
+        model: EmiModel,
+        *,
+        precision: Precision = "auto",
+        device: str | None = None,
+        max_batch_samples: int | None = None,
+    ) -> None:
+        """Move the model to its device.
+
+        Args:
+            model: the model to score with.
+            precision: ``fp32`` everywhere, or ``auto``: the backbone in bfloat16 on a GPU that
+                has it, float32 elsewhere.
+            device: ``cpu``, ``cuda`` or ``cuda:N``; default: CUDA if available.
+            max_batch_samples: bound on one forward pass, padding included.
+        """
+        self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        self.model = model.to(self.device).eval()
+        self.min_samples = model.backbone.geometry.min_samples
+        self.max_batch_samples = max_batch_samples or _default_batch_samples(self.device.type)
+        self.padding = (0, 0)
+        bf16 = self.device.type == "cuda" and torch.cuda.is_bf16_supported()
+        self._backbone_dtype = torch.bfloat16 if precision == "auto" and bf16 else None
+
+    def __call__(self, waveforms: Sequence[Int16Waveform | Waveform]) -> list[Scores | OutOfMemory]:
+        """Score waveforms (samples,) of 16 kHz mono, int16 or float32, in their order.
+
+        A waveform's scores depend on nothing but itself. One that does not fit into memory even
+        alone comes back as an `OutOfMemory`, not raised: its neighbours keep their scores.
+
+        Raises:
+            AudioError: a waveform of less than one frame, or not finite.
+        """
+        normalised = [normalise(_as_float(waveform)) for waveform in waveforms]
+        lengths = [len(waveform) for waveform in normalised]
+        batches = plan_batches(
+            lengths,
+            self.max_batch_samples,
+            equal_lengths=self.model.backbone.needs_equal_lengths,
+        )
+        self._count_padding(lengths, batches)
+        scored: dict[int, Scores | OutOfMemory] = {}
+        for batch in batches:
+            scored.update(self._score(batch, normalised))
+        return [scored[index] for index in range(len(normalised))]
+
+    def _score(
+        self, batch: list[int], waveforms: Sequence[Waveform]
+    ) -> dict[int, Scores | OutOfMemory]:
+        """Score a batch; where memory does not suffice, its halves."""
+        try:
+            return dict(
+                zip(batch, self._forward([waveforms[index] for index in batch]), strict=True)
+            )
+        except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
+            if not _is_out_of_memory(error):
+                raise
+            message = str(error).strip().partition("\n")[0]
+        if self.device.type == "cuda":
+            torch.cuda.empty_cache()
+        if len(batch) == 1:
+            return {batch[0]: OutOfMemory(message or "no memory for one clip alone")}
+        half = len(batch) // 2
+        return self._score(batch[:half], waveforms) | self._score(batch[half:], waveforms)
+
+    @torch.inference_mode()
+    def _forward(self, waveforms: Sequence[Waveform]) -> list[Scores]:
+        batch, num_samples = pad(waveforms)
+        # TF32 would leave fp32 with 10 bits of mantissa in the convolutions
+        with torch.backends.cudnn.flags(enabled=True, allow_tf32=self._backbone_dtype is not None):
+            output = self.model(
+                batch.to(self.device),
+                num_samples.to(self.device),
+                backbone_dtype=self._backbone_dtype,
+            )
+        return _split(output)
+
+    def _count_padding(self, lengths: list[int], batches: list[list[int]]) -> None:
+        own = sum(lengths)
+        padded = round(own / (1 - padding_share(lengths, batches)))
+        self.padding = (self.padding[0] + own, self.padding[1] + padded)
+
+
+def _split(output: EmiOutput) -> list[Scores]:
+    num_frames: list[int] = output.num_frames.tolist()
+    columns = [
+        _rows(values, len(num_frames))
+        for values in (output.emi, output.vad_mean, output.vad_of_mean, output.frame_vad)
+    ]
+    global_vectors = list(_to_numpy(output.global_vector))
+    return [
+        Scores(
+            emi=emi,
+            vad_mean=vad_mean,
+            vad_of_mean=vad_of_mean,
+            frame_vad=None if frame_vad is None else frame_vad[:frames],
+            global_vector=global_vector,
+            num_frames=frames,
+        )
+        for emi, vad_mean, vad_of_mean, frame_vad, global_vector, frames in zip(
+            *columns, global_vectors, num_frames, strict=True
+        )
+    ]
+
+
+def _rows(values: Tensor | None, num_rows: int) -> Sequence[Floats | None]:
+    return [None] * num_rows if values is None else list(_to_numpy(values))
+
+
+def _to_numpy(values: Tensor) -> Floats:
+    array: Floats = values.float().cpu().numpy()
+    return array
+
+
+def _as_float(waveform: Int16Waveform | Waveform) -> Waveform:
+    if waveform.dtype == np.int16:
+        return to_float(waveform.astype(np.int16, copy=False))
+    return waveform.astype(np.float32, copy=False)
+
+
+def _is_out_of_memory(error: BaseException) -> bool:
+    if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
+        return True
+    text = str(error).lower()
+    return "out of memory" in text or "can't allocate memory" in text
+
+
+def _default_batch_samples(device_type: str) -> int:
+    text = os.environ.get("EMI_BATCH_SECONDS")
+    if text is None:
+        return MAX_BATCH_SAMPLES[device_type]
+    try:
+        seconds = float(text)
+    except ValueError as error:
+        raise ConfigError(f"EMI_BATCH_SECONDS is {text!r}, expected seconds of audio") from error
+    if not seconds > 0:
+        raise ConfigError(f"EMI_BATCH_SECONDS is {text!r}, expected more than 0")
+    return int(seconds * SAMPLING_RATE)

@@ -1,0 +1,268 @@
+"""The `emi` command: one function a verb.
+
+Exit codes: 0 done; 1 an error of ours; 2 what was asked cannot be done, one line says why; 3 clips
+were rejected and ``--strict`` was given; 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TextIO
+
+import click
+
+from emi_model.errors import EmiError, ModelNotFound
+from flows.terminal import send_chatter_to, terminal
+
+if TYPE_CHECKING:
+    from tasks.query import Format
+    from tasks.rows import Coverage
+
+EXIT_BUG, EXIT_USAGE, EXIT_REJECTED, EXIT_INTERRUPTED = 1, 2, 3, 130
+
+NO_MODEL = (
+    "no model named: `emi demo` trains a small one (demo/model); then --model FOLDER, "
+    "--model OWNER/NAME of the hub, or EMI_MODEL in the environment"
+)
+
+# Libraries are imported within the verbs: `emi --help` must not wait for torch, Ray or Prefect.
+
+_results = click.option(
+    "--results",
+    required=True,
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Folder of the results store.",
+)
+_model = click.option(
+    "--model",
+    "model",
+    envvar="EMI_MODEL",
+    metavar="REF",
+    help="Model folder or hub id (default: EMI_MODEL).",
+)
+_coverage = click.option(
+    "--coverage",
+    type=click.Choice(["first", "full"]),
+    default="first",
+    show_default=True,
+    help="Score the first 12 s of a clip, as the paper does, or every 12 s window of it.",
+)
+_precision = click.option(
+    "--precision",
+    type=click.Choice(["auto", "fp32"]),
+    default="auto",
+    show_default=True,
+    help="Numerics: fp32 everywhere, or what the machine does fast.",
+)
+_json = click.option("--json", "as_json", is_flag=True, help="One JSON object a line on stdout.")
+_strict = click.option("--strict", is_flag=True, help="Exit 3 if any clip is rejected.")
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(package_name="emi-workflow", prog_name="emi")
+def cli() -> None:
+    """Turn a corpus of videos into a table of emotion scores.
+
+    Six scores of Emotional Mimicry Intensity, and arousal, dominance, valence, from the audio of
+    each clip. Scores are a model's estimate of how expression is perceived, not of what is felt.
+    """
+
+
+@cli.command()
+@click.argument("source")
+@_results
+@_model
+@_coverage
+@_precision
+@click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Only the first N clips.")
+@click.option("--rescore", is_flag=True, help="Score clips again that have a row.")
+@click.option(
+    "--workers",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Scoring processes (default: one, or one a GPU).",
+)
+@_strict
+@_json
+def process(
+    source: str, results: Path, model: str | None, strict: bool, as_json: bool, **options: Any
+) -> None:
+    """Score every clip of SOURCE that the results store has no row for.
+
+    SOURCE is a folder (searched at any depth), one media file, or a manifest: CSV or Parquet with a
+    column uri. Run it again at any time: it does what is missing.
+    """
+    from emi_model.reference import resolve
+    from tasks.corpus import check_source
+    from tasks.results import create_store
+
+    check_source(source)
+    reference = _named(model)
+    resolve(reference)
+    store = create_store(results)
+    send_chatter_to(store.logs / f"process-{os.getpid()}.log")
+
+    from flows.display import ProgressBar, run_summary
+    from flows.process import process_corpus
+    from flows.progress import observed_by
+
+    with ProgressBar(terminal().err) as bar, observed_by(bar):
+        record = process_corpus(source, str(results), reference, **options)
+    if as_json:
+        _write_json([record], terminal().out)
+    else:
+        click.echo(run_summary(record, str(results)), file=terminal().out)
+    if strict and record["num_rejected"]:
+        sys.exit(EXIT_REJECTED)
+
+
+@cli.command()
+@click.argument("files", nargs=-1, required=True, metavar="FILE...")
+@_model
+@_coverage
+@_precision
+@click.option("--raw", is_flag=True, help="Leave EMI scores as the model gives them, unclipped.")
+@_strict
+@_json
+def score(
+    files: Sequence[str],
+    model: str | None,
+    coverage: Coverage,
+    strict: bool,
+    as_json: bool,
+    **options: Any,
+) -> None:
+    """Score a few clips at once and print them."""
+    from flows.display import score_table, show
+    from flows.score import score_files
+
+    rows, targets = score_files(files, _named(model), coverage=coverage, **options)
+    if as_json:
+        _write_json(rows, sys.stdout)
+    else:
+        show(score_table(rows, targets), sys.stdout)
+        if not targets:
+            click.echo("This model gives VAD alone: there are no EMI scores.", err=True)
+    if strict and any(row["reason"] for row in rows):
+        sys.exit(EXIT_REJECTED)
+
+
+@cli.command()
+@click.argument("sql")
+@_results
+@click.option(
+    "--format",
+    "wanted",
+    type=click.Choice(["table", "csv", "json", "parquet"]),
+    default="table",
+    show_default=True,
+    help="json: one object a line; parquet goes to stdout.",
+)
+def query(sql: str, results: Path, wanted: Format) -> None:
+    """Answer one SELECT over the views scores, rejections, timeline, windows, runs."""
+    from tasks.query import answer, write
+
+    write(answer(results, sql), wanted)
+
+
+@cli.command()
+@_results
+@_json
+def status(results: Path, as_json: bool) -> None:
+    """Say what a results store holds."""
+    from tasks.query import answer, stored_question, write
+    from tasks.results import create_store, open_store
+
+    open_store(results)
+    create_store(results)  # writes catalog.sql anew, for a store that was moved
+    for question in ("status",) if as_json else ("status", "latest_runs"):
+        write(answer(results, stored_question(question)), "json" if as_json else "table")
+
+
+@cli.command("import-checkpoint")
+@click.argument("authors", type=click.Path(path_type=Path), metavar="AUTHORS.pth")
+@click.option(
+    "--backbone",
+    required=True,
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Folder whose config.json describes the backbone.",
+)
+@click.option(
+    "--out", required=True, type=click.Path(path_type=Path), metavar="DIR", help="New model folder."
+)
+@click.option("--licence", help="Licence of the backbone (default: what its folder says).")
+def import_checkpoint(authors: Path, backbone: Path, out: Path, licence: str | None) -> None:
+    """Convert the state dict that the paper's code saves to a model folder."""
+    from emi_model.checkpoint import save_checkpoint
+    from emi_model.layouts import load_authors_model
+
+    model, card = load_authors_model(authors, backbone, licence)
+    save_checkpoint(out, model, card)
+    click.echo(f"{out}: {len(card.targets)} targets, backbone licence {card.backbone_licence}")
+
+
+@cli.command("check-backbone")
+@click.argument("reference", metavar="REF")
+def check_backbone(reference: str) -> None:
+    """Run the public VAD model's zero-signal reference: one second of zeros."""
+    from emi_model.reference import check_backbone as check
+    from emi_model.targets import VAD_DIMENSIONS
+    from flows.display import plain_table, show
+
+    found = check(reference)
+    rows = zip(VAD_DIMENSIONS, found.expected, found.found, strict=True)
+    show(plain_table(["dimension", "expected", "found"], rows), sys.stdout)
+    click.echo("agrees within 0.001" if found.passed else "differs by more than 0.001")
+    if not found.passed:
+        sys.exit(EXIT_BUG)
+
+
+def main() -> None:
+    """Run the command and turn what ends it into one line and an exit code."""
+    try:
+        cli.main(standalone_mode=False)
+    except click.ClickException as error:
+        error.show(terminal().err)
+        sys.exit(error.exit_code)
+    except EmiError as error:
+        _say(str(error))
+        sys.exit(EXIT_USAGE)
+    except (KeyboardInterrupt, click.Abort):
+        _say("interrupted: what was committed stays; the same command goes on from there")
+        sys.exit(EXIT_INTERRUPTED)
+    except BrokenPipeError:
+        # whoever read stdout has left (`emi query ... | head`): nothing more to say to it
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except Exception as error:  # noqa: BLE001 - the last resort: a line and a log, no traceback
+        _report(error)
+        sys.exit(EXIT_BUG)
+
+
+def _named(model: str | None) -> str:
+    if not model:
+        raise ModelNotFound(NO_MODEL)
+    return model
+
+
+def _write_json(rows: Sequence[Mapping[str, Any]], out: TextIO) -> None:
+    from tasks.query import write_json_lines
+
+    write_json_lines(rows, out)
+
+
+def _say(line: str) -> None:
+    click.echo(f"emi: {line}", file=terminal().err)
+
+
+def _report(error: Exception) -> None:
+    """Name an error of ours; its traceback goes to the log if there is one."""
+    import traceback
+
+    traceback.print_exc()
+    log = terminal().log
+    _say(f"unexpected {type(error).__name__}: {error}" + (f"; see {log}" if log else ""))

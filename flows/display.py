@@ -1,0 +1,127 @@
+"""What a run and its rows look like on a terminal."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import PurePath
+from typing import Any, TextIO
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Column, Table
+
+from emi_model.targets import VAD_DIMENSIONS, column_name
+
+PLAIN_WIDTH = 160
+"""Columns of a table that goes to a file or a pipe."""
+
+PLAIN_SECONDS = 30.0
+"""Between two lines of progress where there is no terminal."""
+
+
+class ProgressBar:
+    """An observer (`flows.progress`) that draws a bar, or writes a line now and then to a file."""
+
+    def __init__(self, err: TextIO) -> None:
+        """Draw on ``err``."""
+        self._console = Console(file=err)
+        self._live = self._console.is_terminal
+        self._bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("clips · {task.fields[said]} ·"),
+            TimeRemainingColumn(),
+            console=self._console,
+            disable=not self._live,
+        )
+        self._task = self._bar.add_task("starting", total=None, said="0 rejected")
+        self._started = self._last_line = time.monotonic()
+        self._done = self._rejected = self._todo = 0
+        self._audio_seconds = 0.0
+
+    def __enter__(self) -> ProgressBar:
+        """Show the bar."""
+        self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Leave the bar as it stands."""
+        self._bar.stop()
+
+    def stage(self, name: str) -> None:
+        """Say what begins now."""
+        self._bar.update(self._task, description=name)
+
+    def planned(self, num_todo: int, num_skipped: int) -> None:
+        """Say how many clips are to do, and how many are done."""
+        self._todo, self._started = num_todo, time.monotonic()
+        self._bar.update(self._task, total=num_todo)
+        self._console.print(f"{num_todo} clips to score, {num_skipped} done before")
+
+    def scored(self, num_rows: int, num_rejected: int, audio_seconds: float) -> None:
+        """Say that rows came back from the workers."""
+        self._done += num_rows
+        self._rejected += num_rejected
+        self._audio_seconds += audio_seconds
+        self._bar.update(self._task, description="scoring", completed=self._done, said=self._said())
+        if not self._live and time.monotonic() - self._last_line > PLAIN_SECONDS:
+            self._last_line = time.monotonic()
+            self._console.print(f"{self._done}/{self._todo} clips · {self._said()}")
+
+    def _said(self) -> str:
+        speed = self._audio_seconds / max(1e-3, time.monotonic() - self._started)
+        return f"{self._rejected} rejected · {speed:.1f} audio-hours/h"
+
+
+def run_summary(record: Mapping[str, Any], results: str) -> str:
+    """Return what a run did, in a few lines."""
+    lines = [
+        f"{record['num_listed']} clips: {record['num_scored']} scored, "
+        f"{record['num_rejected']} rejected, {record['num_skipped']} skipped (done before)",
+    ]
+    lines += [f"  rejected, {reason}: {count}" for reason, count in record["reasons"].items()]
+    if record["num_scored"]:
+        hours = record["audio_seconds"] / 3600
+        lines.append(
+            f"{hours:.3f} hours of audio in {record['wall_seconds']:.1f} s: "
+            f"{record['audio_hours_per_hour']:.1f} audio-hours per hour"
+        )
+    lines.append(f"run {record['run_id']} in {results}")
+    return "\n".join(lines)
+
+
+def score_table(rows: Sequence[Mapping[str, Any]], targets: Sequence[str]) -> Table:
+    """Return a table of scored and rejected clips, a row a clip."""
+    columns = [*targets, *(dimension.capitalize() for dimension in VAD_DIMENSIONS)]
+    table = Table(Column("Clip", overflow="fold"), *columns, "Seconds", "Note")
+    for row in rows:
+        values = [_number(row[column_name(column)], 3) for column in columns]
+        note = ", ".join(filter(None, [row["reason"], *row["flags"], row["detail"]]))
+        table.add_row(
+            PurePath(row["clip_id"]).name, *values, _number(row["scored_seconds"], 1), note
+        )
+    return table
+
+
+def plain_table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> Table:
+    """Return a table of any values."""
+    table = Table(*columns)
+    for row in rows:
+        table.add_row(*(_number(value, 3) for value in row))
+    return table
+
+
+def show(table: Table, out: TextIO) -> None:
+    """Write a table; wide where no terminal limits it."""
+    console = Console(file=out)
+    if not console.is_terminal:
+        console = Console(file=out, width=PLAIN_WIDTH)
+    console.print(table)
+
+
+def _number(value: Any, digits: int) -> str:
+    if value is None:
+        return "-"
+    return f"{value:.{digits}f}" if isinstance(value, float) else str(value)

@@ -1,0 +1,59 @@
+"""A few clips at once, without Ray, without Prefect, without a store."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import Any
+
+from emi_model.predict import Precision, Predictor
+from emi_model.reference import load_model
+from tasks.clips import extract_clip
+from tasks.corpus import clip_file
+from tasks.media import TIMEOUT_SECONDS
+from tasks.probe import Prober
+from tasks.rows import ClipScorer, Coverage
+
+
+def score_files(
+    files: Sequence[str],
+    model: str,
+    *,
+    coverage: Coverage = "first",
+    precision: Precision = "auto",
+    raw: bool = False,
+) -> tuple[list[dict[str, Any]], tuple[str, ...]]:
+    """Score files.
+
+    Args:
+        files: media files; one that is not there becomes a rejection.
+        model: model folder or hub id.
+        coverage: ``first`` window or ``full``.
+        precision: ``fp32``, or ``auto``.
+        raw: leave EMI scores unclipped.
+
+    Returns:
+        Rows with the store's columns, and the model's targets.
+
+    Raises:
+        CheckpointError: the model cannot be loaded.
+    """
+    loaded = load_model(model)
+    config = loaded.model.config
+    max_seconds = config.clip_seconds if coverage == "first" else None
+    clips = [clip_file(file, os.fsencode(file)) for file in files]
+    with Prober() as prober:
+        extracted = [
+            extract_clip(
+                clip, max_seconds=max_seconds, timeout_seconds=TIMEOUT_SECONDS, prober=prober
+            )
+            for clip in clips
+        ]
+    score = ClipScorer(Predictor(loaded.model, precision=precision), coverage, raw=raw)
+    facts = {
+        "model": loaded.card.name,
+        "model_sha256": loaded.sha256,
+        "backbone_licence": loaded.card.backbone_licence,
+        "coverage": coverage,
+    }
+    return [row | facts for row in score(extracted)], config.targets

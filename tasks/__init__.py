@@ -1,0 +1,1 @@
+"""One stage of the workflow a file, and every outside tool."""

@@ -1,0 +1,83 @@
+"""Adoption: a clip whose content is in the store under another name takes that row over."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+import pyarrow as pa
+
+from tasks.clips import ClipFile
+from tasks.parts import RunStamp
+from tasks.results import ResultsStore
+from tasks.schemas import (
+    SCORES,
+    TIMELINE,
+    WINDOWS,
+    checked,
+    scores_schema,
+    timeline_schema,
+    windows_schema,
+)
+from tasks.views import connect
+
+_SCORES = """\
+SELECT rows.* REPLACE (
+    adopted.clip_id AS clip_id,
+    adopted.uri AS uri,
+    adopted.modified_ns AS modified_ns,
+    $run_id AS run_id,
+    $scored_at AS scored_at
+)
+FROM scores AS rows JOIN adopted ON rows.clip_id = adopted.source_id
+WHERE model_sha256 = $model_sha256 AND coverage = $coverage"""
+
+_COMPANION = """\
+SELECT rows.* REPLACE (adopted.clip_id AS clip_id, $run_id AS run_id)
+FROM {table} AS rows JOIN adopted ON rows.clip_id = adopted.source_id
+WHERE model_sha256 = $model_sha256 AND coverage = $coverage"""
+
+
+def adopt(
+    store: ResultsStore, adopted: Sequence[tuple[ClipFile, str]], stamp: RunStamp
+) -> pa.Table:
+    """Commit rows for clips whose content has a row under another name; returns their scores.
+
+    Args:
+        store: locked by this process.
+        adopted: each clip with the clip id that has the row.
+        stamp: of the run.
+    """
+    pairs = pa.table(
+        {
+            "clip_id": [clip.clip_id for clip, _ in adopted],
+            "uri": [clip.file().absolute().as_uri() for clip, _ in adopted],
+            "modified_ns": pa.array([clip.modified_ns for clip, _ in adopted], pa.int64()),
+            "source_id": [source for _, source in adopted],
+        }
+    )
+    tables = {
+        SCORES: _taken(store, pairs, stamp, _SCORES, scores_schema(stamp.targets)),
+        TIMELINE: _taken(store, pairs, stamp, _COMPANION.format(table=TIMELINE), timeline_schema()),
+        WINDOWS: _taken(
+            store, pairs, stamp, _COMPANION.format(table=WINDOWS), windows_schema(stamp.targets)
+        ),
+    }
+    store.commit(f"{stamp.run_id}-adopted", tables)
+    return tables[SCORES]
+
+
+def _taken(
+    store: ResultsStore, pairs: pa.Table, stamp: RunStamp, sql: str, schema: pa.Schema
+) -> pa.Table:
+    parameters: dict[str, object] = {
+        "run_id": stamp.run_id,
+        "model_sha256": stamp.model_sha256,
+        "coverage": stamp.coverage,
+    }
+    if "$scored_at" in sql:
+        parameters |= {"scored_at": datetime.now(UTC)}
+    with connect(store.root) as connection:
+        connection.register("adopted", pairs)
+        rows = connection.sql(sql, params=parameters).to_arrow_table()
+    return checked(rows.select(schema.names), schema)

@@ -1,0 +1,118 @@
+"""A clip and its extraction: from a listed file to a row that is ready to be scored."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from emi_model.audio import SILENCE_DBFS, measure_levels
+from emi_model.units import samples_to_seconds
+from tasks.media import Extraction, Rejection, extract
+from tasks.outcomes import Flag, Reason, Status
+from tasks.probe import Prober
+from tasks.schemas import EXTRACTED
+
+Row = dict[str, Any]
+
+CLIPPED_FRACTION = 1e-3
+"""Share of samples at full scale from which a clip is flagged as clipped."""
+
+
+class ClipFile(NamedTuple):
+    """A clip as it was listed.
+
+    Attributes:
+        clip_id: its path below the corpus root, UTF-8; undecodable bytes as a backslash, x, hex.
+        path: where it lies, as the file system spells it.
+        size: bytes; None if it is not there.
+        modified_ns: modification time, nanoseconds since 1970; None if it is not there.
+    """
+
+    clip_id: str
+    path: bytes
+    size: int | None
+    modified_ns: int | None
+
+    def file(self) -> Path:
+        """Return where the clip lies."""
+        return Path(os.fsdecode(self.path))
+
+
+def extract_clip(
+    clip: ClipFile,
+    *,
+    max_seconds: float | None,
+    timeout_seconds: float,
+    prober: Prober | None = None,
+) -> Row:
+    """Return a clip's row before scoring, under the `EXTRACTED` schema: never an exception.
+
+    Args:
+        clip: the clip.
+        max_seconds: seconds to decode; None for all.
+        timeout_seconds: after which extraction is given up.
+        prober: the process that reads headers; None starts one for this clip.
+    """
+    row = listed_row(clip)
+    found = extract(
+        clip.file(), max_seconds=max_seconds, timeout_seconds=timeout_seconds, prober=prober
+    )
+    names = ("codec", "sampling_rate", "channels", "track", "num_tracks", "declared_seconds")
+    row |= {name: getattr(found, name) for name in names}
+    if isinstance(found, Rejection):
+        return rejected(row, found.reason, found.detail)
+    return row | _measured(found)
+
+
+def listed_row(clip: ClipFile) -> Row:
+    """Return the row of a clip of which nothing but its file is known."""
+    row: Row = dict.fromkeys(EXTRACTED.names)
+    return row | {
+        "clip_id": clip.clip_id,
+        "uri": clip.file().absolute().as_uri(),
+        "content_sha256": hash_content(clip.file()),
+        "bytes": clip.size,
+        "modified_ns": clip.modified_ns,
+        "flags": [],
+    }
+
+
+def rejected(row: Mapping[str, Any], reason: Reason, detail: str) -> Row:
+    """Return the row as that of a rejected clip."""
+    return {
+        **row,
+        "status": Status.REJECTED.value,
+        "reason": reason.value,
+        "detail": detail,
+        "waveform": None,
+    }
+
+
+def hash_content(path: Path) -> str | None:
+    """Return the SHA-256 (hex) of a file; None if it cannot be read."""
+    try:
+        with path.open("rb") as content:
+            return hashlib.file_digest(content, "sha256").hexdigest()
+    except OSError:
+        return None
+
+
+def _measured(found: Extraction) -> Row:
+    levels = measure_levels(found.waveform)
+    flags = {
+        Flag.TRUNCATED: found.truncated,
+        Flag.SILENT: levels.rms_dbfs < SILENCE_DBFS,
+        Flag.CLIPPED: levels.clipped_fraction >= CLIPPED_FRACTION,
+        Flag.SHORT_DECODE: found.short_decode,
+    }
+    measured = {name: value for name, value in asdict(levels).items() if name in EXTRACTED.names}
+    return measured | {
+        "status": Status.SCORED.value,
+        "duration_seconds": samples_to_seconds(len(found.waveform)),
+        "flags": [flag.value for flag, holds in flags.items() if holds],
+        "waveform": found.waveform.tobytes(),
+    }

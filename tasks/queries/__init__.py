@@ -1,0 +1,1 @@
+"""Questions to a results store, one a file."""

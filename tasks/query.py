@@ -1,0 +1,97 @@
+"""Answers to SQL questions over a results store, in the formats that people ask for."""
+
+from __future__ import annotations
+
+import csv
+import json
+import sys
+from collections.abc import Iterable, Mapping
+from importlib import resources
+from pathlib import Path
+from typing import Any, Literal, TextIO
+
+import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from emi_model.errors import QueryError
+from tasks.results import open_store
+from tasks.views import VIEWS, connect
+
+Format = Literal["table", "csv", "json", "parquet"]
+
+MAX_TABLE_ROWS = 100
+"""Rows that the table format shows; the other formats give all."""
+
+PLAIN_WIDTH = 200
+"""Characters of a table's line where no terminal limits it."""
+
+
+def answer(root: Path, sql: str) -> pa.Table:
+    """Return the answer to one SELECT over the store at ``root``.
+
+    Raises:
+        StoreError: no store there.
+        QueryError: SQL that is wrong, that is no single SELECT, or that reaches outside.
+    """
+    open_store(root)
+    with connect(root) as connection:
+        try:
+            statements = connection.extract_statements(sql)
+            if [statement.type for statement in statements] != [duckdb.StatementType.SELECT]:
+                raise QueryError(
+                    f"found {len(statements)} statements, or one that is no SELECT: the store is "
+                    f"read only: ask one SELECT over {', '.join(VIEWS)}"
+                )
+            return connection.sql(statements[0]).to_arrow_table()
+        except duckdb.Error as error:
+            raise QueryError(str(error).strip().partition("\n")[0]) from error
+
+
+def stored_question(name: str) -> str:
+    """Return the text of ``tasks/queries/NAME.sql``."""
+    return (resources.files("tasks.queries") / f"{name}.sql").read_text(encoding="utf-8")
+
+
+def write(table: pa.Table, wanted: Format) -> None:
+    """Write a table to standard output.
+
+    Raises:
+        QueryError: Parquet, and standard output is a terminal.
+    """
+    if wanted == "table":
+        width = None if sys.stdout.isatty() else PLAIN_WIDTH
+        duckdb.from_arrow(table).show(max_rows=MAX_TABLE_ROWS, max_width=width)
+    elif wanted == "csv":
+        _write_csv(table, sys.stdout)
+    elif wanted == "json":
+        write_json_lines(_plain(table), sys.stdout)
+    elif sys.stdout.isatty():
+        raise QueryError("parquet is binary: send it to a file, `... --format parquet > FILE`")
+    else:
+        pq.write_table(table, sys.stdout.buffer)
+    sys.stdout.flush()
+
+
+def write_json_lines(rows: Iterable[Mapping[str, Any]], out: TextIO) -> None:
+    """Write rows as one JSON object a line; times in ISO 8601."""
+    for row in rows:
+        out.write(json.dumps(row, ensure_ascii=False, default=str) + "\n")
+
+
+def _plain(table: pa.Table) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = table.to_pylist(maps_as_pydicts="strict")
+    return rows
+
+
+def _write_csv(table: pa.Table, out: TextIO) -> None:
+    """Write a table as CSV with a header; nested values as JSON, nulls empty."""
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(table.schema.names)
+    for row in _plain(table):
+        writer.writerow([_cell(value) for value in row.values()])
+
+
+def _cell(value: Any) -> Any:
+    nested = isinstance(value, (list, dict))
+    return json.dumps(value, ensure_ascii=False, default=str) if nested else value

@@ -1,0 +1,98 @@
+"""The SQL views over a results store, and the sandbox that answers other people's questions."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import duckdb
+
+from emi_model.errors import QueryError
+from tasks.schemas import COMPANIONS, RUNS, SCORES, TABLES
+
+VIEWS = (SCORES, "rejections", *COMPANIONS, RUNS)
+
+_CURRENT_SCORES = """\
+SELECT *, parse_filename(filename, true) AS part
+FROM read_parquet({files}, union_by_name = true, filename = true)
+QUALIFY row_number() OVER (
+    PARTITION BY clip_id, model_sha256, coverage ORDER BY scored_at DESC, run_id DESC, part DESC
+) = 1"""
+"""One row a clip, model and coverage: the latest, and the part that holds it."""
+
+_CURRENT_COMPANION = """\
+SELECT companion.*, parse_filename(companion.filename, true) AS part
+FROM read_parquet({files}, union_by_name = true, filename = true) AS companion
+SEMI JOIN current_scores AS scores
+    ON companion.clip_id = scores.clip_id
+    AND companion.model_sha256 = scores.model_sha256
+    AND companion.coverage = scores.coverage
+    AND parse_filename(companion.filename, true) = scores.part"""
+"""What belongs to those rows: it stands in the part of the same name."""
+
+_NOTE = """\
+-- Views over the results store in {root}
+-- for any DuckDB client:  duckdb -init catalog.sql
+-- If the folder was moved: run `emi status --results FOLDER`, which writes this file anew.
+"""
+
+
+def catalog_sql(root: Path) -> str:
+    """Return the statements that create the views over the store at ``root`` (absolute)."""
+    return _NOTE.format(root=root) + "".join(
+        f"CREATE OR REPLACE VIEW {name} AS\n{body};\n" for name, body in _views(root).items()
+    )
+
+
+def connect(root: Path) -> duckdb.DuckDBPyConnection:
+    """Return a connection with the views over a store and no way out of it.
+
+    No extension is loaded or downloaded, no file outside the store can be read and none at all
+    be written, and none of that can be set otherwise.
+
+    Raises:
+        QueryError: the views cannot be made: a damaged part.
+    """
+    connection = duckdb.connect(
+        config={
+            "autoinstall_known_extensions": "false",
+            "autoload_known_extensions": "false",
+        }
+    )
+    try:
+        connection.execute("SET TimeZone = 'UTC'")
+        connection.execute(catalog_sql(root.absolute()))
+        folders = ", ".join(_quoted(root.absolute() / table) for table in TABLES)
+        connection.execute(f"SET allowed_directories = [{folders}]")
+        connection.execute("SET enable_external_access = false")
+        connection.execute("SET lock_configuration = true")
+    except duckdb.Error as error:
+        connection.close()
+        raise QueryError(f"{root}: the views cannot be made: {error}") from error
+    return connection
+
+
+def current_view(table: str) -> str:
+    """Return the name of the view of a table's current rows with ``part``, the part they are in."""
+    return f"current_{table}"
+
+
+def _views(root: Path) -> dict[str, str]:
+    files = {table: _quoted(root / table / "*.parquet") for table in TABLES}
+    current = {
+        current_view(table): _CURRENT_COMPANION.format(files=files[table]) for table in COMPANIONS
+    }
+    shown = {
+        table: f"SELECT * EXCLUDE (filename, part) FROM {current_view(table)}"
+        for table in (SCORES, *COMPANIONS)
+    }
+    return {
+        current_view(SCORES): _CURRENT_SCORES.format(files=files[SCORES]),
+        **current,
+        **shown,
+        "rejections": "SELECT * FROM scores WHERE status = 'rejected'",
+        RUNS: f"SELECT * FROM read_parquet({files[RUNS]}, union_by_name = true)",
+    }
+
+
+def _quoted(path: Path) -> str:
+    return "'" + str(path).replace("'", "''") + "'"

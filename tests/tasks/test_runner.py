@@ -1,0 +1,144 @@
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tasks.runner import MEMORY_LIMIT_BYTES, Finished, run_bounded
+
+Gone = Callable[[int], bool]
+
+ROOT = Path(__file__).parents[2]
+MEBIBYTE = 1024**2
+
+
+def run_python(code: str, *, timeout_seconds: float = 20.0, max_stdout: int = MEBIBYTE) -> Finished:
+    return run_bounded(
+        [sys.executable, "-c", code], timeout_seconds=timeout_seconds, max_stdout_bytes=max_stdout
+    )
+
+
+def run_shell(script: str, *, timeout_seconds: float = 20.0, max_stdout: int = 1024) -> Finished:
+    return run_bounded(
+        ["/bin/sh", "-c", script], timeout_seconds=timeout_seconds, max_stdout_bytes=max_stdout
+    )
+
+
+def test_output_and_exit_status_are_returned() -> None:
+    finished = run_shell("printf out; printf err >&2; exit 3")
+    assert finished == Finished(
+        stdout=b"out", stderr_tail="err", exit_status=3, timed_out=False, over_limit=False
+    )
+
+
+def test_end_by_a_signal_is_a_negative_exit_status() -> None:
+    assert run_shell("kill -SEGV $$").exit_status == -signal.SIGSEGV
+
+
+def test_stdin_is_empty() -> None:
+    assert run_shell("cat; echo end").stdout == b"end\n"
+
+
+def test_program_that_is_not_there_is_an_os_error() -> None:
+    with pytest.raises(FileNotFoundError):
+        run_bounded(["/no/such/program"], timeout_seconds=1, max_stdout_bytes=1)
+
+
+def test_floods_on_both_pipes_do_not_block_each_other() -> None:
+    code = (
+        "import sys\n"
+        "for _ in range(300):\n"
+        "    sys.stderr.write('e' * 10_000)\n"
+        "    sys.stdout.write('o' * 10_000)\n"
+        "sys.stderr.write('the end')\n"
+    )
+    finished = run_python(code, max_stdout=4 * MEBIBYTE)
+    assert finished.exit_status == 0
+    assert len(finished.stdout) == 3_000_000
+    assert finished.stderr_tail.endswith("eee" + "the end")
+    assert len(finished.stderr_tail) == 8 * 1024
+
+
+def test_stderr_may_be_dropped_altogether() -> None:
+    finished = run_bounded(
+        ["/bin/sh", "-c", "echo a >&2; echo b >&2"],
+        timeout_seconds=20,
+        max_stdout_bytes=1,
+        stderr_tail_bytes=0,
+    )
+    assert finished.stderr_tail == ""
+
+
+def test_exactly_the_limit_is_not_over_it() -> None:
+    finished = run_shell("printf 12345678", max_stdout=8)
+    assert (finished.stdout, finished.over_limit, finished.exit_status) == (b"12345678", False, 0)
+
+
+def test_endless_output_is_stopped_at_the_limit() -> None:
+    finished = run_shell("while :; do echo abcdefg; done", max_stdout=100_000)
+    assert finished.over_limit and not finished.timed_out
+    assert finished.exit_status is None
+    assert finished.stdout == (b"abcdefg\n" * 12_500)
+
+
+def test_timeout_kills_the_whole_group(tmp_path: Path, wait_until_gone: Gone) -> None:
+    pid_file = tmp_path / "pid"
+    started = time.monotonic()
+    finished = run_shell(
+        f"printf early; sleep 60 & echo $! > '{pid_file}'; wait", timeout_seconds=1.0
+    )
+    assert time.monotonic() - started < 5
+    assert finished.timed_out and finished.exit_status is None
+    assert finished.stdout == b"early"
+    assert wait_until_gone(int(pid_file.read_text()))
+
+
+def test_program_that_lives_on_after_closing_its_pipes_is_stopped() -> None:
+    assert run_shell("exec >&- 2>&-; sleep 60", timeout_seconds=0.3).timed_out
+
+
+def test_error_in_this_process_leaves_no_child_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wait_until_gone: Gone
+) -> None:
+    pid_file = tmp_path / "pid"
+
+    def interrupt() -> None:
+        while not pid_file.exists() or not pid_file.read_text():
+            time.sleep(0.01)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("selectors.DefaultSelector", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        run_shell(f"echo $$ > '{pid_file}'; echo go; sleep 60")
+    assert wait_until_gone(int(pid_file.read_text()))
+
+
+def test_writer_dies_with_its_killed_parent(tmp_path: Path, wait_until_gone: Gone) -> None:
+    pid_file = tmp_path / "pid"
+    script = f"echo $$ > '{pid_file}'; while echo x; do sleep 0.01; done"
+    code = (
+        "from tasks.runner import run_bounded\n"
+        f"run_bounded(['/bin/sh', '-c', {script!r}], timeout_seconds=60, max_stdout_bytes=10**9)"
+    )
+    with subprocess.Popen([sys.executable, "-c", code], cwd=ROOT) as parent:
+        while not pid_file.exists() or not pid_file.read_text():
+            time.sleep(0.01)
+        parent.kill()
+    assert wait_until_gone(int(pid_file.read_text()))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="macOS does not enforce these limits")
+def test_memory_and_core_files_are_limited_on_linux() -> None:
+    finished = run_python(
+        "import resource as r\n"
+        "print(r.getrlimit(r.RLIMIT_AS)[0], r.getrlimit(r.RLIMIT_CORE)[0])\n"
+        f"bytearray({MEMORY_LIMIT_BYTES})"
+    )
+    assert finished.stdout.split() == [str(MEMORY_LIMIT_BYTES).encode(), b"0"]
+    assert finished.exit_status == 1
+    assert "MemoryError" in finished.stderr_tail
