@@ -59,10 +59,10 @@ def normalise(waveform: Waveform) -> Waveform:
     """
     if waveform.size == 0:
         raise AudioError("found a waveform without samples")
+    if not np.isfinite(waveform).all():
+        raise AudioError("found samples that are not finite")
     mean = waveform.mean(dtype=np.float64)
     variance = waveform.var(dtype=np.float64)
-    if not np.isfinite(variance):
-        raise AudioError("found samples that are not finite")
     scaled = (waveform - mean) / np.sqrt(variance + NORMALISATION_EPSILON)
     return np.asarray(scaled, np.float32)
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
+from huggingface_hub.errors import StrictDataclassError
 from torch import Tensor, nn
 from transformers import Wav2Vec2Config, Wav2Vec2Model
 
@@ -27,7 +28,7 @@ class Backbone(nn.Module):
         """
         super().__init__()
         config = wav2vec2_config(arguments)
-        self.wav2vec2 = Wav2Vec2Model(config)
+        self.wav2vec2 = _wav2vec2(config)
         self.geometry = FrameGeometry(config.conv_kernel, config.conv_stride)
         self.needs_equal_lengths = config.feat_extract_norm == "group"
 
@@ -50,8 +51,22 @@ class Backbone(nn.Module):
         return hidden * frame_mask(num_frames, hidden.shape[1])[..., None]
 
     def _encode(self, waveforms: Tensor, mask: Tensor | None) -> Tensor:
-        hidden: Tensor = self.wav2vec2(waveforms, attention_mask=mask).last_hidden_state
+        hidden: Tensor = self.wav2vec2(
+            waveforms, attention_mask=mask, mask_time_indices=self._spared(waveforms)
+        ).last_hidden_state
         return hidden
+
+    def _spared(self, waveforms: Tensor) -> Tensor | None:
+        """Return an empty mask (B, F) where SpecAugment's would be longer than the clips: an error.
+
+        None leaves masking to the backbone.
+        """
+        config = self.wav2vec2.config
+        masks = self.training and config.apply_spec_augment and config.mask_time_prob > 0
+        num_frames = int(self.geometry.num_frames(torch.tensor(waveforms.shape[1])))
+        if not masks or num_frames >= config.mask_time_length:
+            return None
+        return waveforms.new_zeros((len(waveforms), num_frames), dtype=torch.bool)
 
     def _encode_by_length(self, waveforms: Tensor, num_samples: Tensor) -> Tensor:
         lengths: list[int] = torch.unique(num_samples).tolist()
@@ -109,8 +124,16 @@ def wav2vec2_config(arguments: Mapping[str, Any]) -> Wav2Vec2Config:
     """
     try:
         config = Wav2Vec2Config(**arguments)
-    except (TypeError, ValueError) as error:
-        raise ConfigError(f"backbone config is no wav2vec2 config: {error}") from error
+    except (TypeError, ValueError, StrictDataclassError) as error:
+        said = " ".join(str(error).split())
+        raise ConfigError(f"backbone config is no wav2vec2 config: {said}") from error
     if config.add_adapter:
         raise ConfigError("backbone has add_adapter, expected a wav2vec2 model without an adapter")
     return config
+
+
+def _wav2vec2(config: Wav2Vec2Config) -> Wav2Vec2Model:
+    try:
+        return Wav2Vec2Model(config)
+    except (KeyError, ValueError) as error:  # an unknown activation, heads that do not divide
+        raise ConfigError(f"backbone config does not make a wav2vec2 model: {error}") from error

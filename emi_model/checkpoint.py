@@ -58,11 +58,10 @@ def save_checkpoint(folder: Path, model: EmiModel, card: ModelCard) -> None:
     folder.parent.mkdir(parents=True, exist_ok=True)
     aside = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
     try:
-        _write(aside, model, card)
-        aside.chmod(0o755)
-        if folder.exists():
-            shutil.rmtree(folder)
-        aside.rename(folder)
+        _write(aside / "new", model, card)
+        if folder.exists():  # set aside whole: removing it in place would leave a half one
+            folder.rename(aside / "old")
+        (aside / "new").rename(folder)
     finally:
         shutil.rmtree(aside, ignore_errors=True)
 
@@ -79,11 +78,11 @@ def load_checkpoint(folder: Path) -> LoadedModel:
     card = _read_card(folder)
     state, recorded = read_safetensors(folder / WEIGHTS_FILE)
     orders = {
-        CONFIG_FILE: list(config.targets),
-        CARD_FILE: list(card.targets),
-        WEIGHTS_FILE: json.loads(recorded.get("targets", "null")),
+        CONFIG_FILE: json.dumps(config.targets),
+        CARD_FILE: json.dumps(card.targets),
+        WEIGHTS_FILE: recorded.get("targets"),
     }
-    if any(order != list(config.targets) for order in orders.values()):
+    if len(set(orders.values())) > 1:
         raise CheckpointError(f"{folder}: target orders differ: {orders}: restore the checkpoint")
     return LoadedModel(build(config, state, folder), card, hash_files(folder))
 
@@ -148,8 +147,10 @@ def hash_files(folder: Path, names: tuple[str, ...] = (CONFIG_FILE, WEIGHTS_FILE
 
 
 def _write(folder: Path, model: EmiModel, card: ModelCard) -> None:
+    folder.mkdir()
     state = {name: weight.detach().contiguous() for name, weight in model.state_dict().items()}
-    metadata = {"format": "pt", "targets": json.dumps(list(model.config.targets))}
+    # one entry: safetensors writes several in no fixed order, and equal models would differ in hash
+    metadata = {"targets": json.dumps(model.config.targets)}
     save_file(state, folder / WEIGHTS_FILE, metadata=metadata)
     config = json.dumps(model.config.to_dict(), indent=2, ensure_ascii=False)
     (folder / CONFIG_FILE).write_text(config + "\n", encoding="utf-8")

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
-from typing import Any
+from typing import Any, Literal
 
 from emi_model.errors import ConfigError
 from emi_model.targets import EMI_TARGETS, VAD_DIMENSIONS, validate_targets
 from emi_model.units import CLIP_SECONDS, SAMPLING_RATE, seconds_to_samples
+
+Precision = Literal["auto", "fp32"]
+"""Numerics of scoring: what the device does fast, or float32 everywhere."""
 
 MODEL_TYPE = "emi"
 """Marks our config.json, so that a folder of another layout is told apart."""
@@ -66,7 +70,7 @@ class EmiConfig:
             raise ConfigError("found neither global vector nor LSTM: the fusion needs one of them")
         if self.lstm_layers < 1:
             raise ConfigError(f"lstm_layers is {self.lstm_layers}, expected 1 or more")
-        if self.clip_seconds <= 0:
+        if not 0 < self.clip_seconds < math.inf:
             raise ConfigError(f"clip_seconds is {self.clip_seconds}, expected more than 0")
 
     @property
@@ -104,7 +108,8 @@ class EmiConfig:
         """Read what `to_dict` wrote.
 
         Raises:
-            ConfigError: not a config of this project, or with fields that it does not know.
+            ConfigError: not a config of this project, with fields that it does not know, or with
+                values of another type.
         """
         if content.get("model_type") != MODEL_TYPE:
             raise ConfigError(
@@ -118,4 +123,7 @@ class EmiConfig:
         given = {k: v for k, v in content.items() if k not in ("model_type", "sampling_rate")}
         if unknown := sorted(set(given) - known):
             raise ConfigError(f"unknown fields {unknown}: written by a newer version? update")
-        return cls(**{**given, "targets": tuple(given.get("targets", EMI_TARGETS))})
+        try:
+            return cls(**{**given, "targets": tuple(given.get("targets", EMI_TARGETS))})
+        except (TypeError, AttributeError) as error:
+            raise ConfigError(f"a field holds a value of another type: {error}") from error

@@ -12,6 +12,7 @@
 from __future__ import annotations
 
 import pickle
+import struct
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -40,9 +41,18 @@ PICKLE_FILE = "pytorch_model.bin"
 PUBLIC_VAD_LICENCES = {
     "audeering/wav2vec2-large-robust-12-ft-emotion-msp-dim": "CC-BY-NC-SA-4.0",
 }
-"""Licences of known public models, for copies whose README was left behind."""
+"""Licences of known public models, for copies whose README was left behind.
+
+Their own config.json does not name them: its ``_name_or_path`` is ``torch``.
+"""
 
 AUTHORS_PREFIX = "audio_model."
+
+_DAMAGED = (
+    *(OSError, EOFError, RuntimeError, ValueError, pickle.UnpicklingError),
+    *(LookupError, TypeError, AttributeError, AssertionError, struct.error),
+)
+"""What torch raises on a file that is no state dict, or one of which some bytes differ."""
 
 _OURS = {
     "wav2vec2.": "backbone.wav2vec2.",
@@ -75,7 +85,9 @@ def load_vad_model(folder: Path, name: str) -> LoadedModel:
     )
     config = EmiConfig(backbone=arguments, targets=())
     model = build(config, translate(state), folder / weights)
-    card = ModelCard(name=name, targets=(), backbone=name, backbone_licence=licence_of(folder))
+    card = ModelCard(
+        name=name, targets=(), backbone=name, backbone_licence=licence_of(folder, name)
+    )
     return LoadedModel(model, card, hash_files(folder, (CONFIG_FILE, weights)))
 
 
@@ -97,7 +109,7 @@ def load_authors_model(
     card = ModelCard(
         name=state_dict.stem,
         targets=config.targets,
-        backbone=str(read_config(backbone).get("_name_or_path") or backbone.name),
+        backbone=_origin(backbone),
         backbone_licence=licence or licence_of(backbone),
         recipe="paper (imported)",
         data="Hume-Vidmimic2 (as its authors state)",
@@ -119,8 +131,8 @@ def read_pickle(path: Path) -> dict[str, Tensor]:
     """
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, EOFError, ValueError, pickle.UnpicklingError) as error:
-        said = str(error).strip().partition("\n")[0]
+    except _DAMAGED as error:
+        said = str(error).strip().partition("\n")[0] or type(error).__name__
         raise CheckpointError(
             f"{path}: cannot be loaded as plain tensors ({said}): expected a state dict, "
             "pickled objects are refused"
@@ -133,16 +145,35 @@ def read_pickle(path: Path) -> dict[str, Tensor]:
     return dict(content)
 
 
-def licence_of(folder: Path) -> str:
-    """Return the licence that a model folder's README.md or config.json names, or ``unknown``."""
-    readme = folder / README_FILE
-    lines = readme.read_text(encoding="utf-8").splitlines() if readme.is_file() else []
-    for line in lines:
+def licence_of(folder: Path, name: str = "") -> str:
+    """Return the licence of a model folder's weights, or ``unknown``.
+
+    It is what the front matter of its README.md names, or that of the known public model whose id
+    is ``name`` or whose name the folder bears.
+    """
+    for line in _front_matter(folder / README_FILE):
         key, _, value = line.partition(":")
-        if key.strip() == "license":
+        if key == "license":
             return value.strip().strip("\"'")
-    origin = str(read_config(folder).get("_name_or_path"))
-    return PUBLIC_VAD_LICENCES.get(origin, UNKNOWN)
+    named = {name, _origin(folder), folder.resolve().name}
+    for public, licence in PUBLIC_VAD_LICENCES.items():
+        if {public, public.rpartition("/")[2]} & named:
+            return licence
+    return UNKNOWN
+
+
+def _front_matter(readme: Path) -> list[str]:
+    """Return the lines between the two ``---`` at a README's top."""
+    if not readme.is_file():
+        return []
+    first, *lines = readme.read_text(encoding="utf-8", errors="replace").splitlines() or [""]
+    return lines[: lines.index("---")] if first == "---" and "---" in lines else []
+
+
+def _origin(folder: Path) -> str:
+    """Return the hub id that a model folder's config names, or the folder's name."""
+    named = str(read_config(folder).get("_name_or_path"))
+    return named if named.count("/") == 1 else folder.resolve().name
 
 
 def _our_name(name: str) -> str:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import torch
@@ -14,11 +14,11 @@ from torch import Tensor
 
 from emi_model.audio import Int16Waveform, Waveform, normalise, to_float
 from emi_model.batching import pad, padding_share, plan_batches
+from emi_model.config import Precision
 from emi_model.errors import ConfigError, OutOfMemory
 from emi_model.model import EmiModel, EmiOutput
 from emi_model.units import SAMPLING_RATE
 
-Precision = Literal["auto", "fp32"]
 Floats = NDArray[np.float32]
 
 MAX_BATCH_SAMPLES = {"cpu": 96 * SAMPLING_RATE, "cuda": 1_536 * SAMPLING_RATE}
@@ -192,6 +192,6 @@ def _default_batch_samples(device_type: str) -> int:
         seconds = float(text)
     except ValueError as error:
         raise ConfigError(f"EMI_BATCH_SECONDS is {text!r}, expected seconds of audio") from error
-    if not seconds > 0:
+    if not 0 < seconds < math.inf:
         raise ConfigError(f"EMI_BATCH_SECONDS is {text!r}, expected more than 0")
     return int(seconds * SAMPLING_RATE)

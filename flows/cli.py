@@ -19,7 +19,7 @@ from flows.terminal import send_chatter_to, terminal
 
 if TYPE_CHECKING:
     from tasks.query import Format
-    from tasks.rows import Coverage
+    from tasks.settings import Coverage
 
 EXIT_BUG, EXIT_USAGE, EXIT_REJECTED, EXIT_INTERRUPTED = 1, 2, 3, 130
 
@@ -98,6 +98,7 @@ def process(
     """
     from emi_model.reference import resolve
     from tasks.corpus import check_source
+    from tasks.guard import guard_this_process
     from tasks.results import create_store
 
     check_source(source)
@@ -105,6 +106,7 @@ def process(
     resolve(reference)
     store = create_store(results)
     send_chatter_to(store.logs / f"process-{os.getpid()}.log")
+    guard_this_process()
 
     from flows.display import ProgressBar, run_summary
     from flows.process import process_corpus
@@ -181,6 +183,36 @@ def status(results: Path, as_json: bool) -> None:
     create_store(results)  # writes catalog.sql anew, for a store that was moved
     for question in ("status",) if as_json else ("status", "latest_runs"):
         write(answer(results, stored_question(question)), "json" if as_json else "table")
+
+
+@cli.command()
+@click.option(
+    "--dir",
+    "folder",
+    default="demo",
+    show_default=True,
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Folder for corpus, model and results.",
+)
+def demo(folder: Path) -> None:
+    """Write a small corpus, train a small model on part of it, score the rest.
+
+    Voices are synthetic, nothing is downloaded. An earlier demo in the folder is carried on.
+    """
+    from tasks.guard import guard_this_process
+
+    folder.mkdir(parents=True, exist_ok=True)
+    send_chatter_to(folder / "demo.log")
+    guard_this_process()
+
+    from flows.demo import run_demo
+    from flows.display import ProgressBar, show_demo
+    from flows.progress import observed_by
+
+    with ProgressBar(terminal().err) as bar, observed_by(bar):
+        report = run_demo(folder)
+    show_demo(report, folder, terminal().out)
 
 
 @cli.command("import-checkpoint")

@@ -4,14 +4,27 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import PurePath
-from typing import Any, TextIO
+from pathlib import Path, PurePath
+from typing import TYPE_CHECKING, Any, TextIO
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeRemainingColumn,
+)
 from rich.table import Column, Table
 
 from emi_model.targets import VAD_DIMENSIONS, column_name
+from flows.progress import Observer
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from flows.demo import DemoReport
 
 PLAIN_WIDTH = 160
 """Columns of a table that goes to a file or a pipe."""
@@ -20,8 +33,8 @@ PLAIN_SECONDS = 30.0
 """Between two lines of progress where there is no terminal."""
 
 
-class ProgressBar:
-    """An observer (`flows.progress`) that draws a bar, or writes a line now and then to a file."""
+class ProgressBar(Observer):
+    """An observer that draws a bar; where there is no terminal it writes a line now and then."""
 
     def __init__(self, err: TextIO) -> None:
         """Draw on ``err``."""
@@ -31,15 +44,16 @@ class ProgressBar:
             TextColumn("{task.description}"),
             BarColumn(),
             MofNCompleteColumn(),
-            TextColumn("clips · {task.fields[said]} ·"),
+            TextColumn("{task.fields[unit]} {task.fields[said]}"),
             TimeRemainingColumn(),
             console=self._console,
             disable=not self._live,
         )
-        self._task = self._bar.add_task("starting", total=None, said="0 rejected")
-        self._started = self._last_line = time.monotonic()
-        self._done = self._rejected = self._todo = 0
-        self._audio_seconds = 0.0
+        self._task: TaskID | None = None
+        self._stage = self._unit = ""
+        self._total: int | None = None
+        self._done = 0
+        self._last_line = time.monotonic()
 
     def __enter__(self) -> ProgressBar:
         """Show the bar."""
@@ -50,29 +64,30 @@ class ProgressBar:
         """Leave the bar as it stands."""
         self._bar.stop()
 
-    def stage(self, name: str) -> None:
-        """Say what begins now."""
-        self._bar.update(self._task, description=name)
+    def begin(self, stage: str, total: int | None, unit: str) -> None:
+        """Draw a bar for a stage in place of the one before."""
+        if self._task is not None:
+            self._bar.remove_task(self._task)
+        self._task = self._bar.add_task(stage, total=total, unit=unit, said="")
+        self._stage, self._total, self._unit, self._done = stage, total, unit, 0
+        if not self._live:
+            self._console.print(f"{stage}: {total} {unit}" if total is not None else stage)
 
-    def planned(self, num_todo: int, num_skipped: int) -> None:
-        """Say how many clips are to do, and how many are done."""
-        self._todo, self._started = num_todo, time.monotonic()
-        self._bar.update(self._task, total=num_todo)
-        self._console.print(f"{num_todo} clips to score, {num_skipped} done before")
+    def advance(self, num_done: int, said: str = "") -> None:
+        """Move the bar."""
+        self._move(self._done + num_done, self._total, said)
 
-    def scored(self, num_rows: int, num_rejected: int, audio_seconds: float) -> None:
-        """Say that rows came back from the workers."""
-        self._done += num_rows
-        self._rejected += num_rejected
-        self._audio_seconds += audio_seconds
-        self._bar.update(self._task, description="scoring", completed=self._done, said=self._said())
+    def reached(self, num_done: int, total: int) -> None:
+        """Set the bar."""
+        self._move(num_done, total, "")
+
+    def _move(self, done: int, total: int | None, said: str) -> None:
+        self._done, self._total = done, total
+        if self._task is not None:
+            self._bar.update(self._task, completed=done, total=total, said=said)
         if not self._live and time.monotonic() - self._last_line > PLAIN_SECONDS:
             self._last_line = time.monotonic()
-            self._console.print(f"{self._done}/{self._todo} clips · {self._said()}")
-
-    def _said(self) -> str:
-        speed = self._audio_seconds / max(1e-3, time.monotonic() - self._started)
-        return f"{self._rejected} rejected · {speed:.1f} audio-hours/h"
+            self._console.print(f"{self._stage}: {done}/{total} {self._unit} {said}")
 
 
 def run_summary(record: Mapping[str, Any], results: str) -> str:
@@ -103,6 +118,26 @@ def score_table(rows: Sequence[Mapping[str, Any]], targets: Sequence[str]) -> Ta
             PurePath(row["clip_id"]).name, *values, _number(row["scored_seconds"], 1), note
         )
     return table
+
+
+def show_demo(report: DemoReport, folder: Path, out: TextIO) -> None:
+    """Write what the demo found out: correlations, rejections, questions and their answers."""
+    console = Console(file=out, highlight=False)
+    metrics = [(name, figures.pearson) for name, figures in report.metrics.items()]
+    console.print(f"\nPearson on {report.num_held_out} clips of speakers held out of training:")
+    show(plain_table(["target", "pearson"], [*metrics, ("mean", report.mean_pearson)]), out)
+    console.print("\nRejected, each a row with its reason:")
+    show(plain_table(*_cells(report.rejections)), out)
+    for question, found in report.answers.items():
+        console.print(f"\n{question}")
+        show(plain_table(*_cells(found)), out)
+    console.print(
+        f"\nThe same on your clips: emi process FOLDER --results DIR --model {folder}/model"
+    )
+
+
+def _cells(table: pa.Table) -> tuple[list[str], list[list[Any]]]:
+    return table.schema.names, [list(row.values()) for row in table.to_pylist()]
 
 
 def plain_table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> Table:

@@ -14,20 +14,18 @@ from prefect import flow, task
 from prefect.cache_policies import NO_CACHE
 
 from emi_model.checkpoint import LoadedModel
-from emi_model.predict import Precision
+from emi_model.config import Precision
 from emi_model.reference import load_model
 from flows.progress import observer
 from tasks.adoption import adopt
 from tasks.budget import Budget, machine_budget
 from tasks.compaction import compact
 from tasks.corpus import Plan, list_clips, plan_clips
-from tasks.outcomes import Status
 from tasks.parts import Committer, RunStamp, Tally
-from tasks.pipeline import ScoringSettings
 from tasks.results import ResultsStore, create_store
-from tasks.rows import Coverage
 from tasks.runs import RunRecord, RunState, ended, mark_killed, new_run_id, write_record
 from tasks.scoring import score_clips, scoring_cluster
+from tasks.settings import Coverage, ScoringSettings
 
 
 @dataclass
@@ -81,7 +79,7 @@ def process_corpus(
         StoreError: the results store is locked or foreign.
         ScoringError: the workers cannot work.
     """
-    observer().stage("listing clips")
+    observer().begin("listing clips", None, "clips")
     started_at, started = datetime.now(UTC), time.perf_counter()
     clips = list_clips(source, limit)
     loaded = load_model(model)
@@ -104,7 +102,6 @@ def process_corpus(
                     list_seconds=time.perf_counter() - started,
                 )
             )
-            observer().planned(len(plan.todo) + len(plan.adopted), plan.num_skipped)
             adopt_known(run, plan)
             score_missing(run, plan, _settings(model, loaded, coverage, precision), budget)
             compact(store, f"{stamp.run_id}-compact", superseded=plan.num_superseded > 0)
@@ -116,8 +113,8 @@ def process_corpus(
 def adopt_known(run: Run, plan: Plan) -> None:
     """Commit rows for clips whose content is known under another name."""
     if plan.adopted:
+        observer().begin("taking over known content", len(plan.adopted), "clips")
         run.tally.add(adopt(run.store, plan.adopted, run.stamp))
-        observer().scored(len(plan.adopted), run.tally.rejected, 0.0)
 
 
 @task(name="score", cache_policy=NO_CACHE, persist_result=False)
@@ -125,16 +122,20 @@ def score_missing(run: Run, plan: Plan, settings: ScoringSettings, budget: Budge
     """Extract and score clips on the cluster, and commit their rows as they come."""
     if not plan.todo:
         return
-    observer().stage("starting workers")
+    observer().begin("starting workers", None, "")
     with (
         scoring_cluster(budget),
         Committer(run.store, run.stamp, run.tally) as committer,
     ):
+        observer().begin("scoring", len(plan.todo), "clips")
+        seen, started = Tally(), time.perf_counter()
         for rows in score_clips(plan.todo, settings, budget):
             committer.add(rows)
-            num_rejected = rows["status"].to_pylist().count(Status.REJECTED.value)
-            seconds = sum(filter(None, rows["scored_seconds"].to_pylist()))
-            observer().scored(rows.num_rows, num_rejected, seconds)
+            seen.add(rows)
+            speed = seen.audio_seconds / (time.perf_counter() - started)
+            observer().advance(
+                rows.num_rows, f"· {seen.rejected} rejected · {speed:.1f} audio-hours/h ·"
+            )
 
 
 @contextmanager

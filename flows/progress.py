@@ -1,40 +1,26 @@
-"""How a run tells whoever started it how far it is: an observer, silent unless one is set."""
+"""How a flow tells whoever started it how far it is: an observer, silent unless one is set."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Protocol
 
 
-class Observer(Protocol):
-    """What a run calls as it goes."""
+class Observer:
+    """What a flow calls as it goes; this one says nothing, and others build on it."""
 
-    def stage(self, name: str) -> None:
-        """Say what begins now."""
+    def begin(self, stage: str, total: int | None, unit: str) -> None:
+        """Say which stage begins, of how many units if that is known."""
 
-    def planned(self, num_todo: int, num_skipped: int) -> None:
-        """Say how many clips are to do, and how many are done."""
+    def advance(self, num_done: int, said: str = "") -> None:
+        """Say that more units are done, and something about them."""
 
-    def scored(self, num_rows: int, num_rejected: int, audio_seconds: float) -> None:
-        """Say that rows came back from the workers."""
-
-
-class Silent:
-    """The observer of a flow that nobody watches."""
-
-    def stage(self, name: str) -> None:
-        """Say nothing."""
-
-    def planned(self, num_todo: int, num_skipped: int) -> None:
-        """Say nothing."""
-
-    def scored(self, num_rows: int, num_rejected: int, audio_seconds: float) -> None:
-        """Say nothing."""
+    def reached(self, num_done: int, total: int) -> None:
+        """Say how many units of how many are done."""
 
 
-_SILENT = Silent()
+_SILENT = Observer()
 _OBSERVER: ContextVar[Observer] = ContextVar("observer")
 
 

@@ -6,13 +6,15 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
-from emi_model.predict import Precision, Predictor
+from emi_model.config import Precision
+from emi_model.predict import Predictor
 from emi_model.reference import load_model
 from tasks.clips import extract_clip
 from tasks.corpus import clip_file
 from tasks.media import TIMEOUT_SECONDS
 from tasks.probe import Prober
-from tasks.rows import ClipScorer, Coverage
+from tasks.rows import ClipScorer
+from tasks.settings import Coverage
 
 
 def score_files(

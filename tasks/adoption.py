@@ -80,4 +80,6 @@ def _taken(
     with connect(store.root) as connection:
         connection.register("adopted", pairs)
         rows = connection.sql(sql, params=parameters).to_arrow_table()
+    if not rows.num_rows:  # then the view need not have this model's columns
+        return schema.empty_table()
     return checked(rows.select(schema.names), schema)

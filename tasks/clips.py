@@ -93,11 +93,13 @@ def rejected(row: Mapping[str, Any], reason: Reason, detail: str) -> Row:
 
 
 def hash_content(path: Path) -> str | None:
-    """Return the SHA-256 (hex) of a file; None if it cannot be read."""
+    """Return the SHA-256 (hex) of a regular file; None if it cannot be read."""
     try:
+        if not path.is_file():  # reading a pipe or a device may never end
+            return None
         with path.open("rb") as content:
             return hashlib.file_digest(content, "sha256").hexdigest()
-    except OSError:
+    except (OSError, ValueError):  # ValueError: a NUL in the name
         return None
 
 

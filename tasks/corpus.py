@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from emi_model.errors import CorpusError
@@ -137,9 +138,10 @@ def _walk(root: Path) -> Iterator[ClipFile]:
             folders.clear()
             continue
         seen.add((status.st_dev, status.st_ino))
+        folders.sort()  # which of two ways to a folder is taken must not change
         for name in files:
-            suffix = os.fsdecode(name).rpartition(".")[2].lower()
-            if suffix in MEDIA_SUFFIXES:
+            _, dot, suffix = os.fsdecode(name).rpartition(".")
+            if dot and suffix.lower() in MEDIA_SUFFIXES:
                 path = os.path.join(folder, name)  # noqa: PTH118 - bytes paths
                 yield clip_file(_printable(os.path.relpath(path, os.fsencode(root))), path)
 
@@ -166,9 +168,13 @@ def _manifest_rows(path: Path) -> list[dict[str, str | None]]:
             with path.open(newline="", encoding="utf-8-sig") as file:
                 return list(csv.DictReader(file))
         columns = [c for c in ("uri", "clip_id") if c in pq.read_schema(path).names]
-        rows: list[dict[str, str | None]] = pq.read_table(path, columns=columns).to_pylist()
-    except (OSError, ValueError, csv.Error) as error:
+        if "uri" not in columns:
+            raise CorpusError(f"{path}: has no column uri: expected one, filled")
+        texts = pa.schema([(column, pa.string()) for column in columns])
+        table = pq.read_table(path, columns=columns).select(columns).cast(texts)
+    except (OSError, ValueError, csv.Error, pa.ArrowException) as error:
         raise CorpusError(f"{path}: cannot be read as a manifest: {error}") from error
+    rows: list[dict[str, str | None]] = table.to_pylist()
     return rows
 
 
@@ -185,7 +191,7 @@ def clip_file(clip_id: str, path: bytes) -> ClipFile:
     """Return a file as a listed clip; one that is not there has no size and no time."""
     try:
         status = os.stat(path)  # noqa: PTH116 - bytes paths
-    except OSError:
+    except (OSError, ValueError):  # ValueError: a NUL in the name
         return ClipFile(clip_id, path, None, None)
     return ClipFile(clip_id, path, status.st_size, status.st_mtime_ns)
 

@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 from tasks.outcomes import Status
 from tasks.results import ResultsStore
 from tasks.schemas import (
+    COSTS,
     SCORES,
     TIMELINE,
     WINDOWS,
@@ -80,8 +81,7 @@ class Tally:
         self.rejected += rows.num_rows - scored
         self.reasons.update(rows["reason"].drop_null().to_pylist())
         self.audio_seconds += pc.sum(rows["scored_seconds"], min_count=0).as_py()
-        costs = ("extract_seconds", "score_seconds", "model_samples", "padded_samples")
-        for name in costs:
+        for name in (cost.name for cost in COSTS):
             if name in rows.schema.names:
                 setattr(self, name, getattr(self, name) + pc.sum(rows[name], min_count=0).as_py())
 
@@ -123,7 +123,7 @@ class Committer:
             raise self._failure
 
     def add(self, rows: pa.Table) -> None:
-        """Take rows under `tasks.pipeline.costed_schema`.
+        """Take rows under `tasks.schemas.costed_schema`.
 
         Raises:
             StoreError: an earlier commit failed.

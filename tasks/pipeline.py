@@ -6,28 +6,22 @@ worker writes before it touches clips, says which clips it held.
 
 from __future__ import annotations
 
-import os
-import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from functools import cache
 from typing import Any
 
 import pyarrow as pa
 import ray
 import ray.data
-import torch
 from ray.data import ActorPoolStrategy, DataContext, ExecutionResources, TaskPoolStrategy
 from ray.exceptions import RayActorError, RayError, RayTaskError
 
 from emi_model.errors import EmiError, ScoringError
-from emi_model.predict import Precision, Predictor
-from emi_model.reference import load_model
 from tasks.budget import Budget
-from tasks.clips import ClipFile, Row, extract_clip
-from tasks.probe import Prober
-from tasks.rows import ClipScorer, Coverage
-from tasks.schemas import EXTRACTED, scored_schema
+from tasks.clips import ClipFile
+from tasks.extracting import extract_block
+from tasks.ledger import SCORE, Ledger
+from tasks.scorer import ScorerActor
+from tasks.settings import ScoringSettings
 
 CLIPS_PER_BLOCK = 16
 """Clips that one extraction task takes: short enough for early rows, long enough to be worth it."""
@@ -35,40 +29,6 @@ CLIPS_PER_BLOCK = 16
 MAX_BLOCK_BYTES = 32 * 2**20
 MAX_OBJECT_STORE_BYTES = 256 * 2**20
 """Bound on waveforms between the stages, so that memory does not grow with the corpus."""
-
-NICENESS = 10
-"""Decoders take the cores that the scorers leave."""
-
-EXTRACT, SCORE = "extract", "score"
-
-COSTS = (
-    pa.field("extract_seconds", pa.float64()),
-    pa.field("score_seconds", pa.float64()),
-    pa.field("model_samples", pa.int64()),
-    pa.field("padded_samples", pa.int64()),
-)
-"""What a row cost, beside its scored columns; samples as the model saw them."""
-
-
-@dataclass(frozen=True)
-class ScoringSettings:
-    """What every worker needs to know.
-
-    Attributes:
-        model: reference of the model.
-        targets: its targets, in order.
-        max_seconds: seconds of a clip to decode; None for all.
-        coverage: first window or all windows.
-        precision: ``auto`` or ``fp32``.
-        timeout_seconds: for the extraction of one clip.
-    """
-
-    model: str
-    targets: tuple[str, ...]
-    max_seconds: float | None
-    coverage: Coverage
-    precision: Precision
-    timeout_seconds: float = 120.0
 
 
 class PassDied(Exception):
@@ -84,40 +44,6 @@ class PassDied(Exception):
         self.suspects = suspects
 
 
-class Ledger:
-    """Which clips each worker holds; lives beside the workers and outlives them."""
-
-    def __init__(self) -> None:
-        """Start with nothing held."""
-        self._held: dict[tuple[str, int], list[str]] = {}
-        self._scorers: list[Any] = []
-
-    def enlist(self, scorer: Any) -> None:
-        """Note a scorer's actor handle."""
-        self._scorers.append(scorer)
-
-    def scorers(self) -> list[Any]:
-        """Return the handles of all scorers of this pass."""
-        return self._scorers
-
-    def take(self, stage: str, worker: int, clip_ids: list[str]) -> None:
-        """Note that a worker is about to touch these clips."""
-        self._held[stage, worker] = clip_ids
-
-    def give(self, stage: str, worker: int) -> None:
-        """Note that a worker is done with its clips."""
-        self._held.pop((stage, worker), None)
-
-    def held(self, stage: str | None) -> list[str]:
-        """Return the clips held by workers of a stage, or of both."""
-        return [
-            clip_id
-            for (of_stage, _), clip_ids in self._held.items()
-            if stage in (None, of_stage)
-            for clip_id in clip_ids
-        ]
-
-
 def run_pass(
     clips: Sequence[ClipFile],
     settings: ScoringSettings,
@@ -125,7 +51,7 @@ def run_pass(
     *,
     clips_per_block: int = CLIPS_PER_BLOCK,
 ) -> Iterator[pa.Table]:
-    """Extract and score clips; yields rows under `costed_schema`, in no order.
+    """Extract and score clips; yields rows under `tasks.schemas.costed_schema`, in no order.
 
     Raises:
         PassDied: a worker process died; what was yielded before is good.
@@ -152,11 +78,6 @@ def _end_scorers(ledger: Any) -> None:
     for scorer in ray.get(ledger.scorers.remote()):
         ray.kill(scorer)
     ray.kill(ledger)
-
-
-def costed_schema(settings: ScoringSettings) -> pa.Schema:
-    """Return the schema of what `run_pass` yields."""
-    return pa.schema([*scored_schema(settings.targets), *COSTS])
 
 
 def _pipeline(
@@ -203,65 +124,6 @@ def _bound_execution() -> None:
     context.execution_options.resource_limits = ExecutionResources(
         object_store_memory=MAX_OBJECT_STORE_BYTES
     )
-
-
-def extract_block(block: pa.Table, *, settings: ScoringSettings, ledger: Any) -> Iterator[pa.Table]:
-    """Extract a block of listed clips; yields extracted rows one by one."""
-    prober = _worker_prober()
-    clips = [ClipFile(**row) for row in block.to_pylist()]
-    ray.get(ledger.take.remote(EXTRACT, os.getpid(), [clip.clip_id for clip in clips]))
-    for clip in clips:
-        started = time.perf_counter()
-        row = extract_clip(
-            clip,
-            max_seconds=settings.max_seconds,
-            timeout_seconds=settings.timeout_seconds,
-            prober=prober,
-        )
-        row[COSTS[0].name] = time.perf_counter() - started
-        yield pa.Table.from_pylist([row], pa.schema([*EXTRACTED, COSTS[0]]))
-    ray.get(ledger.give.remote(EXTRACT, os.getpid()))
-
-
-class ScorerActor:
-    """Holds the model in a worker process and scores blocks of extracted clips."""
-
-    def __init__(self, settings: ScoringSettings, budget: Budget, ledger: Any) -> None:
-        """Load the model."""
-        ray.get(ledger.enlist.remote(ray.get_runtime_context().current_actor))
-        if not budget.gpus_per_scorer:
-            torch.set_num_threads(budget.threads_per_scorer)
-        self.predictor = Predictor(load_model(settings.model).model, precision=settings.precision)
-        self.score = ClipScorer(self.predictor, settings.coverage)
-        self.schema = costed_schema(settings)
-        self.ledger = ledger
-
-    def __call__(self, block: pa.Table) -> pa.Table:
-        """Score one block."""
-        rows = block.to_pylist()
-        clip_ids = [row["clip_id"] for row in rows]
-        ray.get(self.ledger.take.remote(SCORE, os.getpid(), clip_ids))
-        before, started = self.predictor.padding, time.perf_counter()
-        scored = self.score(rows)
-        seconds = (time.perf_counter() - started) / max(1, len(rows))
-        for row in scored:
-            row |= {"score_seconds": seconds, "model_samples": 0, "padded_samples": 0}
-        if scored:
-            scored[0] |= self._samples_since(before)
-        self.ledger.give.remote(SCORE, os.getpid())
-        return pa.Table.from_pylist(scored, self.schema)
-
-    def _samples_since(self, before: tuple[int, int]) -> Row:
-        """Return the block's samples: they belong to it as a whole, the first row carries them."""
-        own, padded = (now - then for now, then in zip(self.predictor.padding, before, strict=True))
-        return {"model_samples": own, "padded_samples": padded}
-
-
-@cache
-def _worker_prober() -> Prober:
-    """Return this worker process's prober; its first use also makes the worker nice."""
-    os.nice(NICENESS)
-    return Prober()
 
 
 def _died(ledger: Any, error: RayError) -> PassDied:

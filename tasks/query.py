@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 import sys
 from collections.abc import Iterable, Mapping
+from datetime import date, time
+from decimal import Decimal
 from importlib import resources
 from pathlib import Path
 from typing import Any, Literal, TextIO
@@ -16,7 +19,7 @@ import pyarrow.parquet as pq
 
 from emi_model.errors import QueryError
 from tasks.results import open_store
-from tasks.views import VIEWS, connect
+from tasks.views import VIEWS, connect, first_line
 
 Format = Literal["table", "csv", "json", "parquet"]
 
@@ -43,9 +46,11 @@ def answer(root: Path, sql: str) -> pa.Table:
                     f"found {len(statements)} statements, or one that is no SELECT: the store is "
                     f"read only: ask one SELECT over {', '.join(VIEWS)}"
                 )
-            return connection.sql(statements[0]).to_arrow_table()
+            # A view can only read: a SELECT may hold WITH x AS (COPY ... TO ...), a view not.
+            connection.execute(f"CREATE TEMP VIEW answer AS {statements[0].query}")
+            return connection.sql("FROM answer").to_arrow_table()
         except duckdb.Error as error:
-            raise QueryError(str(error).strip().partition("\n")[0]) from error
+            raise QueryError(first_line(error)) from error
 
 
 def stored_question(name: str) -> str:
@@ -74,9 +79,20 @@ def write(table: pa.Table, wanted: Format) -> None:
 
 
 def write_json_lines(rows: Iterable[Mapping[str, Any]], out: TextIO) -> None:
-    """Write rows as one JSON object a line; times in ISO 8601."""
+    """Write rows as one JSON object a line; times in ISO 8601, null for what is not finite."""
     for row in rows:
-        out.write(json.dumps(row, ensure_ascii=False, default=str) + "\n")
+        finite = {name: None if _is_not_finite(value) else value for name, value in row.items()}
+        out.write(json.dumps(finite, ensure_ascii=False, default=_jsonable) + "\n")
+
+
+def _is_not_finite(value: Any) -> bool:
+    return isinstance(value, float) and not math.isfinite(value)
+
+
+def _jsonable(value: Any) -> Any:
+    if isinstance(value, Decimal):  # the type of DuckDB's sums of integers
+        return int(value) if value == value.to_integral_value() else float(value)
+    return value.isoformat() if isinstance(value, (date, time)) else str(value)
 
 
 def _plain(table: pa.Table) -> list[dict[str, Any]]:
@@ -94,4 +110,4 @@ def _write_csv(table: pa.Table, out: TextIO) -> None:
 
 def _cell(value: Any) -> Any:
     nested = isinstance(value, (list, dict))
-    return json.dumps(value, ensure_ascii=False, default=str) if nested else value
+    return json.dumps(value, ensure_ascii=False, default=_jsonable) if nested else value

@@ -116,9 +116,9 @@ class ResultsStore:
         """Remove what a killed run left: staged files, orphans, parts that were replaced."""
         for path in self.staging.iterdir():
             path.unlink()
-        for part in self.parts(SCORES):
-            metadata = pq.read_schema(part).metadata or {}
-            self._remove(json.loads(metadata.get(REPLACES, b"[]")))
+        metadata = [pq.read_schema(part).metadata or {} for part in self.parts(SCORES)]
+        for content in metadata:
+            self._remove(json.loads(content.get(REPLACES, b"[]")))
         committed = {part.stem for part in self.parts(SCORES)}
         for table in COMPANIONS:
             for part in self.parts(table):
@@ -173,11 +173,15 @@ def create_store(root: Path) -> ResultsStore:
     """
     store = ResultsStore(root)
     try:
-        if root.exists() and not (root / MARKER_FILE).exists() and any(root.iterdir()):
+        if (root / MARKER_FILE).exists():
+            open_store(root)
+        elif root.exists() and any(path != store.staging for path in root.iterdir()):
             raise StoreError(f"{root}: holds other files: choose an empty or new folder")
-        for folder in (store.staging, store.logs, *(root / table for table in TABLES)):
-            folder.mkdir(parents=True, exist_ok=True)
+        store.staging.mkdir(parents=True, exist_ok=True)
+        # The mark first: whoever is killed behind it leaves a store that can be completed.
         _write_text(store, MARKER_FILE, json.dumps({"emi_results_store": FORMAT}) + "\n")
+        for folder in (store.logs, *(root / table for table in TABLES)):
+            folder.mkdir(exist_ok=True)
         _write_text(store, CATALOG_FILE, catalog_sql(root.absolute()))
         schemas = {
             SCORES: scores_schema(),
@@ -205,11 +209,9 @@ def open_store(root: Path) -> ResultsStore:
         raise StoreError(
             f"{root}: no results store here (no readable {MARKER_FILE}): `emi process` makes one"
         ) from error
-    if marker.get("emi_results_store") != FORMAT:
-        raise StoreError(
-            f"{root}: results store of format {marker.get('emi_results_store')!r}, this version "
-            f"reads {FORMAT}"
-        )
+    found = marker.get("emi_results_store") if isinstance(marker, dict) else None
+    if found != FORMAT:
+        raise StoreError(f"{root}: results store of format {found!r}, this version reads {FORMAT}")
     return ResultsStore(root)
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from itertools import islice
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -20,8 +20,7 @@ from emi_model.windows import duration_weighted_mean, tile
 from tasks.clips import Row, rejected
 from tasks.outcomes import Reason, Status
 from tasks.schemas import VAD_OF_MEAN
-
-Coverage = Literal["first", "full"]
+from tasks.settings import Coverage
 
 
 class Cut(NamedTuple):

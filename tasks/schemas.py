@@ -131,6 +131,20 @@ def scored_schema(targets: Sequence[str]) -> pa.Schema:
     )
 
 
+COSTS = (
+    _field("extract_seconds", _DOUBLE, "s", "spent on extracting the clip"),
+    _field("score_seconds", _DOUBLE, "s", "spent on scoring it, its share of a block"),
+    _field("model_samples", pa.int64(), "samples", "of the whole block, in its first row"),
+    _field("padded_samples", pa.int64(), "samples", "of the whole block, with padding"),
+)
+"""What a row cost, on its way from the workers to the store."""
+
+
+def costed_schema(targets: Sequence[str]) -> pa.Schema:
+    """Return the schema of rows that workers give: `scored_schema` and what the row cost."""
+    return pa.schema([*scored_schema(targets), *COSTS])
+
+
 def scores_schema(targets: Sequence[str] = EMI_TARGETS) -> pa.Schema:
     """Return the schema of the scores table: one row a clip, model and coverage."""
     scored_at = _field("scored_at", _TIME, "UTC", "when the row was made", nullable=False)
@@ -197,6 +211,9 @@ def checked(table: pa.Table, schema: pa.Schema) -> pa.Table:
             raise StoreError(f"column {field.name} holds nulls, expected a value in every row")
         if field.type == _FLOAT and not pc.all(pc.is_finite(column), min_count=0).as_py():
             raise StoreError(f"column {field.name} holds a value that is not finite")
+        if (field.metadata or {}).get(b"unit") == b"0..1":
+            inside = pc.and_(pc.greater_equal(column, 0), pc.less_equal(column, 1))
+            _require(inside, f"a value of {field.name} outside 0..1")
     if "reason" in schema.names:
         _check_outcomes(table)
     return table
@@ -210,11 +227,6 @@ def _check_outcomes(table: pa.Table) -> None:
     _require(known, "a reason that is not enumerated")
     flags = pc.list_flatten(table["flags"])
     _require(pc.is_in(flags, pa.array(list(Flag), pa.string())), "a flag that is none")
-    for field in table.schema:
-        if field.metadata and field.metadata.get(b"unit") == b"0..1":
-            column = table[field.name]
-            inside = pc.and_(pc.greater_equal(column, 0), pc.less_equal(column, 1))
-            _require(inside, f"a value of {field.name} outside 0..1")
 
 
 def _require(condition: pa.ChunkedArray, found: str) -> None:

@@ -17,15 +17,10 @@ from emi_model.errors import ScoringError
 from tasks.budget import Budget
 from tasks.clips import ClipFile, listed_row, rejected
 from tasks.outcomes import Reason
-from tasks.pipeline import (
-    COSTS,
-    MAX_OBJECT_STORE_BYTES,
-    PassDied,
-    ScoringSettings,
-    costed_schema,
-    run_pass,
-)
+from tasks.pipeline import MAX_OBJECT_STORE_BYTES, PassDied, run_pass
 from tasks.rows import without_scores
+from tasks.schemas import COSTS, costed_schema
+from tasks.settings import ScoringSettings
 
 LOGGER = logging.getLogger(__name__)
 
@@ -70,7 +65,7 @@ def scoring_cluster(budget: Budget) -> Iterator[None]:
 def score_clips(
     clips: Sequence[ClipFile], settings: ScoringSettings, budget: Budget
 ) -> Iterator[pa.Table]:
-    """Score clips; yields rows under `costed_schema`, in no order, one for every clip.
+    """Score clips; yields rows under `tasks.schemas.costed_schema`, one for every clip.
 
     A worker that dies takes its pass with it: what is missing is run again, the clips that it held
     one at a time. The clip that a worker dies with then is rejected as ``worker_died``.
@@ -133,4 +128,4 @@ def _dead_rows(clips: Sequence[ClipFile], settings: ScoringSettings) -> pa.Table
         | free
         for clip in clips
     ]
-    return pa.Table.from_pylist(rows, costed_schema(settings))
+    return pa.Table.from_pylist(rows, costed_schema(settings.targets))

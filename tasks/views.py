@@ -13,7 +13,7 @@ VIEWS = (SCORES, "rejections", *COMPANIONS, RUNS)
 
 _CURRENT_SCORES = """\
 SELECT *, parse_filename(filename, true) AS part
-FROM read_parquet({files}, union_by_name = true, filename = true)
+FROM read_parquet({files}, union_by_name = true, filename = true, hive_partitioning = false)
 QUALIFY row_number() OVER (
     PARTITION BY clip_id, model_sha256, coverage ORDER BY scored_at DESC, run_id DESC, part DESC
 ) = 1"""
@@ -21,7 +21,8 @@ QUALIFY row_number() OVER (
 
 _CURRENT_COMPANION = """\
 SELECT companion.*, parse_filename(companion.filename, true) AS part
-FROM read_parquet({files}, union_by_name = true, filename = true) AS companion
+FROM read_parquet({files}, union_by_name = true, filename = true, hive_partitioning = false)
+    AS companion
 SEMI JOIN current_scores AS scores
     ON companion.clip_id = scores.clip_id
     AND companion.model_sha256 = scores.model_sha256
@@ -38,7 +39,7 @@ _NOTE = """\
 
 def catalog_sql(root: Path) -> str:
     """Return the statements that create the views over the store at ``root`` (absolute)."""
-    return _NOTE.format(root=root) + "".join(
+    return _NOTE.format(root=" ".join(str(root).splitlines())) + "".join(
         f"CREATE OR REPLACE VIEW {name} AS\n{body};\n" for name, body in _views(root).items()
     )
 
@@ -61,14 +62,21 @@ def connect(root: Path) -> duckdb.DuckDBPyConnection:
     try:
         connection.execute("SET TimeZone = 'UTC'")
         connection.execute(catalog_sql(root.absolute()))
-        folders = ", ".join(_quoted(root.absolute() / table) for table in TABLES)
+        folders = ", ".join(
+            _quoted(form(root.absolute() / table)) for table in TABLES for form in (str, _pattern)
+        )
         connection.execute(f"SET allowed_directories = [{folders}]")
         connection.execute("SET enable_external_access = false")
         connection.execute("SET lock_configuration = true")
     except duckdb.Error as error:
         connection.close()
-        raise QueryError(f"{root}: the views cannot be made: {error}") from error
+        raise QueryError(f"{root}: the views cannot be made: {first_line(error)}") from error
     return connection
+
+
+def first_line(error: duckdb.Error) -> str:
+    """Return what DuckDB says of an error, without the excerpt of the SQL that it adds."""
+    return str(error).strip().partition("\n")[0]
 
 
 def current_view(table: str) -> str:
@@ -77,7 +85,7 @@ def current_view(table: str) -> str:
 
 
 def _views(root: Path) -> dict[str, str]:
-    files = {table: _quoted(root / table / "*.parquet") for table in TABLES}
+    files = {table: _quoted(f"{_pattern(root / table)}/*.parquet") for table in TABLES}
     current = {
         current_view(table): _CURRENT_COMPANION.format(files=files[table]) for table in COMPANIONS
     }
@@ -90,9 +98,15 @@ def _views(root: Path) -> dict[str, str]:
         **current,
         **shown,
         "rejections": "SELECT * FROM scores WHERE status = 'rejected'",
-        RUNS: f"SELECT * FROM read_parquet({files[RUNS]}, union_by_name = true)",
+        RUNS: f"SELECT * FROM read_parquet({files[RUNS]}, union_by_name = true, "
+        "hive_partitioning = false)",
     }
 
 
-def _quoted(path: Path) -> str:
-    return "'" + str(path).replace("'", "''") + "'"
+def _pattern(path: Path) -> str:
+    """Return the glob pattern that fits this path alone."""
+    return "".join(f"[{char}]" if char in "*?[" else char for char in str(path))
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"

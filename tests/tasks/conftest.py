@@ -1,4 +1,4 @@
-"""Media made by the real ffmpeg, and one process that reads headers for the whole session."""
+"""Media made by the real ffmpeg, and rows and stores made without any."""
 
 from __future__ import annotations
 
@@ -6,12 +6,19 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
-import psutil  # type: ignore[import-untyped]
+import psutil
+import pyarrow as pa
 import pytest
 
+from emi_model.targets import EMI_TARGETS, VAD_DIMENSIONS, column_name
 from tasks.media import Extraction, Rejection, extract, find_ffmpeg
+from tasks.parts import RunStamp, split
 from tasks.probe import Prober
+from tasks.results import ResultsStore, create_store
+from tasks.schemas import VAD_OF_MEAN, scored_schema
+from tasks.views import connect
 
 
 @pytest.fixture
@@ -69,7 +76,8 @@ def reject(prober: Prober) -> Callable[[Path], Rejection]:
         found = extract(path, max_seconds=12.0, prober=prober)
         assert isinstance(found, Rejection), found
         assert str(path.parent) not in found.detail
-        assert found.detail and found.detail.isprintable() and len(found.detail) <= 300
+        assert found.detail.isprintable()
+        assert 0 < len(found.detail) <= 300
         return found
 
     return extract_badly
@@ -92,3 +100,115 @@ def wait_until_gone() -> Callable[[int], bool]:
         return False
 
     return wait
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> ResultsStore:
+    """Return an empty results store."""
+    return create_store(tmp_path / "store")
+
+
+@pytest.fixture
+def make_stamp() -> Callable[..., RunStamp]:
+    """Return a function that makes a run's stamp; its arguments replace fields of it."""
+
+    def make(**fields: Any) -> RunStamp:
+        plain: dict[str, Any] = {
+            "model": "tiny",
+            "model_sha256": "aa",
+            "coverage": "first",
+            "run_id": "run1",
+            "backbone_licence": "MIT",
+            "targets": EMI_TARGETS,
+        }
+        return RunStamp(**{**plain, **fields})
+
+    return make
+
+
+@pytest.fixture
+def make_rows() -> Callable[..., pa.Table]:
+    """Return a function that makes rows as they leave the scorer, one a clip id.
+
+    Every score, second and window of a row is ``value``; a reason makes rejections; other
+    keywords replace columns.
+    """
+
+    def make(
+        *clip_ids: str,
+        value: float = 0.5,
+        num_seconds: int = 2,
+        num_windows: int = 0,
+        reason: str | None = None,
+        targets: tuple[str, ...] = EMI_TARGETS,
+        **facts: Any,
+    ) -> pa.Table:
+        vad = dict.fromkeys(VAD_DIMENSIONS, value)
+        scores = dict.fromkeys((*map(column_name, targets), *VAD_OF_MEAN), value) | vad
+        seconds = [{"second": n, **vad, "num_frames": 50} for n in range(num_seconds)]
+        windows = [
+            {"window_index": n, "start_seconds": n, "end_seconds": n + 1, "num_frames": 49}
+            for n in range(num_windows)
+        ]
+        outcome: dict[str, Any] = {"status": "rejected", "reason": reason, "detail": "a word"}
+        if reason is None:
+            outcome = {
+                **scores,
+                "status": "scored",
+                "scored_seconds": float(num_seconds),
+                "num_frames": 50 * num_seconds,
+                "timeline": seconds,
+                "windows": [window | scores for window in windows],
+            }
+        schema = scored_schema(targets)
+        plain = {**dict.fromkeys(schema.names), "flags": [], "timeline": [], "windows": []}
+        file = {"bytes": 100, "modified_ns": 1}
+        rows = [
+            {"clip_id": clip_id, "uri": f"file:///c/{clip_id}", "content_sha256": f"of {clip_id}"}
+            for clip_id in clip_ids
+        ]
+        return pa.Table.from_pylist(
+            [{**plain, **file, **outcome, **r, **facts} for r in rows], schema
+        )
+
+    return make
+
+
+@pytest.fixture
+def commit(
+    store: ResultsStore, make_rows: Callable[..., pa.Table], make_stamp: Callable[..., RunStamp]
+) -> Callable[..., None]:
+    """Return a function that commits a part of the store: its name, clip ids, and `make_rows`."""
+
+    def commit_part(
+        name: str, *clip_ids: str, stamp: RunStamp | None = None, **of_rows: Any
+    ) -> None:
+        stamp = stamp or make_stamp()
+        rows = make_rows(*clip_ids, targets=stamp.targets, **of_rows)
+        store.commit(name, split(rows, stamp))
+
+    return commit_part
+
+
+@pytest.fixture
+def shown() -> Callable[[Path], dict[str, tuple[float, list[float], list[float]]]]:
+    """Return what a store's views say of each clip: joy, its seconds' and its windows' valence."""
+
+    def look(root: Path) -> dict[str, tuple[float, list[float], list[float]]]:
+        value = "clip_id, round(valence::DOUBLE, 2) AS value"
+        with connect(root) as connection:
+            rows = connection.sql("SELECT clip_id, round(joy::DOUBLE, 2) FROM scores").fetchall()
+            seconds = connection.sql(f"SELECT {value} FROM timeline ORDER BY second").fetchall()
+            windows = connection.sql(f"SELECT {value} FROM windows").fetchall()
+        assert {clip_id for clip_id, _ in seconds + windows} <= {clip_id for clip_id, _ in rows}
+        assert len(rows) == len(dict(rows))
+        return {
+            clip_id: (
+                joy,
+                [value for of, value in seconds if of == clip_id],
+                [value for of, value in windows if of == clip_id],
+            )
+            for clip_id, joy in rows
+        }
+
+    return look

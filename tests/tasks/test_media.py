@@ -117,7 +117,8 @@ class TestShortDecode:
         )
         os.truncate(path, path.stat().st_size // 2)
         found = take(path)
-        assert found.short_decode and not found.truncated
+        assert found.short_decode
+        assert not found.truncated
         assert found.declared_seconds == 4.0
         assert 8_000 < found.waveform.size < 48_000
         assert not take(path, 0.5).short_decode

@@ -148,7 +148,8 @@ def test_answer_without_an_end_is_cut_off(
     monkeypatch.setattr(sys, "executable", str(endless))
     with Prober() as prober:
         failure = read(prober, make_media("tone.wav"))
-    assert isinstance(failure, ProbeFailure) and failure.reason is Reason.UNREADABLE
+    assert isinstance(failure, ProbeFailure)
+    assert failure.reason is Reason.UNREADABLE
 
 
 def test_closed_prober_ends_its_child_and_may_be_used_again(

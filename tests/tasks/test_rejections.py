@@ -93,7 +93,8 @@ class TestReasons:
         name = b"\x53\x6e\x8e" + b"placeholder-14"
         encrypted = bytes.fromhex("6d808e 62408b 50338101 503584 47e281ab")
         content = path.read_bytes()
-        assert content.count(name) == 1 and len(name) == len(encrypted)
+        assert content.count(name) == 1
+        assert len(name) == len(encrypted)
         path.write_bytes(content.replace(name, encrypted))
         assert reject(path).reason is Reason.ENCRYPTED
 
@@ -107,7 +108,8 @@ class TestReasons:
 
     def test_timeout_of_the_header(self, make_media: MakeMedia, prober: Prober) -> None:
         found = extract(make_media("tone.wav"), max_seconds=1, timeout_seconds=0.0, prober=prober)
-        assert isinstance(found, Rejection) and found.reason is Reason.TIMEOUT
+        assert isinstance(found, Rejection)
+        assert found.reason is Reason.TIMEOUT
 
     def test_timeout_of_ffmpeg_leaves_no_process(
         self,
@@ -125,7 +127,8 @@ class TestReasons:
         slow.chmod(0o755)
         monkeypatch.setenv("EMI_FFMPEG", str(slow))
         found = extract(path, max_seconds=12.0, timeout_seconds=1.5, prober=prober)
-        assert isinstance(found, Rejection) and found.reason is Reason.TIMEOUT
+        assert isinstance(found, Rejection)
+        assert found.reason is Reason.TIMEOUT
         assert found.detail == "stopped at the time limit: no message"
         assert wait_until_gone(int((tmp_path / "slow-ffmpeg.pid").read_text()))
 

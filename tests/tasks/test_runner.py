@@ -81,7 +81,8 @@ def test_exactly_the_limit_is_not_over_it() -> None:
 
 def test_endless_output_is_stopped_at_the_limit() -> None:
     finished = run_shell("while :; do echo abcdefg; done", max_stdout=100_000)
-    assert finished.over_limit and not finished.timed_out
+    assert finished.over_limit
+    assert not finished.timed_out
     assert finished.exit_status is None
     assert finished.stdout == (b"abcdefg\n" * 12_500)
 
@@ -93,7 +94,8 @@ def test_timeout_kills_the_whole_group(tmp_path: Path, wait_until_gone: Gone) ->
         f"printf early; sleep 60 & echo $! > '{pid_file}'; wait", timeout_seconds=1.0
     )
     assert time.monotonic() - started < 5
-    assert finished.timed_out and finished.exit_status is None
+    assert finished.timed_out
+    assert finished.exit_status is None
     assert finished.stdout == b"early"
     assert wait_until_gone(int(pid_file.read_text()))
 

@@ -1,0 +1,71 @@
+"""What training does to a waveform so that a small corpus teaches more."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from emi_model.audio import Int16Waveform, Waveform
+from emi_model.errors import ConfigError
+from emi_model.units import seconds_to_samples
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """Ranges from which every clip draws anew in every epoch; the defaults change nothing.
+
+    Attributes:
+        speed: lowest and highest factor on the speed, by resampling: tempo, pitch and formants
+            move together, as if another voice spoke.
+        noise_decibels: lowest and highest signal-to-noise ratio of added white noise, dB;
+            None adds none.
+    """
+
+    speed: tuple[float, float] = (1.0, 1.0)
+    noise_decibels: tuple[float, float] | None = None
+
+    def __post_init__(self) -> None:
+        """Check the ranges."""
+        if not 0.25 <= self.speed[0] <= self.speed[1] <= 4.0:
+            raise ConfigError(f"speed is {self.speed}, expected low <= high within [0.25, 4]")
+        if self.noise_decibels is not None and self.noise_decibels[0] > self.noise_decibels[1]:
+            raise ConfigError(f"noise_decibels is {self.noise_decibels}, expected low <= high")
+
+
+def augment(waveform: Waveform, settings: Augmentation, rng: np.random.Generator) -> Waveform:
+    """Return a changed copy of a waveform (samples,), or the waveform itself if nothing changes."""
+    if settings.speed != (1.0, 1.0):
+        waveform = change_speed(waveform, float(rng.uniform(*settings.speed)))
+    if settings.noise_decibels is not None:
+        waveform = add_noise(waveform, float(rng.uniform(*settings.noise_decibels)), rng)
+    return waveform
+
+
+def change_speed(waveform: Waveform, factor: float) -> Waveform:
+    """Play a waveform (samples,) ``factor`` times as fast, by linear interpolation.
+
+    Returns:
+        float32 (max(1, round(samples / factor)),).
+    """
+    num_samples = max(1, round(len(waveform) / factor))
+    positions = np.arange(num_samples) * factor
+    changed: Waveform = np.interp(positions, np.arange(len(waveform)), waveform).astype(np.float32)
+    return changed
+
+
+def add_noise(waveform: Waveform, decibels: float, rng: np.random.Generator) -> Waveform:
+    """Add white noise at a signal-to-noise ratio in dB to a waveform (samples,)."""
+    level = float(waveform.std()) * 10.0 ** (-decibels / 20.0)
+    noise = rng.standard_normal(len(waveform), dtype=np.float32)
+    return waveform + noise * np.float32(level)
+
+
+def random_crop(waveform: Int16Waveform, seconds: float, rng: np.random.Generator) -> Int16Waveform:
+    """Return ``seconds`` from a random place; all of a waveform (samples,) that is no longer."""
+    num_samples = seconds_to_samples(seconds)
+    spare = len(waveform) - num_samples
+    if spare <= 0:
+        return waveform
+    start = int(rng.integers(spare + 1))
+    return waveform[start : start + num_samples]

@@ -1,0 +1,126 @@
+"""How well predictions follow the labels: Pearson, concordance and squared error per target.
+
+A target whose labels are all alike cannot be followed: its correlation is None, never 0 or NaN,
+and stays out of the mean.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class TargetMetrics:
+    """One target's figures over a set of clips.
+
+    Attributes:
+        pearson: see `pearson`; None where undefined.
+        ccc: see `ccc`; None where undefined.
+        mse: see `mse`.
+    """
+
+    pearson: float | None
+    ccc: float | None
+    mse: float
+
+
+def pearson(predictions: ArrayLike, labels: ArrayLike) -> float | None:
+    """Return Pearson's correlation of predictions (N,) and labels (N,), the challenge's metric.
+
+    ``cov(p, y) / (std(p) std(y))``, in [-1, 1]. None if either of them is constant.
+
+    Raises:
+        ValueError: shapes that differ, no value, or one that is not finite.
+    """
+    predicted, true = _pair(predictions, labels)
+    if _is_constant(predicted) or _is_constant(true):
+        return None
+    predicted, true = _standardised(predicted), _standardised(true)
+    return float(np.clip(np.mean(predicted * true), -1.0, 1.0))
+
+
+def ccc(predictions: ArrayLike, labels: ArrayLike) -> float | None:
+    """Return the concordance correlation coefficient of predictions (N,) and labels (N,).
+
+    ``2 cov(p, y) / (var(p) + var(y) + (mean(p) - mean(y))^2)`` with population moments (Lin 1989,
+    Biometrics 45(1)), in [-1, 1]. None if the labels are constant.
+
+    Raises:
+        ValueError: shapes that differ, no value, or one that is not finite.
+    """
+    predicted, true = _pair(predictions, labels)
+    if _is_constant(true):
+        return None
+    covariance = np.mean((predicted - predicted.mean()) * (true - true.mean()))
+    shift = np.square(predicted.mean() - true.mean())
+    return float(2.0 * covariance / (predicted.var() + true.var() + shift))
+
+
+def mse(predictions: ArrayLike, labels: ArrayLike) -> float:
+    """Return the mean squared error of predictions (N,) and labels (N,).
+
+    Raises:
+        ValueError: shapes that differ, no value, or one that is not finite.
+    """
+    predicted, true = _pair(predictions, labels)
+    return float(np.mean(np.square(predicted - true)))
+
+
+def evaluate(
+    predictions: ArrayLike, labels: ArrayLike, targets: Sequence[str]
+) -> dict[str, TargetMetrics]:
+    """Return the figures of each target over N clips.
+
+    Args:
+        predictions: (N, T).
+        labels: (N, T).
+        targets: T names, in the order of the columns.
+
+    Raises:
+        ValueError: shapes that differ or do not fit the targets, no clip, values not finite.
+    """
+    predicted, true = _pair(predictions, labels)
+    columns = zip(targets, predicted.T, true.T, strict=True)
+    return {t: TargetMetrics(pearson(p, y), ccc(p, y), mse(p, y)) for t, p, y in columns}
+
+
+def mean_pearson(metrics: Mapping[str, TargetMetrics]) -> float | None:
+    """Return the mean of Pearson over the targets where it is defined; None if there is none."""
+    return mean_defined(figures.pearson for figures in metrics.values())
+
+
+def mean_defined(values: Iterable[float | None]) -> float | None:
+    """Return the mean of the values that are not None; None if there is none."""
+    defined = [value for value in values if value is not None]
+    return sum(defined) / len(defined) if defined else None
+
+
+def _pair(predictions: ArrayLike, labels: ArrayLike) -> tuple[Floats, Floats]:
+    predicted = np.asarray(predictions, dtype=np.float64)
+    true = np.asarray(labels, dtype=np.float64)
+    if predicted.shape != true.shape or predicted.size == 0:
+        raise ValueError(
+            f"found predictions {predicted.shape} and labels {true.shape}, expected one shape "
+            "and a clip at least"
+        )
+    if not (np.isfinite(predicted).all() and np.isfinite(true).all()):
+        raise ValueError("found predictions or labels that are not finite")
+    return predicted, true
+
+
+def _is_constant(values: Floats) -> bool:
+    return bool(values.min() == values.max())
+
+
+def _standardised(values: Floats) -> Floats:
+    # the largest deviation becomes 1 first: tiny ones would vanish when squared
+    centred = values - values.mean()
+    centred /= np.abs(centred).max()
+    standardised: Floats = centred / np.sqrt(np.mean(np.square(centred)))
+    return standardised

@@ -1,0 +1,36 @@
+"""A guard beside a run: if the run is killed, the servers that it started do not stay behind.
+
+Ray's processes mostly notice that their driver is gone; Prefect's temporary server does not, and
+kill -9 lets no one clean up. On Linux; elsewhere there is no guard.
+"""
+
+from __future__ import annotations
+
+import atexit
+import subprocess
+import sys
+from pathlib import Path
+
+from tasks import guard_child
+
+
+def guard_this_process() -> None:
+    """Start the guard of this process and of all that it starts."""
+    if not Path("/proc/self/stat").exists():
+        return
+    guard = subprocess.Popen(
+        [sys.executable, "-S", "-P", guard_child.__file__],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    atexit.register(_dismiss, guard)
+
+
+def _dismiss(guard: subprocess.Popen[bytes]) -> None:
+    """End the guard: this process ends in order."""
+    try:
+        guard.communicate(b"done", timeout=5)
+    except (OSError, subprocess.TimeoutExpired):
+        guard.kill()

@@ -1,0 +1,10 @@
+-- In which second of a clip does arousal rise furthest above the clip's mean?
+SELECT
+    clip_id,
+    arg_max(second, timeline.arousal) AS second,
+    max(timeline.arousal) - any_value(scores.arousal) AS rise
+FROM timeline
+JOIN scores USING (clip_id, model_sha256, coverage)
+GROUP BY clip_id
+ORDER BY rise DESC
+LIMIT 5

@@ -1,0 +1,292 @@
+from __future__ import annotations
+
+import json
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from emi_model.errors import StoreError
+from tasks.parts import RunStamp, split
+from tasks.results import ResultsStore, create_store, open_store
+from tasks.schemas import COMPANIONS, SCORES, TABLES, TIMELINE, WINDOWS
+
+MakeRows = Callable[..., pa.Table]
+MakeStamp = Callable[..., RunStamp]
+Commit = Callable[..., None]
+Shown = Callable[[Path], dict[str, tuple[float, list[float], list[float]]]]
+
+PROJECT = Path(__file__).parents[2]
+
+
+def files_of(root: Path) -> set[str]:
+    return {str(path.relative_to(root)) for path in root.rglob("*") if path.is_file()}
+
+
+class TestStore:
+    def test_an_absent_or_empty_folder_becomes_one(self, tmp_path: Path) -> None:
+        (tmp_path / "empty").mkdir()
+        for root in (tmp_path / "empty", tmp_path / "new" / "below"):
+            store = create_store(root)
+            assert open_store(root).root == store.root == root
+            empty = {f"{table}/empty.parquet" for table in TABLES}
+            assert files_of(root) == {"store.json", "catalog.sql", *empty}
+            assert [store.parts(table) for table in TABLES] == [[], [], [], []]
+            assert store.logs.is_dir()
+
+    def test_what_is_in_it_stays(self, store: ResultsStore, commit: Commit, shown: Shown) -> None:
+        commit("part", "a.mp4")
+        before = {path: path.stat().st_mtime_ns for path in store.root.rglob("*.parquet")}
+        create_store(store.root)
+        assert {path: path.stat().st_mtime_ns for path in before} == before
+        assert shown(store.root) == {"a.mp4": (0.5, [0.5, 0.5], [])}
+
+    def test_what_a_killed_creation_leaves_is_completed(self, tmp_path: Path) -> None:
+        (tmp_path / "one" / ".staging").mkdir(parents=True)
+        (tmp_path / "two" / ".staging").mkdir(parents=True)
+        (tmp_path / "two" / "store.json").write_text('{"emi_results_store": 1}')
+        whole = files_of(create_store(tmp_path / "three").root)
+        for name in ("one", "two"):
+            assert files_of(create_store(tmp_path / name).root) == whole
+
+    def test_a_folder_of_other_things_is_left_alone(self, tmp_path: Path) -> None:
+        (tmp_path / "thesis.txt").write_text("mine")
+        with pytest.raises(StoreError, match="holds other files: choose an empty or new folder"):
+            create_store(tmp_path)
+        assert files_of(tmp_path) == {"thesis.txt"}
+
+    @pytest.mark.parametrize("root", ["file", "file/below"])
+    def test_what_cannot_be_a_folder(self, root: str, tmp_path: Path) -> None:
+        (tmp_path / "file").touch()
+        with pytest.raises(StoreError, match="cannot be made a results store"):
+            create_store(tmp_path / root)
+
+    @pytest.mark.parametrize("mark", [None, "no JSON", "\xff"])
+    def test_nothing_to_open(self, mark: str | None, tmp_path: Path) -> None:
+        if mark is not None:
+            (tmp_path / "store.json").write_text(mark, encoding="latin-1")
+        with pytest.raises(StoreError, match="no results store here"):
+            open_store(tmp_path)
+
+    @pytest.mark.parametrize("mark", ['{"emi_results_store": 2}', "{}", "[1]"])
+    def test_another_format_is_neither_opened_nor_marked_anew(
+        self, mark: str, store: ResultsStore
+    ) -> None:
+        (store.root / "store.json").write_text(mark)
+        for use in (open_store, create_store):
+            with pytest.raises(StoreError, match="this version reads 1"):
+                use(store.root)
+        assert (store.root / "store.json").read_text() == mark
+
+
+class TestCommit:
+    def test_a_part_is_one_file_a_table_that_has_rows(
+        self, store: ResultsStore, commit: Commit, shown: Shown
+    ) -> None:
+        commit("one", "a.mp4", num_windows=2)
+        commit("two", "b.mp4", reason="timeout")
+        names = {table: [path.stem for path in store.parts(table)] for table in TABLES}
+        assert names == {SCORES: ["one", "two"], TIMELINE: ["one"], WINDOWS: ["one"], "runs": []}
+        assert list(store.staging.iterdir()) == []
+        assert shown(store.root)["a.mp4"] == (0.5, [0.5, 0.5], [0.5, 0.5])
+
+    def test_seconds_without_their_scores_are_not_shown(
+        self,
+        store: ResultsStore,
+        commit: Commit,
+        make_rows: MakeRows,
+        make_stamp: MakeStamp,
+        shown: Shown,
+    ) -> None:
+        commit("one", "a.mp4", "b.mp4")
+        tables = split(make_rows("b.mp4", "c.mp4", value=0.9, num_windows=1), make_stamp())
+        for table in COMPANIONS:
+            store._write(table, "two", tables[table])
+        before = {"a.mp4": (0.5, [0.5, 0.5], []), "b.mp4": (0.5, [0.5, 0.5], [])}
+        assert shown(store.root) == before
+        store.recover()
+        assert shown(store.root) == before
+        assert not any((store.root / table / "two.parquet").exists() for table in COMPANIONS)
+
+    def test_replaced_parts_go(
+        self, store: ResultsStore, commit: Commit, make_rows: MakeRows, make_stamp: MakeStamp
+    ) -> None:
+        commit("one", "a.mp4", num_windows=1)
+        commit("two", "b.mp4", num_windows=1)
+        tables = split(make_rows("a.mp4", "b.mp4", value=0.7, num_windows=1), make_stamp())
+        store.commit("three", tables, replaces=["one", "two"])
+        for table in (SCORES, *COMPANIONS):
+            assert [path.stem for path in store.parts(table)] == ["three"]
+
+
+class TestRecover:
+    def test_leftovers_go_and_nothing_else(self, store: ResultsStore, commit: Commit) -> None:
+        commit("one", "a.mp4", num_windows=1)
+        before = files_of(store.root)
+        (store.staging / "scores-two.parquet").write_bytes(b"PAR1 torn")
+        (store.staging / "store.json-1").touch()
+        shutil.copy(store.parts(TIMELINE)[0], store.root / TIMELINE / "orphan.parquet")
+        shutil.copy(store.parts(WINDOWS)[0], store.root / WINDOWS / "orphan.parquet")
+        store.recover()
+        assert files_of(store.root) == before
+
+    def test_replaced_parts_that_came_back_go(
+        self,
+        store: ResultsStore,
+        commit: Commit,
+        make_rows: MakeRows,
+        make_stamp: MakeStamp,
+        shown: Shown,
+    ) -> None:
+        commit("one", "a.mp4", num_windows=1)
+        kept = {table: store.parts(table)[0].read_bytes() for table in (SCORES, *COMPANIONS)}
+        tables = split(make_rows("a.mp4", value=0.7, num_windows=1), make_stamp())
+        store.commit("two", tables, replaces=["one"])
+        before = files_of(store.root)
+        for table, content in kept.items():
+            (store.root / table / "one.parquet").write_bytes(content)
+        assert shown(store.root) == {"a.mp4": (0.7, [0.7, 0.7], [0.7])}
+        store.recover()
+        assert files_of(store.root) == before
+
+    def test_a_run_killed_at_any_rename_or_removal(
+        self, tmp_path: Path, make_rows: MakeRows, make_stamp: MakeStamp, shown: Shown
+    ) -> None:
+        write_parts(tmp_path / "parts", make_rows, make_stamp())
+        command = [sys.executable, "-c", KILLED_EVERYWHERE, str(tmp_path)]
+        done = subprocess.run(
+            command, cwd=PROJECT, check=True, timeout=120, capture_output=True, text=True
+        )
+        signals = json.loads(done.stdout)
+        assert signals == [signal.SIGKILL] * (len(signals) - 1) + [0]
+        first = {"a.mp4": (0.1, [0.1, 0.1], [0.1]), "b.mp4": (0.1, [0.1, 0.1], [0.1])}
+        second = {**first, "b.mp4": (0.2, [0.2, 0.2], [0.2]), "c.mp4": (0.2, [0.2, 0.2], [0.2])}
+        seen: list[Any] = []
+        for number in range(len(signals)):
+            store = create_store(tmp_path / str(number))
+            now = shown(store.root)
+            assert now in ({}, first, second)
+            before = files_of(store.root)
+            store.recover()
+            assert files_of(store.root) == before or shown(store.root) == now
+            assert list(store.staging.iterdir()) == []
+            parts = {table: {path.stem for path in store.parts(table)} for table in TABLES}
+            assert parts[SCORES] == parts[TIMELINE] == parts[WINDOWS]
+            seen.append(now)
+        assert sorted(seen, key=[{}, first, second].index) == seen
+        assert min(seen.count(now) for now in ({}, first, second)) >= 3
+        assert parts[SCORES] == {"merged"}
+
+
+def write_parts(folder: Path, make_rows: MakeRows, stamp: RunStamp) -> None:
+    """Write the tables of three parts: two, and the one that merges them."""
+    folder.mkdir()
+    one = split(make_rows("a.mp4", "b.mp4", value=0.1, num_windows=1), stamp)
+    two = split(make_rows("b.mp4", "c.mp4", value=0.2, num_windows=1), stamp)
+    a = [one[table].filter(pa.compute.equal(one[table]["clip_id"], "a.mp4")) for table in one]
+    merged = {
+        table: pa.concat_tables([rows, two[table]]) for table, rows in zip(one, a, strict=True)
+    }
+    for name, tables in (("one", one), ("two", two), ("merged", merged)):
+        for table, content in tables.items():
+            pq.write_table(content, folder / f"{name}-{table}.parquet")
+
+
+KILLED_EVERYWHERE = """
+import json, os, signal, sys
+from pathlib import Path
+import pyarrow.parquet as pq
+from tasks.results import create_store
+
+folder = Path(sys.argv[1])
+
+def read(name):
+    tables = ("scores", "timeline", "windows")
+    return {table: pq.read_table(folder / "parts" / f"{name}-{table}.parquet") for table in tables}
+
+def work(store):
+    store.commit("one", read("one"))
+    store.commit("two", read("two"))
+    store.commit("merged", read("merged"), replaces=["one", "two"])
+
+def kill_at(number):
+    left = number
+    def hook(event, arguments):
+        nonlocal left
+        if event in ("os.rename", "os.remove"):
+            if left == 0:
+                os.kill(os.getpid(), signal.SIGKILL)
+            left -= 1
+    sys.addaudithook(hook)
+
+signals = []
+while not signals or signals[-1]:
+    pid = os.fork()
+    if pid == 0:
+        store = create_store(folder / str(len(signals)))
+        kill_at(len(signals))
+        work(store)
+        os._exit(0)
+    signals.append(os.waitpid(pid, 0)[1])
+print(json.dumps(signals))
+"""
+"""The same work again and again, killed before the first rename or removal, the second, ..."""
+
+
+class TestLock:
+    def test_one_run_at_a_time(self, store: ResultsStore) -> None:
+        refused = pytest.raises(StoreError, match="another run is writing here")
+        with store.lock(), refused, store.lock():
+            pass
+        with store.lock():
+            pass
+
+    def test_another_process_is_kept_out_until_it_is_killed(self, store: ResultsStore) -> None:
+        script = (
+            "import sys; from pathlib import Path; from tasks.results import open_store\n"
+            "with open_store(Path(sys.argv[1])).lock(): print('held', flush=True); input()"
+        )
+        command = [sys.executable, "-c", script, str(store.root)]
+        pipe = subprocess.PIPE
+        with subprocess.Popen(command, cwd=PROJECT, stdin=pipe, stdout=pipe, text=True) as other:
+            assert other.stdout is not None
+            assert other.stdout.readline() == "held\n"
+            with pytest.raises(StoreError, match="wait for it, or choose another"), store.lock():
+                pass
+            other.kill()
+        assert other.returncode == -signal.SIGKILL
+        with store.lock():
+            pass
+
+
+class TestDoneClips:
+    def test_an_empty_store_knows_none(self, store: ResultsStore) -> None:
+        assert store.done_clips("aa", "first") == {}
+
+    def test_the_latest_row_counts(self, store: ResultsStore, commit: Commit) -> None:
+        commit("z", "a.mp4", "b.mp4", content_sha256="old")
+        commit("a", "a.mp4", content_sha256="new", bytes=7, modified_ns=8)
+        commit("b", "c.mp4", reason="missing", content_sha256=None, bytes=None, modified_ns=None)
+        assert store.done_clips("aa", "first") == {
+            "a.mp4": ("new", 7, 8),
+            "b.mp4": ("old", 100, 1),
+            "c.mp4": (None, None, None),
+        }
+
+    def test_by_model_and_coverage(
+        self, store: ResultsStore, commit: Commit, make_stamp: MakeStamp
+    ) -> None:
+        commit("one", "a.mp4")
+        commit("two", "b.mp4", stamp=make_stamp(model_sha256="bb", targets=("Awe",)))
+        commit("three", "c.mp4", stamp=make_stamp(coverage="full", targets=()))
+        found = [set(store.done_clips(*key)) for key in (("aa", "first"), ("bb", "first"))]
+        assert found == [{"a.mp4"}, {"b.mp4"}]
+        assert set(store.done_clips("aa", "full")) == {"c.mp4"}
+        assert store.done_clips("bb", "full") == {}
