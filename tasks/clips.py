@@ -99,7 +99,7 @@ def hash_content(path: Path) -> str | None:
             return None
         with path.open("rb") as content:
             return hashlib.file_digest(content, "sha256").hexdigest()
-    except (OSError, ValueError):  # ValueError: a NUL in the name
+    except OSError:
         return None
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import csv
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -70,6 +71,7 @@ def list_clips(source: str, limit: int | None = None) -> list[ClipFile]:
         clips = sorted(_walk(path))
         if not clips:
             raise CorpusError(f"{source}: no media file in this folder or below it")
+        _check_unique(clips)
     elif path.suffix.lower() in MANIFEST_SUFFIXES and path.is_file():
         clips = sorted(_read_manifest(path))
     elif path.is_file():
@@ -109,30 +111,31 @@ def plan_clips(
     known = {row.content_sha256: clip_id for clip_id, row in done.items() if row.content_sha256}
     for clip in clips:
         row = done.get(clip.clip_id)
-        if rescore or row is None or not _is_same_file(clip, row):
-            found = hash_content(clip.file()) if clip.size in sizes and not rescore else None
-            if row is not None and found is not None and found == row.content_sha256:
-                plan.num_skipped += 1
-                continue
-            plan.num_superseded += row is not None
-            if found in known:
-                plan.adopted.append((clip, known[found]))
-            else:
-                plan.todo.append(clip)
-        else:
+        if row is not None and not rescore and _is_unchanged(clip, row):
             plan.num_skipped += 1
+            continue
+        worth_reading = clip.size in sizes and not rescore
+        content = hash_content(clip.file()) if worth_reading else None
+        if row is not None and content is not None and content == row.content_sha256:
+            plan.num_skipped += 1
+            continue
+        plan.num_superseded += row is not None
+        if content in known:
+            plan.adopted.append((clip, known[content]))
+        else:
+            plan.todo.append(clip)
     return plan
 
 
-def _is_same_file(clip: ClipFile, row: DoneClip) -> bool:
-    unchanged = (clip.size, clip.modified_ns) == (row.size, row.modified_ns)
-    return unchanged and row.content_sha256 is not None
+def _is_unchanged(clip: ClipFile, row: DoneClip) -> bool:
+    same = (clip.size, clip.modified_ns) == (row.size, row.modified_ns)
+    return same and row.content_sha256 is not None
 
 
 def _walk(root: Path) -> Iterator[ClipFile]:
     """Yield the media files below a folder; links to folders are followed once."""
     seen: set[tuple[int, int]] = set()
-    for folder, folders, files in os.walk(os.fsencode(root), followlinks=True):
+    for folder, folders, files in os.walk(os.fsencode(root), onerror=_stop, followlinks=True):
         status = os.stat(folder)  # noqa: PTH116 - bytes paths: any name, also undecodable ones
         if (status.st_dev, status.st_ino) in seen:
             folders.clear()
@@ -144,6 +147,23 @@ def _walk(root: Path) -> Iterator[ClipFile]:
             if dot and suffix.lower() in MEDIA_SUFFIXES:
                 path = os.path.join(folder, name)  # noqa: PTH118 - bytes paths
                 yield clip_file(_printable(os.path.relpath(path, os.fsencode(root))), path)
+
+
+def _check_unique(clips: Sequence[ClipFile]) -> None:
+    """Two names can share a clip id only by bytes that are no text, spelled out in one of them."""
+    for one, next_one in pairwise(clips):
+        if one.clip_id == next_one.clip_id:
+            raise CorpusError(
+                f"{one.path!r} and {next_one.path!r} share the clip id {one.clip_id!r}: rename one"
+            )
+
+
+def _stop(error: OSError) -> None:
+    """A folder that cannot be listed would take its clips out of the table unseen."""
+    raise CorpusError(
+        f"{error.filename!r}: cannot be listed ({error.strerror}): make it readable, or name the "
+        "clips in a manifest"
+    ) from error
 
 
 def _read_manifest(path: Path) -> Iterator[ClipFile]:

@@ -92,11 +92,20 @@ class ResultsStore:
             name: of the part, new to the store.
             tables: by name: scores, and what belongs to them; empty ones are left out.
             replaces: names of committed parts that it takes the place of; they are removed.
+
+        Raises:
+            StoreError: the disk is full, or does not take the part for another reason.
         """
-        for table in COMPANIONS:
-            if tables[table].num_rows:
-                self._write(table, name, tables[table])
-        self._write(SCORES, name, tables[SCORES], replaces)
+        try:
+            for table in COMPANIONS:
+                if tables[table].num_rows:
+                    self._write(table, name, tables[table])
+            self._write(SCORES, name, tables[SCORES], replaces)
+        except OSError as error:
+            raise StoreError(
+                f"{self.root}: a part could not be written ({error}): what was committed before "
+                "stays; make room and run again"
+            ) from error
         self._remove(replaces or [])
 
     def record_run(self, record: pa.Table) -> None:

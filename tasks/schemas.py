@@ -207,8 +207,6 @@ def checked(table: pa.Table, schema: pa.Schema) -> pa.Table:
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError, ValueError) as error:
         raise StoreError(f"a column does not fit its schema: {error}") from error
     for field, column in zip(schema, table.columns, strict=True):
-        if not field.nullable and column.null_count:
-            raise StoreError(f"column {field.name} holds nulls, expected a value in every row")
         if field.type == _FLOAT and not pc.all(pc.is_finite(column), min_count=0).as_py():
             raise StoreError(f"column {field.name} holds a value that is not finite")
         if (field.metadata or {}).get(b"unit") == b"0..1":

@@ -243,7 +243,8 @@ def _run(path: Path, streams: Sequence[Any], **audio: object) -> None:
 def _write_broken(folder: Path, clips: Sequence[SyntheticClip]) -> tuple[str, ...]:
     """Write what every real folder has: files that look like clips and are none."""
     whole = (folder / clips[0].clip_id).read_bytes()
-    playlist = f"#EXTM3U\n#EXTINF:4,\n{Path(clips[0].clip_id).name}\n#EXT-X-ENDLIST\n"
+    name = Path(clips[0].clip_id).name
+    playlist = f"#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXTINF:4,\n{name}\n#EXT-X-ENDLIST\n"
     homes = [clip.clip_id.partition("/")[0] for clip in clips]
     ids = [f"{home}/{name}" for home, name in zip(homes * 2, BROKEN_NAMES, strict=False)]
     empty, notes, cut_off, listing, silent_film, blink = (folder / clip_id for clip_id in ids)

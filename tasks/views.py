@@ -57,6 +57,7 @@ def connect(root: Path) -> duckdb.DuckDBPyConnection:
         config={
             "autoinstall_known_extensions": "false",
             "autoload_known_extensions": "false",
+            "temp_directory": "",  # else it spills into .tmp of whatever folder we are in
         }
     )
     try:

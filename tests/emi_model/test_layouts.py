@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import pickle
 from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import Path
@@ -20,11 +19,8 @@ from emi_model.card import UNKNOWN
 from emi_model.checkpoint import load_checkpoint, save_checkpoint
 from emi_model.errors import CheckpointError
 from emi_model.layouts import (
-    licence_of,
     load_authors_model,
     load_vad_model,
-    read_pickle,
-    translate,
 )
 from emi_model.predict import Predictor
 from emi_model.targets import EMI_TARGETS
@@ -96,13 +92,11 @@ class AuthorsModel(nn.Module):
 
 def old_spelling(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     """Return the state with the positional convolution's weight norm as torch 1 named it."""
-    old = {"parametrizations.weight.original0": "weight_g"}
-    old["parametrizations.weight.original1"] = "weight_v"
     renamed = {}
     for name, weight in state.items():
-        for new in old:
-            name = name.replace(new, old[new])
-        renamed[name] = weight.contiguous()
+        old = name.replace("parametrizations.weight.original0", "weight_g")
+        old = old.replace("parametrizations.weight.original1", "weight_v")
+        renamed[old] = weight.contiguous()
     assert renamed.keys() != state.keys()
     return renamed
 
@@ -148,7 +142,7 @@ def public(
 def public_folder(tmp_path: Path, public: PublicVadModel, public_config: dict[str, Any]) -> Path:
     folder = tmp_path / "public"
     folder.mkdir()
-    (folder / "config.json").write_text(json.dumps(public_config))
+    write_config(folder, public_config)
     save_file(old_spelling(public.state_dict()), folder / "model.safetensors")
     return folder
 
@@ -275,6 +269,12 @@ def test_other_labels_or_models_are_refused(
         load_vad_model(public_folder, "x")
 
 
+def test_licence_travels_with_the_model(public_folder: Path) -> None:
+    assert load_vad_model(public_folder, "x").card.backbone_licence == UNKNOWN
+    (public_folder / "README.md").write_text("---\nlicense: cc-by-nc-sa-4.0\n---\n")
+    assert load_vad_model(public_folder, "x").card.backbone_licence == "cc-by-nc-sa-4.0"
+
+
 def test_labels_may_be_capitalised(public_folder: Path, public_config: dict[str, Any]) -> None:
     labels = {"2": "Valence", "0": "Arousal", "1": "DOMINANCE"}
     write_config(public_folder, {**public_config, "id2label": labels})
@@ -298,105 +298,3 @@ def test_a_folder_without_weights_is_refused(public_folder: Path) -> None:
     (public_folder / "model.safetensors").unlink()
     with pytest.raises(CheckpointError, match=r"pytorch_model\.bin"):
         load_vad_model(public_folder, "x")
-
-
-def test_unknown_names_stay_as_they_are() -> None:
-    state = {"wings.weight": torch.zeros(1), "audio_model.classifier.dense.bias": torch.ones(1)}
-    assert translate(state).keys() == {"wings.weight", "vad_head.dense.bias"}
-
-
-class Trap:
-    """Touches a file when unpickled by whoever runs what a pickle holds."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return Path.touch, (self.path,)
-
-
-@pytest.mark.parametrize("zipped", [True, False])
-def test_code_in_a_pickle_is_not_run(
-    public_folder: Path, public: PublicVadModel, tmp_path: Path, zipped: bool
-) -> None:
-    (public_folder / "model.safetensors").unlink()
-    content = {**public.state_dict(), "trap": Trap(tmp_path / "sprung")}
-    weights = public_folder / "pytorch_model.bin"
-    torch.save(content, weights, _use_new_zipfile_serialization=zipped)
-    with pytest.raises(CheckpointError, match="pickled objects are refused") as caught:
-        load_vad_model(public_folder, "x")
-    assert "\n" not in str(caught.value)
-    assert not (tmp_path / "sprung").exists()
-    torch.load(weights, weights_only=False)
-    assert (tmp_path / "sprung").exists()  # the trap was set
-
-
-@pytest.mark.parametrize(
-    "content", [[torch.zeros(1)], {"a": 1}, {1: torch.zeros(1)}, {"model": {"a": torch.zeros(1)}}]
-)
-def test_more_than_tensors_is_refused(tmp_path: Path, content: object) -> None:
-    torch.save(content, tmp_path / "x.pth")
-    with pytest.raises(CheckpointError, match="found others"):
-        read_pickle(tmp_path / "x.pth")
-
-
-def damaged_files() -> list[bytes]:
-    """Return files of which torch says that they are damaged, each in another way."""
-    plain = pickle.dumps({"a": 1}, protocol=2)
-    return [
-        b"",
-        b"no pickle",
-        b"PK\x03\x04",
-        plain[:-4],
-        b"\x80\x02.",  # nothing to give
-        b"\x80\x02}q\x00X\xff",  # a length of which bytes are missing
-        b"\x80\x02h\x07.",  # a memo never made
-    ]
-
-
-@pytest.mark.parametrize("content", damaged_files())
-def test_damaged_files_are_refused_in_one_line(tmp_path: Path, content: bytes) -> None:
-    (tmp_path / "x.pth").write_bytes(content)
-    with pytest.raises(CheckpointError, match="cannot be loaded as plain tensors") as caught:
-        read_pickle(tmp_path / "x.pth")
-    assert "\n" not in str(caught.value)
-
-
-def test_a_missing_file_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(CheckpointError, match="nowhere"):
-        read_pickle(tmp_path / "nowhere.pth")
-
-
-@pytest.mark.parametrize(
-    ("readme", "licence"),
-    [
-        (
-            "---\nlanguage: en\nlicense: cc-by-nc-sa-4.0\ntags:\n- x\n---\n# Model\n",
-            "cc-by-nc-sa-4.0",
-        ),
-        ('---\nlicense: "mit"\n---\n', "mit"),
-        ("---\nlanguage: en\n---\n\nlicense: mit\n", UNKNOWN),  # the text says much
-        ("# Model\nlicense: mit\n", UNKNOWN),
-        ("---\nlicense: mit\n", UNKNOWN),  # never closed
-        ("", UNKNOWN),
-        (None, UNKNOWN),
-    ],
-)
-def test_licence_is_what_the_front_matter_names(
-    public_folder: Path, readme: str | None, licence: str
-) -> None:
-    if readme is not None:
-        (public_folder / "README.md").write_text(readme)
-    assert licence_of(public_folder) == licence
-    assert load_vad_model(public_folder, "x").card.backbone_licence == licence
-
-
-def test_licence_of_the_known_model_needs_no_readme(
-    public_folder: Path, public_config: dict[str, Any]
-) -> None:
-    assert licence_of(public_folder) == UNKNOWN  # its config names no origin
-    assert licence_of(public_folder, f"audeering/{PUBLIC_NAME}") == "CC-BY-NC-SA-4.0"
-    copy = public_folder.rename(public_folder.parent / PUBLIC_NAME)
-    assert licence_of(copy) == "CC-BY-NC-SA-4.0"
-    write_config(copy, {**public_config, "_name_or_path": f"audeering/{PUBLIC_NAME}"})
-    assert licence_of(copy.rename(copy.parent / "renamed")) == "CC-BY-NC-SA-4.0"

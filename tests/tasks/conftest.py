@@ -161,7 +161,12 @@ def make_rows() -> Callable[..., pa.Table]:
                 "windows": [window | scores for window in windows],
             }
         schema = scored_schema(targets)
-        plain = {**dict.fromkeys(schema.names), "flags": [], "timeline": [], "windows": []}
+        plain: dict[str, Any] = {
+            **dict.fromkeys(schema.names),
+            "flags": [],
+            "timeline": [],
+            "windows": [],
+        }
         file = {"bytes": 100, "modified_ns": 1}
         rows = [
             {"clip_id": clip_id, "uri": f"file:///c/{clip_id}", "content_sha256": f"of {clip_id}"}
@@ -191,10 +196,10 @@ def commit(
 
 
 @pytest.fixture
-def shown() -> Callable[[Path], dict[str, tuple[float, list[float], list[float]]]]:
+def shown() -> Callable[[Path], dict[str, tuple[float | None, list[float], list[float]]]]:
     """Return what a store's views say of each clip: joy, its seconds' and its windows' valence."""
 
-    def look(root: Path) -> dict[str, tuple[float, list[float], list[float]]]:
+    def look(root: Path) -> dict[str, tuple[float | None, list[float], list[float]]]:
         value = "clip_id, round(valence::DOUBLE, 2) AS value"
         with connect(root) as connection:
             rows = connection.sql("SELECT clip_id, round(joy::DOUBLE, 2) FROM scores").fetchall()

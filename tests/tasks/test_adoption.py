@@ -17,7 +17,7 @@ from tasks.views import connect
 
 Commit = Callable[..., None]
 MakeStamp = Callable[..., RunStamp]
-Shown = Callable[[Path], dict[str, tuple[float, list[float], list[float]]]]
+Shown = Callable[[Path], dict[str, tuple[float | None, list[float], list[float]]]]
 
 
 @pytest.fixture

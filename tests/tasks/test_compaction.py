@@ -14,7 +14,7 @@ from tasks.views import VIEWS, connect
 
 Commit = Callable[..., None]
 MakeStamp = Callable[..., RunStamp]
-Shown = Callable[[Path], dict[str, tuple[float, list[float], list[float]]]]
+Shown = Callable[[Path], dict[str, tuple[float | None, list[float], list[float]]]]
 
 
 def all_rows(root: Path) -> dict[str, list[tuple[object, ...]]]:

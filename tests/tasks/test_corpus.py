@@ -188,3 +188,10 @@ class TestManifest:
     def test_a_name_that_no_file_can_have_is_a_clip_that_is_missing(self, tmp_path: Path) -> None:
         pq.write_table(pa.table({"uri": ["a\0.mp4", "n" * 300]}), tmp_path / "m.parquet")
         assert [clip.size for clip in list_clips(str(tmp_path / "m.parquet"))] == [None, None]
+
+
+def test_two_names_with_one_clip_id_are_refused(tmp_path: Path) -> None:
+    for name in (b"\xff.mp4", rb"\xff.mp4"):
+        Path(os.fsdecode(os.path.join(os.fsencode(tmp_path), name))).touch()
+    with pytest.raises(CorpusError, match="share the clip id"):
+        list_clips(str(tmp_path))

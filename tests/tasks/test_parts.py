@@ -8,6 +8,7 @@ import pyarrow as pa
 import pytest
 
 from emi_model.errors import StoreError
+from emi_model.targets import EMI_TARGETS
 from tasks.parts import Committer, RunStamp, Tally, split
 from tasks.results import ResultsStore
 from tasks.schemas import (
@@ -15,6 +16,7 @@ from tasks.schemas import (
     SCORES,
     TIMELINE,
     WINDOWS,
+    costed_schema,
     scores_schema,
     timeline_schema,
     windows_schema,
@@ -22,7 +24,7 @@ from tasks.schemas import (
 
 MakeRows = Callable[..., pa.Table]
 MakeStamp = Callable[..., RunStamp]
-Shown = Callable[[Path], dict[str, tuple[float, list[float], list[float]]]]
+Shown = Callable[[Path], dict[str, tuple[float | None, list[float], list[float]]]]
 
 
 def wait_for(condition: Callable[[], bool]) -> None:
@@ -67,6 +69,7 @@ class TestSplit:
         rows = make_rows("a.mp4", "b.mp4", "c.mp4", num_seconds=2)
         for cost in COSTS:
             rows = rows.append_column(cost, pa.array([1, 2, 3], cost.type))
+        assert rows.schema.equals(costed_schema(EMI_TARGETS))
         tables = split(rows.slice(1, 1), make_stamp())
         assert tables[SCORES]["clip_id"].to_pylist() == ["b.mp4"]
         assert tables[SCORES].schema.names == scores_schema().names

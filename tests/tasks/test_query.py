@@ -185,6 +185,10 @@ class TestSandbox:
         assert len(str(caught.value).splitlines()) == 1
         assert {path: path.stat().st_mtime_ns for path in folder.rglob("*")} == before
 
+    def test_nothing_is_spilled_anywhere(self, store: ResultsStore) -> None:
+        sql = "SELECT current_setting('temp_directory') AS folder"
+        assert answer(store.root, sql).to_pylist() == [{"folder": ""}]
+
     def test_a_write_says_what_may_be_asked(self, store: ResultsStore) -> None:
         with pytest.raises(QueryError, match="one SELECT over scores, rejections, timeline"):
             answer(store.root, "DROP VIEW scores")
@@ -267,5 +271,5 @@ class TestFormats:
 
     def test_rows_need_no_table(self) -> None:
         out = io.StringIO()
-        write_json_lines(iter([{"clip_id": "ü", "flags": []}, {"clip_id": None}]), out)
-        assert out.getvalue() == '{"clip_id": "ü", "flags": []}\n{"clip_id": null}\n'
+        write_json_lines(({"clip_id": name, "flags": []} for name in ("ü", None)), out)
+        assert out.getvalue() == '{"clip_id": "ü", "flags": []}\n{"clip_id": null, "flags": []}\n'

@@ -21,7 +21,7 @@ from tasks.schemas import COMPANIONS, SCORES, TABLES, TIMELINE, WINDOWS
 MakeRows = Callable[..., pa.Table]
 MakeStamp = Callable[..., RunStamp]
 Commit = Callable[..., None]
-Shown = Callable[[Path], dict[str, tuple[float, list[float], list[float]]]]
+Shown = Callable[[Path], dict[str, tuple[float | None, list[float], list[float]]]]
 
 PROJECT = Path(__file__).parents[2]
 
@@ -109,7 +109,7 @@ class TestCommit:
         tables = split(make_rows("b.mp4", "c.mp4", value=0.9, num_windows=1), make_stamp())
         for table in COMPANIONS:
             store._write(table, "two", tables[table])
-        before = {"a.mp4": (0.5, [0.5, 0.5], []), "b.mp4": (0.5, [0.5, 0.5], [])}
+        before: Any = {"a.mp4": (0.5, [0.5, 0.5], []), "b.mp4": (0.5, [0.5, 0.5], [])}
         assert shown(store.root) == before
         store.recover()
         assert shown(store.root) == before

@@ -24,7 +24,7 @@ from tasks.views import VIEWS, connect
 Commit = Callable[..., None]
 MakeRows = Callable[..., pa.Table]
 MakeStamp = Callable[..., RunStamp]
-Shown = Callable[[Path], dict[str, tuple[float, list[float], list[float]]]]
+Shown = Callable[[Path], dict[str, tuple[float | None, list[float], list[float]]]]
 
 
 def ask(root: Path, sql: str) -> list[tuple[object, ...]]:

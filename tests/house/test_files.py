@@ -1,0 +1,66 @@
+"""What the repository holds: the fixed top level, small files, nothing that does not belong."""
+
+import re
+import subprocess
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+FOLDERS = {".ci", "emi_model", "flows", "infra", "tasks", "tests"}
+FILES = {
+    ".gitignore",
+    "CHANGELOG.md",
+    "LICENSE",
+    "Makefile",
+    "README.md",
+    "constraints.txt",
+    "pyproject.toml",
+}
+SUFFIXES = {".md", ".py", ".sql", ".toml", ".txt"}
+MAX_LINES = 300
+MAX_BYTES = 100_000
+
+
+def tracked():
+    listed = subprocess.run(
+        ["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    return [Path(name) for name in listed.stdout.split("\0") if name]
+
+
+def test_the_top_level_is_as_fixed():
+    names = {path.parts[0] for path in tracked()}
+    assert names <= FOLDERS | FILES
+    assert {"emi_model", "flows", "infra", "tasks", "tests", "pyproject.toml"} <= names
+
+
+def test_nothing_is_tracked_that_should_not_be():
+    odd = [
+        str(path)
+        for path in tracked()
+        if len(path.parts) > 1 and path.suffix not in SUFFIXES and path.parts[0] != ".ci"
+    ]
+    assert odd == []
+    assert [str(path) for path in tracked() if (ROOT / path).stat().st_size > MAX_BYTES] == []
+
+
+def test_python_files_are_small():
+    long = {
+        str(path): count
+        for path in tracked()
+        if path.suffix == ".py"
+        and (count := len((ROOT / path).read_text(encoding="utf-8").splitlines())) > MAX_LINES
+    }
+    assert long == {}
+
+
+def test_everything_installed_is_pinned_exactly():
+    lines = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
+    assert len(lines) > 100
+    assert [line for line in lines if not re.fullmatch(r"[A-Za-z0-9._-]+==[0-9][\w.]*", line)] == []
+
+
+def test_the_version_stands_once():
+    project = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    (version,) = re.findall(r'^version = "(.+)"$', project, re.MULTILINE)
+    changelog = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    assert "## Unreleased" in changelog or f"## {version}" in changelog

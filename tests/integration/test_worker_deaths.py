@@ -1,0 +1,86 @@
+"""A worker that dies takes no clip with it but the one that killed it."""
+
+import os
+import shutil
+import stat
+import threading
+import time
+from collections import Counter
+
+import psutil
+import pytest
+
+from emi_model.targets import EMI_TARGETS
+from tasks.budget import machine_budget
+from tasks.corpus import list_clips
+from tasks.media import find_ffmpeg
+from tasks.scoring import score_clips, scoring_cluster
+from tasks.settings import ScoringSettings
+
+# Ray's own map keywords are deprecated without a successor in this version.
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")
+
+
+@pytest.fixture
+def settings(model):
+    return ScoringSettings(str(model), EMI_TARGETS, 12.0, "first", "fp32")
+
+
+def score_all(clips, settings):
+    """Score in a cluster of its own; returns rows by clip id and how often each came."""
+    rows, counts = {}, Counter()
+    budget = machine_budget()
+    with scoring_cluster(budget):
+        for part in score_clips(clips, settings, budget):
+            for row in part.to_pylist():
+                rows[row["clip_id"]] = row
+                counts[row["clip_id"]] += 1
+    return rows, counts
+
+
+def test_a_clip_that_kills_its_worker_is_rejected_and_the_rest_scored(
+    corpus, settings, tmp_path, monkeypatch
+):
+    source = tmp_path / "source"
+    source.mkdir()
+    for index, clip in enumerate(sorted(corpus.glob("*/clip_*.mp4"))[:12]):
+        shutil.copy(clip, source / (f"killer{index}.mp4" if index == 5 else f"{index}.mp4"))
+    deadly = tmp_path / "ffmpeg"
+    deadly.write_text(
+        f'#!/bin/sh\ncase "$*" in *killer*) kill -9 $PPID;; esac\nexec "{find_ffmpeg()}" "$@"\n'
+    )
+    deadly.chmod(deadly.stat().st_mode | stat.S_IXUSR)
+    monkeypatch.setenv("EMI_FFMPEG", str(deadly))
+    rows, counts = score_all(list_clips(str(source)), settings)
+    assert len(rows) == 12
+    assert set(counts.values()) == {1}
+    (dead,) = (row for row in rows.values() if row["status"] == "rejected")
+    assert dead["clip_id"] == "killer5.mp4"
+    assert dead["reason"] == "worker_died"
+    assert dead["content_sha256"] is not None
+
+
+def test_a_scorer_that_is_killed_costs_no_clip(corpus, settings):
+    killed = []
+
+    def kill_a_scorer():
+        me = psutil.Process(os.getpid())
+        deadline = time.monotonic() + 60
+        while not killed and time.monotonic() < deadline:
+            for process in me.children(recursive=True):
+                if "ScorerActor" in process.name() and ".__init__" not in process.name():
+                    process.kill()
+                    killed.append(process.pid)
+                    return
+            time.sleep(0.02)
+
+    killer = threading.Thread(target=kill_a_scorer)
+    killer.start()
+    clips = list_clips(str(corpus))
+    rows, counts = score_all(clips, settings)
+    killer.join()
+    assert killed
+    assert rows.keys() == {clip.clip_id for clip in clips}
+    assert set(counts.values()) == {1}
+    assert sum(row["status"] == "scored" for row in rows.values()) == 48
+    assert "worker_died" not in {row["reason"] for row in rows.values()}
