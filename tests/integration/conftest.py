@@ -12,6 +12,7 @@ from emi_model.card import ModelCard
 from emi_model.checkpoint import save_checkpoint
 from emi_model.config import EmiConfig
 from emi_model.model import EmiModel
+from tasks.media import find_ffmpeg
 from tasks.query import answer
 from tasks.synthetic import write_corpus
 
@@ -86,6 +87,25 @@ def emi(launch):
         return process.returncode, out, err
 
     return run
+
+
+@pytest.fixture(scope="session")
+def ffmpeg_that(tmp_path_factory):
+    """Return a function that writes an ffmpeg which first runs a line of shell."""
+
+    def write(line):
+        path = tmp_path_factory.mktemp("bin") / "ffmpeg"
+        path.write_text(f'#!/bin/sh\n{line}\nexec "{find_ffmpeg()}" "$@"\n')
+        path.chmod(0o755)
+        return path
+
+    return write
+
+
+@pytest.fixture(scope="session")
+def slow_ffmpeg(ffmpeg_that):
+    """An ffmpeg slow enough for a run to be interrupted."""
+    return str(ffmpeg_that("sleep 0.2"))
 
 
 def table(results):

@@ -1,8 +1,8 @@
 """A worker that dies takes no clip with it but the one that killed it."""
 
+import contextlib
 import os
 import shutil
-import stat
 import threading
 import time
 from collections import Counter
@@ -13,7 +13,6 @@ import pytest
 from emi_model.targets import EMI_TARGETS
 from tasks.budget import machine_budget
 from tasks.corpus import list_clips
-from tasks.media import find_ffmpeg
 from tasks.scoring import score_clips, scoring_cluster
 from tasks.settings import ScoringSettings
 
@@ -39,17 +38,13 @@ def score_all(clips, settings):
 
 
 def test_a_clip_that_kills_its_worker_is_rejected_and_the_rest_scored(
-    corpus, settings, tmp_path, monkeypatch
+    corpus, settings, tmp_path, ffmpeg_that, monkeypatch
 ):
     source = tmp_path / "source"
     source.mkdir()
     for index, clip in enumerate(sorted(corpus.glob("*/clip_*.mp4"))[:12]):
         shutil.copy(clip, source / (f"killer{index}.mp4" if index == 5 else f"{index}.mp4"))
-    deadly = tmp_path / "ffmpeg"
-    deadly.write_text(
-        f'#!/bin/sh\ncase "$*" in *killer*) kill -9 $PPID;; esac\nexec "{find_ffmpeg()}" "$@"\n'
-    )
-    deadly.chmod(deadly.stat().st_mode | stat.S_IXUSR)
+    deadly = ffmpeg_that('case "$*" in *killer*) kill -9 $PPID;; esac')
     monkeypatch.setenv("EMI_FFMPEG", str(deadly))
     rows, counts = score_all(list_clips(str(source)), settings)
     assert len(rows) == 12
@@ -68,10 +63,12 @@ def test_a_scorer_that_is_killed_costs_no_clip(corpus, settings):
         deadline = time.monotonic() + 60
         while not killed and time.monotonic() < deadline:
             for process in me.children(recursive=True):
-                if "ScorerActor" in process.name() and ".__init__" not in process.name():
-                    process.kill()
-                    killed.append(process.pid)
-                    return
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    name = process.name()
+                    if "ScorerActor" in name and ".__init__" not in name:
+                        process.kill()
+                        killed.append(process.pid)
+                        return
             time.sleep(0.02)
 
     killer = threading.Thread(target=kill_a_scorer)
