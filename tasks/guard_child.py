@@ -12,7 +12,7 @@ import sys
 import time
 from pathlib import Path
 
-LOOK_SECONDS = 1.0
+LOOK_SECONDS = 0.2
 GRACE_SECONDS = 5.0
 """Time for Ray's own processes to see that their driver is gone."""
 
@@ -22,9 +22,10 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's affair
     parent, seen = os.getppid(), dict[int, str]()
     while not select.select([sys.stdin], [], [], LOOK_SECONDS)[0]:
-        seen |= _descendants(parent)
+        seen |= _descendants({parent})
     if sys.stdin.buffer.read():
         return
+    seen |= _descendants(set(seen))  # what they started since, before it loses its parents
     time.sleep(GRACE_SECONDS)
     alive = {pid: started for pid, (_, started) in _processes().items()}
     for pid, started in seen.items():
@@ -32,10 +33,10 @@ def main() -> None:
             _kill(pid)
 
 
-def _descendants(ancestor: int) -> dict[int, str]:
-    """Return the pids below a process with their start times, which tell a reused pid apart."""
+def _descendants(ancestors: set[int]) -> dict[int, str]:
+    """Return the pids below processes with their start times, which tell a reused pid apart."""
     processes = _processes()
-    below, found = {ancestor}, dict[int, str]()
+    below, found = ancestors, dict[int, str]()
     while below:
         children = {pid for pid, (parent, _) in processes.items() if parent in below}
         found |= {pid: processes[pid][1] for pid in children}

@@ -40,7 +40,9 @@ def undisturbed(tmp_path_factory, launch, corpus, model):
     return table(results), (second.returncode, said)
 
 
-def test_kill_9_loses_nothing_that_was_committed(emi, launch, model, corpus, tmp_path, undisturbed):
+def test_kill_9_loses_nothing_that_was_committed(
+    emi, launch, model, corpus, tmp_path, slow_ffmpeg, undisturbed
+):
     results = tmp_path / "results"
     arguments = ("process", corpus, "--results", results, "--model", model)
     moments = {
@@ -49,7 +51,7 @@ def test_kill_9_loses_nothing_that_was_committed(emi, launch, model, corpus, tmp
         "rows are committed": lambda: bool(parts(results)),
     }
     for name, moment in moments.items():
-        process = launch(*arguments)
+        process = launch(*arguments, EMI_FFMPEG=slow_ffmpeg)
         wait_for(moment)
         left = descendants(process)
         process.send_signal(signal.SIGKILL)
@@ -66,15 +68,14 @@ def test_kill_9_loses_nothing_that_was_committed(emi, launch, model, corpus, tmp
     assert {row["state"] for row in states[:-1]} <= {"killed"}
 
 
-def test_ctrl_c_ends_in_order(launch, model, corpus, tmp_path):
+def test_ctrl_c_ends_in_order(launch, model, corpus, tmp_path, slow_ffmpeg):
     results = tmp_path / "results"
-    process = launch("process", corpus, "--results", results, "--model", model)
+    arguments = ("process", corpus, "--results", results, "--model", model)
+    process = launch(*arguments, EMI_FFMPEG=slow_ffmpeg)
     wait_for(lambda: bool(parts(results)))
     left = descendants(process)
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=60)
-    if process.returncode == 0:
-        pytest.fail("the run was over before the interruption")
     assert process.returncode == 130, err
     assert "interrupted" in err.splitlines()[-1]
     assert out == ""
