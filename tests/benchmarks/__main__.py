@@ -1,0 +1,123 @@
+"""``make bench``: figures of the whole job, a Markdown row each, to be copied to RESULTS.md."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import random
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+
+from emi_model.predict import Predictor
+from emi_model.reference import load_model
+from tasks.clips import extract_clip
+from tasks.corpus import list_clips
+from tasks.query import answer
+from tests.benchmarks.work import EMI, make_corpus, make_model, process, watch
+
+Row = tuple[str, str]
+
+
+def startup(folder: Path, model: Path) -> Iterator[Row]:
+    """Seconds until the command answers."""
+    clip = next(make_corpus(folder / "one", 1).glob("*/*.mp4"))
+    for name, command in {
+        "`emi --help`": [str(EMI), "--help"],
+        "`emi score` of one clip": [str(EMI), "score", str(clip), "--model", str(model)],
+    }.items():
+        seconds = sorted(watch(command).seconds for _ in range(5))
+        yield name, f"{seconds[2]:.2f} s (median of 5)"
+
+
+def whole_job(folder: Path, model: Path) -> Iterator[Row]:
+    """The whole job against the plain way: one ffmpeg and one forward pass a clip, one process."""
+    corpus = make_corpus(folder / "corpus", 480)
+    clips = list_clips(str(corpus))
+    predictor = Predictor(load_model(str(model)).model, precision="fp32")
+    started = time.perf_counter()
+    for clip in clips:
+        row = extract_clip(clip, max_seconds=12.0, timeout_seconds=60.0)
+        predictor([np.frombuffer(row["waveform"], np.int16)])
+    plain = time.perf_counter() - started
+    ours = watch(process(corpus, folder / "results", model))
+    run = answer(folder / "results", "SELECT * FROM runs").to_pylist()[0]
+    yield "480 clips, plain way", f"{plain:.1f} s, {plain / len(clips) * 1e3:.0f} ms a clip"
+    yield "480 clips, `emi process`", f"{ours.seconds:.1f} s, start and end included"
+    yield "whole job over plain way", f"{plain / ours.seconds:.2f} times as fast"
+    yield "padding share", f"{run['padding_share']:.3f}"
+    yield (
+        "the same again, nothing new",
+        f"{watch(process(corpus, folder / 'results', model)).seconds:.1f} s",
+    )
+
+
+def memory(folder: Path, model: Path) -> Iterator[Row]:
+    """Peak memory of a run over 200 clips and over 2,000."""
+    peaks = {}
+    for count in (200, 2000):
+        corpus = make_corpus(folder / f"corpus{count}", count)
+        watched = watch(process(corpus, folder / f"results{count}", model))
+        peaks[count] = watched.peak_mib
+        yield f"peak memory, {count} clips", f"{watched.peak_mib} MiB, {watched.seconds:.0f} s"
+    yield "2,000 clips over 200", f"{peaks[2000] / peaks[200]:.3f}"
+
+
+def kills(folder: Path, model: Path) -> Iterator[Row]:
+    """kill -9 at five random moments of a run over 200 clips, then a rerun: the same table?"""
+    corpus = make_corpus(folder / "corpus", 200)
+    undisturbed, disturbed = folder / "undisturbed", folder / "disturbed"
+    whole = watch(process(corpus, undisturbed, model)).seconds
+    moments = [whole * random.uniform(share, share + 0.15) for share in (0.1, 0.3, 0.45, 0.6, 0.75)]
+    for moment in moments:
+        running = subprocess.Popen(
+            process(corpus, disturbed, model), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        time.sleep(moment)
+        running.kill()
+        running.wait()
+        committed = answer(disturbed, "SELECT count(*) AS n FROM scores").to_pylist()[0]["n"]
+        yield f"killed after {moment:.1f} s of {whole:.1f} s", f"{committed} rows committed"
+    watch(process(corpus, disturbed, model))
+    tables = [_rows(store) for store in (undisturbed, disturbed)]
+    same = all(_same(one, two) for one, two in zip(*tables, strict=True))
+    yield "table after the rerun", f"{len(tables[1])} rows, {'the same' if same else 'DIFFERENT'}"
+
+
+def _rows(results: Path) -> list[dict[str, object]]:
+    sql = "SELECT * EXCLUDE (run_id, scored_at) FROM scores ORDER BY clip_id"
+    return answer(results, sql).to_pylist()
+
+
+def _same(one: dict[str, object], two: dict[str, object]) -> bool:
+    return all(
+        abs(value - two[name]) <= 1e-5 if isinstance(value, float) else value == two[name]
+        for name, value in one.items()
+    )
+
+
+BENCHMARKS: dict[str, Callable[[Path, Path], Iterator[Row]]] = {
+    function.__name__: function for function in (startup, whole_job, memory, kills)
+}
+
+
+def main() -> None:
+    """Run the named benchmarks, or all."""
+    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
+    parser.add_argument("names", nargs="*", choices=[*BENCHMARKS, []], help="default: all")
+    names = parser.parse_args().names or list(BENCHMARKS)
+    sys.stdout.write(f"{os.cpu_count()} cores\n| figure | measured |\n|---|---|\n")
+    for name in names:
+        with tempfile.TemporaryDirectory(prefix="emi-bench-") as folder:
+            for figure, measured in BENCHMARKS[name](Path(folder), make_model(Path(folder) / "m")):
+                sys.stdout.write(f"| {figure} | {measured} |\n")
+                sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,82 @@
+"""What the benchmarks work on, and how they run and watch the command."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+import torch
+
+from emi_model.card import ModelCard
+from emi_model.checkpoint import save_checkpoint
+from emi_model.model import EmiModel
+from emi_model.recipes import demo_model
+from tasks.synthetic import write_corpus
+
+EMI = Path(sys.executable).parent / "emi"
+LOOK_SECONDS = 0.25
+
+
+@dataclass(frozen=True)
+class Watched:
+    """A finished command: seconds of wall clock, peak memory of all its processes in MiB."""
+
+    seconds: float
+    peak_mib: int
+    exit_code: int
+
+
+def make_model(folder: Path) -> Path:
+    """The demo's architecture with random weights: speed and memory do not care."""
+    torch.manual_seed(0)
+    model = EmiModel(demo_model()).eval()
+    save_checkpoint(folder, model, ModelCard("bench", model.config.targets))
+    return folder
+
+
+def make_corpus(folder: Path, num_clips: int) -> Path:
+    """120 different clips of synthetic speech, H.264 + AAC in MP4, linked until there are enough."""
+    written = write_corpus(folder.with_name(f"{folder.name}-voices"))
+    folder.mkdir()
+    clips = [written.folder / clip.clip_id for clip in written.clips]
+    for index, clip in enumerate(itertools.islice(itertools.cycle(clips), num_clips)):
+        home = folder / f"{index // 100:03d}"
+        home.mkdir(exist_ok=True)
+        os.link(clip, home / f"{index:05d}.mp4")
+    return folder
+
+
+def process(corpus: Path, results: Path, model: Path, *options: str) -> list[str]:
+    """The command that processes a corpus."""
+    named = map(str, (corpus, "--results", results, "--model", model, *options))
+    return [str(EMI), "process", *named]
+
+
+def watch(command: list[str]) -> Watched:
+    """Run a command and measure its whole process tree: proportional set size, so shared once."""
+    started, peak = time.perf_counter(), 0
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as running:
+        while running.poll() is None:
+            peak = max(peak, sum(map(_memory, [psutil.Process(running.pid), *_below(running.pid)])))
+            time.sleep(LOOK_SECONDS)
+    return Watched(time.perf_counter() - started, peak >> 20, running.returncode)
+
+
+def _below(pid: int) -> list[psutil.Process]:
+    try:
+        return psutil.Process(pid).children(recursive=True)
+    except psutil.NoSuchProcess:
+        return []
+
+
+def _memory(running: psutil.Process) -> int:
+    try:
+        return int(running.memory_full_info().pss)
+    except (psutil.NoSuchProcess, psutil.ZombieProcess, psutil.AccessDenied):
+        return 0
