@@ -41,7 +41,7 @@ def make_model(folder: Path) -> Path:
 
 
 def make_corpus(folder: Path, num_clips: int) -> Path:
-    """120 different clips of synthetic speech, H.264 + AAC in MP4, linked until there are enough."""
+    """120 clips of synthetic speech, H.264 + AAC in MP4, linked until there are enough."""
     written = write_corpus(folder.with_name(f"{folder.name}-voices"))
     folder.mkdir()
     clips = [written.folder / clip.clip_id for clip in written.clips]
