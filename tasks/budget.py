@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from emi_model.errors import ConfigError
 
-CORES_PER_DECODER = 4
-"""One decoder feeds this many scoring cores on a CPU machine: extraction is the lighter stage."""
+CORES_PER_DECODER = 1
+"""On a CPU machine decoders run beside the scorers, niced: they take what those leave."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ def machine_budget(
     """Divide a machine.
 
     With GPUs: a scorer a GPU, the cores decode. Without: the scorers have the cores, and a
-    decoder for every four of them runs beside (niced: it takes what they leave).
+    decoder a core runs beside, niced: it takes what they leave.
 
     Args:
         workers: scorers; default one, or one a GPU.
