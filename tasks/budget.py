@@ -7,8 +7,11 @@ from dataclasses import dataclass
 
 from emi_model.errors import ConfigError
 
-CORES_PER_DECODER = 1
-"""On a CPU machine decoders run beside the scorers, niced: they take what those leave."""
+CORES_PER_DECODER = 4
+"""One decoder feeds this many scoring cores on a CPU machine: extraction is the lighter stage."""
+
+MIN_DECODERS = 2
+"""On a machine of a few cores one decoder would keep a small model waiting."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +39,7 @@ def machine_budget(
     """Divide a machine.
 
     With GPUs: a scorer a GPU, the cores decode. Without: the scorers have the cores, and a
-    decoder a core runs beside, niced: it takes what they leave.
+    decoder for every four of them, two at least, runs beside, niced: it takes what they leave.
 
     Args:
         workers: scorers; default one, or one a GPU.
@@ -53,7 +56,8 @@ def machine_budget(
     if gpus:
         return Budget(cores, scorers, 1, max(1, cores - scorers), gpus / scorers)
     threads = max(1, cores // scorers)
-    return Budget(cores, scorers, threads, max(1, cores // CORES_PER_DECODER), 0.0)
+    decoders = min(cores, max(MIN_DECODERS, cores // CORES_PER_DECODER))
+    return Budget(cores, scorers, threads, decoders, 0.0)
 
 
 def available_cores() -> int:

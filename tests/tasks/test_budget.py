@@ -14,11 +14,11 @@ from tasks.budget import Budget, available_cores, machine_budget
     ("workers", "cores", "gpus", "budget"),
     [
         (None, 1, 0, Budget(1, 1, 1, 1, 0.0)),
-        (None, 2, 0, Budget(2, 1, 2, 1, 0.0)),
+        (None, 2, 0, Budget(2, 1, 2, 2, 0.0)),
         (None, 16, 0, Budget(16, 1, 16, 4, 0.0)),
         (4, 16, 0, Budget(16, 4, 4, 4, 0.0)),
         (3, 8, 0, Budget(8, 3, 2, 2, 0.0)),
-        (8, 2, 0, Budget(2, 8, 1, 1, 0.0)),
+        (8, 2, 0, Budget(2, 8, 1, 2, 0.0)),
         (None, 16, 1, Budget(16, 1, 1, 15, 1.0)),
         (None, 32, 4, Budget(32, 4, 1, 28, 1.0)),
         (2, 16, 1, Budget(16, 2, 1, 14, 0.5)),
