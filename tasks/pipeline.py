@@ -99,7 +99,7 @@ def _pipeline(
             batch_size=None,
             batch_format="pyarrow",
             fn_kwargs={"settings": settings, "ledger": ledger},
-            compute=TaskPoolStrategy(budget.decoders),
+            compute=TaskPoolStrategy(min(budget.decoders, len(blocks))),
             num_cpus=1,
             max_retries=0,
         )
@@ -108,7 +108,7 @@ def _pipeline(
             batch_size=None,
             batch_format="pyarrow",
             fn_constructor_kwargs={"settings": settings, "budget": budget, "ledger": ledger},
-            compute=ActorPoolStrategy(size=budget.scorers),
+            compute=ActorPoolStrategy(size=min(budget.scorers, len(blocks))),
             num_cpus=0 if budget.gpus_per_scorer else budget.threads_per_scorer,
             num_gpus=budget.gpus_per_scorer or None,
             max_restarts=0,
