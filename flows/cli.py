@@ -103,7 +103,7 @@ def process(
 
     check_source(source)
     reference = _named(model)
-    resolve(reference)
+    _say_what_it_gives(resolve(reference))
     store = create_store(results)
     send_chatter_to(store.logs / f"process-{os.getpid()}.log")
     guard_this_process()
@@ -139,16 +139,17 @@ def score(
     **options: Any,
 ) -> None:
     """Score a few clips at once and print them."""
+    from emi_model.reference import resolve
     from flows.display import score_table, show
     from flows.score import score_files
 
-    rows, targets = score_files(files, _named(model), coverage=coverage, **options)
+    reference = _named(model)
+    _say_what_it_gives(resolve(reference))
+    rows, targets = score_files(files, reference, coverage=coverage, **options)
     if as_json:
         _write_json(rows, sys.stdout)
     else:
         show(score_table(rows, targets), sys.stdout)
-        if not targets:
-            click.echo("This model gives VAD alone: there are no EMI scores.", err=True)
     if strict and any(row["reason"] for row in rows):
         sys.exit(EXIT_REJECTED)
 
@@ -279,6 +280,15 @@ def _named(model: str | None) -> str:
     if not model:
         raise ModelNotFound(NO_MODEL)
     return model
+
+
+def _say_what_it_gives(folder: Path) -> None:
+    """Say once that a model in the public VAD model's layout has no EMI scores."""
+    from emi_model.checkpoint import read_config
+    from emi_model.config import MODEL_TYPE
+
+    if read_config(folder).get("model_type") != MODEL_TYPE:
+        _say("this model gives arousal, dominance, valence alone: EMI scores will be null")
 
 
 def _write_json(rows: Sequence[Mapping[str, Any]], out: TextIO) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 from emi_model.config import Precision
 from emi_model.predict import Predictor
 from emi_model.reference import load_model
+from emi_model.targets import EMI_TARGETS, column_name
 from tasks.clips import extract_clip
 from tasks.corpus import clip_file
 from tasks.media import TIMEOUT_SECONDS
@@ -52,10 +53,12 @@ def score_files(
             for clip in clips
         ]
     score = ClipScorer(Predictor(loaded.model, precision=precision), coverage, raw=raw)
-    facts = {
+    facts: dict[str, Any] = {
         "model": loaded.card.name,
         "model_sha256": loaded.sha256,
         "backbone_licence": loaded.card.backbone_licence,
         "coverage": coverage,
     }
+    if not config.targets:  # VAD alone: the store's six columns are there, null
+        facts |= dict.fromkeys(map(column_name, EMI_TARGETS))
     return [row | facts for row in score(extracted)], config.targets

@@ -1,0 +1,154 @@
+"""The verbs that need neither Ray nor Prefect, called as a shell would."""
+
+import json
+import os
+import sys
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from emi_model.card import ModelCard
+from emi_model.checkpoint import save_checkpoint
+from emi_model.config import EmiConfig
+from emi_model.model import EmiModel
+from flows import cli
+from tasks.schemas import scores_schema
+from tasks.synthetic import plan_corpus, speak
+
+BACKBONE = {
+    "model_type": "wav2vec2",
+    "hidden_size": 32,
+    "num_hidden_layers": 1,
+    "num_attention_heads": 2,
+    "intermediate_size": 64,
+    "conv_dim": [16] * 7,
+    "conv_bias": True,
+    "feat_extract_norm": "layer",
+    "do_stable_layer_norm": True,
+    "num_conv_pos_embeddings": 16,
+    "num_conv_pos_embedding_groups": 4,
+}
+
+
+@pytest.fixture
+def emi(monkeypatch, capfd):
+    """Run the command in this process; returns exit code, stdout, stderr."""
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["emi", *map(str, arguments)])
+        try:
+            cli.main()
+            code = 0
+        except SystemExit as end:
+            code = end.code or 0
+        return code, *capfd.readouterr()
+
+    monkeypatch.delenv("EMI_MODEL", raising=False)
+    return run
+
+
+@pytest.fixture
+def model(tmp_path):
+    torch.manual_seed(0)
+    config = EmiConfig(backbone=BACKBONE)
+    weights = EmiModel(config).eval()
+    with torch.no_grad():
+        weights.fusion.layers[2].bias += 2.0  # every raw score lies above 1
+    save_checkpoint(tmp_path / "model", weights, ModelCard("tiny", config.targets))
+    return tmp_path / "model"
+
+
+@pytest.fixture
+def vad_model(tmp_path):
+    """A random model in the public VAD model's layout."""
+    torch.manual_seed(0)
+    folder = tmp_path / "vad"
+    folder.mkdir()
+    state = EmiModel(EmiConfig(backbone=BACKBONE, targets=())).state_dict()
+    names = {"backbone.": "", "vad_head.": "classifier."}
+    for ours, theirs in names.items():
+        state = {name.replace(ours, theirs, 1): weight for name, weight in state.items()}
+    state = {name: weight.contiguous() for name, weight in state.items()}
+    save_file(state, folder / "model.safetensors")
+    labels = {"0": "arousal", "1": "dominance", "2": "valence"}
+    (folder / "config.json").write_text(json.dumps({**BACKBONE, "id2label": labels}))
+    return folder
+
+
+@pytest.fixture
+def clip(tmp_path):
+    import wave
+
+    path = tmp_path / "-odd: name é.wav"
+    with wave.open(str(path), "wb") as file:
+        file.setparams((1, 2, 16_000, 0, "NONE", ""))
+        file.writeframes(speak(plan_corpus()[0]).tobytes())
+    return path
+
+
+def test_scores_are_clipped_unless_raw(emi, model, clip):
+    code, out, err = emi("score", "--model", model, "--json", "--", clip)
+    assert (code, err) == (0, "")
+    (row,) = map(json.loads, out.splitlines())
+    assert row["joy"] == 1.0
+    code, out, _ = emi("score", "--model", model, "--json", "--raw", "--", clip)
+    assert json.loads(out)["joy"] > 1.0
+
+
+def test_json_has_the_stores_column_names(emi, model, clip):
+    _, out, _ = emi("score", "--model", model, "--json", "--", clip)
+    assert set(scores_schema().names) - {"run_id", "scored_at"} <= json.loads(out).keys()
+
+
+def test_a_table_for_people_names_what_was_rejected(emi, model, clip, tmp_path):
+    code, out, _ = emi("score", "--model", model, "--", clip, tmp_path / "gone.mp4")
+    assert code == 0
+    assert "Empathic Pain" in out
+    assert "gone.mp4" in out
+    assert "missing" in out
+    assert emi("score", "--strict", "--model", model, "--", tmp_path / "gone.mp4")[0] == 3
+
+
+def test_a_vad_model_leaves_emi_null_and_says_so_once(emi, vad_model, clip):
+    code, out, err = emi("score", "--model", vad_model, "--json", "--", clip, clip)
+    assert code == 0
+    assert err.count("EMI scores will be null") == 1
+    rows = [json.loads(line) for line in out.splitlines()]
+    assert len(rows) == 2
+    for row in rows:
+        assert row["joy"] is None
+        assert row["arousal"] is not None
+        assert row["valence_of_mean"] is not None
+
+
+def test_check_backbone_prints_expected_against_found(emi, vad_model):
+    code, out, _ = emi("check-backbone", vad_model)
+    assert code == 1
+    assert "0.546" in out
+    assert "differs by more than 0.001" in out
+
+
+def test_no_model_is_one_line_that_says_how_to_get_one(emi, clip):
+    code, out, err = emi("score", clip)
+    assert (code, out) == (2, "")
+    assert "emi demo" in err
+    assert len(err.splitlines()) == 1
+
+
+def test_an_unknown_option_is_a_usage_error(emi):
+    code, _, err = emi("status", "--nonsense")
+    assert code == 2
+    assert "--nonsense" in err
+
+
+def test_import_of_what_is_no_state_dict(emi, tmp_path):
+    (tmp_path / "authors.pth").write_bytes(os.urandom(64))
+    (tmp_path / "config.json").write_text(json.dumps(BACKBONE))
+    out = tmp_path / "out"
+    code, _, err = emi(
+        "import-checkpoint", tmp_path / "authors.pth", "--backbone", tmp_path, "--out", out
+    )
+    assert code == 2
+    assert "pickled objects are refused" in err
+    assert not out.exists()
