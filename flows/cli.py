@@ -1,8 +1,4 @@
-"""The `emi` command: one function a verb.
-
-Exit codes: 0 done; 1 an error of ours; 2 what was asked cannot be done, one line says why; 3 clips
-were rejected and ``--strict`` was given; 130 interrupted.
-"""
+"""The `emi` command: one function a verb."""
 
 from __future__ import annotations
 
@@ -14,14 +10,13 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
-from emi_model.errors import EmiError, ModelNotFound
+from emi_model.errors import ModelNotFound
+from flows.exits import EXIT_DIFFERS, EXIT_REJECTED, run_to_exit, say
 from flows.terminal import send_chatter_to, terminal
 
 if TYPE_CHECKING:
     from tasks.query import Format
     from tasks.settings import Coverage
-
-EXIT_BUG, EXIT_USAGE, EXIT_REJECTED, EXIT_INTERRUPTED = 1, 2, 3, 130
 
 NO_MODEL = (
     "no model named: `emi demo` trains a small one (demo/model); then --model FOLDER, "
@@ -252,28 +247,12 @@ def check_backbone(reference: str) -> None:
     show(plain_table(["dimension", "expected", "found"], rows), sys.stdout)
     click.echo("agrees within 0.001" if found.passed else "differs by more than 0.001")
     if not found.passed:
-        sys.exit(EXIT_BUG)
+        sys.exit(EXIT_DIFFERS)
 
 
 def main() -> None:
     """Run the command and turn what ends it into one line and an exit code."""
-    try:
-        cli.main(standalone_mode=False)
-    except click.ClickException as error:
-        error.show(terminal().err)
-        sys.exit(error.exit_code)
-    except EmiError as error:
-        _say(str(error))
-        sys.exit(EXIT_USAGE)
-    except (KeyboardInterrupt, click.Abort):
-        _say("interrupted: what was committed stays; the same command goes on from there")
-        sys.exit(EXIT_INTERRUPTED)
-    except BrokenPipeError:
-        # whoever read stdout has left (`emi query ... | head`): nothing more to say to it
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    except Exception as error:  # noqa: BLE001 - the last resort: a line and a log, no traceback
-        _report(error)
-        sys.exit(EXIT_BUG)
+    run_to_exit(cli)
 
 
 def _named(model: str | None) -> str:
@@ -288,23 +267,10 @@ def _say_what_it_gives(folder: Path) -> None:
     from emi_model.config import MODEL_TYPE
 
     if read_config(folder).get("model_type") != MODEL_TYPE:
-        _say("this model gives arousal, dominance, valence alone: EMI scores will be null")
+        say("this model gives arousal, dominance, valence alone: EMI scores will be null")
 
 
 def _write_json(rows: Sequence[Mapping[str, Any]], out: TextIO) -> None:
     from tasks.query import write_json_lines
 
     write_json_lines(rows, out)
-
-
-def _say(line: str) -> None:
-    click.echo(f"emi: {line}", file=terminal().err)
-
-
-def _report(error: Exception) -> None:
-    """Name an error of ours; its traceback goes to the log if there is one."""
-    import traceback
-
-    traceback.print_exc()
-    log = terminal().log
-    _say(f"unexpected {type(error).__name__}: {error}" + (f"; see {log}" if log else ""))

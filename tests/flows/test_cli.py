@@ -3,6 +3,7 @@
 import json
 import os
 import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -152,3 +153,12 @@ def test_import_of_what_is_no_state_dict(emi, tmp_path):
     assert code == 2
     assert "pickled objects are refused" in err
     assert not out.exists()
+
+
+def test_an_error_of_ours_is_one_line_and_a_file(emi, model, clip, monkeypatch):
+    monkeypatch.delattr("flows.score.score_files")
+    code, _, err = emi("score", "--model", model, "--", clip)
+    assert code == 1
+    (line,) = err.splitlines()
+    assert "unexpected ImportError" in line
+    assert "Traceback" in Path(line.rpartition(" ")[2]).read_text()
