@@ -19,7 +19,7 @@ from emi_model.errors import EmiError, ScoringError
 from tasks.budget import Budget
 from tasks.clips import ClipFile
 from tasks.extracting import extract_block
-from tasks.ledger import SCORE, Ledger
+from tasks.ledger import EXTRACT, SCORE, Ledger
 from tasks.scorer import ScorerActor
 from tasks.settings import ScoringSettings
 
@@ -66,9 +66,11 @@ def run_pass(
     except RayTaskError as error:
         if isinstance(error.cause, EmiError):
             raise ScoringError(str(error.cause)) from error
-        raise _died(ledger, error) from error
+        raise _died(ledger, error, None) from error
+    except RayActorError as error:
+        raise _died(ledger, error, SCORE) from error
     except RayError as error:
-        raise _died(ledger, error) from error
+        raise _died(ledger, error, EXTRACT) from error
     finally:
         _end_scorers(ledger)
 
@@ -126,7 +128,7 @@ def _bound_execution() -> None:
     )
 
 
-def _died(ledger: Any, error: RayError) -> PassDied:
-    stage = SCORE if isinstance(error, RayActorError) else None
+def _died(ledger: Any, error: RayError, stage: str | None) -> PassDied:
+    """Accuse the clips of the stage that died; the other stage's worker holds innocent ones."""
     said = str(error).strip().partition("\n")[0]
     return PassDied(frozenset(ray.get(ledger.held.remote(stage))), said)
