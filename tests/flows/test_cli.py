@@ -16,20 +16,7 @@ from emi_model.model import EmiModel
 from flows import cli
 from tasks.schemas import scores_schema
 from tasks.synthetic import plan_corpus, speak
-
-BACKBONE = {
-    "model_type": "wav2vec2",
-    "hidden_size": 32,
-    "num_hidden_layers": 1,
-    "num_attention_heads": 2,
-    "intermediate_size": 64,
-    "conv_dim": [16] * 7,
-    "conv_bias": True,
-    "feat_extract_norm": "layer",
-    "do_stable_layer_norm": True,
-    "num_conv_pos_embeddings": 16,
-    "num_conv_pos_embedding_groups": 4,
-}
+from tests.tiny import BACKBONE
 
 
 @pytest.fixture

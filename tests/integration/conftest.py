@@ -15,19 +15,7 @@ from emi_model.model import EmiModel
 from tasks.media import find_ffmpeg
 from tasks.query import answer
 from tasks.synthetic import write_corpus
-
-BACKBONE = {
-    "hidden_size": 32,
-    "num_hidden_layers": 1,
-    "num_attention_heads": 2,
-    "intermediate_size": 64,
-    "conv_dim": [16] * 7,
-    "conv_bias": True,
-    "feat_extract_norm": "layer",
-    "do_stable_layer_norm": True,
-    "num_conv_pos_embeddings": 16,
-    "num_conv_pos_embedding_groups": 4,
-}
+from tests.tiny import BACKBONE
 
 
 @pytest.fixture(scope="session")
