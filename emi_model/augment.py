@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,17 +19,27 @@ class Augmentation:
     Attributes:
         speed: lowest and highest factor on the speed, by resampling: tempo, pitch and formants
             move together, as if another voice spoke.
+        shift_seconds: the waveform is moved by up to so much to either side; what leaves is lost,
+            zeros take its place.
+        gain_decibels: lowest and highest gain, dB, up to full scale, where it clips as a recorder
+            does; the model normalises every clip, so what does not clip is not changed by it.
         noise_decibels: lowest and highest signal-to-noise ratio of added white noise, dB;
             None adds none.
     """
 
     speed: tuple[float, float] = (1.0, 1.0)
+    shift_seconds: float = 0.0
+    gain_decibels: tuple[float, float] = (0.0, 0.0)
     noise_decibels: tuple[float, float] | None = None
 
     def __post_init__(self) -> None:
         """Check the ranges."""
         if not 0.25 <= self.speed[0] <= self.speed[1] <= 4.0:
             raise ConfigError(f"speed is {self.speed}, expected low <= high within [0.25, 4]")
+        if not 0.0 <= self.shift_seconds < math.inf:
+            raise ConfigError(f"shift_seconds is {self.shift_seconds}, expected 0 or more")
+        if self.gain_decibels[0] > self.gain_decibels[1]:
+            raise ConfigError(f"gain_decibels is {self.gain_decibels}, expected low <= high")
         if self.noise_decibels is not None and self.noise_decibels[0] > self.noise_decibels[1]:
             raise ConfigError(f"noise_decibels is {self.noise_decibels}, expected low <= high")
 
@@ -37,6 +48,10 @@ def augment(waveform: Waveform, settings: Augmentation, rng: np.random.Generator
     """Return a changed copy of a waveform (samples,), or the waveform itself if nothing changes."""
     if settings.speed != (1.0, 1.0):
         waveform = change_speed(waveform, float(rng.uniform(*settings.speed)))
+    if settings.shift_seconds:
+        waveform = shift(waveform, float(rng.uniform(-1.0, 1.0)) * settings.shift_seconds)
+    if settings.gain_decibels != (0.0, 0.0):
+        waveform = change_gain(waveform, float(rng.uniform(*settings.gain_decibels)))
     if settings.noise_decibels is not None:
         waveform = add_noise(waveform, float(rng.uniform(*settings.noise_decibels)), rng)
     return waveform
@@ -52,6 +67,21 @@ def change_speed(waveform: Waveform, factor: float) -> Waveform:
     positions = np.arange(num_samples) * factor
     changed: Waveform = np.interp(positions, np.arange(len(waveform)), waveform).astype(np.float32)
     return changed
+
+
+def shift(waveform: Waveform, seconds: float) -> Waveform:
+    """Move a waveform (samples,) later, or earlier if negative; zeros take the place left."""
+    num_samples = min(len(waveform), seconds_to_samples(abs(seconds)))
+    silence = np.zeros(num_samples, np.float32)
+    if seconds >= 0:
+        return np.concatenate([silence, waveform[: len(waveform) - num_samples]])
+    return np.concatenate([waveform[num_samples:], silence])
+
+
+def change_gain(waveform: Waveform, decibels: float) -> Waveform:
+    """Make a waveform (samples,) louder or quieter; what exceeds full scale is clipped."""
+    louder: Waveform = (waveform * np.float32(10.0 ** (decibels / 20.0))).clip(-1.0, 1.0)
+    return louder
 
 
 def add_noise(waveform: Waveform, decibels: float, rng: np.random.Generator) -> Waveform:

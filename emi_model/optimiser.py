@@ -5,12 +5,14 @@ from __future__ import annotations
 import copy
 import math
 from itertools import chain
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from emi_model.model import EmiModel
-from emi_model.recipes import TrainConfig
+from emi_model.parallel import Alone
+from emi_model.train_config import TrainConfig
 
 
 class Optimiser:
@@ -27,7 +29,9 @@ class Optimiser:
         self._model = model
         self._config = config
         self._adam = torch.optim.AdamW(
-            model.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
+            [weight for weight in model.parameters() if weight.requires_grad],
+            lr=config.learning_rate,
+            weight_decay=config.weight_decay,
         )
         self._schedule = torch.optim.lr_scheduler.LambdaLR(
             self._adam, lambda step: rate_factor(step, steps_per_epoch, config)
@@ -40,10 +44,11 @@ class Optimiser:
         """The rate of the next step."""
         return float(self._adam.param_groups[0]["lr"])
 
-    def step(self, loss: Tensor) -> None:
-        """Move the weights against the gradient of ``loss``, a scalar."""
+    def step(self, loss: Tensor, group: Alone) -> None:
+        """Move the weights against the gradient of ``loss``, a scalar, the same in the group."""
         self._adam.zero_grad()
         torch.autograd.backward(self._scaler.scale(loss))
+        group.add_gradients(self._model)
         self._scaler.unscale_(self._adam)
         self._bound_gradients()
         self._scaler.step(self._adam)
@@ -51,6 +56,23 @@ class Optimiser:
         self._schedule.step()
         if self._config.ema_decay is not None:
             self._average(self._config.ema_decay)
+
+    def state(self) -> dict[str, Any]:
+        """Return what going on needs beside the model's weights."""
+        return {
+            "adam": self._adam.state_dict(),
+            "schedule": self._schedule.state_dict(),
+            "scaler": self._scaler.state_dict(),
+            "smoothed": None if self._config.ema_decay is None else self.smoothed.state_dict(),
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go back to what `state` gave; the model's own weights are restored by its owner."""
+        self._adam.load_state_dict(state["adam"])
+        self._schedule.load_state_dict(state["schedule"])
+        self._scaler.load_state_dict(state["scaler"])
+        if state["smoothed"] is not None:
+            self.smoothed.load_state_dict(state["smoothed"])
 
     def _bound_gradients(self) -> None:
         if self._config.clip_value is not None:

@@ -1,90 +1,53 @@
-"""Recipes: named functions that return a complete training configuration."""
+"""Recipes: named functions that return a complete training, architecture and settings.
+
+A name is a recipe's, with variants added by ``+``: ``paper``, ``paper+mse_ccc``,
+``paper_small+frozen_conv+ema``. Flags choose a name; whatever else differs is another recipe.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from types import MappingProxyType
-from typing import Literal
+from typing import Any
 
 from emi_model.augment import Augmentation
 from emi_model.config import EmiConfig
 from emi_model.errors import ConfigError
 from emi_model.losses import LOSSES
+from emi_model.train_config import TrainConfig
+
+PUBLIC_VAD_MODEL = "audeering/wav2vec2-large-robust-12-ft-emotion-msp-dim"
+"""The paper's backbone with its VAD head (Wagner et al., arXiv 2203.07378), CC BY-NC-SA 4.0."""
 
 
 @dataclass(frozen=True)
-class TrainConfig:
-    """Everything that decides how a model is trained, but the model and the clips.
+class Recipe:
+    """A complete training but for the clips.
 
     Attributes:
-        epochs: passes over the training clips.
-        batch_size: clips of one step.
-        learning_rate: AdamW's highest, after the warm-up.
-        weight_decay: AdamW's.
-        warmup_epochs: epochs over which the rate rises linearly from 0, in steps; a cosine then
-            takes it to 0 at the end of the last epoch.
-        loss: key of ``losses.LOSSES``, for the EMI outputs.
-        vad_loss_weight: weight of the mean squared error of the clip's mean VAD beside the loss;
-            clips without VAD labels are left out of it.
-        clip_value: bound on every gradient's absolute value; None for none.
-        clip_norm: bound on the norm of all gradients together; None for none.
-        crop_seconds: train on a random stretch of this length; None: on the start of the clip,
-            as long as the model hears at once.
-        augmentation: changes to the training waveforms.
-        ema_decay: keep an exponential moving average of the weights with this decay a step, and
-            evaluate and return that; None for the weights themselves.
-        keep: ``best``: the epoch with the highest mean validation Pearson; ``last``: the last one.
-        mixed_precision: float16 autocast with loss scaling on a GPU; float32 on a CPU always.
-        seed: of the order, the crops, the dropout; the model's first weights have been drawn
-            before.
+        name: as it was asked for.
+        train: how it is trained.
+        model: the architecture; its targets are replaced by those of the labels, and its backbone
+            by that of ``backbone`` where one is named.
+        backbone: reference of the VAD model whose weights it starts from; None: from scratch.
     """
 
-    epochs: int
-    batch_size: int
-    learning_rate: float
-    weight_decay: float = 0.01
-    warmup_epochs: float = 1.0
-    loss: str = "mse"
-    vad_loss_weight: float = 0.0
-    clip_value: float | None = None
-    clip_norm: float | None = None
-    crop_seconds: float | None = None
-    augmentation: Augmentation = field(default_factory=Augmentation)
-    ema_decay: float | None = None
-    keep: Literal["best", "last"] = "best"
-    mixed_precision: bool = False
-    seed: int = 1
-
-    def __post_init__(self) -> None:
-        """Check every field."""
-        if self.loss not in LOSSES:
-            raise ConfigError(f"loss is {self.loss!r}, expected one of {sorted(LOSSES)}")
-        if self.keep not in ("best", "last"):
-            raise ConfigError(f"keep is {self.keep!r}, expected 'best' or 'last'")
-        for name in ("epochs", "batch_size"):
-            self._expect(name, getattr(self, name) >= 1, "1 or more")
-        for name in ("learning_rate", "clip_value", "clip_norm", "crop_seconds"):
-            value = getattr(self, name)
-            self._expect(name, value is None or value > 0, "more than 0")
-        for name in ("weight_decay", "vad_loss_weight", "seed"):
-            self._expect(name, getattr(self, name) >= 0, "0 or more")
-        self._expect("warmup_epochs", 0 <= self.warmup_epochs < self.epochs, "[0, epochs)")
-        self._expect("ema_decay", self.ema_decay is None or 0 < self.ema_decay < 1, "(0, 1)")
-
-    def _expect(self, name: str, holds: bool, expected: str) -> None:
-        if not holds:
-            raise ConfigError(f"{name} is {getattr(self, name)}, expected {expected}")
+    name: str
+    train: TrainConfig
+    model: EmiConfig
+    backbone: str | None = None
 
 
-def paper() -> TrainConfig:
+def paper() -> Recipe:
     """Return the recipe of Hallmen et al. (arXiv 2403.11879), as in the authors' code.
 
     MSE; AdamW at 1e-4, weight decay 0.01; linear warm-up over one epoch, then a cosine, stepped
-    per batch; 30 epochs in batches of 32; float16 autocast; gradients clipped by value at 100;
-    seed 1; the best epoch by mean validation Pearson.
+    per batch; 30 epochs in batches of 32, shuffled and nothing else; float16 autocast; gradients
+    clipped by value at 100; seed 1; the best epoch by mean validation Pearson. Dropout, layer drop
+    and SpecAugment are those of the backbone's own config.
     """
-    return TrainConfig(
+    train = TrainConfig(
         epochs=30,
         batch_size=32,
         learning_rate=1e-4,
@@ -96,15 +59,41 @@ def paper() -> TrainConfig:
         mixed_precision=True,
         seed=1,
     )
+    return Recipe("paper", train, EmiConfig(), PUBLIC_VAD_MODEL)
 
 
-def demo() -> TrainConfig:
+def debug() -> Recipe:
+    """Return a recipe that shows in seconds whether training works: tiny, nothing random in it.
+
+    Without dropout, layer drop and masks, any number of workers gives the same losses; golden
+    losses stand in ``tests/emi_model/test_golden_losses.py``.
+    """
+    train = TrainConfig(
+        epochs=3,
+        batch_size=8,
+        learning_rate=3e-3,
+        warmup_epochs=1.0,
+        loss="mse+pearson",
+        vad_loss_weight=1.0,
+        clip_norm=1.0,
+        bucket_batches=2,
+        augmentation=Augmentation(speed=(0.95, 1.05), noise_decibels=(30.0, 40.0)),
+        ema_decay=0.5,
+        keep="best",
+        seed=1,
+    )
+    sizes = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}
+    model = _small_backbone([8] * 7, **sizes, intermediate_size=32, num_conv_pos_embeddings=16)
+    return Recipe("debug", train, model)
+
+
+def demo() -> Recipe:
     """Return the recipe of the demo: 80 short clips from scratch, a minute on one core.
 
     The last weights are kept, so the held-out clips choose nothing. In so few steps a rate of
     1e-3 is too low (0.81 after 16 epochs, against 0.93), and one of 5e-3 gains nothing.
     """
-    return TrainConfig(
+    train = TrainConfig(
         epochs=24,
         batch_size=16,
         learning_rate=3e-3,
@@ -119,37 +108,128 @@ def demo() -> TrainConfig:
         keep="last",
         seed=1,
     )
+    model = _small_backbone(
+        [32, 32, 32, 48, 48, 64, 64],
+        hidden_size=96,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        intermediate_size=192,
+        num_conv_pos_embeddings=32,
+        final_dropout=0.1,
+    )
+    return Recipe("demo", train, model)
 
 
-def demo_model() -> EmiConfig:
-    """Return the demo's model: the paper's architecture, small."""
+RECIPES: MappingProxyType[str, Callable[[], Recipe]] = MappingProxyType(
+    {function.__name__: function for function in (paper, debug, demo)}
+)
+"""Recipes by the names that flags use."""
+
+
+def frozen_conv(recipe: Recipe) -> Recipe:
+    """Leave the backbone's convolutional encoder as it is (Baevski et al., arXiv 2006.11477)."""
+    return _trained(recipe, freeze_conv=True)
+
+
+def ema(recipe: Recipe) -> Recipe:
+    """Average the weights over about the last thousand steps, and return the average."""
+    return _trained(recipe, ema_decay=0.999)
+
+
+def vad(recipe: Recipe) -> Recipe:
+    """Learn arousal, dominance, valence beside the targets, where clips are labelled with them."""
+    return _trained(recipe, vad_loss_weight=1.0)
+
+
+def spec_augment(recipe: Recipe) -> Recipe:
+    """Mask stretches of frames and of features (SpecAugment, Park et al., arXiv 1904.08779)."""
+    masks = {
+        "apply_spec_augment": True,
+        "mask_time_prob": 0.065,
+        "mask_time_length": 10,
+        "mask_feature_prob": 0.05,
+        "mask_feature_length": max(1, recipe.model.hidden_size // 16),
+    }
+    backbone = {**recipe.model.backbone, **masks}
+    return replace(recipe, model=replace(recipe.model, backbone=backbone))
+
+
+def augmented(recipe: Recipe) -> Recipe:
+    """Change every waveform anew in every epoch: speed, shift, gain, noise."""
+    changes = Augmentation(
+        speed=(0.9, 1.1),
+        shift_seconds=0.25,
+        gain_decibels=(-6.0, 6.0),
+        noise_decibels=(15.0, 40.0),
+    )
+    return _trained(recipe, augmentation=changes)
+
+
+def bucketed(recipe: Recipe) -> Recipe:
+    """Sort clips by duration within pools of eight batches: less padding, less random batches."""
+    return _trained(recipe, bucket_batches=8)
+
+
+def _loss_variant(loss: str) -> Callable[[Recipe], Recipe]:
+    def variant(recipe: Recipe) -> Recipe:
+        return _trained(recipe, loss=loss)
+
+    variant.__doc__ = f"Minimise {loss} (`emi_model.losses`)."
+    return variant
+
+
+VARIANTS: MappingProxyType[str, Callable[[Recipe], Recipe]] = MappingProxyType(
+    {
+        **{loss.replace("+", "_"): _loss_variant(loss) for loss in sorted(LOSSES)},
+        **{
+            function.__name__: function
+            for function in (frozen_conv, ema, vad, spec_augment, augmented, bucketed)
+        },
+    }
+)
+"""Variants by the names that follow a ``+``."""
+
+
+def recipe_named(name: str) -> Recipe:
+    """Return the recipe of a name such as ``paper+mse_ccc``.
+
+    Raises:
+        ConfigError: no recipe or variant of that name.
+    """
+    base, *variants = name.split("+")
+    if base not in RECIPES:
+        raise ConfigError(f"found no recipe {base!r}, expected one of {', '.join(RECIPES)}")
+    recipe = RECIPES[base]()
+    for variant in variants:
+        if variant not in VARIANTS:
+            raise ConfigError(
+                f"found no variant {variant!r}, expected one of {', '.join(VARIANTS)}"
+            )
+        recipe = VARIANTS[variant](recipe)
+    return replace(recipe, name=name)
+
+
+def _trained(recipe: Recipe, **changes: Any) -> Recipe:
+    return replace(recipe, train=replace(recipe.train, **changes))
+
+
+def _small_backbone(conv_dim: list[int], **arguments: Any) -> EmiConfig:
+    """Return the paper's architecture over a small backbone, nothing random but what is named."""
+    calm = dict.fromkeys(
+        ("layerdrop", "hidden_dropout", "attention_dropout", "activation_dropout"), 0.0
+    ) | dict.fromkeys(("feat_proj_dropout", "final_dropout"), 0.0)
     return EmiConfig(
         backbone={
-            "hidden_size": 96,
-            "num_hidden_layers": 2,
-            "num_attention_heads": 4,
-            "intermediate_size": 192,
-            "conv_dim": [32, 32, 32, 48, 48, 64, 64],
+            "conv_dim": conv_dim,
             "conv_kernel": [10, 3, 3, 3, 3, 2, 2],
             "conv_stride": [5, 2, 2, 2, 2, 2, 2],
             "conv_bias": True,
             "feat_extract_norm": "layer",
             "do_stable_layer_norm": True,
-            "num_conv_pos_embeddings": 32,
             "num_conv_pos_embedding_groups": 8,
-            "layerdrop": 0.0,
-            "hidden_dropout": 0.0,
-            "attention_dropout": 0.0,
-            "activation_dropout": 0.0,
-            "feat_proj_dropout": 0.0,
-            "final_dropout": 0.1,
             "apply_spec_augment": False,
             "vocab_size": None,
+            **calm,
+            **arguments,
         }
     )
-
-
-RECIPES: MappingProxyType[str, Callable[[], TrainConfig]] = MappingProxyType(
-    {"paper": paper, "demo": demo}
-)
-"""Recipes by the names that flags use."""

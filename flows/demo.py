@@ -15,12 +15,12 @@ import torch
 from emi_model.card import ModelCard
 from emi_model.checkpoint import CARD_FILE, save_checkpoint
 from emi_model.errors import TrainingError
+from emi_model.labelled import LabelledClip
 from emi_model.metrics import TargetMetrics, evaluate, mean_pearson
-from emi_model.model import EmiModel
 from emi_model.recipes import demo as demo_recipe
-from emi_model.recipes import demo_model
+from emi_model.start import from_scratch
 from emi_model.targets import column_name
-from emi_model.train import LabelledClip, fit
+from emi_model.train import fit
 from flows.process import process_corpus
 from flows.progress import observer
 from tasks.budget import available_cores
@@ -108,15 +108,14 @@ def train_model(places: DemoPlaces, labels: Mapping[str, ClipLabels]) -> None:
     """Train the demo's model on the training speakers and save its checkpoint."""
     recipe = demo_recipe()
     clips = _labelled_clips(places, labels)
-    observer().begin("training", recipe.epochs, "epochs")
-    torch.manual_seed(recipe.seed)
+    observer().begin("training", recipe.train.epochs, "epochs")
     torch.set_num_threads(available_cores())
-    model = EmiModel(demo_model())
+    model = from_scratch(recipe, recipe.model.targets)
     fit(
         model,
         clips,
         [],
-        recipe,
+        recipe.train,
         on_epoch=lambda report: observer().advance(1, f"loss {report.train_loss:.4f}"),
     )
     speakers = sorted({labels[clip.clip_id].speaker for clip in clips})
@@ -178,7 +177,7 @@ def _write_manifest(places: DemoPlaces, labels: Mapping[str, ClipLabels]) -> Non
 
 
 def _report(places: DemoPlaces, labels: Mapping[str, ClipLabels], model_sha256: str) -> DemoReport:
-    targets = demo_model().targets
+    targets = demo_recipe().model.targets
     columns = ", ".join(column_name(target) for target in targets)
     scored = answer(
         places.results,

@@ -16,7 +16,7 @@ import torch
 from emi_model.card import ModelCard
 from emi_model.checkpoint import save_checkpoint
 from emi_model.model import EmiModel
-from emi_model.recipes import demo_model
+from emi_model.recipes import demo
 from tasks.synthetic import write_corpus
 
 EMI = Path(sys.executable).parent / "emi"
@@ -35,7 +35,7 @@ class Watched:
 def make_model(folder: Path) -> Path:
     """The demo's architecture with random weights: speed and memory do not care."""
     torch.manual_seed(0)
-    model = EmiModel(demo_model()).eval()
+    model = EmiModel(demo().model).eval()
     save_checkpoint(folder, model, ModelCard("bench", model.config.targets))
     return folder
 

@@ -7,11 +7,12 @@ import pytest
 
 from emi_model.errors import ConfigError
 from emi_model.model import EmiModel
-from emi_model.recipes import RECIPES, TrainConfig, demo_model, paper
+from emi_model.recipes import RECIPES, demo, paper
+from emi_model.train_config import TrainConfig
 
 
 def test_the_papers_recipe_to_the_letter() -> None:
-    recipe = paper()
+    recipe = paper().train
     assert (recipe.loss, recipe.epochs, recipe.batch_size) == ("mse", 30, 32)
     assert (recipe.learning_rate, recipe.weight_decay, recipe.warmup_epochs) == (1e-4, 0.01, 1.0)
     assert (recipe.clip_value, recipe.clip_norm) == (100.0, None)
@@ -20,11 +21,11 @@ def test_the_papers_recipe_to_the_letter() -> None:
 
 
 def test_the_demo_keeps_the_last_epoch_so_that_nothing_peeks() -> None:
-    assert RECIPES["demo"]().keep == "last"
+    assert RECIPES["demo"]().train.keep == "last"
 
 
 def test_the_demos_model_has_every_part_of_the_papers() -> None:
-    config = demo_model()
+    config = demo().model
     model = EmiModel(config)
     assert config.vad_head
     assert config.global_vector

@@ -10,11 +10,15 @@ import torch
 
 from emi_model.augment import Augmentation
 from emi_model.errors import TrainingError
+from emi_model.evaluate import evaluate_clips, predict_clips
+from emi_model.labelled import LabelledClip
 from emi_model.metrics import TargetMetrics
 from emi_model.model import EmiModel
 from emi_model.optimiser import Optimiser, rate_factor
-from emi_model.recipes import TrainConfig
-from emi_model.train import EpochReport, LabelledClip, evaluate_clips, fit, predict_clips
+from emi_model.parallel import Alone
+from emi_model.train import fit
+from emi_model.train_config import TrainConfig
+from emi_model.trainer import EpochReport
 
 Build = Callable[..., EmiModel]
 
@@ -206,7 +210,7 @@ def test_gradients_are_bounded(tiny_model: Build, field: str, largest: float) ->
     recipe = replace(QUICK, **changes)
     loss = 1e3 * sum(weight.square().sum() for weight in model.parameters())
     assert isinstance(loss, torch.Tensor)
-    Optimiser(model, recipe, 1).step(loss)
+    Optimiser(model, recipe, 1).step(loss, Alone())
     gradients = torch.cat([w.grad.flatten() for w in model.parameters() if w.grad is not None])
     measured = gradients.abs().max() if field == "clip_value" else gradients.norm()
     assert measured.item() == pytest.approx(largest, rel=1e-3)
