@@ -1,4 +1,8 @@
-"""Checkpoints: a folder with config.json, model.safetensors, card.json and README.md."""
+"""Checkpoints: a folder with config.json, model.safetensors, card.json and README.md.
+
+Beside them, of a model that was trained on labelled clips: intervals.json (`Intervals`) and
+training_clips.json (which contents trained it, and which chose its epoch).
+"""
 
 from __future__ import annotations
 
@@ -7,8 +11,8 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +22,7 @@ from torch import Tensor
 
 from emi_model.card import ModelCard
 from emi_model.config import EmiConfig
+from emi_model.conformal import Intervals
 from emi_model.errors import CheckpointError
 from emi_model.model import EmiModel
 
@@ -25,6 +30,8 @@ CONFIG_FILE = "config.json"
 WEIGHTS_FILE = "model.safetensors"
 CARD_FILE = "card.json"
 README_FILE = "README.md"
+INTERVALS_FILE = "intervals.json"
+TRAINING_CLIPS_FILE = "training_clips.json"
 
 
 @dataclass(frozen=True)
@@ -34,16 +41,34 @@ class LoadedModel:
     Attributes:
         model: the model, in evaluation mode.
         card: where it comes from.
-        sha256: hash of its config and weights, hex.
+        sha256: hash of its config and weights, and of its intervals where it has some, hex.
+        intervals: intervals around its scores; None where it was not calibrated.
+        training_clips: SHA-256 (hex) of the files of its clips, by split; empty where unknown.
     """
 
     model: EmiModel
     card: ModelCard
     sha256: str
+    intervals: Intervals | None = None
+    training_clips: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
-def save_checkpoint(folder: Path, model: EmiModel, card: ModelCard) -> None:
+def save_checkpoint(
+    folder: Path,
+    model: EmiModel,
+    card: ModelCard,
+    *,
+    intervals: Intervals | None = None,
+    training_clips: Mapping[str, Sequence[str]] | None = None,
+) -> None:
     """Write a checkpoint; what is at ``folder`` afterwards is complete.
+
+    Args:
+        folder: new, empty, or a checkpoint that is replaced.
+        model: the model.
+        card: where it comes from.
+        intervals: intervals around its scores.
+        training_clips: SHA-256 (hex) of the files of its clips, by split.
 
     Raises:
         CheckpointError: the card names other targets than the model, or the folder is in use by
@@ -58,6 +83,12 @@ def save_checkpoint(folder: Path, model: EmiModel, card: ModelCard) -> None:
     folder.parent.mkdir(parents=True, exist_ok=True)
     aside = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
     try:
+        (aside / "new").mkdir()
+        if intervals is not None:
+            _write_json(aside / "new" / INTERVALS_FILE, intervals.to_dict())
+        if training_clips:
+            plain = {split: sorted(hashes) for split, hashes in training_clips.items()}
+            _write_json(aside / "new" / TRAINING_CLIPS_FILE, plain)
         _write(aside / "new", model, card)
         if folder.exists():  # set aside whole: removing it in place would leave a half one
             folder.rename(aside / "old")
@@ -84,7 +115,13 @@ def load_checkpoint(folder: Path) -> LoadedModel:
     }
     if len(set(orders.values())) > 1:
         raise CheckpointError(f"{folder}: target orders differ: {orders}: restore the checkpoint")
-    return LoadedModel(build(config, state, folder), card, hash_files(folder))
+    return LoadedModel(
+        model=build(config, state, folder),
+        card=card,
+        sha256=_hash(folder),
+        intervals=_read_intervals(folder, config.targets),
+        training_clips=_read_training_clips(folder),
+    )
 
 
 def build(config: EmiConfig, state: Mapping[str, Tensor], source: Path) -> EmiModel:
@@ -147,18 +184,47 @@ def hash_files(folder: Path, names: tuple[str, ...] = (CONFIG_FILE, WEIGHTS_FILE
 
 
 def _write(folder: Path, model: EmiModel, card: ModelCard) -> None:
-    folder.mkdir()
     state = {name: weight.detach().contiguous() for name, weight in model.state_dict().items()}
     # one entry: safetensors writes several in no fixed order, and equal models would differ in hash
     metadata = {"targets": json.dumps(model.config.targets)}
     save_file(state, folder / WEIGHTS_FILE, metadata=metadata)
-    config = json.dumps(model.config.to_dict(), indent=2, ensure_ascii=False)
-    (folder / CONFIG_FILE).write_text(config + "\n", encoding="utf-8")
+    _write_json(folder / CONFIG_FILE, model.config.to_dict())
     (folder / CARD_FILE).write_text(card.to_json(), encoding="utf-8")
     (folder / README_FILE).write_text(card.to_markdown(), encoding="utf-8")
     for path in folder.iterdir():
         with path.open("rb") as content:
             os.fsync(content.fileno())
+
+
+def _hash(folder: Path) -> str:
+    """Return the hash of all that decides a score's row: intervals are part of it."""
+    names: tuple[str, ...] = (CONFIG_FILE, WEIGHTS_FILE)
+    if (folder / INTERVALS_FILE).is_file():
+        names += (INTERVALS_FILE,)
+    return hash_files(folder, names)
+
+
+def _read_intervals(folder: Path, targets: tuple[str, ...]) -> Intervals | None:
+    path = folder / INTERVALS_FILE
+    if not path.is_file():
+        return None
+    intervals = Intervals.from_dict(_read_json(path))
+    if intervals.targets != targets:
+        raise CheckpointError(
+            f"{path}: is of targets {list(intervals.targets)}, the model has {list(targets)}"
+        )
+    return intervals
+
+
+def _read_training_clips(folder: Path) -> dict[str, tuple[str, ...]]:
+    path = folder / TRAINING_CLIPS_FILE
+    if not path.is_file():
+        return {}
+    return {split: tuple(hashes) for split, hashes in _read_json(path).items()}
+
+
+def _write_json(path: Path, content: Mapping[str, Any]) -> None:
+    path.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def _replaceable(folder: Path) -> bool:

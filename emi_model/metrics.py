@@ -1,4 +1,4 @@
-"""How well predictions follow the labels: Pearson, concordance and squared error per target.
+"""How well predictions follow the labels: Pearson, concordance and errors per target.
 
 A target whose labels are all alike cannot be followed: its correlation is None, never 0 or NaN,
 and stays out of the mean.
@@ -23,11 +23,15 @@ class TargetMetrics:
         pearson: see `pearson`; None where undefined.
         ccc: see `ccc`; None where undefined.
         mse: see `mse`.
+        mae: see `mae`; None where nobody measured it.
+        rmse: see `rmse`; None where nobody measured it.
     """
 
     pearson: float | None
     ccc: float | None
     mse: float
+    mae: float | None = None
+    rmse: float | None = None
 
 
 def pearson(predictions: ArrayLike, labels: ArrayLike) -> float | None:
@@ -38,7 +42,7 @@ def pearson(predictions: ArrayLike, labels: ArrayLike) -> float | None:
     Raises:
         ValueError: shapes that differ, no value, or one that is not finite.
     """
-    predicted, true = _pair(predictions, labels)
+    predicted, true = pair(predictions, labels)
     if _is_constant(predicted) or _is_constant(true):
         return None
     predicted, true = _standardised(predicted), _standardised(true)
@@ -54,9 +58,13 @@ def ccc(predictions: ArrayLike, labels: ArrayLike) -> float | None:
     Raises:
         ValueError: shapes that differ, no value, or one that is not finite.
     """
-    predicted, true = _pair(predictions, labels)
+    predicted, true = pair(predictions, labels)
     if _is_constant(true):
         return None
+    # the largest deviation becomes 1 first, as in Pearson: tiny ones would give 0 / 0
+    predicted, true = predicted - true.mean(), true - true.mean()
+    scale = max(np.abs(predicted).max(), np.abs(true).max())
+    predicted, true = predicted / scale, true / scale
     covariance = np.mean((predicted - predicted.mean()) * (true - true.mean()))
     shift = np.square(predicted.mean() - true.mean())
     return float(2.0 * covariance / (predicted.var() + true.var() + shift))
@@ -65,11 +73,36 @@ def ccc(predictions: ArrayLike, labels: ArrayLike) -> float | None:
 def mse(predictions: ArrayLike, labels: ArrayLike) -> float:
     """Return the mean squared error of predictions (N,) and labels (N,).
 
+    ``mean((p - y)^2)``, in the labels' units squared.
+
     Raises:
         ValueError: shapes that differ, no value, or one that is not finite.
     """
-    predicted, true = _pair(predictions, labels)
+    predicted, true = pair(predictions, labels)
     return float(np.mean(np.square(predicted - true)))
+
+
+def mae(predictions: ArrayLike, labels: ArrayLike) -> float:
+    """Return the mean absolute error of predictions (N,) and labels (N,).
+
+    ``mean(|p - y|)``, in the labels' units (Willmott and Matsuura 2005, Climate Research 30(1)).
+
+    Raises:
+        ValueError: shapes that differ, no value, or one that is not finite.
+    """
+    predicted, true = pair(predictions, labels)
+    return float(np.mean(np.abs(predicted - true)))
+
+
+def rmse(predictions: ArrayLike, labels: ArrayLike) -> float:
+    """Return the root of the mean squared error of predictions (N,) and labels (N,).
+
+    ``sqrt(mean((p - y)^2))``, in the labels' units, never below `mae` (Willmott and Matsuura 2005).
+
+    Raises:
+        ValueError: shapes that differ, no value, or one that is not finite.
+    """
+    return float(np.sqrt(mse(predictions, labels)))
 
 
 def evaluate(
@@ -85,9 +118,12 @@ def evaluate(
     Raises:
         ValueError: shapes that differ or do not fit the targets, no clip, values not finite.
     """
-    predicted, true = _pair(predictions, labels)
+    predicted, true = pair(predictions, labels)
     columns = zip(targets, predicted.T, true.T, strict=True)
-    return {t: TargetMetrics(pearson(p, y), ccc(p, y), mse(p, y)) for t, p, y in columns}
+    return {
+        t: TargetMetrics(pearson(p, y), ccc(p, y), mse(p, y), mae(p, y), rmse(p, y))
+        for t, p, y in columns
+    }
 
 
 def mean_pearson(metrics: Mapping[str, TargetMetrics]) -> float | None:
@@ -101,7 +137,12 @@ def mean_defined(values: Iterable[float | None]) -> float | None:
     return sum(defined) / len(defined) if defined else None
 
 
-def _pair(predictions: ArrayLike, labels: ArrayLike) -> tuple[Floats, Floats]:
+def pair(predictions: ArrayLike, labels: ArrayLike) -> tuple[Floats, Floats]:
+    """Return predictions and labels in float64, both of the one shape they have.
+
+    Raises:
+        ValueError: shapes that differ, no value, or one that is not finite.
+    """
     predicted = np.asarray(predictions, dtype=np.float64)
     true = np.asarray(labels, dtype=np.float64)
     if predicted.shape != true.shape or predicted.size == 0:

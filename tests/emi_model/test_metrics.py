@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
-from emi_model.metrics import ccc, evaluate, mean_defined, mean_pearson, mse, pearson
+from emi_model.metrics import ccc, evaluate, mae, mean_defined, mean_pearson, mse, pearson, rmse
 
 Floats = NDArray[np.float64]
 
@@ -22,6 +22,8 @@ def test_golden_values() -> None:
     assert pearson(predictions, labels) == pytest.approx(7 / np.sqrt(5 * 14))
     assert ccc(predictions, labels) == pytest.approx(2 * 7 / 4 / (5 / 4 + 14 / 4 + 0.25))
     assert mse(predictions, labels) == pytest.approx((0 + 1 + 1 + 4) / 4)
+    assert mae(predictions, labels) == pytest.approx((0 + 1 + 1 + 2) / 4)
+    assert rmse(predictions, labels) == pytest.approx(np.sqrt(6 / 4))
 
 
 @given(columns, columns)
@@ -60,9 +62,19 @@ def test_ccc_never_exceeds_pearson(predictions: Floats, labels: Floats) -> None:
     assert abs(concordance) <= abs(correlation) + 1e-9
 
 
+@given(columns, columns)
+def test_the_mean_error_lies_between_nothing_and_its_root_mean_square(
+    predictions: Floats, labels: Floats
+) -> None:
+    assert 0.0 <= mae(predictions, labels) <= rmse(predictions, labels) + 1e-12
+    assert rmse(predictions, labels) ** 2 == pytest.approx(mse(predictions, labels))
+
+
 def test_tiny_differences_do_not_vanish() -> None:
     tiny = np.array([0.0, 1e-200, 3e-200])
     assert pearson(tiny, tiny) == pytest.approx(1.0)
+    assert ccc(tiny, tiny) == pytest.approx(1.0)
+    assert ccc(tiny[::-1], tiny) == pytest.approx(-1.0, abs=0.1)
 
 
 @pytest.mark.parametrize("constant", [0.0, 0.1, 1.0])
@@ -87,12 +99,19 @@ def test_a_target_without_correlation_stays_out_of_the_mean() -> None:
     assert mean_pearson(metrics) == pytest.approx(0.0)
 
 
+def test_every_figure_of_a_target_is_told() -> None:
+    predictions, labels = np.array([[0.0], [0.4], [0.5]]), np.array([[0.1], [0.2], [0.9]])
+    found = evaluate(predictions, labels, ["Joy"])["Joy"]
+    expected = [metric(predictions, labels) for metric in (pearson, ccc, mse, mae, rmse)]
+    assert [found.pearson, found.ccc, found.mse, found.mae, found.rmse] == pytest.approx(expected)
+
+
 def test_a_mean_of_nothing_is_none() -> None:
     assert mean_defined([None, None]) is None
     assert mean_defined([None, 0.25, 0.75]) == 0.5
 
 
-@pytest.mark.parametrize("metric", [pearson, ccc, mse])
+@pytest.mark.parametrize("metric", [pearson, ccc, mse, mae, rmse])
 @pytest.mark.parametrize(
     ("predictions", "labels"),
     [([], []), ([1.0], [1.0, 2.0]), ([np.nan, 1.0], [0.0, 1.0]), ([0.0, 1.0], [np.inf, 1.0])],
