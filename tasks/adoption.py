@@ -82,4 +82,7 @@ def _taken(
         rows = connection.sql(sql, params=parameters).to_arrow_table()
     if not rows.num_rows:  # then the view need not have this model's columns
         return schema.empty_table()
+    for field in schema:  # parts of an earlier version lack columns that may be null
+        if field.name not in rows.schema.names:
+            rows = rows.append_column(field, pa.nulls(rows.num_rows, field.type))
     return checked(rows.select(schema.names), schema)

@@ -5,6 +5,8 @@
     DIR/timeline/        one row a second of a clip
     DIR/windows/         one row a window of a clip (full coverage)
     DIR/runs/            one file, one row a run
+    DIR/labels/          one file a snapshot of labels
+    DIR/evaluations/     one file an evaluation; likewise decisions/ and ablations/
     DIR/catalog.sql      the views, for any DuckDB client
     DIR/logs/            what Ray and Prefect said
     DIR/.staging/        parts that are being written
@@ -12,6 +14,9 @@
 A part is written aside, synced and renamed: its timeline and windows first, its scores last. The
 views show a clip's seconds and windows only beside its scores of the same part, so a run that is
 killed between two renames leaves nothing half visible; the next run removes what it left.
+
+Labels, evaluations, decisions and ablations are registers: small files, none of them ever changed,
+that may be added while a run holds the store.
 """
 
 from __future__ import annotations
@@ -20,7 +25,7 @@ import fcntl
 import json
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -29,18 +34,8 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
 from emi_model.errors import StoreError
-from tasks.schemas import (
-    COMPANIONS,
-    RUNS,
-    RUNS_SCHEMA,
-    SCORES,
-    TABLES,
-    TIMELINE,
-    WINDOWS,
-    scores_schema,
-    timeline_schema,
-    windows_schema,
-)
+from tasks.registers import TABLE_SCHEMAS
+from tasks.schemas import COMPANIONS, RUNS, SCORES, TABLES, scores_schema
 from tasks.views import catalog_sql
 
 FORMAT = 1
@@ -112,6 +107,29 @@ class ResultsStore:
         """Write or replace the one-row file of a run."""
         self._write(RUNS, record["run_id"][0].as_py(), record)
 
+    def record(self, register: str, name: str, content: pa.Table) -> None:
+        """Add a file to a register; needs no lock.
+
+        Args:
+            register: labels, evaluations, decisions or ablations.
+            name: of the file, new to the register.
+            content: `tasks.registers.register_table`, or labels.
+
+        Raises:
+            StoreError: the name is taken, the disk is full, or does not take the file for another
+                reason.
+        """
+        final = self.root / register / f"{name}.parquet"
+        if final.exists():
+            raise StoreError(f"{final}: is there already, and is never changed: choose a new name")
+        try:
+            self._write_beside(final, content)
+        except OSError as error:
+            raise StoreError(
+                f"{final}: could not be written ({error}): nothing was added; make room and try "
+                "again"
+            ) from error
+
     def done_clips(self, model_sha256: str, coverage: str) -> dict[str, DoneClip]:
         """Return the latest rows under a model and coverage by clip id."""
         wanted = (ds.field("model_sha256") == model_sha256) & (ds.field("coverage") == coverage)
@@ -157,16 +175,35 @@ class ResultsStore:
         """Write one file of a table so that it is either absent or complete."""
         metadata = {REPLACES: json.dumps(replaces).encode()} if replaces else None
         aside = self.staging / f"{table}-{name}.parquet"
-        with aside.open("wb") as file:
-            pq.write_table(
-                content.replace_schema_metadata(metadata),
-                file,
-                row_group_size=ROW_GROUP_ROWS,
-                compression="zstd",
-            )
-            file.flush()
-            os.fsync(file.fileno())
+        _write_synced(aside, content.replace_schema_metadata(metadata))
         place(aside, self.root / table / f"{name}.parquet")
+
+    def _write_beside(self, final: Path, content: pa.Table) -> None:
+        """Write one file aside in its own folder: `recover` empties the staging of others."""
+        aside = final.with_name(f".{final.stem}-{os.getpid()}.tmp")
+        try:
+            _write_synced(aside, content)
+            place(aside, final)
+        finally:
+            aside.unlink(missing_ok=True)
+
+    def _is_complete(self) -> bool:
+        """Tell whether every table has the columns that this version writes."""
+        return all(_has_schema(self._empty_part(table), TABLE_SCHEMAS[table]) for table in TABLES)
+
+    def _complete(self) -> None:
+        """Make what a new store, or one of an earlier version, lacks."""
+        for folder in (self.staging, self.logs, *(self.root / table for table in TABLES)):
+            folder.mkdir(exist_ok=True)
+        for table, schema in TABLE_SCHEMAS.items():
+            if not _has_schema(self._empty_part(table), schema):
+                self._write_beside(self._empty_part(table), schema.empty_table())
+        aside = self.root / f".{CATALOG_FILE}-{os.getpid()}.tmp"
+        aside.write_text(catalog_sql(self.root.absolute()), encoding="utf-8")
+        place(aside, self.root / CATALOG_FILE)
+
+    def _empty_part(self, table: str) -> Path:
+        return self.root / table / f"{EMPTY_PART}.parquet"
 
     def _remove(self, names: list[str]) -> None:
         for name in names:
@@ -183,45 +220,45 @@ def create_store(root: Path) -> ResultsStore:
     store = ResultsStore(root)
     try:
         if (root / MARKER_FILE).exists():
-            open_store(root)
+            _check_marker(root)
         elif root.exists() and any(path != store.staging for path in root.iterdir()):
             raise StoreError(f"{root}: holds other files: choose an empty or new folder")
         store.staging.mkdir(parents=True, exist_ok=True)
         # The mark first: whoever is killed behind it leaves a store that can be completed.
-        _write_text(store, MARKER_FILE, json.dumps({"emi_results_store": FORMAT}) + "\n")
-        for folder in (store.logs, *(root / table for table in TABLES)):
-            folder.mkdir(exist_ok=True)
-        _write_text(store, CATALOG_FILE, catalog_sql(root.absolute()))
-        schemas = {
-            SCORES: scores_schema(),
-            TIMELINE: timeline_schema(),
-            WINDOWS: windows_schema(),
-            RUNS: RUNS_SCHEMA,
-        }
-        for table, schema in schemas.items():
-            if not (root / table / f"{EMPTY_PART}.parquet").exists():
-                store._write(table, EMPTY_PART, schema.empty_table())
+        aside = store.staging / f"{MARKER_FILE}-{os.getpid()}"
+        aside.write_text(json.dumps({"emi_results_store": FORMAT}) + "\n", encoding="utf-8")
+        place(aside, root / MARKER_FILE)
+        store._complete()
     except OSError as error:
         raise StoreError(f"{root}: cannot be made a results store: {error}") from error
-    return open_store(root)
+    return store
 
 
 def open_store(root: Path) -> ResultsStore:
-    """Return the store at ``root``.
+    """Return the store at ``root``; one of an earlier version gets the tables that it lacks.
 
     Raises:
         StoreError: there is none, or it is of another format.
     """
+    _check_marker(root)
+    store = ResultsStore(root)
+    if not store._is_complete():
+        with suppress(OSError):  # of a folder that cannot be written, what is there is readable
+            store._complete()
+    return store
+
+
+def _check_marker(root: Path) -> None:
     try:
         marker = json.loads((root / MARKER_FILE).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise StoreError(
-            f"{root}: no results store here (no readable {MARKER_FILE}): `emi process` makes one"
+            f"{root}: no results store here (no readable {MARKER_FILE}): `emi process` or "
+            "`emi labels add` makes one"
         ) from error
     found = marker.get("emi_results_store") if isinstance(marker, dict) else None
     if found != FORMAT:
         raise StoreError(f"{root}: results store of format {found!r}, this version reads {FORMAT}")
-    return ResultsStore(root)
 
 
 def place(aside: Path, final: Path) -> None:
@@ -234,7 +271,15 @@ def place(aside: Path, final: Path) -> None:
         os.close(folder)
 
 
-def _write_text(store: ResultsStore, name: str, text: str) -> None:
-    aside = store.staging / f"{name}-{os.getpid()}"
-    aside.write_text(text, encoding="utf-8")
-    place(aside, store.root / name)
+def _write_synced(path: Path, content: pa.Table) -> None:
+    with path.open("wb") as file:
+        pq.write_table(content, file, row_group_size=ROW_GROUP_ROWS, compression="zstd")
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _has_schema(part: Path, schema: pa.Schema) -> bool:
+    try:
+        return bool(pq.read_schema(part).remove_metadata().equals(schema.remove_metadata()))
+    except (OSError, pa.ArrowException):
+        return False

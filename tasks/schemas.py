@@ -16,87 +16,110 @@ from emi_model.targets import EMI_TARGETS, VAD_DIMENSIONS, column_name
 from tasks.outcomes import Flag, Reason, Status
 
 SCORES, TIMELINE, WINDOWS, RUNS = "scores", "timeline", "windows", "runs"
+LABELS, EVALUATIONS, DECISIONS, ABLATIONS = "labels", "evaluations", "decisions", "ablations"
 COMPANIONS = (TIMELINE, WINDOWS)
 """Tables whose rows belong to a row of scores."""
-TABLES = (SCORES, *COMPANIONS, RUNS)
+REGISTERS = (LABELS, EVALUATIONS, DECISIONS, ABLATIONS)
+"""Tables of small files that are never changed; their schemas stand in `tasks.registers`."""
+TABLES = (SCORES, *COMPANIONS, RUNS, *REGISTERS)
 
 VAD_OF_MEAN = tuple(f"{dimension}_of_mean" for dimension in VAD_DIMENSIONS)
 
-_TEXT, _FLOAT, _DOUBLE = pa.string(), pa.float32(), pa.float64()
-_TIME = pa.timestamp("us", tz="UTC")
+TEXT, FLOAT, DOUBLE = pa.string(), pa.float32(), pa.float64()
+TIME = pa.timestamp("us", tz="UTC")
 
 
-def _field(
+def described(
     name: str, kind: pa.DataType, unit: str, meaning: str, *, nullable: bool = True
 ) -> pa.Field:
+    """Return a field that carries its unit and meaning."""
     return pa.field(name, kind, nullable=nullable, metadata={"unit": unit, "description": meaning})
 
 
 def _scores(targets: Sequence[str]) -> list[pa.Field]:
     return [
-        _field(column_name(target), _FLOAT, "0..1", f"EMI score, {target}; null without a score")
+        described(column_name(target), FLOAT, "0..1", f"EMI score, {target}; null without a score")
         for target in targets
     ]
 
 
+def _bounds(targets: Sequence[str]) -> list[pa.Field]:
+    return [
+        described(
+            f"{column_name(target)}_{side}",
+            FLOAT,
+            "0..1",
+            f"{side} end of the conformal interval of {target}; null without calibration, or where "
+            "several windows were averaged",
+        )
+        for target in targets
+        for side in ("low", "high")
+    ]
+
+
+def bound_columns(targets: Sequence[str]) -> list[str]:
+    """Return the columns of the conformal intervals: ``<target>_low``, ``<target>_high``."""
+    return [bound.name for bound in _bounds(targets)]
+
+
 def _vad(meaning: str, suffix: str = "") -> list[pa.Field]:
     return [
-        _field(dimension + suffix, _FLOAT, "about 0..1, unbounded", f"{dimension}: {meaning}")
+        described(dimension + suffix, FLOAT, "about 0..1, unbounded", f"{dimension}: {meaning}")
         for dimension in VAD_DIMENSIONS
     ]
 
 
 _IDENTITY = [
-    _field("clip_id", _TEXT, "", "path of the clip below the corpus root", nullable=False),
+    described("clip_id", TEXT, "", "path of the clip below the corpus root", nullable=False),
 ]
 
 _MODEL = [
-    _field("model", _TEXT, "", "name of the model", nullable=False),
-    _field("model_sha256", _TEXT, "hex", "hash of its config and weights", nullable=False),
+    described("model", TEXT, "", "name of the model", nullable=False),
+    described("model_sha256", TEXT, "hex", "hash of its config and weights", nullable=False),
 ]
 
 _RUN = [
-    _field("coverage", _TEXT, "first|full", "which part of a clip was scored", nullable=False),
-    _field("run_id", _TEXT, "", "run that wrote the row", nullable=False),
+    described("coverage", TEXT, "first|full", "which part of a clip was scored", nullable=False),
+    described("run_id", TEXT, "", "run that wrote the row", nullable=False),
 ]
 
 _FILE = [
     *_IDENTITY,
-    _field("uri", _TEXT, "", "where the clip was found", nullable=False),
-    _field("content_sha256", _TEXT, "hex", "hash of the file; null if it could not be read"),
-    _field("bytes", pa.int64(), "bytes", "size of the file"),
-    _field("modified_ns", pa.int64(), "ns since 1970", "modification time of the file"),
+    described("uri", TEXT, "", "where the clip was found", nullable=False),
+    described("content_sha256", TEXT, "hex", "hash of the file; null if it could not be read"),
+    described("bytes", pa.int64(), "bytes", "size of the file"),
+    described("modified_ns", pa.int64(), "ns since 1970", "modification time of the file"),
 ]
 
 _OUTCOME = [
-    _field("status", _TEXT, "scored|rejected", "outcome", nullable=False),
-    _field("reason", _TEXT, "|".join(Reason), "why it was rejected; null if scored"),
-    _field("detail", _TEXT, "", "the tool's own words on a rejection"),
+    described("status", TEXT, "scored|rejected", "outcome", nullable=False),
+    described("reason", TEXT, "|".join(Reason), "why it was rejected; null if scored"),
+    described("detail", TEXT, "", "the tool's own words on a rejection"),
 ]
 
 _AUDIO = [
-    _field("duration_seconds", _DOUBLE, "s", "audio decoded; a truncated clip is longer"),
-    _field("declared_seconds", _DOUBLE, "s", "duration that the audio track declares"),
-    _field("scored_seconds", _DOUBLE, "s", "audio that the scores are made of"),
-    _field("num_frames", pa.int64(), "frames of 20 ms", "backbone frames scored"),
-    _field("flags", pa.list_(_TEXT), "|".join(Flag), "what to know of the audio", nullable=False),
-    _field("codec", _TEXT, "", "codec of the audio track"),
-    _field("sampling_rate", pa.int32(), "Hz", "of the track, before resampling"),
-    _field("channels", pa.int32(), "", "of the track, before mixing down"),
-    _field("track", pa.int32(), "1..num_tracks", "which audio track was taken"),
-    _field("num_tracks", pa.int32(), "", "audio tracks in the file"),
-    _field("rms_dbfs", _DOUBLE, "dBFS", "RMS level, not below -100"),
-    _field("peak_dbfs", _DOUBLE, "dBFS", "peak level, not below -100"),
-    _field("silent_fraction", _DOUBLE, "0..1", "share of 20 ms stretches below -60 dBFS"),
+    described("duration_seconds", DOUBLE, "s", "audio decoded; a truncated clip is longer"),
+    described("declared_seconds", DOUBLE, "s", "duration that the audio track declares"),
+    described("scored_seconds", DOUBLE, "s", "audio that the scores are made of"),
+    described("num_frames", pa.int64(), "frames of 20 ms", "backbone frames scored"),
+    described("flags", pa.list_(TEXT), "|".join(Flag), "what to know of the audio", nullable=False),
+    described("codec", TEXT, "", "codec of the audio track"),
+    described("sampling_rate", pa.int32(), "Hz", "of the track, before resampling"),
+    described("channels", pa.int32(), "", "of the track, before mixing down"),
+    described("track", pa.int32(), "1..num_tracks", "which audio track was taken"),
+    described("num_tracks", pa.int32(), "", "audio tracks in the file"),
+    described("rms_dbfs", DOUBLE, "dBFS", "RMS level, not below -100"),
+    described("peak_dbfs", DOUBLE, "dBFS", "peak level, not below -100"),
+    described("silent_fraction", DOUBLE, "0..1", "share of 20 ms stretches below -60 dBFS"),
 ]
 
 _WAVEFORM = pa.field("waveform", pa.large_binary())
 
 TIMELINE_ITEM = pa.struct(
     [
-        _field("second", pa.int32(), "s", "start of the second", nullable=False),
+        described("second", pa.int32(), "s", "start of the second", nullable=False),
         *_vad("mean of the frame VAD within the second"),
-        _field("num_frames", pa.int32(), "frames of 20 ms", "frames within it", nullable=False),
+        described("num_frames", pa.int32(), "frames of 20 ms", "frames within it", nullable=False),
     ]
 )
 
@@ -105,10 +128,12 @@ def window_item(targets: Sequence[str]) -> pa.StructType:
     """Return what is kept of one window of a clip."""
     return pa.struct(
         [
-            _field("window_index", pa.int32(), "", "0 for the first", nullable=False),
-            _field("start_seconds", _DOUBLE, "s", "start of the window", nullable=False),
-            _field("end_seconds", _DOUBLE, "s", "its end, exclusive", nullable=False),
-            _field("num_frames", pa.int32(), "frames of 20 ms", "backbone frames", nullable=False),
+            described("window_index", pa.int32(), "", "0 for the first", nullable=False),
+            described("start_seconds", DOUBLE, "s", "start of the window", nullable=False),
+            described("end_seconds", DOUBLE, "s", "its end, exclusive", nullable=False),
+            described(
+                "num_frames", pa.int32(), "frames of 20 ms", "backbone frames", nullable=False
+            ),
             *_scores(targets),
             *_vad("mean of the frame VAD"),
             *_vad("VAD of the mean frame", "_of_mean"),
@@ -132,10 +157,10 @@ def scored_schema(targets: Sequence[str]) -> pa.Schema:
 
 
 COSTS = (
-    _field("extract_seconds", _DOUBLE, "s", "spent on extracting the clip"),
-    _field("score_seconds", _DOUBLE, "s", "spent on scoring it, its share of a block"),
-    _field("model_samples", pa.int64(), "samples", "of the whole block, in its first row"),
-    _field("padded_samples", pa.int64(), "samples", "of the whole block, with padding"),
+    described("extract_seconds", DOUBLE, "s", "spent on extracting the clip"),
+    described("score_seconds", DOUBLE, "s", "spent on scoring it, its share of a block"),
+    described("model_samples", pa.int64(), "samples", "of the whole block, in its first row"),
+    described("padded_samples", pa.int64(), "samples", "of the whole block, with padding"),
 )
 """What a row cost, on its way from the workers to the store."""
 
@@ -147,9 +172,17 @@ def costed_schema(targets: Sequence[str]) -> pa.Schema:
 
 def scores_schema(targets: Sequence[str] = EMI_TARGETS) -> pa.Schema:
     """Return the schema of the scores table: one row a clip, model and coverage."""
-    scored_at = _field("scored_at", _TIME, "UTC", "when the row was made", nullable=False)
-    licence = _field("backbone_licence", _TEXT, "SPDX", "licence of the weights the model comes of")
-    return pa.schema([*_score_columns(targets), *_MODEL, licence, *_RUN, scored_at])
+    scored_at = described("scored_at", TIME, "UTC", "when the row was made", nullable=False)
+    licence = described(
+        "backbone_licence", TEXT, "SPDX", "licence of the weights the model comes of"
+    )
+    split = described(
+        "training_split",
+        TEXT,
+        "train|valid",
+        "what the model's training used this content for; null: it was not trained on it",
+    )
+    return pa.schema([*_score_columns(targets), *_MODEL, licence, split, *_RUN, scored_at])
 
 
 def timeline_schema() -> pa.Schema:
@@ -164,31 +197,35 @@ def windows_schema(targets: Sequence[str] = EMI_TARGETS) -> pa.Schema:
 
 RUNS_SCHEMA = pa.schema(
     [
-        _field("run_id", _TEXT, "", "the run", nullable=False),
-        _field("state", _TEXT, "running|completed|interrupted|failed|killed", "", nullable=False),
-        _field("source", _TEXT, "", "corpus that was listed", nullable=False),
+        described("run_id", TEXT, "", "the run", nullable=False),
+        described("state", TEXT, "running|completed|interrupted|failed|killed", "", nullable=False),
+        described("source", TEXT, "", "corpus that was listed", nullable=False),
         *_MODEL,
-        _field("coverage", _TEXT, "first|full", "which part of a clip was scored", nullable=False),
-        _field("precision", _TEXT, "auto|fp32", "numerics asked for", nullable=False),
-        _field("started_at", _TIME, "UTC", "", nullable=False),
-        _field("finished_at", _TIME, "UTC", "null while it runs"),
-        _field("num_listed", pa.int64(), "clips", "found in the source"),
-        _field("num_scored", pa.int64(), "clips", "rows with scores that this run wrote"),
-        _field("num_rejected", pa.int64(), "clips", "rejection rows that this run wrote"),
-        _field("num_skipped", pa.int64(), "clips", "done before"),
-        _field("num_adopted", pa.int64(), "clips", "of these rows, taken over from equal content"),
-        _field("reasons", pa.map_(_TEXT, pa.int64()), "clips", "rejections by reason"),
-        _field("list_seconds", _DOUBLE, "s", "listing the corpus and planning"),
-        _field("extract_seconds", _DOUBLE, "s", "extraction, summed over workers"),
-        _field("score_seconds", _DOUBLE, "s", "scoring, summed over workers"),
-        _field("commit_seconds", _DOUBLE, "s", "committing parts"),
-        _field("wall_seconds", _DOUBLE, "s", "the whole run"),
-        _field("audio_seconds", _DOUBLE, "s", "audio scored"),
-        _field("audio_hours_per_hour", _DOUBLE, "h/h", "audio scored over the whole run's time"),
-        _field("padding_share", _DOUBLE, "0..1", "share of padding in what the model saw"),
-        _field("versions", pa.map_(_TEXT, _TEXT), "", "this project, Python, torch, ffmpeg, ..."),
-        _field("commit", _TEXT, "", "git commit of this project, if it runs from a checkout"),
-        _field("message", _TEXT, "", "what ended a run that did not complete"),
+        described(
+            "coverage", TEXT, "first|full", "which part of a clip was scored", nullable=False
+        ),
+        described("precision", TEXT, "auto|fp32", "numerics asked for", nullable=False),
+        described("started_at", TIME, "UTC", "", nullable=False),
+        described("finished_at", TIME, "UTC", "null while it runs"),
+        described("num_listed", pa.int64(), "clips", "found in the source"),
+        described("num_scored", pa.int64(), "clips", "rows with scores that this run wrote"),
+        described("num_rejected", pa.int64(), "clips", "rejection rows that this run wrote"),
+        described("num_skipped", pa.int64(), "clips", "done before"),
+        described(
+            "num_adopted", pa.int64(), "clips", "of these rows, taken over from equal content"
+        ),
+        described("reasons", pa.map_(TEXT, pa.int64()), "clips", "rejections by reason"),
+        described("list_seconds", DOUBLE, "s", "listing the corpus and planning"),
+        described("extract_seconds", DOUBLE, "s", "extraction, summed over workers"),
+        described("score_seconds", DOUBLE, "s", "scoring, summed over workers"),
+        described("commit_seconds", DOUBLE, "s", "committing parts"),
+        described("wall_seconds", DOUBLE, "s", "the whole run"),
+        described("audio_seconds", DOUBLE, "s", "audio scored"),
+        described("audio_hours_per_hour", DOUBLE, "h/h", "audio scored over the whole run's time"),
+        described("padding_share", DOUBLE, "0..1", "share of padding in what the model saw"),
+        described("versions", pa.map_(TEXT, TEXT), "", "this project, Python, torch, ffmpeg, ..."),
+        described("commit", TEXT, "", "git commit of this project, if it runs from a checkout"),
+        described("message", TEXT, "", "what ended a run that did not complete"),
     ]
 )
 
@@ -207,12 +244,12 @@ def checked(table: pa.Table, schema: pa.Schema) -> pa.Table:
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError, ValueError) as error:
         raise StoreError(f"a column does not fit its schema: {error}") from error
     for field, column in zip(schema, table.columns, strict=True):
-        if field.type == _FLOAT and not pc.all(pc.is_finite(column), min_count=0).as_py():
+        if field.type == FLOAT and not pc.all(pc.is_finite(column), min_count=0).as_py():
             raise StoreError(f"column {field.name} holds a value that is not finite")
         if (field.metadata or {}).get(b"unit") == b"0..1":
             inside = pc.and_(pc.greater_equal(column, 0), pc.less_equal(column, 1))
             _require(inside, f"a value of {field.name} outside 0..1")
-    if "reason" in schema.names:
+    if "status" in schema.names:
         _check_outcomes(table)
     return table
 
@@ -237,6 +274,7 @@ def _score_columns(targets: Sequence[str]) -> list[pa.Field]:
         *_FILE,
         *_OUTCOME,
         *_scores(targets),
+        *_bounds(targets),
         *_vad("mean of the frame VAD"),
         *_vad("VAD of the mean frame", "_of_mean"),
         *_AUDIO,

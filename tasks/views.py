@@ -7,9 +7,23 @@ from pathlib import Path
 import duckdb
 
 from emi_model.errors import QueryError
-from tasks.schemas import COMPANIONS, RUNS, SCORES, TABLES
+from tasks.schemas import (
+    ABLATIONS,
+    COMPANIONS,
+    DECISIONS,
+    EVALUATIONS,
+    LABELS,
+    RUNS,
+    SCORES,
+    TABLES,
+)
 
-VIEWS = (SCORES, "rejections", *COMPANIONS, RUNS)
+PLAIN = (RUNS, EVALUATIONS, DECISIONS, ABLATIONS)
+"""Tables of which every row counts."""
+VIEWS = (
+    *(SCORES, "rejections", "unseen_scores", *COMPANIONS),
+    *(RUNS, LABELS, "label_snapshots", EVALUATIONS, DECISIONS, ABLATIONS),
+)
 
 _CURRENT_SCORES = """\
 SELECT *, parse_filename(filename, true) AS part
@@ -29,6 +43,30 @@ SEMI JOIN current_scores AS scores
     AND companion.coverage = scores.coverage
     AND parse_filename(companion.filename, true) = scores.part"""
 """What belongs to those rows: it stands in the part of the same name."""
+
+_ALL = "SELECT * FROM read_parquet({files}, union_by_name = true, hive_partitioning = false)"
+
+_LABELS = f"""\
+{_ALL}
+QUALIFY row_number() OVER (PARTITION BY clip_id ORDER BY number DESC) = 1"""
+"""One row a clip: a later snapshot corrects an earlier one."""
+
+_LABEL_SNAPSHOTS = f"""\
+WITH rows AS ({_ALL}),
+firsts AS (SELECT clip_id, min(number) AS number, any_value(split) AS split FROM rows GROUP BY ALL)
+SELECT
+    snapshots.*,
+    count(*) AS num_clips,
+    count_if(split = 'train')::BIGINT AS num_train,
+    count_if(split = 'valid')::BIGINT AS num_valid,
+    count_if(split = 'test')::BIGINT AS num_test
+FROM (
+    SELECT number, snapshot, parent, min(added_at) AS added_at, count(*) AS num_rows
+    FROM rows GROUP BY ALL
+) AS snapshots
+JOIN firsts ON firsts.number <= snapshots.number
+GROUP BY ALL"""
+"""One row a snapshot: the rows that it added or corrected, and all clips labelled by then."""
 
 _NOTE = """\
 -- Views over the results store in {root}
@@ -99,8 +137,10 @@ def _views(root: Path) -> dict[str, str]:
         **current,
         **shown,
         "rejections": "SELECT * FROM scores WHERE status = 'rejected'",
-        RUNS: f"SELECT * FROM read_parquet({files[RUNS]}, union_by_name = true, "
-        "hive_partitioning = false)",
+        "unseen_scores": "SELECT * FROM scores WHERE training_split IS DISTINCT FROM 'train'",
+        LABELS: _LABELS.format(files=files[LABELS]),
+        "label_snapshots": _LABEL_SNAPSHOTS.format(files=files[LABELS]),
+        **{table: _ALL.format(files=files[table]) for table in PLAIN},
     }
 
 

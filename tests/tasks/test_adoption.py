@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from tasks.adoption import adopt
@@ -108,3 +109,14 @@ def test_a_rejection_is_taken_over_and_planned_no_more(
     adopt(store, plan.adopted, make_stamp(run_id="run2"))
     assert shown(store.root) == dict.fromkeys(("a.mp4", "new.mp4"), (None, [], []))
     assert plan_clips([new], store.done_clips("aa", "first")).num_skipped == 1
+
+
+def test_a_row_of_an_earlier_version_lacks_what_may_be_null(
+    store: ResultsStore, commit: Commit, make_stamp: MakeStamp, clip: Callable[..., ClipFile]
+) -> None:
+    stamp = make_stamp(targets=("Awe",))
+    commit("one", "a.mp4", stamp=stamp)
+    (part,) = store.parts(SCORES)
+    pq.write_table(pq.read_table(part).drop_columns(["awe_low", "awe_high"]), part)
+    (row,) = adopt(store, [(clip("new.mp4"), "a.mp4")], stamp).to_pylist()
+    assert (row["awe"], row["awe_low"], row["awe_high"]) == (0.5, None, None)

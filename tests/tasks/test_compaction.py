@@ -53,7 +53,7 @@ class TestWorthIt:
     def test_what_it_writes_is_under_the_schema(self, many: ResultsStore) -> None:
         compact(many, "merged")
         written = pq.read_schema(many.parts(SCORES)[0])
-        assert written.names == [*scores_schema().names, "awe"]
+        assert written.names == [*scores_schema().names, "awe", "awe_low", "awe_high"]
         for field in scores_schema():
             assert written.field(field.name).equals(field)
             assert written.field(field.name).metadata == field.metadata

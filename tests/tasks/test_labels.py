@@ -1,128 +1,141 @@
 from __future__ import annotations
 
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 
-from emi_model.errors import LabelError
-from tasks.labels import ClipLabels, match_labels, read_labels
+from emi_model.errors import LabelError, StoreError
+from tasks.labels import LabelledRow, load_labels
+from tasks.results import ResultsStore
+from tasks.schemas import LABELS
+from tasks.snapshots import Snapshot, new_snapshot, read_snapshots, write_snapshot
 
-CHALLENGE = "Filename,Admiration,Amusement,Determination,Empathic Pain,Excitement,Joy"
+Keep = Callable[..., Snapshot]
 
-Write = Callable[..., Path]
+
+def row(clip_id: str, split: str = "train", value: float = 0.5, vad: bool = False) -> LabelledRow:
+    emi = np.array([value, 0.1], np.float32)
+    rated = np.array([0.1, 0.2, 0.3], np.float32) if vad else None
+    return LabelledRow(clip_id, f"of {clip_id}", emi, rated, "anna" if vad else "", split)
 
 
 @pytest.fixture
-def write(tmp_path: Path) -> Write:
-    """Return a function that writes a label file of the given lines."""
+def keep(store: ResultsStore) -> Keep:
+    """Return a function that adds a snapshot of these rows."""
 
-    def written(*lines: str, encoding: str = "utf-8") -> Path:
-        path = tmp_path / "labels.csv"
-        path.write_text("\n".join(lines) + "\n", encoding=encoding)
-        return path
+    def kept(*rows: LabelledRow, targets: Sequence[str] = ("Joy", "Sheer Awe")) -> Snapshot:
+        chain = read_snapshots(store.root)
+        snapshot = new_snapshot(rows, targets, chain, file="labels.csv", seed=1)
+        write_snapshot(store, snapshot)
+        return snapshot
 
-    return written
-
-
-def named(*filenames: str) -> list[ClipLabels]:
-    return [ClipLabels(name, np.zeros(6, np.float32), None, "", "") for name in filenames]
+    return kept
 
 
-def test_the_challenges_file_is_read_and_its_ids_keep_their_zeros(write: Write) -> None:
-    first, second = read_labels(write(CHALLENGE, "00012,0,0.1,0.2,0.3,0.4,1", "12,0,0,0,0,0,0"))
-    assert (first.filename, second.filename) == ("00012", "12")
-    assert first.emi.dtype == np.float32
-    assert first.emi == pytest.approx([0.0, 0.1, 0.2, 0.3, 0.4, 1.0])
-    assert first.vad is None
-    assert (first.speaker, first.split) == ("", "")
+class TestLoaded:
+    def test_what_was_written_comes_back(self, store: ResultsStore, keep: Keep) -> None:
+        rows = [row("b.wav", vad=True), row("a.wav", "valid")]
+        snapshot = keep(*rows)
+        labels = load_labels(store.root)
+        assert [one.content() for one in labels.clips] == [one.content() for one in rows[::-1]]
+        assert labels.clips[0].emi.dtype == np.float32
+        assert (labels.snapshot, labels.number) == (snapshot.snapshot, 1)
+        assert labels.targets == ("Joy", "Sheer Awe")
+        assert [clip.clip_id for clip in labels.of_split("valid")] == ["a.wav"]
+        assert labels.of_split("test") == ()
+
+    def test_as_of_any_snapshot(self, store: ResultsStore, keep: Keep) -> None:
+        first = keep(row("a.wav"), row("b.wav"))
+        second = keep(row("a.wav", value=0.9))
+        assert second.parent == first.snapshot
+        for name in ("1", first.snapshot, first.snapshot[:8], first.snapshot[:8].upper()):
+            labels = load_labels(store.root, name)
+            assert [clip.emi[0] for clip in labels.clips] == [0.5, 0.5]
+        for head in (None, "2", second.snapshot):
+            labels = load_labels(store.root, head)
+            assert [clip.emi[0] for clip in labels.clips] == pytest.approx([0.9, 0.5])
+
+    @pytest.mark.parametrize("wrong", ["3", "0", "", "a", "nonsense"])
+    def test_no_such_snapshot(self, wrong: str, store: ResultsStore, keep: Keep) -> None:
+        keep(row("a.wav"))
+        with pytest.raises(LabelError, match="expected a number from 1 to 1"):
+            load_labels(store.root, wrong)
+
+    def test_no_labels_or_no_store(self, store: ResultsStore, tmp_path: Path) -> None:
+        with pytest.raises(LabelError, match="no labels here"):
+            load_labels(store.root)
+        with pytest.raises(StoreError, match="no results store here"):
+            load_labels(tmp_path / "none")
+
+    def test_the_splits_hash_is_that_of_contents_and_splits(
+        self, store: ResultsStore, keep: Keep
+    ) -> None:
+        keep(row("a.wav"), row("b.wav", "valid"))
+        first = load_labels(store.root)
+        keep(row("a.wav", value=0.9))
+        assert load_labels(store.root).split_sha256 == first.split_sha256
+        keep(row("c.wav"))
+        assert load_labels(store.root).split_sha256 != first.split_sha256
+        one, other = first.clips
+        moved = replace(first, clips=(replace(one, split="test"), other))
+        renamed = replace(first, clips=(replace(one, clip_id="z.wav"), other))
+        assert moved.split_sha256 != first.split_sha256 == renamed.split_sha256
 
 
-def test_columns_may_stand_in_any_order_and_say_more(write: Write) -> None:
-    path = write(
-        "split,valence,joy,speaker,dominance,arousal,filename,remark",
-        "train,0.3,0.9,anna,0.2,0.1,a/b.mp4,nothing",
-        encoding="utf-8-sig",
-    )
-    (label,) = read_labels(path, targets=("Joy",))
-    assert label.filename == "a/b.mp4"
-    assert label.emi == pytest.approx([0.9])
-    assert label.vad == pytest.approx([0.1, 0.2, 0.3])
-    assert (label.speaker, label.split) == ("anna", "train")
+class TestVerified:
+    def test_ids_are_those_of_the_content(self, keep: Keep) -> None:
+        rows = [row("a.wav"), row("b.wav")]
+        one = new_snapshot(rows, ["Joy", "Awe"], [], file="x.csv", seed=1)
+        assert new_snapshot(rows[::-1], ["Joy", "Awe"], [], file="y", seed=2).snapshot == (
+            one.snapshot
+        )
+        others = [
+            new_snapshot(rows, ["Joy", "Fear"], [], file="x.csv", seed=1),
+            new_snapshot(rows, ["Joy", "Awe"], [one], file="x.csv", seed=1),
+            new_snapshot(rows[:1], ["Joy", "Awe"], [], file="x.csv", seed=1),
+            new_snapshot([rows[0], row("b.wav", vad=True)], ["Joy", "Awe"], [], file="", seed=1),
+        ]
+        assert len({one.snapshot, *(other.snapshot for other in others)}) == 5
 
+    @pytest.mark.parametrize("damage", ["torn", "changed", "renamed", "foreign"])
+    def test_a_damaged_snapshot_is_refused(
+        self, damage: str, store: ResultsStore, keep: Keep
+    ) -> None:
+        keep(row("a.wav"), row("b.wav"))
+        (file,) = store.parts(LABELS)
+        table = pq.read_table(file)
+        if damage == "torn":
+            file.write_bytes(file.read_bytes()[:-100])
+        elif damage == "changed":
+            pq.write_table(table.slice(1), file)
+        elif damage == "renamed":
+            file.rename(file.with_name("000001-0000000000000000.parquet"))
+        else:
+            pq.write_table(table.replace_schema_metadata(None).select(["clip_id"]), file)
+        with pytest.raises(StoreError, match="put back a copy"):
+            load_labels(store.root)
 
-def test_all_problems_are_told_at_once(write: Write) -> None:
-    path = write(
-        "filename,joy",
-        "a.mp4,1.5",
-        "b.mp4,much",
-        "",
-        "c.mp4,nan",
-        ",0.5",
-        "d.mp4,0.5,0.5",
-        "e.mp4,0.1",
-        "e.mp4,0.2",
-    )
-    with pytest.raises(LabelError) as caught:
-        read_labels(path, targets=("Joy",))
-    problems = str(caught.value).splitlines()[1:]
-    assert [problem.strip() for problem in problems] == [
-        "line 2: joy is '1.5', expected a number from 0 to 1",
-        "line 3: joy is 'much', expected a number from 0 to 1",
-        "line 5: joy is 'nan', expected a number from 0 to 1",
-        "line 6: no filename",
-        "line 7: 3 cells, expected 2",
-        "'e.mp4' stands there 2 times",
-    ]
+    def test_a_chain_with_a_hole_is_refused(self, store: ResultsStore, keep: Keep) -> None:
+        for name in ("a.wav", "b.wav", "c.wav"):
+            keep(row(name))
+        store.parts(LABELS)[1].unlink()
+        with pytest.raises(StoreError, match="number 1: a snapshot is missing"):
+            load_labels(store.root)
 
-
-def test_a_long_list_of_problems_is_counted(write: Write) -> None:
-    path = write("filename,joy", *(f"{number},x" for number in range(30)))
-    with pytest.raises(LabelError, match=r"and 10 more$"):
-        read_labels(path, targets=("Joy",))
-
-
-@pytest.mark.parametrize(
-    ("header", "problem"),
-    [
-        ("filename", "0 columns 'joy'"),
-        ("file,joy", "0 columns 'filename'"),
-        ("filename,joy,Joy", "2 columns 'joy'"),
-        ("filename,joy,arousal,valence", "0 columns 'dominance'"),
-    ],
-)
-def test_a_header_that_does_not_fit_is_refused(write: Write, header: str, problem: str) -> None:
-    with pytest.raises(LabelError, match=problem):
-        read_labels(write(header, "a,0,0,0"), targets=("Joy",))
-
-
-@pytest.mark.parametrize("lines", [[], ["filename,joy"]])
-def test_a_file_without_rows_is_refused(write: Write, lines: list[str]) -> None:
-    with pytest.raises(LabelError, match="no rows"):
-        read_labels(write(*lines), targets=("Joy",))
-
-
-def test_a_file_that_is_no_text_or_is_not_there_is_refused(tmp_path: Path) -> None:
-    path = tmp_path / "labels.csv"
-    path.write_bytes(b"\xff\xfe\x00")
-    for broken in (path, tmp_path / "none.csv", tmp_path):
-        with pytest.raises(LabelError, match="cannot read the label file"):
-            read_labels(broken)
-
-
-def test_clips_are_found_by_path_then_by_bare_name() -> None:
-    clip_ids = ["x/00012.mp4", "y/00013.mp4", "z/same.mp4", "w/same.mp4", "v/left.mp4"]
-    matched = match_labels(named("00012", "y/00013.mp4", "same", "gone.wav"), clip_ids)
-    assert {clip: label.filename for clip, label in matched.labels.items()} == {
-        "x/00012.mp4": "00012",
-        "y/00013.mp4": "y/00013.mp4",
-    }
-    assert matched.without_clip == ("same", "gone.wav")
-    assert matched.without_labels == ("z/same.mp4", "w/same.mp4", "v/left.mp4")
-
-
-def test_a_name_that_two_rows_share_matches_nothing() -> None:
-    matched = match_labels(named("a/1.mp4", "b/1.mp4"), ["c/1.mp4"])
-    assert not matched.labels
-    assert matched.without_labels == ("c/1.mp4",)
+    def test_a_snapshot_of_another_store_is_refused(
+        self, store: ResultsStore, keep: Keep, tmp_path: Path
+    ) -> None:
+        keep(row("a.wav"))
+        keep(row("b.wav"))
+        second = store.parts(LABELS)[1]
+        shutil.copy(second, tmp_path / second.name)
+        second.unlink()
+        keep(row("c.wav"))
+        shutil.copy(tmp_path / second.name, second)
+        with pytest.raises(StoreError, match="came from another store"):
+            load_labels(store.root)

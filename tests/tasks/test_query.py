@@ -190,7 +190,7 @@ class TestSandbox:
         assert answer(store.root, sql).to_pylist() == [{"folder": ""}]
 
     def test_a_write_says_what_may_be_asked(self, store: ResultsStore) -> None:
-        with pytest.raises(QueryError, match="one SELECT over scores, rejections, timeline"):
+        with pytest.raises(QueryError, match="one SELECT over scores, rejections, unseen_scores"):
             answer(store.root, "DROP VIEW scores")
 
 

@@ -21,6 +21,7 @@ from tasks.schemas import (
     TABLES,
     TIMELINE,
     WINDOWS,
+    bound_columns,
     checked,
     scored_schema,
     scores_schema,
@@ -76,6 +77,18 @@ class TestColumns:
         assert "sheer_joy" in windows_schema(("Sheer Joy",)).names
         assert scores_schema(()).names[8] == "arousal"
 
+    def test_intervals_stand_right_behind_the_scores(self) -> None:
+        names = scores_schema(("Joy", "Sheer Awe")).names
+        assert names[8:10] == ["joy", "sheer_awe"]
+        assert names[10:14] == ["joy_low", "joy_high", "sheer_awe_low", "sheer_awe_high"]
+        assert names[10:14] == bound_columns(("Joy", "Sheer Awe"))
+
+    def test_nothing_is_known_yet_of_intervals_and_training(
+        self, tables: dict[str, pa.Table]
+    ) -> None:
+        for column in ("joy_low", "joy_high", "training_split"):
+            assert tables[SCORES][column].null_count == tables[SCORES].num_rows
+
     def test_every_field_says_its_unit_and_meaning(self) -> None:
         schemas = [scores_schema(), timeline_schema(), windows_schema(), RUNS_SCHEMA]
         assert [undocumented(iter(schema)) for schema in schemas] == [[], [], [], []]
@@ -91,9 +104,10 @@ class TestColumns:
         store.commit("part", tables)
         record = RunRecord(make_stamp(), "corpus", "auto", datetime.now(UTC))
         write_record(store, record, Tally())
+        names = {SCORES: "part", TIMELINE: "part", WINDOWS: "part", RUNS: "run1"}
         for table in TABLES:
             written = {path.stem: pq.read_schema(path) for path in (store.root / table).iterdir()}
-            assert set(written) == {"empty", "run1" if table == RUNS else "part"}
+            assert set(written) - {"empty"} == ({names[table]} if table in names else set())
             for schema in written.values():
                 assert undocumented(iter(schema)) == []
         duration = pq.read_schema(store.parts(SCORES)[0]).field("duration_seconds")

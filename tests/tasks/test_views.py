@@ -10,21 +10,18 @@ import pytest
 
 from emi_model.errors import QueryError
 from tasks.parts import RunStamp, split
+from tasks.registers import TABLE_SCHEMAS
 from tasks.results import ResultsStore, create_store
-from tasks.schemas import (
-    RUNS_SCHEMA,
-    SCORES,
-    TIMELINE,
-    scores_schema,
-    timeline_schema,
-    windows_schema,
-)
+from tasks.schemas import SCORES, TIMELINE, scores_schema
 from tasks.views import VIEWS, connect
 
 Commit = Callable[..., None]
 MakeRows = Callable[..., pa.Table]
 MakeStamp = Callable[..., RunStamp]
 Shown = Callable[[Path], dict[str, tuple[float | None, list[float], list[float]]]]
+
+
+SCORES_VIEWS = (SCORES, "rejections", "unseen_scores")
 
 
 def ask(root: Path, sql: str) -> list[tuple[object, ...]]:
@@ -34,9 +31,8 @@ def ask(root: Path, sql: str) -> list[tuple[object, ...]]:
 
 class TestViews:
     def test_an_empty_store_has_every_column_and_no_row(self, store: ResultsStore) -> None:
-        schemas = dict(zip(VIEWS, [scores_schema()] * 2, strict=False))
-        schemas |= {"timeline": timeline_schema(), "windows": windows_schema(), "runs": RUNS_SCHEMA}
-        assert tuple(schemas) == VIEWS
+        schemas = {**TABLE_SCHEMAS, **dict.fromkeys(SCORES_VIEWS, scores_schema())}
+        assert {*schemas, "label_snapshots"} == set(VIEWS)
         with connect(store.root) as connection:
             for view, schema in schemas.items():
                 table = connection.sql(f"SELECT * FROM {view}").to_arrow_table()
@@ -99,6 +95,18 @@ class TestViews:
             ("c.mp4", None, None, True),
         ]
         assert ask(store.root, f"SELECT {columns} FROM windows") == [("b.mp4", 0.2, 0.2, True)]
+
+    def test_scores_of_clips_that_trained_the_model_can_be_left_out(
+        self, store: ResultsStore, make_rows: MakeRows, make_stamp: MakeStamp
+    ) -> None:
+        for trained in ("train", "valid", None):
+            tables = split(make_rows(f"{trained}.mp4"), make_stamp())
+            scores = tables[SCORES]
+            place = scores.schema.get_field_index("training_split")
+            scores = scores.set_column(place, "training_split", pa.array([trained], pa.string()))
+            store.commit(f"part-{trained}", tables | {SCORES: scores})
+        found = ask(store.root, "SELECT clip_id FROM unseen_scores ORDER BY ALL")
+        assert found == [("None.mp4",), ("valid.mp4",)]
 
     def test_a_torn_part_is_one_clear_line(self, store: ResultsStore) -> None:
         (store.root / SCORES / "torn.parquet").write_bytes(b"PAR1 torn")
