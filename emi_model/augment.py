@@ -6,10 +6,17 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from emi_model.audio import Int16Waveform, Waveform
 from emi_model.errors import ConfigError
 from emi_model.units import seconds_to_samples
+
+EQUALISER_KNOTS = 8
+"""Points of the curve that an equaliser draws."""
+
+EQUALISER_TAPS = 129
+"""Length of its filter: it tells frequencies 125 Hz apart."""
 
 
 @dataclass(frozen=True)
@@ -21,6 +28,8 @@ class Augmentation:
             move together, as if another voice spoke.
         shift_seconds: the waveform is moved by up to so much to either side; what leaves is lost,
             zeros take its place.
+        equaliser_decibels: frequencies are raised or lowered by up to so many dB, by a curve drawn
+            through `EQUALISER_KNOTS` points: another microphone, another room, another voice.
         gain_decibels: lowest and highest gain, dB, up to full scale, where it clips as a recorder
             does; the model normalises every clip, so what does not clip is not changed by it.
         noise_decibels: lowest and highest signal-to-noise ratio of added white noise, dB;
@@ -29,6 +38,7 @@ class Augmentation:
 
     speed: tuple[float, float] = (1.0, 1.0)
     shift_seconds: float = 0.0
+    equaliser_decibels: float = 0.0
     gain_decibels: tuple[float, float] = (0.0, 0.0)
     noise_decibels: tuple[float, float] | None = None
 
@@ -38,6 +48,10 @@ class Augmentation:
             raise ConfigError(f"speed is {self.speed}, expected low <= high within [0.25, 4]")
         if not 0.0 <= self.shift_seconds < math.inf:
             raise ConfigError(f"shift_seconds is {self.shift_seconds}, expected 0 or more")
+        if not 0.0 <= self.equaliser_decibels < math.inf:
+            raise ConfigError(
+                f"equaliser_decibels is {self.equaliser_decibels}, expected 0 or more"
+            )
         if self.gain_decibels[0] > self.gain_decibels[1]:
             raise ConfigError(f"gain_decibels is {self.gain_decibels}, expected low <= high")
         if self.noise_decibels is not None and self.noise_decibels[0] > self.noise_decibels[1]:
@@ -50,6 +64,9 @@ def augment(waveform: Waveform, settings: Augmentation, rng: np.random.Generator
         waveform = change_speed(waveform, float(rng.uniform(*settings.speed)))
     if settings.shift_seconds:
         waveform = shift(waveform, float(rng.uniform(-1.0, 1.0)) * settings.shift_seconds)
+    if settings.equaliser_decibels:
+        limits = (-settings.equaliser_decibels, settings.equaliser_decibels)
+        waveform = equalise(waveform, rng.uniform(*limits, EQUALISER_KNOTS))
     if settings.gain_decibels != (0.0, 0.0):
         waveform = change_gain(waveform, float(rng.uniform(*settings.gain_decibels)))
     if settings.noise_decibels is not None:
@@ -76,6 +93,22 @@ def shift(waveform: Waveform, seconds: float) -> Waveform:
     if seconds >= 0:
         return np.concatenate([silence, waveform[: len(waveform) - num_samples]])
     return np.concatenate([waveform[num_samples:], silence])
+
+
+def equalise(waveform: Waveform, decibels: NDArray[np.float64]) -> Waveform:
+    """Filter a waveform (samples,) by gains in dB, linear between knots, without delay.
+
+    The knots lie from 0 Hz to half the sampling rate, equally spaced in the root of the frequency:
+    closer where speech has its formants. The filter's `EQUALISER_TAPS` taps smooth the curve.
+    """
+    bins = np.sqrt(np.linspace(0.0, 1.0, EQUALISER_TAPS // 2 + 1))
+    curve = np.interp(bins, np.linspace(0.0, 1.0, len(decibels)), decibels)
+    response = np.fft.irfft(10.0 ** (curve / 20.0), EQUALISER_TAPS)
+    taps = np.fft.fftshift(response) * np.hanning(EQUALISER_TAPS)
+    reach = EQUALISER_TAPS // 2
+    filtered = np.convolve(waveform, taps.astype(np.float32))
+    changed: Waveform = filtered[reach : reach + len(waveform)]
+    return changed
 
 
 def change_gain(waveform: Waveform, decibels: float) -> Waveform:

@@ -29,7 +29,7 @@ class Backbone(nn.Module):
         super().__init__()
         config = wav2vec2_config(arguments)
         self.wav2vec2 = _wav2vec2(config)
-        self.geometry = FrameGeometry(config.conv_kernel, config.conv_stride)
+        self.geometry = geometry_of(arguments)
         self.needs_equal_lengths = config.feat_extract_norm == "group"
 
     def forward(self, waveforms: Tensor, num_samples: Tensor) -> Tensor:
@@ -109,6 +109,16 @@ class FrameGeometry:
         for _, stride in self.layers:
             hop *= stride
         return hop
+
+
+def geometry_of(arguments: Mapping[str, Any]) -> FrameGeometry:
+    """Return the frames of the backbone that these arguments make.
+
+    Raises:
+        ConfigError: arguments that no wav2vec2 model takes.
+    """
+    config = wav2vec2_config(arguments)
+    return FrameGeometry(config.conv_kernel, config.conv_stride)
 
 
 def frame_mask(num_frames: Tensor, longest: int) -> Tensor:

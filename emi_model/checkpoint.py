@@ -131,7 +131,20 @@ def build(config: EmiConfig, state: Mapping[str, Tensor], source: Path) -> EmiMo
         CheckpointError: a weight is missing, superfluous or of another shape.
     """
     model = EmiModel(config)
-    wanted = {name: tuple(weight.shape) for name, weight in model.state_dict().items()}
+    check_weights(model.state_dict(), state, source)
+    model.load_state_dict(dict(state))
+    return model.eval()
+
+
+def check_weights(
+    expected: Mapping[str, Tensor], state: Mapping[str, Tensor], source: Path
+) -> None:
+    """Check that a state holds exactly the expected weights, by name and shape.
+
+    Raises:
+        CheckpointError: a weight is missing, superfluous or of another shape.
+    """
+    wanted = {name: tuple(weight.shape) for name, weight in expected.items()}
     found = {name: tuple(weight.shape) for name, weight in state.items()}
     problems = {
         "missing (would be newly initialised)": sorted(wanted.keys() - found.keys()),
@@ -147,8 +160,6 @@ def build(config: EmiConfig, state: Mapping[str, Tensor], source: Path) -> EmiMo
             if names
         )
         raise CheckpointError(f"{source}: {said}")
-    model.load_state_dict(dict(state))
-    return model.eval()
 
 
 def read_config(folder: Path) -> dict[str, Any]:

@@ -16,8 +16,8 @@ from torch.utils.data import DataLoader, Dataset
 
 from emi_model.audio import Waveform, normalise, to_float
 from emi_model.augment import augment, random_crop
-from emi_model.errors import TrainingError
-from emi_model.labelled import TrainingClip
+from emi_model.errors import EmiError, TrainingError
+from emi_model.labelled import Floats, PreparedClip, TrainingClip
 from emi_model.train_config import TrainConfig
 from emi_model.units import seconds_to_samples
 
@@ -44,10 +44,13 @@ def plan_epoch(num_samples: Sequence[int], config: TrainConfig, epoch: int) -> l
     rng = rng_of(config, ORDER, epoch)
     order = rng.permutation(len(num_samples))
     steps = num_steps(len(num_samples), config)
+    batches = np.array_split(order, steps)
     if config.bucket_batches == 1:
-        return [[int(index) for index in batch] for batch in np.array_split(order, steps)]
+        return [[int(index) for index in batch] for batch in batches]
     heard = _heard(num_samples, config)
-    pools = np.array_split(order, math.ceil(steps / config.bucket_batches))
+    # whole batches make a pool: one across two pools would hold the longest and the shortest
+    shares = np.array_split(np.arange(steps), math.ceil(steps / config.bucket_batches))
+    pools = [np.concatenate([batches[place] for place in share]) for share in shares]
     by_duration = np.concatenate([pool[np.argsort(heard[pool], kind="stable")] for pool in pools])
     batches = np.array_split(by_duration, steps)
     return [[int(index) for index in batches[place]] for place in rng.permutation(steps)]
@@ -65,7 +68,7 @@ def seed_torch(config: TrainConfig, epoch: int, rank: int) -> None:
     np.random.seed(int(words[1]))  # transformers draws SpecAugment's masks from it
 
 
-class Preparation(Dataset[tuple[int, Waveform]]):
+class Preparation(Dataset[PreparedClip | EmiError]):
     """The training waveforms of one epoch: cropped, changed, normalised.
 
     What happens to a clip depends on the seed, the epoch and the clip, not on who prepares it.
@@ -91,14 +94,52 @@ class Preparation(Dataset[tuple[int, Waveform]]):
         """Return the number of clips."""
         return len(self._clips)
 
-    def __getitem__(self, index: int) -> tuple[int, Waveform]:
-        """Return a clip's index and float32 (samples,).
+    def __getitem__(self, index: int) -> PreparedClip | EmiError:
+        """Return a prepared clip, or why it cannot be had.
+
+        An error that a `DataLoader` brings from another process is a traceback of many lines.
+        """
+        try:
+            return self._prepare(index)
+        except EmiError as error:
+            return error
+
+    def batches(
+        self, plan: list[list[int]], *, num_workers: int = 0
+    ) -> Iterator[list[PreparedClip]]:
+        """Yield the planned batches; with workers, prepared ahead in processes of their own.
 
         Raises:
-            TrainingError: less than one frame is left.
+            TrainingError: less than one frame is left of a clip.
+            EmiError: whatever reading a clip raises.
         """
-        clip = self._clips[index]
+        loader = DataLoader(
+            self,
+            batch_sampler=plan,
+            collate_fn=list,
+            num_workers=num_workers,
+            generator=torch.Generator(),  # else it draws from the one that dropout uses
+        )
+        for found in loader:
+            batch: list[PreparedClip] = []
+            for item in found:
+                if isinstance(item, EmiError):
+                    raise item
+                batch.append(item)
+            yield batch
+
+    def _prepare(self, index: int) -> PreparedClip:
         rng = rng_of(self._config, CLIP, self._epoch, index)
+        clip = self._clips[index]
+        alone = PreparedClip(clip.clip_id, self._changed(clip, rng), clip.emi, clip.vad)
+        if not self._config.mixup:
+            return alone
+        clip = self._clips[int(rng.integers(len(self._clips)))]
+        other = PreparedClip(clip.clip_id, self._changed(clip, rng), clip.emi, clip.vad)
+        share = float(rng.beta(self._config.mixup, self._config.mixup))
+        return mix(alone, other, max(share, 1.0 - share))
+
+    def _changed(self, clip: TrainingClip, rng: np.random.Generator) -> Waveform:
         waveform = clip.waveform
         if self._config.crop_seconds is not None:
             waveform = random_crop(waveform, self._config.crop_seconds, rng)
@@ -109,21 +150,27 @@ class Preparation(Dataset[tuple[int, Waveform]]):
                 f"{clip.clip_id} gives {len(changed)} samples, expected {self._min_samples} "
                 "(one frame) or more: leave it out"
             )
-        return index, normalise(changed)
+        return normalise(changed)
 
-    def batches(
-        self, plan: list[list[int]], *, num_workers: int = 0
-    ) -> Iterator[list[tuple[int, Waveform]]]:
-        """Yield the planned batches; with workers, prepared ahead in processes of their own."""
-        return iter(
-            DataLoader(
-                self,
-                batch_sampler=plan,
-                collate_fn=list,
-                num_workers=num_workers,
-                generator=torch.Generator(),  # else it draws from the one that dropout uses
-            )
-        )
+
+def mix(clip: PreparedClip, other: PreparedClip, share: float) -> PreparedClip:
+    """Return ``share`` of a clip and the rest of another, as long as the longer one."""
+    waveform = np.zeros(max(len(clip.waveform), len(other.waveform)), np.float32)
+    waveform[: len(clip.waveform)] = np.float32(share) * clip.waveform
+    waveform[: len(other.waveform)] += np.float32(1.0 - share) * other.waveform
+    vad = None
+    if clip.vad is not None and other.vad is not None:
+        vad = _mixed(clip.vad, other.vad, share)
+    return PreparedClip(
+        f"{clip.clip_id} with {other.clip_id}",
+        waveform,
+        _mixed(clip.emi, other.emi, share),
+        vad,
+    )
+
+
+def _mixed(labels: Floats, others: Floats, share: float) -> Floats:
+    return (share * labels + (1.0 - share) * others).astype(np.float32)
 
 
 def _heard(num_samples: Sequence[int], config: TrainConfig) -> NDArray[np.int64]:

@@ -11,7 +11,9 @@ EmiError                  found, expected, what to do: one line, exit code 2
 +-- LabelError            a label file with problems, all of them listed
 +-- MediaToolError        no usable ffmpeg
 +-- StoreError            a results store that is locked, foreign or damaged
++-- RegistryError         MLflow or its registry cannot do what was asked, or does not answer
 +-- QueryError            SQL that does not run inside the sandbox
++-- ClusterError          Ray does not start
 +-- ScoringError          the scoring cluster could not do its work
 """
 
@@ -62,8 +64,16 @@ class StoreError(EmiError):
     """The results store is locked, foreign or damaged."""
 
 
+class RegistryError(EmiError):
+    """MLflow or its model registry cannot do what was asked, or does not answer."""
+
+
 class QueryError(EmiError):
     """A query does not run inside the sandbox."""
+
+
+class ClusterError(EmiError):
+    """The Ray cluster does not start."""
 
 
 class ScoringError(EmiError):

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from emi_model.errors import OutOfMemory
+from emi_model.errors import OutOfMemory, TrainingError
 from emi_model.labelled import TrainingClip
 from emi_model.metrics import TargetMetrics, evaluate
 from emi_model.model import EmiModel
@@ -59,13 +59,21 @@ def evaluate_clips(
     Raises:
         AudioError: a clip of less than one frame.
         OutOfMemory: a clip that does not fit, even alone.
+        TrainingError: outputs or labels that are not finite; the clips are named.
     """
     group = group or Alone()
     own = [clips[index] for index in range(group.rank, len(clips), group.size)]
     on = next(model.parameters()).device if device is None else torch.device(device)
     predictions = torch.from_numpy(predict_clips(model, own, device=device)).to(on)
-    labels = [clip.emi for clip in own] or [np.zeros(model.config.num_targets, np.float32)][:0]
-    truth = torch.from_numpy(np.array(labels, np.float32).reshape(predictions.shape)).to(on)
+    labels = np.array([clip.emi for clip in own], np.float32).reshape(predictions.shape)
+    truth = torch.from_numpy(labels).to(on)
+    odd = ~(predictions.isfinite() & truth.isfinite()).all(dim=1)
+    named = [clip.clip_id for clip, is_odd in zip(own, odd.tolist(), strict=True) if is_odd]
+    if named := group.gather_objects(named):
+        raise TrainingError(
+            f"outputs or labels are not finite, on {', '.join(named)}: check the labels of these "
+            "clips, or lower the learning rate"
+        )
     return evaluate(
         group.gather(predictions).cpu().numpy(),
         group.gather(truth).cpu().numpy(),

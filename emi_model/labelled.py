@@ -8,7 +8,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from emi_model.audio import Int16Waveform
+from emi_model.audio import Int16Waveform, Waveform
 
 Floats = NDArray[np.float32]
 
@@ -57,3 +57,20 @@ class LabelledClip:
     def num_samples(self) -> int:
         """Samples of the waveform."""
         return len(self.waveform)
+
+
+@dataclass(frozen=True, eq=False)
+class PreparedClip:
+    """What a training step hears of a clip, and what it should say of it.
+
+    Attributes:
+        clip_id: path below the corpus root; of two that are mixed, both.
+        waveform: float32 (samples,), normalised.
+        emi: (targets,) in [0, 1].
+        vad: (3,) in [0, 1]; None where nobody rated it, or one of two that are mixed.
+    """
+
+    clip_id: str
+    waveform: Waveform
+    emi: Floats
+    vad: Floats | None

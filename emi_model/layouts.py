@@ -48,7 +48,7 @@ Their own config.json does not name them: its ``_name_or_path`` is ``torch``.
 
 AUTHORS_PREFIX = "audio_model."
 
-_DAMAGED = (
+DAMAGED = (
     *(OSError, EOFError, RuntimeError, ValueError, pickle.UnpicklingError),
     *(LookupError, TypeError, AttributeError, AssertionError, struct.error),
 )
@@ -77,12 +77,7 @@ def load_vad_model(folder: Path, name: str) -> LoadedModel:
     """
     arguments = read_config(folder)
     _check_labels(arguments, folder)
-    weights = WEIGHTS_FILE if (folder / WEIGHTS_FILE).is_file() else PICKLE_FILE
-    state, _ = (
-        read_safetensors(folder / weights)
-        if weights == WEIGHTS_FILE
-        else (read_pickle(folder / weights), {})
-    )
+    weights, state = read_weights(folder)
     config = EmiConfig(backbone=arguments, targets=())
     model = build(config, translate(state), folder / weights)
     card = ModelCard(
@@ -118,6 +113,17 @@ def load_authors_model(
     return build(config, state, state_dict), card
 
 
+def read_weights(folder: Path) -> tuple[str, dict[str, Tensor]]:
+    """Return the name of a model folder's weights file, and the weights under its names.
+
+    Raises:
+        CheckpointError: no such file, or not plain weights.
+    """
+    if (folder / WEIGHTS_FILE).is_file():
+        return WEIGHTS_FILE, read_safetensors(folder / WEIGHTS_FILE)[0]
+    return PICKLE_FILE, read_pickle(folder / PICKLE_FILE)
+
+
 def translate(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Return a state dict of either layout under our names; unknown names stay as they are."""
     return {_our_name(name): weight for name, weight in state.items()}
@@ -131,7 +137,7 @@ def read_pickle(path: Path) -> dict[str, Tensor]:
     """
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
-    except _DAMAGED as error:
+    except DAMAGED as error:
         said = str(error).strip().partition("\n")[0] or type(error).__name__
         raise CheckpointError(
             f"{path}: cannot be loaded as plain tensors ({said}): expected a state dict, "
@@ -143,6 +149,12 @@ def read_pickle(path: Path) -> dict[str, Tensor]:
     if not tensors:
         raise CheckpointError(f"{path}: expected a state dict, names to tensors, and found others")
     return dict(content)
+
+
+def labels_of(config: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the labels that a config.json names, lower case, in the order of their numbers."""
+    labels = {int(key): str(label) for key, label in (config.get("id2label") or {}).items()}
+    return tuple(labels[key].lower() for key in sorted(labels))
 
 
 def licence_of(folder: Path, name: str = "") -> str:
@@ -193,8 +205,7 @@ def _check_labels(config: Mapping[str, Any], folder: Path) -> None:
             f"{folder}: model_type is {config.get('model_type')!r}, expected a checkpoint of this "
             "project or a wav2vec2 model with a VAD head"
         )
-    labels = {int(key): str(label) for key, label in (config.get("id2label") or {}).items()}
-    order = tuple(labels[key].lower() for key in sorted(labels))
+    order = labels_of(config)
     if order != VAD_DIMENSIONS:
         raise CheckpointError(
             f"{folder}: labels are {order}, expected {VAD_DIMENSIONS} in this order"

@@ -70,7 +70,8 @@ class Optimiser:
         """Go back to what `state` gave; the model's own weights are restored by its owner."""
         self._adam.load_state_dict(state["adam"])
         self._schedule.load_state_dict(state["schedule"])
-        self._scaler.load_state_dict(state["scaler"])
+        if state["scaler"]:  # empty where it was kept on a CPU
+            self._scaler.load_state_dict(state["scaler"])
         if state["smoothed"] is not None:
             self.smoothed.load_state_dict(state["smoothed"])
 
@@ -93,9 +94,11 @@ def rate_factor(step: int, steps_per_epoch: int, config: TrainConfig) -> float:
     """Return what the learning rate is multiplied by at ``step``, counted from 0, in [0, 1].
 
     Linear from 0 to 1 over the warm-up, then half a cosine from 1 to 0 at the end of training.
+    However few the steps, the last one is no warm-up.
     """
-    warmup = round(config.warmup_epochs * steps_per_epoch)
+    steps = config.epochs * steps_per_epoch
+    warmup = min(round(config.warmup_epochs * steps_per_epoch), steps - 1)
     if step < warmup:
         return step / warmup
-    progress = (step - warmup) / (config.epochs * steps_per_epoch - warmup)
+    progress = (step - warmup) / (steps - warmup)
     return 0.5 * (1.0 + math.cos(math.pi * progress))

@@ -5,9 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import pickle
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
+from itertools import chain
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -16,6 +16,7 @@ import torch
 from emi_model.config import EmiConfig
 from emi_model.errors import TrainingError
 from emi_model.labelled import TrainingClip
+from emi_model.layouts import DAMAGED
 from emi_model.train_config import TrainConfig
 
 STATE_FILE = "training.pt"
@@ -50,8 +51,11 @@ class FolderJournal:
         """Put the state of a later epoch in the place of the one before, whole or not at all."""
         self._folder.mkdir(parents=True, exist_ok=True)
         aside = self._folder / f".{STATE_FILE}-{os.getpid()}"
-        write(aside)
-        aside.replace(self._folder / STATE_FILE)
+        try:
+            write(aside)
+            aside.replace(self._folder / STATE_FILE)
+        finally:
+            aside.unlink(missing_ok=True)
 
 
 def write_state(path: Path, state: dict[str, Any]) -> None:
@@ -69,10 +73,11 @@ def read_state(path: Path, fingerprint: str) -> dict[str, Any]:
         TrainingError: it is damaged, or of another training.
     """
     try:
-        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, EOFError, RuntimeError, ValueError, pickle.UnpicklingError) as error:
-        raise TrainingError(f"{path}: cannot be read ({error}): remove it to begin anew") from error
-    if state.get("fingerprint") != fingerprint:
+        state: Any = torch.load(path, map_location="cpu", weights_only=True)
+    except DAMAGED as error:
+        said = str(error).strip().partition("\n")[0] or type(error).__name__
+        raise TrainingError(f"{path}: cannot be read ({said}): remove it to begin anew") from error
+    if not isinstance(state, dict) or state.get("fingerprint") != fingerprint:
         raise TrainingError(
             f"{path}: is of a training with other clips, labels or settings: name another run, or "
             "remove it to begin anew"
@@ -80,11 +85,16 @@ def read_state(path: Path, fingerprint: str) -> dict[str, Any]:
     return state
 
 
-def fingerprint_of(model: EmiConfig, config: TrainConfig, clips: Sequence[TrainingClip]) -> str:
+def fingerprint_of(
+    model: EmiConfig,
+    config: TrainConfig,
+    train_set: Sequence[TrainingClip],
+    valid_set: Sequence[TrainingClip],
+) -> str:
     """Return a hash (hex) of what has to be equal for a training to go on."""
-    settings = {"model": model.to_dict(), "train": asdict(config)}
+    settings = {"model": model.to_dict(), "train": asdict(config), "num_train": len(train_set)}
     found = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
-    for clip in clips:
+    for clip in chain(train_set, valid_set):
         found.update(f"{clip.clip_id}\0{clip.num_samples}\0".encode())
         found.update(clip.emi.tobytes())
         found.update(b"" if clip.vad is None else clip.vad.tobytes())

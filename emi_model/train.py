@@ -70,7 +70,7 @@ def fit(
             a loss that is not finite: no step was taken on it, its clips are named.
     """
     _check(model, train_set, valid_set, config, group or Alone())
-    trainer = Trainer(model, train_set, config, device, group or Alone())
+    trainer = Trainer(model, train_set, valid_set, config, device, group or Alone())
     if journal is not None and (kept := journal.last()) is not None:
         trainer.restore(kept)
     began = time.monotonic() - trainer.seconds

@@ -32,6 +32,9 @@ class TrainConfig:
         crop_seconds: train on a random stretch of this length; None: on the start of the clip,
             as long as the model hears at once.
         augmentation: changes to the training waveforms.
+        mixup: mix every clip with another, waveforms and labels, by shares from ``Beta(mixup,
+            mixup)`` (Zhang et al., arXiv 1710.09412); the clip itself has the larger share; 0 mixes
+            nothing.
         ema_decay: keep an exponential moving average of the weights with this decay a step, and
             evaluate and return that; None for the weights themselves.
         keep: ``best``: the epoch with the highest mean validation Pearson; ``last``: the last one.
@@ -53,6 +56,7 @@ class TrainConfig:
     bucket_batches: int = 1
     crop_seconds: float | None = None
     augmentation: Augmentation = field(default_factory=Augmentation)
+    mixup: float = 0.0
     ema_decay: float | None = None
     keep: Literal["best", "last"] = "best"
     mixed_precision: bool = False
@@ -69,7 +73,7 @@ class TrainConfig:
         for name in ("learning_rate", "clip_value", "clip_norm", "crop_seconds"):
             value = getattr(self, name)
             self._expect(name, value is None or value > 0, "more than 0")
-        for name in ("weight_decay", "vad_loss_weight", "seed"):
+        for name in ("weight_decay", "vad_loss_weight", "mixup", "seed"):
             self._expect(name, getattr(self, name) >= 0, "0 or more")
         self._expect("warmup_epochs", 0 <= self.warmup_epochs < self.epochs, "[0, epochs)")
         self._expect("ema_decay", self.ema_decay is None or 0 < self.ema_decay < 1, "(0, 1)")

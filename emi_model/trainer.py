@@ -15,11 +15,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from emi_model.audio import Waveform
 from emi_model.batching import pad
 from emi_model.epochs import Preparation, num_steps, plan_epoch, seed_torch
 from emi_model.errors import TrainingError
-from emi_model.labelled import TrainingClip
+from emi_model.labelled import PreparedClip, TrainingClip
 from emi_model.losses import LOSSES, mse_loss
 from emi_model.metrics import TargetMetrics
 from emi_model.model import EmiModel
@@ -70,6 +69,7 @@ class Trainer:
         self,
         model: EmiModel,
         clips: Sequence[TrainingClip],
+        valid_set: Sequence[TrainingClip],
         config: TrainConfig,
         device: str | None,
         group: Alone,
@@ -77,9 +77,12 @@ class Trainer:
         """Move the model to its device and give every process of the group the same weights."""
         self._device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         self._model = model.to(self._device)
-        if config.freeze_conv:
-            model.backbone.wav2vec2.feature_extractor.requires_grad_(False)
+        wav2vec2: Any = model.backbone.wav2vec2
+        wav2vec2.feature_extractor.requires_grad_(True)  # an earlier training may have frozen it
+        if config.freeze_conv:  # not by requires_grad_: that would still differentiate the waveform
+            wav2vec2.freeze_feature_encoder()
         self._clips = clips
+        self._valid_set = valid_set
         self._config = config
         self.group = group
         group.share_weights(self._model)
@@ -145,12 +148,13 @@ class Trainer:
         state = read_state(path, self._fingerprint)
         self._model.load_state_dict(state["model"])
         self.optimiser.restore(state["optimiser"])
-        self.epoch, self.history = state["epoch"], [_report(past) for past in state["history"]]
+        self.epoch = state["epoch"]
+        self.history = [report_from_dict(past) for past in state["history"]]
         self.best_epoch, self.best_weights = state["best_epoch"], state["best_weights"]
 
     @cached_property
     def _fingerprint(self) -> str:
-        return fingerprint_of(self._model.config, self._config, self._clips)
+        return fingerprint_of(self._model.config, self._config, self._clips, self._valid_set)
 
     def _loaders(self) -> int:
         """Return how many processes prepare waveforms: beside a GPU some, beside a CPU none."""
@@ -158,9 +162,8 @@ class Trainer:
             return 0
         return min(MAX_LOADERS, max(1, (os.cpu_count() or 1) // self.group.size - 1))
 
-    def _step(self, prepared: Sequence[tuple[int, Waveform]]) -> float:
-        clips = [self._clips[index] for index, _ in prepared]
-        waveforms, num_samples = pad([waveform for _, waveform in prepared])
+    def _step(self, clips: Sequence[PreparedClip]) -> float:
+        waveforms, num_samples = pad([clip.waveform for clip in clips])
         output = self._model(
             waveforms.to(self._device, non_blocking=True),
             num_samples.to(self._device, non_blocking=True),
@@ -174,7 +177,7 @@ class Trainer:
         self.optimiser.step(loss, self.group)
         return value
 
-    def _loss(self, emi: Tensor, vad: Tensor | None, clips: Sequence[TrainingClip]) -> Tensor:
+    def _loss(self, emi: Tensor, vad: Tensor | None, clips: Sequence[PreparedClip]) -> Tensor:
         """Return the loss of the whole batch, of all processes."""
         labels = _labels_of(clips, emi.shape[1]).to(emi)
         loss = LOSSES[self._config.loss](self.group.gather(emi), self.group.gather(labels))
@@ -187,10 +190,11 @@ class Trainer:
             return loss
         return loss + self._config.vad_loss_weight * mse_loss(heard[known], rated[known])
 
-    def _blame(self, value: float, emi: Tensor, clips: Sequence[TrainingClip]) -> str:
+    def _blame(self, value: float, emi: Tensor, clips: Sequence[PreparedClip]) -> str:
         """Say which clips made the loss what it is: those whose own values are not finite."""
         labels = _labels_of(clips, emi.shape[1])
         odd = ~(emi.detach().cpu().isfinite() & labels.isfinite()).all(dim=1)
+        odd |= _vad_of(clips).isinf().any(dim=1)  # NaN: unrated
         named = [clip.clip_id for clip, is_odd in zip(clips, odd.tolist(), strict=True) if is_odd]
         found = self.group.gather_objects(named)
         everyone = self.group.gather_objects([clip.clip_id for clip in clips])
@@ -200,7 +204,7 @@ class Trainer:
         )
 
 
-def _labels_of(clips: Sequence[TrainingClip], num_targets: int) -> Tensor:
+def _labels_of(clips: Sequence[PreparedClip], num_targets: int) -> Tensor:
     """Return (B, targets); one label for many targets would broadcast, so shapes are checked."""
     for clip in clips:
         if clip.emi.shape != (num_targets,):
@@ -210,13 +214,14 @@ def _labels_of(clips: Sequence[TrainingClip], num_targets: int) -> Tensor:
     return torch.from_numpy(np.stack([clip.emi for clip in clips]))
 
 
-def _vad_of(clips: Sequence[TrainingClip]) -> Tensor:
+def _vad_of(clips: Sequence[PreparedClip]) -> Tensor:
     """Return (B, 3), NaN where nobody rated a clip."""
     unrated = np.full(len(VAD_DIMENSIONS), np.nan, np.float32)
     return torch.from_numpy(np.stack([unrated if c.vad is None else c.vad for c in clips]))
 
 
-def _report(past: dict[str, Any]) -> EpochReport:
+def report_from_dict(past: dict[str, Any]) -> EpochReport:
+    """Return the report that ``dataclasses.asdict`` made plain."""
     valid = past["valid"]
     figures = None if valid is None else {name: TargetMetrics(**v) for name, v in valid.items()}
     return EpochReport(**{**past, "valid": figures})

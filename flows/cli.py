@@ -10,18 +10,18 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
-from emi_model.errors import ModelNotFound
+from flows.cli_ablate import ablate
+from flows.cli_evaluate import evaluate
+from flows.cli_labels import labels
+from flows.cli_models import models
+from flows.cli_train import recipes, retrain, train
 from flows.exits import EXIT_DIFFERS, EXIT_REJECTED, run_to_exit, say
+from flows.options import json_option, model_option, named
 from flows.terminal import send_chatter_to, terminal
 
 if TYPE_CHECKING:
     from tasks.query import Format
     from tasks.settings import Coverage
-
-NO_MODEL = (
-    "no model named: `emi demo` trains a small one (demo/model); then --model FOLDER, "
-    "--model OWNER/NAME of the hub, or EMI_MODEL in the environment"
-)
 
 # Libraries are imported within the verbs: `emi --help` must not wait for torch, Ray or Prefect.
 
@@ -31,13 +31,6 @@ _results = click.option(
     type=click.Path(path_type=Path),
     metavar="DIR",
     help="Folder of the results store.",
-)
-_model = click.option(
-    "--model",
-    "model",
-    envvar="EMI_MODEL",
-    metavar="REF",
-    help="Model folder or hub id (default: EMI_MODEL).",
 )
 _coverage = click.option(
     "--coverage",
@@ -53,7 +46,6 @@ _precision = click.option(
     show_default=True,
     help="Numerics: fp32 everywhere, or what the machine does fast.",
 )
-_json = click.option("--json", "as_json", is_flag=True, help="One JSON object a line on stdout.")
 _strict = click.option("--strict", is_flag=True, help="Exit 3 if any clip is rejected.")
 
 
@@ -70,7 +62,7 @@ def cli() -> None:
 @cli.command()
 @click.argument("source")
 @_results
-@_model
+@model_option
 @_coverage
 @_precision
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Only the first N clips.")
@@ -82,7 +74,7 @@ def cli() -> None:
     help="Scoring processes (default: one, or one a GPU).",
 )
 @_strict
-@_json
+@json_option
 def process(
     source: str, results: Path, model: str | None, strict: bool, as_json: bool, **options: Any
 ) -> None:
@@ -97,7 +89,7 @@ def process(
     from tasks.results import create_store
 
     check_source(source)
-    reference = _named(model)
+    reference = named(model)
     _say_what_it_gives(resolve(reference))
     store = create_store(results)
     send_chatter_to(store.logs / f"process-{os.getpid()}.log")
@@ -119,12 +111,12 @@ def process(
 
 @cli.command()
 @click.argument("files", nargs=-1, required=True, metavar="FILE...")
-@_model
+@model_option
 @_coverage
 @_precision
 @click.option("--raw", is_flag=True, help="Leave EMI scores as the model gives them, unclipped.")
 @_strict
-@_json
+@json_option
 def score(
     files: Sequence[str],
     model: str | None,
@@ -138,7 +130,7 @@ def score(
     from flows.display import score_table, show
     from flows.score import score_files
 
-    reference = _named(model)
+    reference = named(model)
     _say_what_it_gives(resolve(reference))
     rows, targets = score_files(files, reference, coverage=coverage, **options)
     if as_json:
@@ -161,7 +153,10 @@ def score(
     help="json: one object a line; parquet goes to stdout.",
 )
 def query(sql: str, results: Path, wanted: Format) -> None:
-    """Answer one SELECT over the views scores, rejections, timeline, windows, runs."""
+    """Answer one SELECT over a store's views: scores, rejections, labels, runs and others.
+
+    `SHOW TABLES` lists them, `DESCRIBE scores` lists the columns of one.
+    """
     from tasks.query import answer, write
 
     write(answer(results, sql), wanted)
@@ -169,7 +164,7 @@ def query(sql: str, results: Path, wanted: Format) -> None:
 
 @cli.command()
 @_results
-@_json
+@json_option
 def status(results: Path, as_json: bool) -> None:
     """Say what a results store holds."""
     from tasks.query import answer, stored_question, write
@@ -241,8 +236,9 @@ def check_backbone(reference: str) -> None:
     from emi_model.reference import check_backbone as check
     from emi_model.targets import VAD_DIMENSIONS
     from flows.display import plain_table, show
+    from tasks.registry import resolve_model
 
-    found = check(reference)
+    found = check(resolve_model(reference))
     rows = zip(VAD_DIMENSIONS, found.expected, found.found, strict=True)
     show(plain_table(["dimension", "expected", "found"], rows), sys.stdout)
     click.echo("agrees within 0.001" if found.passed else "differs by more than 0.001")
@@ -250,15 +246,13 @@ def check_backbone(reference: str) -> None:
         sys.exit(EXIT_DIFFERS)
 
 
+for _verb in (labels, train, evaluate, ablate, retrain, models, recipes):
+    cli.add_command(_verb)
+
+
 def main() -> None:
     """Run the command and turn what ends it into one line and an exit code."""
     run_to_exit(cli)
-
-
-def _named(model: str | None) -> str:
-    if not model:
-        raise ModelNotFound(NO_MODEL)
-    return model
 
 
 def _say_what_it_gives(folder: Path) -> None:

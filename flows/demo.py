@@ -26,7 +26,8 @@ from flows.progress import observer
 from tasks.budget import available_cores
 from tasks.clips import extract_clip
 from tasks.corpus import list_clips
-from tasks.labels import ClipLabels, match_labels, read_labels
+from tasks.label_file import ClipLabels, read_labels
+from tasks.matching import match_labels
 from tasks.media import TIMEOUT_SECONDS
 from tasks.probe import Prober
 from tasks.query import answer, stored_question

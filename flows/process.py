@@ -21,7 +21,8 @@ from tasks.adoption import adopt
 from tasks.budget import Budget, machine_budget
 from tasks.compaction import compact
 from tasks.corpus import Plan, list_clips, plan_clips
-from tasks.parts import Committer, RunStamp, Tally
+from tasks.parts import Committer, RunStamp, Tally, splits_of_contents
+from tasks.registry import resolve_model
 from tasks.results import ResultsStore, create_store
 from tasks.runs import RunRecord, RunState, ended, mark_killed, new_run_id, write_record
 from tasks.scoring import score_clips, scoring_cluster
@@ -63,7 +64,7 @@ def process_corpus(
     Args:
         source: folder, file or manifest.
         results: folder of the results store; made if it is not there.
-        model: model folder or hub id.
+        model: model folder, hub id, or ``models:/NAME@ALIAS`` or ``models:/NAME/VERSION``.
         coverage: ``first`` scores the first window of a clip, as the paper does; ``full`` all.
         limit: take only the first so many clips.
         rescore: score clips again that have a row; the new rows replace the old ones.
@@ -76,12 +77,14 @@ def process_corpus(
     Raises:
         CorpusError: the source holds no clips.
         CheckpointError: the model cannot be loaded.
+        RegistryError: the registry does not give the model.
         StoreError: the results store is locked or foreign.
         ScoringError: the workers cannot work.
     """
     observer().begin("listing clips", None, "clips")
     started_at, started = datetime.now(UTC), time.perf_counter()
     clips = list_clips(source, limit)
+    model = resolve_model(model)
     loaded = load_model(model)
     budget = machine_budget(workers)
     store = create_store(Path(results))
@@ -159,6 +162,7 @@ def _stamp(loaded: LoadedModel, coverage: Coverage) -> RunStamp:
         run_id=new_run_id(),
         backbone_licence=loaded.card.backbone_licence,
         targets=loaded.card.targets,
+        training_splits=splits_of_contents(loaded.training_clips),
     )
 
 

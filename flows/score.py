@@ -13,8 +13,11 @@ from emi_model.targets import EMI_TARGETS, column_name
 from tasks.clips import extract_clip
 from tasks.corpus import clip_file
 from tasks.media import TIMEOUT_SECONDS
+from tasks.parts import splits_of_contents
 from tasks.probe import Prober
+from tasks.registry import resolve_model
 from tasks.rows import ClipScorer
+from tasks.schemas import bound_columns
 from tasks.settings import Coverage
 
 
@@ -30,7 +33,7 @@ def score_files(
 
     Args:
         files: media files; one that is not there becomes a rejection.
-        model: model folder or hub id.
+        model: model folder, hub id, or ``models:/NAME@ALIAS`` or ``models:/NAME/VERSION``.
         coverage: ``first`` window or ``full``.
         precision: ``fp32``, or ``auto``.
         raw: leave EMI scores unclipped.
@@ -40,8 +43,9 @@ def score_files(
 
     Raises:
         CheckpointError: the model cannot be loaded.
+        RegistryError: the registry does not give the model.
     """
-    loaded = load_model(model)
+    loaded = load_model(resolve_model(model))
     config = loaded.model.config
     max_seconds = config.clip_seconds if coverage == "first" else None
     clips = [clip_file(file, os.fsencode(file)) for file in files]
@@ -52,13 +56,23 @@ def score_files(
             )
             for clip in clips
         ]
-    score = ClipScorer(Predictor(loaded.model, precision=precision), coverage, raw=raw)
+    score = ClipScorer(
+        Predictor(loaded.model, precision=precision),
+        coverage,
+        raw=raw,
+        intervals=loaded.intervals,
+    )
+    used_for = splits_of_contents(loaded.training_clips)
     facts: dict[str, Any] = {
         "model": loaded.card.name,
         "model_sha256": loaded.sha256,
         "backbone_licence": loaded.card.backbone_licence,
         "coverage": coverage,
     }
-    if not config.targets:  # VAD alone: the store's six columns are there, null
-        facts |= dict.fromkeys(map(column_name, EMI_TARGETS))
-    return [row | facts for row in score(extracted)], config.targets
+    if not config.targets:  # VAD alone: the store's columns of the six are there, null
+        facts |= dict.fromkeys([*map(column_name, EMI_TARGETS), *bound_columns(EMI_TARGETS)])
+    rows = [
+        row | facts | {"training_split": used_for.get(row["content_sha256"])}
+        for row in score(extracted)
+    ]
+    return rows, config.targets

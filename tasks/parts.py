@@ -5,7 +5,8 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from types import TracebackType
 
@@ -40,6 +41,7 @@ class RunStamp:
         run_id: the run.
         backbone_licence: licence of the weights that the model comes of.
         targets: the model's targets, in order.
+        training_splits: what its training used a content for, by the content's hash.
     """
 
     model: str
@@ -48,6 +50,7 @@ class RunStamp:
     run_id: str
     backbone_licence: str
     targets: tuple[str, ...]
+    training_splits: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
 
 
 @dataclass
@@ -167,11 +170,22 @@ def split(rows: pa.Table, stamp: RunStamp) -> dict[str, pa.Table]:
     """
     scores = scores_schema(stamp.targets)
     columns = [name for name in scores.names if name in rows.schema.names]
+    used_for = map(stamp.training_splits.get, rows["content_sha256"].to_pylist())
+    plain = rows.select(columns).append_column("training_split", pa.array(used_for, pa.string()))
     return {
-        SCORES: _stamped(rows.select(columns), scores, stamp),
+        SCORES: _stamped(plain, scores, stamp),
         TIMELINE: _stamped(_exploded(rows, "timeline"), timeline_schema(), stamp),
         WINDOWS: _stamped(_exploded(rows, "windows"), windows_schema(stamp.targets), stamp),
     }
+
+
+def splits_of_contents(training_clips: Mapping[str, Sequence[str]]) -> dict[str, str]:
+    """Return what a training used each content for, by its hash.
+
+    Args:
+        training_clips: hashes by split, as a loaded model has them.
+    """
+    return {content: split for split, contents in training_clips.items() for content in contents}
 
 
 def _exploded(rows: pa.Table, name: str) -> pa.Table:
@@ -184,9 +198,10 @@ def _exploded(rows: pa.Table, name: str) -> pa.Table:
 
 
 def _stamped(table: pa.Table, schema: pa.Schema, stamp: RunStamp) -> pa.Table:
-    constants = {**asdict(stamp), "scored_at": datetime.now(UTC)}
+    now = datetime.now(UTC)
     for name in schema.names:
         if name not in table.schema.names:
-            value = pa.scalar(constants[name], schema.field(name).type)
+            constant = now if name == "scored_at" else getattr(stamp, name)
+            value = pa.scalar(constant, schema.field(name).type)
             table = table.append_column(name, pa.repeat(value, table.num_rows))
     return checked(table.select(schema.names), schema)

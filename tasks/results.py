@@ -7,6 +7,7 @@
     DIR/runs/            one file, one row a run
     DIR/labels/          one file a snapshot of labels
     DIR/evaluations/     one file an evaluation; likewise decisions/ and ablations/
+    DIR/plots/           one picture an evaluation
     DIR/catalog.sql      the views, for any DuckDB client
     DIR/logs/            what Ray and Prefect said
     DIR/.staging/        parts that are being written

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from emi_model.audio import Int16Waveform
+from emi_model.conformal import Intervals
 from emi_model.errors import OutOfMemory
 from emi_model.predict import Predictor, Scores
 from emi_model.targets import VAD_DIMENSIONS, column_name
@@ -19,7 +20,7 @@ from emi_model.units import SAMPLING_RATE, samples_to_seconds
 from emi_model.windows import duration_weighted_mean, tile
 from tasks.clips import Row, rejected
 from tasks.outcomes import Reason, Status
-from tasks.schemas import VAD_OF_MEAN
+from tasks.schemas import VAD_OF_MEAN, bound_columns
 from tasks.settings import Coverage
 
 
@@ -36,14 +37,24 @@ class ClipScorer:
     Attributes:
         predictor: the model.
         coverage: ``full`` keeps a row a window beside the clip's mean.
-        raw: leave EMI scores as the model gives them instead of clipping them to [0, 1].
+        raw: leave EMI scores as the model gives them instead of clipping them to [0, 1]; they get
+            no intervals.
+        intervals: the model's; None where it was not calibrated.
     """
 
-    def __init__(self, predictor: Predictor, coverage: Coverage, *, raw: bool = False) -> None:
+    def __init__(
+        self,
+        predictor: Predictor,
+        coverage: Coverage,
+        *,
+        raw: bool = False,
+        intervals: Intervals | None = None,
+    ) -> None:
         """Take a loaded model."""
         self.predictor = predictor
         self.coverage = coverage
         self.raw = raw
+        self.intervals = None if raw else intervals
         self._targets = predictor.model.config.targets
         self._columns = score_columns(self._targets)
 
@@ -93,6 +104,7 @@ class ClipScorer:
         durations = [end - start for start, end in cut.windows]
         return {
             **self._mean(windows, durations),
+            **self._bounds(scores),
             "scored_seconds": samples_to_seconds(sum(durations)),
             "num_frames": sum(one.num_frames for one in scores),
             "timeline": self._timeline(cut, scores),
@@ -116,6 +128,17 @@ class ClipScorer:
         values = np.array([[window[column] for column in present] for window in windows])
         mean = duration_weighted_mean(values.astype(np.float32), durations)
         return dict(zip(present, mean.tolist(), strict=True))
+
+    def _bounds(self, scores: Sequence[Scores]) -> Row:
+        """Return the ends of a clip's intervals: calibrated on one window, they hold for one."""
+        emi = scores[0].emi
+        if self.intervals is None or emi is None or len(scores) > 1:
+            return {}
+        return {
+            f"{column_name(target)}_{side}": end
+            for target, ends in self.intervals.bounds(emi.tolist()).items()
+            for side, end in zip(("low", "high"), ends, strict=True)
+        }
 
     def _timeline(self, cut: Cut, scores: Sequence[Scores]) -> list[Row]:
         """Return the mean frame VAD of each second; a frame belongs to the second it starts in."""
@@ -154,4 +177,5 @@ def score_columns(targets: Sequence[str]) -> list[str]:
 def without_scores(row: Mapping[str, Any], targets: Sequence[str]) -> Row:
     """Return a row as it leaves the scorer, its scores null."""
     kept = {name: value for name, value in row.items() if name != "waveform"}
-    return kept | dict.fromkeys(score_columns(targets)) | {"timeline": [], "windows": []}
+    columns = [*score_columns(targets), *bound_columns(targets)]
+    return kept | dict.fromkeys(columns) | {"timeline": [], "windows": []}

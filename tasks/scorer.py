@@ -28,8 +28,9 @@ class ScorerActor:
         ray.get(ledger.enlist.remote(ray.get_runtime_context().current_actor))
         if not budget.gpus_per_scorer:
             torch.set_num_threads(budget.threads_per_scorer)
-        self.predictor = Predictor(load_model(settings.model).model, precision=settings.precision)
-        self.score = ClipScorer(self.predictor, settings.coverage)
+        loaded = load_model(settings.model)
+        self.predictor = Predictor(loaded.model, precision=settings.precision)
+        self.score = ClipScorer(self.predictor, settings.coverage, intervals=loaded.intervals)
         self.schema = costed_schema(settings.targets)
         self.ledger = ledger
 

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import logging
-import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 
 import pyarrow as pa
-import ray
-from ray.exceptions import RayError
 
 from emi_model.errors import ScoringError
 from tasks.budget import Budget
 from tasks.clips import ClipFile, listed_row, rejected
+from tasks.cluster import ray_cluster
 from tasks.outcomes import Reason
-from tasks.pipeline import MAX_OBJECT_STORE_BYTES, PassDied, run_pass
+from tasks.pipeline import PassDied, run_pass
 from tasks.rows import without_scores
 from tasks.schemas import COSTS, costed_schema
 from tasks.settings import ScoringSettings
@@ -36,30 +34,14 @@ MAX_IDLE_DEATHS = 3
 
 @contextmanager
 def scoring_cluster(budget: Budget) -> Iterator[None]:
-    """Start Ray on this machine for the time of a run; joins one that is already there.
+    """Start Ray with the cores that scoring and extracting clips take.
 
     Raises:
-        ScoringError: Ray does not start.
+        ClusterError: Ray does not start.
     """
-    if ray.is_initialized():
-        yield
-        return
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     scoring_cpus = 0 if budget.gpus_per_scorer else budget.scorers * budget.threads_per_scorer
-    try:
-        ray.init(
-            num_cpus=scoring_cpus + budget.decoders,
-            object_store_memory=2 * MAX_OBJECT_STORE_BYTES,
-            include_dashboard=False,
-            log_to_driver=False,
-            logging_level=logging.ERROR,
-        )
-    except (RayError, OSError, RuntimeError, ValueError) as error:
-        raise ScoringError(f"Ray did not start: {error}") from error
-    try:
+    with ray_cluster(scoring_cpus + budget.decoders):
         yield
-    finally:
-        ray.shutdown()
 
 
 def score_clips(

@@ -5,9 +5,20 @@ from typing import Any
 
 import pytest
 
+from emi_model.backbone import wav2vec2_config
 from emi_model.errors import ConfigError
+from emi_model.losses import LOSSES
 from emi_model.model import EmiModel
-from emi_model.recipes import RECIPES, demo, paper
+from emi_model.recipes import (
+    PUBLIC_VAD_MODEL,
+    RECIPES,
+    VARIANTS,
+    Recipe,
+    debug,
+    demo,
+    paper,
+    recipe_named,
+)
 from emi_model.train_config import TrainConfig
 
 
@@ -58,3 +69,89 @@ def test_settings_out_of_range_are_refused_by_name(field: str, value: Any) -> No
     good = TrainConfig(epochs=3, batch_size=4, learning_rate=1e-3)
     with pytest.raises(ConfigError, match=f"{field} is"):
         replace(good, **{field: value})
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize("name", RECIPES)
+def test_every_recipe_with_every_variant_is_a_valid_one(name: str, variant: str) -> None:
+    plain, varied = recipe_named(name), recipe_named(f"{name}+{variant}")
+    assert varied.name == f"{name}+{variant}"
+    assert varied.backbone == plain.backbone
+    config = wav2vec2_config(varied.model.backbone)
+    assert config.hidden_size == varied.model.hidden_size
+    assert config.mask_feature_length <= config.hidden_size
+    changed = {
+        field for field, value in vars(varied.train).items() if value != vars(plain.train)[field]
+    }
+    assert len(changed) <= 1  # a variant is one thing
+    if variant == "spec_augment":
+        assert changed == set()
+        assert varied.model != plain.model
+    else:
+        assert varied.model == plain.model
+
+
+@pytest.mark.parametrize("loss", sorted(LOSSES))
+def test_a_variant_of_each_loss(loss: str) -> None:
+    variant = loss.replace("+", "_")
+    for name in RECIPES:
+        assert recipe_named(f"{name}+{variant}").train.loss == loss
+    assert loss in (VARIANTS[variant].__doc__ or "")
+
+
+@pytest.mark.parametrize(
+    ("variant", "field", "expected"),
+    [
+        ("frozen_conv", "freeze_conv", True),
+        ("ema", "ema_decay", 0.999),
+        ("vad", "vad_loss_weight", 1.0),
+        ("bucketed", "bucket_batches", 8),
+    ],
+)
+def test_what_a_variant_changes(variant: str, field: str, expected: Any) -> None:
+    assert getattr(paper().train, field) != expected
+    assert getattr(recipe_named(f"paper+{variant}").train, field) == expected
+
+
+def test_the_augmented_variant_changes_waveforms_in_every_way() -> None:
+    plain, found = paper().train.augmentation, recipe_named("paper+augmented").train.augmentation
+    assert all(vars(found)[name] != value for name, value in vars(plain).items())
+
+
+def test_variants_add_up_and_the_last_word_holds() -> None:
+    found = recipe_named("paper+mse_ccc+frozen_conv+spec_augment+ema+ccc")
+    train = replace(paper().train, loss="ccc", freeze_conv=True, ema_decay=0.999)
+    assert found.train == train
+    assert found.model.backbone["apply_spec_augment"] is True
+    assert found.model.backbone["mask_feature_length"] == 64
+    assert found.backbone == PUBLIC_VAD_MODEL
+    assert recipe_named("paper") == paper()
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("papper", r"no recipe 'papper', expected one of paper, paper_small, debug, demo$"),
+        ("", r"no recipe ''"),
+        ("paper+emma", r"no variant 'emma', expected one of ccc, mse, .*frozen_conv, ema, vad"),
+        ("paper+", r"no variant ''"),
+        ("paper+mse+ccc+debug", r"no variant 'debug'"),
+    ],
+)
+def test_an_unknown_name_lists_what_there_is(name: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        recipe_named(name)
+
+
+@pytest.mark.parametrize("recipe", [debug(), demo()], ids=lambda recipe: recipe.name)
+def test_nothing_is_random_in_a_small_backbone_but_what_is_named(recipe: Recipe) -> None:
+    config = wav2vec2_config(recipe.model.backbone)
+    chances = [value for name, value in vars(config).items() if name.endswith(("drop", "dropout"))]
+    assert len(chances) >= 5
+    assert {chance for chance in chances if chance} <= {recipe.model.backbone["final_dropout"]}
+    assert config.apply_spec_augment is False
+    assert recipe.backbone is None
+
+
+def test_nothing_at_all_is_random_in_the_debug_model() -> None:
+    assert debug().model.backbone["final_dropout"] == 0.0

@@ -7,11 +7,14 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from emi_model.augment import Augmentation
 from emi_model.errors import TrainingError
 from emi_model.evaluate import evaluate_clips, predict_clips
 from emi_model.labelled import LabelledClip
+from emi_model.losses import LOSSES
 from emi_model.metrics import TargetMetrics
 from emi_model.model import EmiModel
 from emi_model.optimiser import Optimiser, rate_factor
@@ -19,6 +22,7 @@ from emi_model.parallel import Alone
 from emi_model.train import fit
 from emi_model.train_config import TrainConfig
 from emi_model.trainer import EpochReport
+from tests.emi_model.noisy_clips import noisy_clips
 
 Build = Callable[..., EmiModel]
 
@@ -35,21 +39,6 @@ CALM = {
 QUICK = TrainConfig(
     epochs=2, batch_size=4, learning_rate=1e-3, warmup_epochs=0.5, clip_norm=1.0, keep="last"
 )
-
-
-def noisy_clips(num_clips: int, *, vad: bool = True, seed: int = 0) -> list[LabelledClip]:
-    """Return clips of a tone in noise; the labels say how much of it is noise."""
-    rng = np.random.default_rng(seed)
-    clips: list[LabelledClip] = []
-    for index in range(num_clips):
-        num_samples = int(rng.integers(4000, 6000))
-        share = rng.uniform()
-        tone = np.sin(np.arange(num_samples) * rng.uniform(0.1, 0.2))
-        waveform = 3000 * ((1 - share) * tone + share * rng.standard_normal(num_samples))
-        labels = np.array([share, 1 - share], dtype=np.float32)
-        rated = np.full(3, share, dtype=np.float32) if vad else None
-        clips.append(LabelledClip(f"{index}.mp4", waveform.astype(np.int16), labels, rated))
-    return clips
 
 
 def small(tiny_model: Build, seed: int = 0, **fields: Any) -> EmiModel:
@@ -150,11 +139,71 @@ def test_vad_is_learnt_where_it_is_rated(tiny_model: Build) -> None:
     assert not torch.equal(by_vad[1], by_vad[2])
 
 
-def test_a_loss_that_is_not_finite_names_its_clips(tiny_model: Build) -> None:
-    clips = noisy_clips(2)
-    clips.append(LabelledClip("odd.mp4", clips[0].waveform, np.array([np.nan, 0], np.float32)))
-    with pytest.raises(TrainingError, match=r"odd\.mp4"):
+@pytest.mark.parametrize("loss", sorted(LOSSES))
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"emi": np.array([np.nan, 0.5], np.float32)},
+        {"emi": np.array([np.inf, 0.5], np.float32)},
+        {"vad": np.array([np.inf, 0.5, 0.5], np.float32)},
+    ],
+)
+def test_a_label_that_is_not_finite_is_named_and_teaches_nothing(
+    tiny_model: Build, loss: str, odd: dict[str, Any]
+) -> None:
+    clips = noisy_clips(4)
+    clips[2] = replace(clips[2], **odd)
+    model = small(tiny_model)
+    before = weights_of(model)
+    with pytest.raises(TrainingError, match=r"the loss is (nan|inf) in epoch 1, on 2\.mp4: "):
+        fit(model, clips, [], replace(QUICK, loss=loss, vad_loss_weight=1.0))
+    assert torch.equal(weights_of(model), before)
+
+
+def test_an_output_that_is_not_finite_is_named_and_teaches_nothing(tiny_model: Build) -> None:
+    model = small(tiny_model)
+    clips = noisy_clips(4)
+    click = np.zeros(16_000, np.int16)
+    click[8000] = 30_000  # normalised by its own variance, it stands out a hundredfold
+    clips[1] = replace(clips[1], waveform=click)
+    with torch.no_grad():
+        kernels = next(model.backbone.wav2vec2.feature_extractor.parameters())
+        kernels.zero_()
+        kernels[0] = 4e17  # the variance of the click's frames, and of no others, overflows
+    before = weights_of(model)
+    with pytest.raises(TrainingError, match=r"the loss is nan in epoch 1, on 1\.mp4: "):
+        fit(model, clips, [], QUICK)
+    assert torch.equal(weights_of(model), before)
+
+
+def test_all_clips_are_named_where_each_is_finite_and_the_loss_is_not(tiny_model: Build) -> None:
+    clips = [replace(clip, emi=clip.emi * np.float32(1e30)) for clip in noisy_clips(2)]
+    with pytest.raises(TrainingError, match=r"the loss is inf .* on (0\.mp4, 1|1\.mp4, 0)\.mp4: "):
         fit(small(tiny_model), clips, [], QUICK)
+
+
+def test_weights_that_a_last_step_has_ruined_are_found_by_validation(tiny_model: Build) -> None:
+    ruinous = replace(QUICK, epochs=1, learning_rate=1e30, warmup_epochs=0.0)
+    with pytest.raises(TrainingError, match="lower the learning rate"):
+        fit(small(tiny_model), noisy_clips(4), noisy_clips(2, seed=1), ruinous)
+
+
+def test_frozen_convolutions_stay_and_all_else_learns(tiny_model: Build) -> None:
+    model = small(tiny_model)
+    before = {name: weight.clone() for name, weight in model.state_dict().items()}
+
+    def changed() -> set[str]:
+        after = model.state_dict()
+        parts = [name.split(".") for name in before if not torch.equal(after[name], before[name])]
+        return {part[2] if part[0] == "backbone" else part[0] for part in parts}
+
+    frozen = replace(QUICK, vad_loss_weight=1.0, freeze_conv=True)
+    fit(model, noisy_clips(6), [], frozen)
+    assert changed() == {"feature_projection", "encoder", "vad_head", "fusion"}
+    convolutions = model.backbone.wav2vec2.feature_extractor.train()
+    assert not convolutions(torch.randn(1, 400)).requires_grad  # it costs no backward pass
+    fit(model, noisy_clips(6), [], replace(frozen, freeze_conv=False))
+    assert "feature_extractor" in changed()
 
 
 @pytest.mark.parametrize(
@@ -201,6 +250,21 @@ def test_the_rate_rises_and_falls() -> None:
     assert factors[8] == pytest.approx(0.5)
     assert factors[12] == pytest.approx(0.0)
     assert rate_factor(0, 4, replace(recipe, warmup_epochs=0.0)) == 1.0
+
+
+@given(st.integers(1, 5), st.integers(1, 9), st.floats(0.0, 1.0, exclude_max=True))
+def test_the_rate_reaches_its_top_once_and_ends_at_nothing(
+    epochs: int, steps_per_epoch: int, share: float
+) -> None:
+    recipe = replace(QUICK, epochs=epochs, warmup_epochs=share * epochs)
+    steps = epochs * steps_per_epoch
+    factors = [rate_factor(step, steps_per_epoch, recipe) for step in range(steps + 1)]
+    top = factors.index(1.0)
+    assert top < steps
+    assert factors[:top] == sorted(factors[:top])
+    assert factors[top:] == sorted(factors[top:], reverse=True)
+    assert factors[-1] == pytest.approx(0.0, abs=1e-9)
+    assert min(factors) >= 0.0
 
 
 @pytest.mark.parametrize(("field", "largest"), [("clip_value", 0.5), ("clip_norm", 0.1)])

@@ -10,10 +10,12 @@ import torch
 from safetensors.torch import save_file
 
 from emi_model.card import ModelCard
-from emi_model.checkpoint import save_checkpoint
+from emi_model.checkpoint import load_checkpoint, save_checkpoint
 from emi_model.config import EmiConfig
+from emi_model.conformal import Intervals
 from emi_model.model import EmiModel
 from flows import cli
+from tasks.clips import hash_content
 from tasks.schemas import scores_schema
 from tasks.synthetic import plan_corpus, speak
 from tests.tiny import BACKBONE
@@ -82,6 +84,25 @@ def test_scores_are_clipped_unless_raw(emi, model, clip):
     assert row["joy"] == 1.0
     code, out, _ = emi("score", "--model", model, "--json", "--raw", "--", clip)
     assert json.loads(out)["joy"] > 1.0
+
+
+def test_a_calibrated_model_gives_intervals_and_knows_its_clips(emi, model, clip):
+    loaded = load_checkpoint(model)
+    save_checkpoint(
+        model,
+        loaded.model,
+        loaded.card,
+        intervals=Intervals(0.9, dict.fromkeys(loaded.card.targets, 0.2), 50),
+        training_clips={"train": [], "valid": [hash_content(clip)]},
+    )
+    _, out, _ = emi("score", "--model", model, "--json", "--", clip)
+    row = json.loads(out)
+    assert (row["joy_low"], row["joy_high"]) == pytest.approx((0.8, 1.0))
+    assert row["training_split"] == "valid"
+    _, out, _ = emi("score", "--model", model, "--json", "--raw", "--", clip)
+    assert (json.loads(out)["joy_low"], json.loads(out)["joy_high"]) == (None, None)
+    _, out, _ = emi("score", "--model", model, "--", clip)
+    assert "low" not in out.lower()
 
 
 def test_json_has_the_stores_column_names(emi, model, clip):

@@ -38,8 +38,12 @@ def corpus(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def environment(tmp_path_factory):
-    """The environment of a user whose Prefect keeps its things in a folder of its own."""
-    return {**os.environ, "PREFECT_HOME": str(tmp_path_factory.mktemp("prefect"))}
+    """The environment of a user whose Prefect and models have folders of their own."""
+    homes = {
+        "PREFECT_HOME": str(tmp_path_factory.mktemp("prefect")),
+        "EMI_HOME": str(tmp_path_factory.mktemp("emi")),
+    }
+    return {**os.environ, **homes}
 
 
 @pytest.fixture(scope="session")
@@ -65,7 +69,7 @@ def launch(environment):
         process.communicate()
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def emi(launch):
     """Run the command to its end; returns exit code, stdout, stderr."""
 

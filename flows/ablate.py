@@ -1,0 +1,121 @@
+"""The paper's ablation over a recipe: what each part of the model is worth."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from prefect import flow, task
+from prefect.cache_policies import NO_CACHE
+
+from emi_model.recipes import recipe_named
+from emi_model.trainer import EpochReport
+from flows.progress import observer
+from tasks.ablation import missing_runs, recorded_rows, run_ablation
+from tasks.ablation_grid import Ablation, CellRun, plan_ablation
+from tasks.ablation_text import AblationReport
+from tasks.budget import available_cores
+from tasks.cluster import ray_cluster
+from tasks.gathering import Gathered, gather
+from tasks.labels import load_labels
+from tasks.results import ResultsStore, create_store
+from tasks.splits import TRAIN, VALID
+
+REPORTS_FOLDER = "reports"
+
+
+@flow(name="ablate", validate_parameters=True, persist_result=False)
+def ablate(
+    labels: str,
+    corpus: str,
+    recipe: str = "paper",
+    seeds: int = 3,
+    backbones: list[str] | None = None,
+    start_from: str | None = None,
+    results: str | None = None,
+    out: str | None = None,
+    snapshot: str | None = None,
+) -> dict[str, Any]:
+    """Train a recipe whole and with each part switched off, and compare.
+
+    What was trained before is not trained again: more seeds or backbones add to what is there.
+
+    Args:
+        labels: results store with the labels.
+        corpus: folder, file or manifest with the clips.
+        recipe: name of a recipe, with variants, as in ``paper_small+ccc``.
+        seeds: trainings of each cell: the recipe's seed and those after it.
+        backbones: model folders or hub ids of wav2vec2 models; each is a row of its own.
+        start_from: model folder or hub id to start every cell from in place of the recipe's own.
+        results: results store that keeps the figures; default: the one with the labels.
+        out: folder of the report; default: below ``reports`` in the results store.
+        snapshot: label snapshot, by number or id; default: the latest.
+
+    Returns:
+        ``report``, an `AblationReport`; ``failed``, the trainings that failed and why; ``folder``
+        of the report's files; ``num_trained`` and ``num_known``, trainings done now and before.
+
+    Raises:
+        ConfigError: no such recipe.
+        LabelError: no labels, or no clips of a split.
+        CheckpointError: a backbone cannot be loaded.
+        TrainingError: another process is at this ablation.
+        StoreError: the results store is foreign, or cannot be written.
+    """
+    chosen = recipe_named(recipe)
+    store = create_store(Path(results or labels))
+    gathered = gather_clips(labels, corpus, snapshot)
+    ablation = plan_ablation(
+        gathered, chosen, num_seeds=seeds, start=start_from, backbones=backbones or []
+    )
+    num_missing = len(missing_runs(ablation, store))
+    failed = train_cells(ablation, store) if num_missing else {}
+    report = AblationReport.of(ablation, recorded_rows(store, ablation.ablation_id), failed)
+    folder = Path(out) if out else default_folder(store, ablation)
+    report.write(folder)
+    return {
+        "report": report,
+        "failed": failed,
+        "folder": folder,
+        "num_trained": num_missing - len(failed),
+        "num_known": len(ablation.runs) - num_missing,
+    }
+
+
+@task(name="gather", cache_policy=NO_CACHE, persist_result=False)
+def gather_clips(labels: str, corpus: str, snapshot: str | None) -> Gathered:
+    """Return the clips to train and to measure on, their audio in the cache."""
+    wanted = load_labels(Path(labels), snapshot)
+    observer().begin("extracting audio", None, "clips")
+    return gather(wanted, corpus, (TRAIN, VALID), on_progress=observer().reached)
+
+
+@task(name="train-cells", cache_policy=NO_CACHE, persist_result=False)
+def train_cells(ablation: Ablation, store: ResultsStore) -> dict[CellRun, str]:
+    """Train what is missing, as many cells at a time as the machine has cores or GPUs for."""
+    observer().begin("starting workers", None, "")
+    with ray_cluster(available_cores()):
+        progress = _Progress(ablation, store)
+        return run_ablation(ablation, store, on_epoch=progress.tell)
+
+
+def default_folder(store: ResultsStore, ablation: Ablation) -> Path:
+    """Return the folder of an ablation's report in a store; no view reads it."""
+    return store.root / REPORTS_FOLDER / f"ablation-{ablation.ablation_id[:12]}"
+
+
+class _Progress:
+    """Tells the observer how many epochs of all cells are done."""
+
+    def __init__(self, ablation: Ablation, store: ResultsStore) -> None:
+        epochs = ablation.recipe.train.epochs
+        missing = missing_runs(ablation, store)
+        self._epochs = dict.fromkeys(missing, 0)
+        observer().begin("training", len(ablation.runs) * epochs, "epochs")
+        observer().advance((len(ablation.runs) - len(missing)) * epochs)
+
+    def tell(self, run: CellRun, report: EpochReport) -> None:
+        found = "-" if report.valid_pearson is None else f"{report.valid_pearson:.3f}"
+        said = f"· {run.cell}, seed {run.seed}: loss {report.train_loss:.4f} · rho {found} ·"
+        observer().advance(report.epoch - self._epochs[run], said)
+        self._epochs[run] = report.epoch

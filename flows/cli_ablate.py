@@ -1,0 +1,116 @@
+"""`emi ablate`: what each part of the model is worth."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from flows.exits import EXIT_USAGE, say
+from flows.options import corpus_option, json_option, labels_option, snapshot_option
+from flows.terminal import send_chatter_to, terminal
+
+if TYPE_CHECKING:
+    from tasks.ablation_text import AblationReport
+
+
+@click.command()
+@labels_option
+@corpus_option
+@click.option(
+    "--recipe",
+    default="paper",
+    show_default=True,
+    metavar="NAME",
+    help="Recipe, with variants: paper, paper_small+ccc, ... (`emi recipes` lists them).",
+)
+@click.option(
+    "--seeds",
+    type=click.IntRange(min=1),
+    default=3,
+    show_default=True,
+    metavar="N",
+    help="Trainings of each cell: the recipe's seed and those after it.",
+)
+@click.option(
+    "--backbone",
+    "backbones",
+    multiple=True,
+    metavar="REF",
+    help="Another wav2vec2 model as a row of its own, may be repeated: folder or hub id.",
+)
+@click.option(
+    "--start-from",
+    metavar="REF",
+    help="Model to start every cell from, in place of the recipe's own backbone.",
+)
+@click.option(
+    "--results",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Results store that keeps the figures (default: the one with the labels).",
+)
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Folder of the report (default: reports/ablation-... in the results store).",
+)
+@snapshot_option
+@json_option
+def ablate(
+    labels: Path,
+    results: Path | None,
+    out: Path | None,
+    backbones: tuple[str, ...],
+    as_json: bool,
+    **options: Any,
+) -> None:
+    """Train a recipe whole and with each part switched off, and compare.
+
+    The rows of the paper's Table 2: global vector, regression head, LSTM, VAD head, and any other
+    backbones. Run it again at any time: it does what is missing; more seeds add to it.
+    """
+    from tasks.guard import guard_this_process
+    from tasks.results import create_store, open_store
+
+    open_store(labels)
+    store = create_store(results or labels)
+    send_chatter_to(store.logs / f"ablate-{os.getpid()}.log")
+    guard_this_process()
+
+    from flows.ablate import ablate as run
+    from flows.display import ProgressBar
+    from flows.progress import observed_by
+
+    with ProgressBar(terminal().err) as bar, observed_by(bar):
+        found = run(
+            str(labels),
+            results=str(store.root),
+            out=None if out is None else str(out),
+            backbones=list(backbones),
+            **options,
+        )
+    _show(found["report"], found["folder"], as_json=as_json)
+    for failure, reason in found["failed"].items():
+        say(f"{failure.cell}, seed {failure.seed} failed: {reason}")
+    if found["failed"]:
+        sys.exit(EXIT_USAGE)
+
+
+def _show(report: AblationReport, folder: Path, *, as_json: bool) -> None:
+    from flows.display import plain_table, show
+    from tasks.ablation_report import report_table
+    from tasks.query import write_json_lines
+
+    out = terminal().out
+    if as_json:
+        write_json_lines(report_table(report.ablation, report.summaries).to_pylist(), out)
+        return
+    show(plain_table(report.columns(), report.cells()), out)
+    for note in report.notes():
+        click.echo(note, file=out)
+    click.echo(f"report: {folder}", file=out)

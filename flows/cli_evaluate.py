@@ -1,0 +1,99 @@
+"""`emi evaluate`: how well a model follows labels, and with what uncertainty."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from flows.exits import say
+from flows.options import (
+    corpus_option,
+    json_option,
+    labels_option,
+    model_option,
+    named,
+    snapshot_option,
+)
+from flows.terminal import send_chatter_to, terminal
+
+if TYPE_CHECKING:
+    from tasks.splits import Split
+
+
+@click.command()
+@model_option
+@labels_option
+@corpus_option
+@click.option(
+    "--split",
+    type=click.Choice(["train", "valid", "test"]),
+    default="valid",
+    show_default=True,
+    help="Whose clips.",
+)
+@click.option(
+    "--results",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Results store that keeps the figures (default: that of --labels).",
+)
+@snapshot_option
+@click.option(
+    "--plot",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Picture to draw: .png, .pdf or .svg (default: plots/ID.png in that store).",
+)
+@json_option
+def evaluate(
+    model: str | None,
+    labels: Path,
+    corpus: str,
+    split: Split,
+    results: Path | None,
+    snapshot: str | None,
+    plot: Path | None,
+    as_json: bool,
+) -> None:
+    """Measure how well a model follows the labels of a split.
+
+    Pearson, CCC, MAE and RMSE of each target with bootstrap intervals over speakers, the measured
+    coverage of the model's own prediction intervals, and a picture of both.
+    """
+    from emi_model.reference import resolve
+    from tasks.guard import guard_this_process
+    from tasks.results import create_store, open_store
+
+    reference = named(model)
+    resolve(reference)
+    store = open_store(labels) if results is None else create_store(results)
+    store.logs.mkdir(exist_ok=True)
+    send_chatter_to(store.logs / f"evaluate-{os.getpid()}.log")
+    guard_this_process()
+
+    from flows.display import ProgressBar
+    from flows.evaluate import evaluate_model
+    from flows.figures import evaluation_rows, show_evaluation, training_warning
+    from flows.progress import observed_by
+    from tasks.query import write_json_lines
+
+    with ProgressBar(terminal().err) as bar, observed_by(bar):
+        found = evaluate_model(
+            reference,
+            str(labels),
+            corpus,
+            split,
+            results=str(results) if results else None,
+            snapshot=snapshot,
+            plot=str(plot) if plot else None,
+        )
+    if as_json:
+        write_json_lines(evaluation_rows(found.report, found.plot), terminal().out)
+        warning = training_warning(found.report)
+        if warning is not None:
+            say(warning)
+    else:
+        show_evaluation(found.report, found.plot, terminal().out)

@@ -1,0 +1,87 @@
+"""A model against labels: clips are heard, figures kept in a store, a picture drawn."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from prefect import flow
+
+from emi_model.reference import load_model
+from flows.progress import observer
+from tasks.evaluation import evaluate_gathered, label_columns
+from tasks.evaluation_report import EvaluationReport
+from tasks.gathering import gather
+from tasks.labels import load_labels
+from tasks.plots import agreement_plot, check_picture, save_picture
+from tasks.registry import resolve_model
+from tasks.results import create_store, open_store
+from tasks.splits import Split
+
+PLOTS_FOLDER = "plots"
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """What an evaluation led to.
+
+    Attributes:
+        report: what it found; it is in the store.
+        plot: the picture.
+    """
+
+    report: EvaluationReport
+    plot: Path
+
+
+@flow(name="evaluate", validate_parameters=True, persist_result=False)
+def evaluate_model(
+    model: str,
+    labels: str,
+    corpus: str,
+    split: Split = "valid",
+    results: str | None = None,
+    snapshot: str | None = None,
+    plot: str | None = None,
+) -> Evaluated:
+    """Say how well a model follows the labels of a split, and keep it.
+
+    Args:
+        model: model folder, hub id, or a registered version.
+        labels: results store with the labels.
+        corpus: folder, file or manifest with the clips.
+        split: whose clips.
+        results: results store that keeps the figures, made if it is not there; default: that of
+            the labels.
+        snapshot: label snapshot, by number or id; default: the latest.
+        plot: file of the picture; default: ``plots/<evaluation id>.png`` in that store.
+
+    Raises:
+        ConfigError: a picture of no known format.
+        CheckpointError: the model cannot be loaded.
+        LabelError: no labels, no clip of the split, or labels of other targets.
+        CorpusError: no such corpus.
+        StoreError: a store is foreign or damaged, or cannot be written.
+    """
+    observer().begin("reading labels", None, "")
+    if plot is not None:
+        check_picture(Path(plot))
+    wanted = load_labels(Path(labels), snapshot)
+    store = open_store(Path(labels)) if results is None else create_store(Path(results))
+    loaded = load_model(resolve_model(model))
+    label_columns(wanted, loaded.model.config.targets)  # before anything slow
+    observer().begin("extracting audio", None, "clips")
+    gathered = gather(
+        wanted,
+        corpus,
+        (split,),
+        min_samples=loaded.model.backbone.geometry.min_samples,
+        on_progress=observer().reached,
+    )
+    observer().begin("predicting", len(gathered.of_split(split)), "clips")
+    report = evaluate_gathered(loaded, gathered, split, on_progress=observer().reached)
+    report.write(store)
+    observer().begin("drawing", None, "")
+    picture = Path(plot or store.root / PLOTS_FOLDER / f"{report.evaluation_id}.png")
+    save_picture(agreement_plot(report), picture)
+    return Evaluated(report, picture)

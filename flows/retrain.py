@@ -1,0 +1,190 @@
+"""New labels become a better model, or the champion stays: train, compare, decide, record."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from prefect import flow
+
+from emi_model.checkpoint import LoadedModel, load_checkpoint
+from emi_model.errors import LabelError, ModelNotFound
+from emi_model.metrics import evaluate, mean_pearson
+from emi_model.recipes import Recipe, recipe_named
+from flows.process import process_corpus
+from flows.progress import observer
+from flows.train import NewVersion, gather_for, new_version, shared_by, summary
+from tasks.cached_clips import CachedClip
+from tasks.decisions import (
+    LEVEL,
+    MARGIN,
+    Contest,
+    Rule,
+    decide,
+    decided_before,
+    record_decision,
+)
+from tasks.evaluation import label_columns, predict
+from tasks.gathering import Gathered
+from tasks.labels import LabelSet, load_labels
+from tasks.planning import Start, plan_training, start_of
+from tasks.registry import find, folder_of, promote
+from tasks.results import open_store
+from tasks.splits import TEST, TRAIN, VALID
+from tasks.versions import CHAMPION, MODEL, Version
+
+Origin = Literal["backbone", "champion"]
+DEFAULT_RECIPE = "paper"
+
+
+@flow(name="retrain", validate_parameters=True, persist_result=False)
+def retrain_model(
+    labels: str,
+    corpus: str,
+    recipe: str | None = None,
+    name: str = MODEL,
+    snapshot: str | None = None,
+    start: Origin = "backbone",
+    backbone: str | None = None,
+    workers: int | None = None,
+    level: float = LEVEL,
+    margin: float = MARGIN,
+    rescore: str | None = None,
+) -> dict[str, Any]:
+    """Train a challenger on all labels and make it champion only if it is better beyond doubt.
+
+    Both are judged on the same clips: those of the split ``test``, or without such clips those of
+    ``valid``, which then choose no epoch. Clips that the champion was trained on are left out.
+
+    Args:
+        labels: results store with the labels.
+        corpus: folder, file or manifest with the clips.
+        recipe: of the challenger; default: that of the champion, else ``paper``.
+        name: registered model.
+        snapshot: label snapshot, by number or id; default: the latest.
+        start: begin with the recipe's ``backbone`` (or new weights, where it has none), or with all
+            weights of the ``champion``.
+        backbone: model folder or hub id to start from in place of the recipe's own.
+        workers: processes that train together; default: one, or one a GPU.
+        level: confidence of the lower bound on the difference of mean Pearson.
+        margin: what the bound has to exceed.
+        rescore: results store in which the corpus is scored again if the challenger is promoted,
+            beside the rows of other versions.
+
+    Returns:
+        The decision's row, with the challenger's under ``training``.
+
+    Raises:
+        EmiError: as `train_model`; the champion is who it was.
+    """
+    rule = Rule(level, margin)
+    label_set = load_labels(Path(labels), snapshot)
+    champion = _champion(name)
+    chosen = _recipe(recipe, champion, label_set)
+    gathered = gather_for(chosen, label_set, corpus, (TRAIN, VALID, TEST))
+    begin = start_of(chosen, backbone)
+    if start == "champion":
+        begin = _warm(champion, name)
+    plan = plan_training(gathered, chosen, name=name, start=begin, **shared_by(workers))
+    challenger = new_version(plan, gathered, labels)
+    if champion is not None and challenger.version.number == champion.number:
+        raise LabelError(
+            f"nothing new: the champion, {champion.reference}, was trained on these labels by this "
+            "recipe: add labels, or name another recipe"
+        )
+    row = _decided(challenger, champion, gathered, rule, labels, chosen.train.seed)
+    if row["promoted"]:
+        promote(name, challenger.version.number)
+        if rescore is not None:
+            process_corpus(corpus, rescore, challenger.version.reference)
+    return {**row, "training": summary(challenger, gathered)}
+
+
+def _champion(name: str) -> Version | None:
+    try:
+        return find(CHAMPION, name)
+    except ModelNotFound:
+        return None
+
+
+def _recipe(wanted: str | None, champion: Version | None, labels: LabelSet) -> Recipe:
+    """Return the challenger's recipe; no epoch is chosen on the clips that decide."""
+    known = champion.tags.get("recipe") if champion is not None else None
+    recipe = recipe_named(wanted or known or DEFAULT_RECIPE)
+    if labels.of_split(TEST):
+        return recipe
+    return replace(recipe, train=replace(recipe.train, keep="last"))
+
+
+def _warm(champion: Version | None, name: str) -> Start:
+    if champion is None:
+        raise ModelNotFound(
+            f"{name} has no champion to start from: start from the backbone, or promote a version"
+        )
+    return Start(str(folder_of(champion)), warm=True)
+
+
+def _decided(
+    challenger: NewVersion,
+    champion: Version | None,
+    gathered: Gathered,
+    rule: Rule,
+    labels: str,
+    seed: int,
+) -> dict[str, Any]:
+    """Return the decision's row: made now, or before by a retraining that was cut short."""
+    store = open_store(Path(labels))
+    earlier = decided_before(store, rule, champion, challenger.version, gathered.labels.snapshot)
+    if earlier is not None:
+        return earlier
+    contest = _contest(challenger, champion, gathered)
+    verdict = decide(contest, rule)
+    return record_decision(
+        store,
+        contest,
+        verdict,
+        rule,
+        champion=champion,
+        challenger=challenger.version,
+        pearsons=_pearsons(contest),
+        seed=seed,
+    )
+
+
+def _contest(challenger: NewVersion, champion: Version | None, gathered: Gathered) -> Contest:
+    split = TEST if gathered.of_split(TEST) else VALID
+    observer().begin("comparing", None, "")
+    before = None if champion is None else load_checkpoint(folder_of(champion))
+    trained_on = set() if before is None else set(before.training_clips.get(TRAIN, ()))
+    clips = [clip for clip in gathered.of_split(split) if clip.content_sha256 not in trained_on]
+    if not clips:
+        raise LabelError(
+            f"found no clip of the split {split!r} that the champion was not trained on, expected "
+            "some to decide by: label some"
+        )
+    return Contest(
+        labels=gathered.labels,
+        clips=clips,
+        champion=None if before is None else _heard_by(before, clips, gathered),
+        challenger=_heard_by(load_checkpoint(challenger.folder), clips, gathered),
+    )
+
+
+def _heard_by(
+    loaded: LoadedModel, clips: list[CachedClip], gathered: Gathered
+) -> np.ndarray[Any, np.dtype[np.float64]]:
+    """Return a model's predictions in the order of the labels' targets."""
+    columns = label_columns(gathered.labels, loaded.model.config.targets)
+    predictions = predict(loaded.model, clips).astype(np.float64)
+    return predictions[:, np.argsort(columns)]
+
+
+def _pearsons(contest: Contest) -> tuple[float | None, float | None]:
+    truth = np.stack([clip.emi for clip in contest.clips])
+    champion, challenger = (
+        None if found is None else mean_pearson(evaluate(found, truth, contest.labels.targets))
+        for found in (contest.champion, contest.challenger)
+    )
+    return champion, challenger

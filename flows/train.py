@@ -1,0 +1,246 @@
+"""Labels become a model: gather, train on Ray, evaluate, register."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import torch
+from prefect import flow
+
+from emi_model.backbone import geometry_of
+from emi_model.checkpoint import load_checkpoint
+from emi_model.errors import EmiError, RegistryError
+from emi_model.recipes import Recipe, recipe_named
+from emi_model.resampling import FIGURES
+from emi_model.trainer import EpochReport
+from flows.progress import observer
+from tasks.budget import available_cores
+from tasks.cluster import ray_cluster
+from tasks.evaluation import evaluate_predictions
+from tasks.evaluation_report import EvaluationReport
+from tasks.gathering import Gathered, gather
+from tasks.home import home
+from tasks.labels import LabelSet, load_labels
+from tasks.planning import Plan, plan_training, start_of, storage_of
+from tasks.plots import agreement_plot, curve_plot, save_picture
+from tasks.registry import folder_of, register, versions
+from tasks.results import open_store
+from tasks.runs import source_commit
+from tasks.runs import versions as package_versions
+from tasks.splits import TRAIN, VALID
+from tasks.tracking import TRAINING_ID, TrainingRun, start_run
+from tasks.training import Trained, train
+from tasks.versions import MODEL, Version
+
+
+@dataclass(frozen=True)
+class NewVersion:
+    """What a training led to.
+
+    Attributes:
+        version: as registered.
+        folder: its checkpoint.
+        report: on the validation clips; None without such clips, or if it was trained before.
+        trained: how training went; None if it was trained before.
+    """
+
+    version: Version
+    folder: Path
+    report: EvaluationReport | None = None
+    trained: Trained | None = None
+
+
+@flow(name="train", validate_parameters=True, persist_result=False)
+def train_model(
+    labels: str,
+    corpus: str,
+    recipe: str = "paper",
+    name: str = MODEL,
+    snapshot: str | None = None,
+    backbone: str | None = None,
+    workers: int | None = None,
+) -> dict[str, Any]:
+    """Train a model on labelled clips and register it; the champion stays who it is.
+
+    Args:
+        labels: results store with the labels.
+        corpus: folder, file or manifest with the clips.
+        recipe: name of a recipe, with variants, as in ``paper_small+ccc``.
+        name: registered model that gets a new version.
+        snapshot: label snapshot, by number or id; default: the latest.
+        backbone: model folder or hub id to start from in place of the recipe's own.
+        workers: processes that train together; default: one, or one a GPU.
+
+    Returns:
+        The version's row, with its folder and what was trained on.
+
+    Raises:
+        ConfigError: no such recipe.
+        LabelError: no labels, or no clips of a split.
+        CheckpointError: the backbone cannot be loaded.
+        TrainingError: training cannot go on.
+        RegistryError: MLflow does not answer.
+    """
+    chosen = recipe_named(recipe)
+    gathered = gather_for(chosen, load_labels(Path(labels), snapshot), corpus, (TRAIN, VALID))
+    start = start_of(chosen, backbone)
+    plan = plan_training(gathered, chosen, name=name, start=start, **shared_by(workers))
+    return summary(new_version(plan, gathered, labels), gathered)
+
+
+def gather_for(recipe: Recipe, labels: LabelSet, corpus: str, splits: tuple[str, ...]) -> Gathered:
+    """Return the clips of some splits that a recipe's model can hear, their audio in the cache."""
+    observer().begin("extracting audio", None, "clips")
+    return gather(
+        labels,
+        corpus,
+        splits,
+        min_samples=geometry_of(recipe.model.backbone).min_samples,
+        on_progress=observer().reached,
+    )
+
+
+def shared_by(workers: int | None) -> dict[str, int]:
+    """Return how many processes train, and how many GPUs there are for them."""
+    gpus = torch.cuda.device_count()
+    return {"workers": workers or max(1, gpus), "gpus": gpus}
+
+
+def new_version(plan: Plan, gathered: Gathered, labels: str) -> NewVersion:
+    """Return the version that a plan leads to: trained, or found where it was trained before."""
+    name = plan.job.card.name
+    for version in versions(name):
+        if version.tags.get(TRAINING_ID) == plan.training_id:
+            return NewVersion(version, folder_of(version))
+    storage = storage_of(plan, home())
+    with _tracked(plan, gathered) as run:
+        trained = _train(plan, storage, run)
+        report = _evaluated(plan, trained, gathered)
+        number = register(name, trained.model, run.run_id, _facts(plan, gathered, report))
+        if report is not None:
+            report.write(open_store(Path(labels)))
+        _keep_plots(run, trained, report)
+    shutil.rmtree(storage, ignore_errors=True)  # its weights are with the version now
+    (version,) = (version for version in versions(name) if version.number == number)
+    return NewVersion(version, folder_of(version), report, trained)
+
+
+def summary(made: NewVersion, gathered: Gathered) -> dict[str, Any]:
+    """Return what a training led to, in plain values."""
+    trained = made.trained
+    return {
+        **made.version.row(),
+        "reference": made.version.reference,
+        "folder": str(made.folder),
+        "trained_before": trained is None,
+        "epoch": None if trained is None else trained.epoch,
+        "num_epochs": None if trained is None else len(trained.history),
+        "seconds": None if trained is None else trained.seconds,
+        "num_train": len(gathered.of_split(TRAIN)),
+        "num_valid": len(gathered.of_split(VALID)),
+        "missing": dict(gathered.missing),
+    }
+
+
+@contextmanager
+def _tracked(plan: Plan, gathered: Gathered) -> Iterator[TrainingRun]:
+    """Record a training in MLflow, and how it ends."""
+    run = start_run(
+        plan.training_id,
+        {
+            "recipe": plan.job.recipe.name,
+            "snapshot": gathered.labels.snapshot,
+            "split_sha256": gathered.labels.split_sha256,
+            "num_missing": len(gathered.missing),
+            "commit": source_commit(),
+            "versions": package_versions(),
+        },
+    )
+    try:
+        run.log_params(plan.parameters())
+        yield run
+    except BaseException as error:
+        with suppress(RegistryError):  # what ended the training is what has to be said
+            run.finish("FAILED" if isinstance(error, EmiError) else "KILLED")
+        raise
+    run.finish("FINISHED")
+
+
+def _train(plan: Plan, storage: Path, run: TrainingRun) -> Trained:
+    num_epochs = plan.job.recipe.train.epochs
+    observer().begin("starting workers", None, "")
+    done = 0
+
+    def tell(report: EpochReport) -> None:
+        nonlocal done
+        if not done:
+            observer().begin("training", num_epochs, "epochs")
+        found = "-" if report.valid_pearson is None else f"{report.valid_pearson:.3f}"
+        observer().advance(report.epoch - done, f"· loss {report.train_loss:.4f} · rho {found} ·")
+        done = report.epoch
+        run.log_epoch(report.epoch, _curve(report))
+
+    with ray_cluster(available_cores()):
+        trained = train(plan.job, storage, workers=plan.workers, on_epoch=tell)
+    for report in trained.history:  # of a training that went on: what was told before it stopped
+        run.log_epoch(report.epoch, _curve(report))
+    return trained
+
+
+def _curve(report: EpochReport) -> dict[str, float | None]:
+    figures = {
+        f"valid_pearson.{name}": found.pearson for name, found in (report.valid or {}).items()
+    }
+    return {
+        "train_loss": report.train_loss,
+        "learning_rate": report.learning_rate,
+        "valid_pearson": report.valid_pearson,
+        **figures,
+    }
+
+
+def _evaluated(plan: Plan, trained: Trained, gathered: Gathered) -> EvaluationReport | None:
+    if trained.predictions is None:
+        return None
+    loaded = load_checkpoint(trained.model)
+    return evaluate_predictions(
+        trained.predictions,
+        plan.job.valid,
+        model=loaded.card.name,
+        model_sha256=loaded.sha256,
+        targets=plan.job.targets,
+        labels=gathered.labels,
+        split=VALID,
+        missing=gathered.missing,
+        intervals=loaded.intervals,
+        training_clips=loaded.training_clips,
+    )
+
+
+def _facts(plan: Plan, gathered: Gathered, report: EvaluationReport | None) -> dict[str, Any]:
+    mean = None if report is None else report.evaluation.mean.pearson
+    return {
+        TRAINING_ID: plan.training_id,
+        "snapshot": gathered.labels.snapshot,
+        "split_sha256": gathered.labels.split_sha256,
+        "mean_pearson": mean and mean.value,
+        "mean_pearson_low": mean and mean.low,
+        "mean_pearson_high": mean and mean.high,
+    }
+
+
+def _keep_plots(run: TrainingRun, trained: Trained, report: EvaluationReport | None) -> None:
+    with TemporaryDirectory(prefix="emi-plots-") as folder:
+        save_picture(curve_plot(trained.history), Path(folder) / "curve.png")
+        if report is not None:
+            save_picture(agreement_plot(report), Path(folder) / "agreement.png")
+        run.log_folder(Path(folder), "plots")
+    if report is not None:
+        mean = report.evaluation.mean
+        run.log_metrics({f"valid.{name}": getattr(mean, name).value for name in FIGURES})

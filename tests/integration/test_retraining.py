@@ -1,0 +1,66 @@
+"""`emi retrain`: labels that help make a champion, labels that do not leave the one there is."""
+
+import csv
+import random
+from pathlib import Path
+
+import pytest
+from prefect.testing.utilities import prefect_test_harness
+
+from emi_model.checkpoint import load_checkpoint
+from flows.retrain import retrain_model
+from tasks.cluster import ray_cluster
+from tasks.labelling import add_labels
+from tasks.query import answer
+from tasks.registry import find, resolve_model
+
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")
+
+KEPT = {"filename", "speaker", "split"}
+
+
+def label_file(corpus, path, *, shuffled_by):
+    """Write the corpus's labels; of the training clips those of other clips, if a seed shuffles."""
+    with (corpus / "labels.csv").open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    taught = [row for row in rows if row["split"] == "train"]
+    values = [{name: row[name] for name in row if name not in KEPT} for row in taught]
+    if shuffled_by is not None:
+        random.Random(shuffled_by).shuffle(values)
+    for row, own in zip(taught, values, strict=True):
+        row |= own
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, rows[0])
+        writer.writeheader()
+        writer.writerows(rows)
+    return path
+
+
+def test_only_labels_that_help_change_the_champion(corpus, tmp_path, emi_home):
+    store = tmp_path / "store"
+
+    def retrained(*, shuffled_by=None):
+        labels = label_file(corpus, tmp_path / "labels.csv", shuffled_by=shuffled_by)
+        add_labels(store, labels, str(corpus))
+        return retrain_model(str(store), str(corpus), recipe="debug")
+
+    with prefect_test_harness(), ray_cluster(2):
+        first = retrained(shuffled_by=1)
+        better = retrained()
+        champion = load_checkpoint(Path(resolve_model("models:/emi@champion")))
+        worse = retrained(shuffled_by=2)
+
+    assert (first["promoted"], first["reason"]) == (True, "there was no champion")
+    assert better["promoted"], better["reason"]
+    assert better["difference_low"] > 0
+    assert not worse["promoted"], worse["reason"]
+    assert find("champion").number == 2
+    assert load_checkpoint(Path(resolve_model("models:/emi@champion"))).sha256 == champion.sha256
+    decisions = answer(
+        store,
+        "SELECT champion, challenger, promoted, difference FROM decisions ORDER BY decided_at",
+    ).to_pylist()
+    assert [row["challenger"] for row in decisions] == ["1", "2", "3"]
+    assert [row["champion"] for row in decisions] == [None, "1", "2"]
+    assert [row["promoted"] for row in decisions] == [True, True, False]
+    assert decisions[1]["difference"] > 0 > decisions[2]["difference"]
