@@ -131,7 +131,7 @@ def paper_small() -> Recipe:
     from learning the clips by heart.
     """
     train = TrainConfig(
-        epochs=60,
+        epochs=50,
         batch_size=32,
         learning_rate=2e-3,
         weight_decay=0.01,

@@ -12,7 +12,7 @@ from emi_model.recipes import recipe_named
 from emi_model.trainer import EpochReport
 from flows.progress import observer
 from tasks.ablation import missing_runs, recorded_rows, run_ablation
-from tasks.ablation_grid import Ablation, CellRun, plan_ablation
+from tasks.ablation_grid import Ablation, CellRun, find_origins, plan_ablation
 from tasks.ablation_text import AblationReport
 from tasks.budget import available_cores
 from tasks.cluster import ray_cluster
@@ -64,10 +64,9 @@ def ablate(
     """
     chosen = recipe_named(recipe)
     store = create_store(Path(results or labels))
+    origins = find_origins(chosen, start=start_from, backbones=backbones or [])
     gathered = gather_clips(labels, corpus, snapshot)
-    ablation = plan_ablation(
-        gathered, chosen, num_seeds=seeds, start=start_from, backbones=backbones or []
-    )
+    ablation = plan_ablation(gathered, chosen, origins, num_seeds=seeds)
     num_missing = len(missing_runs(ablation, store))
     failed = train_cells(ablation, store) if num_missing else {}
     report = AblationReport.of(ablation, recorded_rows(store, ablation.ablation_id), failed)

@@ -102,7 +102,9 @@ def ablate(
 
 
 def _show(report: AblationReport, folder: Path, *, as_json: bool) -> None:
-    from flows.display import plain_table, show
+    from rich.table import Column, Table
+
+    from flows.display import show
     from tasks.ablation_report import report_table
     from tasks.query import write_json_lines
 
@@ -110,7 +112,11 @@ def _show(report: AblationReport, folder: Path, *, as_json: bool) -> None:
     if as_json:
         write_json_lines(report_table(report.ablation, report.summaries).to_pylist(), out)
         return
-    show(plain_table(report.columns(), report.cells()), out)
+    cell, *others = report.columns()
+    table = Table(Column(cell, overflow="fold"), *others)
+    for line in report.cells():
+        table.add_row(*line)
+    show(table, out)
     for note in report.notes():
         click.echo(note, file=out)
     click.echo(f"report: {folder}", file=out)

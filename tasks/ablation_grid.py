@@ -60,6 +60,13 @@ class Origin:
     loses_masks: bool = False
 
 
+class Origins(NamedTuple):
+    """Where all weights of an ablation come from: of the grid, and of each row beside it."""
+
+    grid: Origin
+    swaps: tuple[Origin, ...]
+
+
 @dataclass(frozen=True)
 class Cell:
     """One configuration of an ablation.
@@ -115,28 +122,44 @@ class Ablation:
         return next(cell for cell in self.cells if cell.name == name)
 
 
+def find_origins(
+    recipe: Recipe, *, start: str | None = None, backbones: Sequence[str] = ()
+) -> Origins:
+    """Return where an ablation's weights are; each model is loaded once, to check it.
+
+    Args:
+        recipe: every cell starts from its backbone if it has one.
+        start: reference of a model to start from in place of that.
+        backbones: references; each becomes a row of its own.
+
+    Raises:
+        ModelNotFound: a reference names nothing that can be loaded.
+        CheckpointError: a model is no wav2vec2 model, or the one to start from has no VAD head.
+    """
+    reference = start or recipe.backbone
+    origin = Origin() if reference is None else origin_of(reference)
+    if not origin.has_head:
+        raise CheckpointError(
+            f"{reference}: has no VAD head, which would be newly initialised: start from a model "
+            "with one, and name this as a backbone for a row of its own"
+        )
+    return Origins(origin, tuple(map(origin_of, backbones)))
+
+
 def plan_ablation(
-    gathered: Gathered,
-    recipe: Recipe,
-    *,
-    num_seeds: int,
-    start: str | None = None,
-    backbones: Sequence[str] = (),
+    gathered: Gathered, recipe: Recipe, origins: Origins, *, num_seeds: int
 ) -> Ablation:
     """Return the ablation of a recipe on gathered clips.
 
     Args:
         gathered: with the splits ``train`` and ``valid``.
-        recipe: every cell is trained like it, and starts from its backbone if it has one.
+        recipe: every cell is trained like it.
+        origins: of `find_origins`.
         num_seeds: the recipe's seed and those after it.
-        start: reference of a model to start from in place of the recipe's backbone.
-        backbones: references; each is a row of its own, trained as the full model.
 
     Raises:
         ConfigError: less than one seed.
         LabelError: no clip to learn from, or none to compare on.
-        ModelNotFound: a reference names nothing that can be loaded.
-        CheckpointError: a backbone is no wav2vec2 model, or the one to start from has no VAD head.
     """
     if num_seeds < 1:
         raise ConfigError(f"found {num_seeds} seeds, expected 1 or more")
@@ -144,12 +167,10 @@ def plan_ablation(
         if not gathered.of_split(split):
             lost = f", {len(gathered.missing)} labelled clips have no audio"
             raise LabelError(f"found no clip in the split {split!r}{lost}: an ablation needs some")
-    origin = _first_origin(recipe, start)
-    swapped = [origin_of(reference) for reference in backbones]
-    cells = {cell.name: cell for cell in (*grid(recipe, origin), *swaps(recipe, swapped))}
+    cells = {cell.name: cell for cell in (*grid(recipe, origins.grid), *swaps(recipe, origins))}
     first = recipe.train.seed
     return Ablation(
-        ablation_id=_ablation_id(gathered, recipe, origin),
+        ablation_id=_ablation_id(gathered, recipe, origins.grid),
         recipe=recipe,
         gathered=gathered,
         cells=tuple(cells.values()),
@@ -168,11 +189,11 @@ def grid(recipe: Recipe, origin: Origin) -> list[Cell]:
     ]
 
 
-def swaps(recipe: Recipe, origins: Sequence[Origin]) -> list[Cell]:
+def swaps(recipe: Recipe, origins: Origins) -> list[Cell]:
     """Return the full model's cell over each of other backbones."""
     return [
         Cell(f"{FULL} on {origin.name}@{origin.sha256[:8]}", recipe, origin, fresh_head=True)
-        for origin in origins
+        for origin in origins.swaps
     ]
 
 
@@ -194,19 +215,6 @@ def origin_of(reference: str) -> Origin:
         num_layers=loaded.num_layers,
         loses_masks=loaded.would_mask and not loaded.has_mask_embedding,
     )
-
-
-def _first_origin(recipe: Recipe, start: str | None) -> Origin:
-    reference = start or recipe.backbone
-    if reference is None:
-        return Origin()
-    origin = origin_of(reference)
-    if not origin.has_head:
-        raise CheckpointError(
-            f"{reference}: has no VAD head, which would be newly initialised: start from a model "
-            "with one, and name this as a backbone for a row of its own"
-        )
-    return origin
 
 
 def _without(recipe: Recipe, switch: str) -> Recipe:

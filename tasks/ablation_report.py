@@ -107,16 +107,14 @@ def summarise(
     """Return what every cell came to over the seeds that were asked for, ``full`` first.
 
     Args:
-        ablation: what was asked for; rows of other cells and seeds are left out.
-        rows: of the register.
+        ablation: what was asked for.
+        rows: of the register, of its cells and seeds alone.
         failed: trainings that failed, and why.
     """
     targets = ablation.gathered.labels.targets
-    asked = set(ablation.runs)
     found: dict[str, dict[int, dict[str, Row]]] = {cell.name: {} for cell in ablation.cells}
     for row in rows:
-        if CellRun(row["cell"], row["seed"]) in asked:
-            found[row["cell"]].setdefault(row["seed"], {})[row["target"]] = row
+        found[row["cell"]].setdefault(row["seed"], {})[row["target"]] = row
     return [
         _summary(
             cell,

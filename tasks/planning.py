@@ -154,8 +154,7 @@ def _told(clips: tuple[CachedClip, ...]) -> str:
 def _training_id(job: TrainingJob, start_sha256: str) -> str:
     decides = {
         "name": job.card.name,
-        "recipe": asdict(job.recipe.train),
-        "model": job.recipe.model.to_dict(),
+        "recipe": asdict(job.recipe),
         "targets": job.targets,
         "start": [start_sha256, job.warm],
         "split": job.split_sha256,

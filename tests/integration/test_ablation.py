@@ -14,14 +14,14 @@ import torch
 from emi_model.recipes import recipe_named
 from tasks.ablation import recorded_rows, run_ablation
 from tasks.ablation_cell import CellJob, train_cell
-from tasks.ablation_grid import CellRun, plan_ablation
+from tasks.ablation_grid import CellRun
 from tasks.cluster import ray_cluster
 from tasks.gathering import gather
 from tasks.labelling import add_labels
 from tasks.labels import load_labels
 from tasks.registers import MEAN
 from tasks.results import create_store
-from tests.tasks.ablations import save_wav2vec2
+from tests.tasks.ablations import planned, save_wav2vec2
 from tests.tasks.labelled_corpus import TARGETS, write_labelled
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")
@@ -43,9 +43,9 @@ def labels(corpus, tmp_path):
     return tmp_path / "store"
 
 
-def planned(labels, corpus, recipe, **options):
+def planned_on(labels, corpus, recipe, **options):
     gathered = gather(load_labels(labels), str(corpus), ("train", "valid"))
-    return plan_ablation(gathered, recipe_named(recipe), **options)
+    return planned(gathered, recipe_named(recipe), **options)
 
 
 def trained_here(ablation, run, folder):
@@ -86,7 +86,7 @@ def test_killed_in_the_middle_it_does_what_is_missing(
     assert len(after) == 10
     assert before.items() <= after.items()
 
-    ablation = planned(labels, corpus, "debug", num_seeds=2)
+    ablation = planned_on(labels, corpus, "debug", num_seeds=2)
     rows = recorded_rows(create_store(labels), ablation.ablation_id)
     for run in ablation.runs:
         figures = trained_here(ablation, run, tmp_path / f"{run.cell}-{run.seed}").figures
@@ -106,7 +106,7 @@ def test_killed_in_the_middle_it_does_what_is_missing(
 def test_a_cell_that_fails_and_one_that_dies_stop_no_other(labels, corpus, tmp_path, monkeypatch):
     monkeypatch.setenv("EMI_HOME", str(tmp_path / "home"))
     maskless = save_wav2vec2(tmp_path / "asr", masks=False)
-    whole = planned(labels, corpus, "debug+spec_augment", num_seeds=1, backbones=[str(maskless)])
+    whole = planned_on(labels, corpus, "debug+spec_augment", num_seeds=1, backbones=[str(maskless)])
     ablation = replace(whole, cells=(whole.cells[-1], *whole.cells[:2]))
     store, killed = create_store(labels), []
 

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from transformers import Wav2Vec2Config, Wav2Vec2Model
 
 from emi_model.metrics import TargetMetrics
+from emi_model.recipes import Recipe, recipe_named
 from tasks.ablation_cell import CellOutcome
+from tasks.ablation_grid import Ablation, find_origins, plan_ablation
 from tasks.gathering import Gathered, gather
 from tasks.labels import load_labels
 from tests.tasks.labelled_corpus import TARGETS, labelled_store
 from tests.tiny import BACKBONE
+
+DEBUG = recipe_named("debug")
 
 
 def gathered_at(root: Path, splits: Sequence[str]) -> Gathered:
@@ -23,6 +28,13 @@ def gathered_at(root: Path, splits: Sequence[str]) -> Gathered:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("EMI_HOME", str(root / "home"))
         return gather(load_labels(store), str(corpus), ("train", "valid"))
+
+
+def planned(
+    gathered: Gathered, recipe: Recipe = DEBUG, *, num_seeds: int = 1, **references: Any
+) -> Ablation:
+    """Return an ablation; ``start`` and ``backbones`` are references."""
+    return plan_ablation(gathered, recipe, find_origins(recipe, **references), num_seeds=num_seeds)
 
 
 def save_wav2vec2(folder: Path, *, seed: int = 0, masks: bool = True) -> Path:

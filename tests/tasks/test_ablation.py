@@ -15,16 +15,15 @@ from emi_model.recipes import recipe_named
 from emi_model.state import STATE_FILE
 from tasks.ablation import missing_runs, record, recorded_rows, runs_of
 from tasks.ablation_cell import CellJob, train_cell
-from tasks.ablation_grid import SWITCHES, Ablation, CellRun, plan_ablation
+from tasks.ablation_grid import SWITCHES, Ablation, CellRun
 from tasks.gathering import Gathered
 from tasks.query import answer
 from tasks.registers import MEAN
 from tasks.results import ResultsStore
-from tests.tasks.ablations import gathered_at, outcome, save_wav2vec2
+from tests.tasks.ablations import DEBUG, gathered_at, outcome, planned, save_wav2vec2
 from tests.tasks.labelled_corpus import TARGETS
 from tests.tiny import BACKBONE
 
-DEBUG = recipe_named("debug")
 GRID = [
     "full",
     "without global vector",
@@ -42,7 +41,7 @@ def gathered(tmp_path_factory: pytest.TempPathFactory) -> Gathered:
 
 @pytest.fixture
 def ablation(gathered: Gathered) -> Ablation:
-    return plan_ablation(gathered, DEBUG, num_seeds=2)
+    return planned(gathered, DEBUG, num_seeds=2)
 
 
 class TestGrid:
@@ -66,7 +65,7 @@ class TestGrid:
             str(save_wav2vec2(tmp_path / name / "asr", seed=seed)) for seed, name in enumerate("ab")
         )
         (Path(other) / "README.md").write_text("---\nlicense: apache-2.0\n---\n")
-        found = plan_ablation(gathered, DEBUG, num_seeds=1, backbones=[one, other, one])
+        found = planned(gathered, DEBUG, num_seeds=1, backbones=[one, other, one])
         cells = found.cells[len(GRID) :]
         assert [cell.name.split("@")[0] for cell in cells] == ["full on asr"] * 2
         assert cells[0].name != cells[1].name
@@ -80,28 +79,26 @@ class TestGrid:
         config = EmiConfig(backbone=BACKBONE)
         card = ModelCard("mine", config.targets, backbone_licence="CC-BY-4.0")
         save_checkpoint(tmp_path / "mine", EmiModel(config), card)
-        found = plan_ablation(gathered, DEBUG, num_seeds=1, start=str(tmp_path / "mine"))
+        found = planned(gathered, DEBUG, num_seeds=1, start=str(tmp_path / "mine"))
         assert {(cell.origin.name, cell.origin.licence) for cell in found.cells} == {
             ("mine", "CC-BY-4.0")
         }
         with pytest.raises(CheckpointError, match="no VAD head, which would be newly initialised"):
-            plan_ablation(
-                gathered, DEBUG, num_seeds=1, start=str(save_wav2vec2(tmp_path / "headless"))
-            )
+            planned(gathered, DEBUG, num_seeds=1, start=str(save_wav2vec2(tmp_path / "headless")))
 
     def test_nothing_to_compare(self, gathered: Gathered) -> None:
         with pytest.raises(ConfigError, match="found 0 seeds"):
-            plan_ablation(gathered, DEBUG, num_seeds=0)
+            planned(gathered, DEBUG, num_seeds=0)
         bare = replace(gathered, clips={"train": gathered.of_split("train")})
         with pytest.raises(LabelError, match="no clip in the split 'valid'"):
-            plan_ablation(bare, DEBUG, num_seeds=1)
+            planned(bare, DEBUG, num_seeds=1)
 
 
 def test_seeds_and_backbones_add_to_an_ablation_and_all_else_makes_another(
     gathered: Gathered, ablation: Ablation, tmp_path: Path
 ) -> None:
     backbones = [str(save_wav2vec2(tmp_path / "asr"))]
-    same = plan_ablation(gathered, DEBUG, num_seeds=5, backbones=backbones)
+    same = planned(gathered, DEBUG, num_seeds=5, backbones=backbones)
     assert same.ablation_id == ablation.ablation_id
     save_checkpoint(
         tmp_path / "mine",
@@ -111,11 +108,11 @@ def test_seeds_and_backbones_add_to_an_ablation_and_all_else_makes_another(
     labels = replace(gathered.labels, snapshot="another")
     fewer = {**gathered.clips, "train": gathered.of_split("train")[1:]}
     others = [
-        plan_ablation(gathered, recipe_named("debug+ccc"), num_seeds=2),
-        plan_ablation(gathered, replace(DEBUG, filterbank=not DEBUG.filterbank), num_seeds=2),
-        plan_ablation(gathered, DEBUG, num_seeds=2, start=str(tmp_path / "mine")),
-        plan_ablation(replace(gathered, labels=labels), DEBUG, num_seeds=2),
-        plan_ablation(replace(gathered, clips=fewer), DEBUG, num_seeds=2),
+        planned(gathered, recipe_named("debug+ccc"), num_seeds=2),
+        planned(gathered, replace(DEBUG, filterbank=not DEBUG.filterbank), num_seeds=2),
+        planned(gathered, DEBUG, num_seeds=2, start=str(tmp_path / "mine")),
+        planned(replace(gathered, labels=labels), DEBUG, num_seeds=2),
+        planned(replace(gathered, clips=fewer), DEBUG, num_seeds=2),
     ]
     assert len({ablation.ablation_id, *(other.ablation_id for other in others)}) == 6
 
@@ -129,7 +126,7 @@ class TestRegister:
         record(store, ablation, done, outcome())
         assert missing_runs(ablation, store) == [run for run in ablation.runs if run != done]
         assert runs_of(recorded_rows(store, ablation.ablation_id)) == {done}
-        other = plan_ablation(gathered, recipe_named("debug+ccc"), num_seeds=1)
+        other = planned(gathered, recipe_named("debug+ccc"), num_seeds=1)
         assert missing_runs(other, store) == list(other.runs)
         with pytest.raises(StoreError, match="never changed"):
             record(store, ablation, done, outcome())

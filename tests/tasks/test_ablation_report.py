@@ -8,17 +8,15 @@ import pytest
 
 from emi_model.config import EmiConfig
 from emi_model.errors import StoreError
-from emi_model.recipes import recipe_named
 from tasks.ablation import record, recorded_rows
-from tasks.ablation_grid import CellRun, plan_ablation
+from tasks.ablation_grid import CellRun
 from tasks.ablation_report import REPORT_SCHEMA, Spread, spread, told
 from tasks.ablation_text import AblationReport
 from tasks.gathering import Gathered
 from tasks.registers import MEAN
 from tasks.results import ResultsStore, create_store
-from tests.tasks.ablations import gathered_at, outcome, save_wav2vec2
+from tests.tasks.ablations import DEBUG, gathered_at, outcome, planned, save_wav2vec2
 
-DEBUG = recipe_named("debug")
 SMALL, BARE = "without LSTM", "without VAD head"
 
 
@@ -36,7 +34,7 @@ def figures(tmp_path_factory: pytest.TempPathFactory) -> ResultsStore:
 @pytest.fixture(scope="module")
 def report(gathered: Gathered, figures: ResultsStore) -> AblationReport:
     """Three seeds; one undefined target, one seed of a cell that failed, two cells unheard of."""
-    ablation = plan_ablation(gathered, DEBUG, num_seeds=3)
+    ablation = planned(gathered, DEBUG, num_seeds=3)
     pearsons = {
         CellRun("full", 1): {"Noise": 0.2, "Tone": 0.6},
         CellRun("full", 2): {"Noise": 0.4, "Tone": 0.8},
@@ -154,7 +152,7 @@ class TestFiles:
 def test_other_backbones_are_explained(gathered: Gathered, tmp_path: Path) -> None:
     folder = save_wav2vec2(tmp_path / "asr")
     (folder / "README.md").write_text("---\nlicense: mit\n---\n")
-    ablation = plan_ablation(gathered, DEBUG, num_seeds=1, backbones=[str(folder)])
+    ablation = planned(gathered, DEBUG, num_seeds=1, backbones=[str(folder)])
     report = AblationReport.of(ablation, [], {})
     name = ablation.cells[-1].name
     assert f"- The VAD head is new where the backbone has none: {name}." in report.markdown()
@@ -168,7 +166,7 @@ def test_a_backbone_without_weights_for_masked_frames_is_told(
     folder = save_wav2vec2(tmp_path / "asr", masks=False)
     silent = replace(DEBUG, model=EmiConfig())  # the backbone's own config decides on SpecAugment
     for recipe, is_told in ((silent, True), (DEBUG, False)):
-        ablation = plan_ablation(gathered, recipe, num_seeds=1, backbones=[str(folder)])
+        ablation = planned(gathered, recipe, num_seeds=1, backbones=[str(folder)])
         text = AblationReport.of(ablation, [], {}).markdown()
         assert ("SpecAugment is off" in text) == is_told
 
@@ -176,7 +174,7 @@ def test_a_backbone_without_weights_for_masked_frames_is_told(
 def test_fewer_seeds_asked_for_are_fewer_shown(
     report: AblationReport, gathered: Gathered, figures: ResultsStore
 ) -> None:
-    fewer = plan_ablation(gathered, DEBUG, num_seeds=1)
+    fewer = planned(gathered, DEBUG, num_seeds=1)
     rows = recorded_rows(figures, fewer.ablation_id)
     found = AblationReport.of(fewer, rows, {})
     assert [summary.num_seeds for summary in found.summaries] == [1, 0, 0, 1, 0]

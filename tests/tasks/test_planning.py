@@ -57,12 +57,13 @@ def test_the_same_training_has_the_same_id_and_another_has_another(gathered: Gat
     assert planned(gathered).training_id == first.training_id
     others = [
         planned(gathered, recipe_named("debug+ccc")),
+        planned(gathered, replace(DEBUG, filterbank=True)),
         planned(gathered, replace(DEBUG, train=replace(DEBUG.train, seed=2))),
         planned(gathered, replace(DEBUG, model=replace(DEBUG.model, lstm=False))),
         planned(replace(gathered, clips={**gathered.clips, "train": gathered.of_split("valid")})),
         plan_training(gathered, DEBUG, name="other", start=None, workers=1, gpus=0),
     ]
-    assert len({first.training_id, *(other.training_id for other in others)}) == 6
+    assert len({first.training_id, *(other.training_id for other in others)}) == 7
     root = Path("/home/of/all")
     assert storage_of(first, root).parent == root / "training"
     assert storage_of(first, root).name == f"debug-{first.training_id[:12]}"
