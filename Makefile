@@ -25,8 +25,8 @@ demo: setup
 test: lint unit integration
 
 unit: setup
-	$(BIN)/python -m pytest tests --ignore tests/integration --ignore tests/benchmarks \
-		--cov --cov-fail-under 90
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests --ignore tests/integration \
+		--ignore tests/benchmarks --numprocesses auto --cov --cov-fail-under 90
 
 integration: setup
 	$(BIN)/python -m pytest tests/integration

@@ -19,6 +19,9 @@ from numpy.typing import ArrayLike
 from emi_model.metrics import Floats, evaluate, mean_defined, pair, pearson
 from emi_model.resampling import FIGURES, number_groups, resample_figures
 
+FEW_GROUPS = 20
+"""With fewer of them, intervals are somewhat too narrow."""
+
 DECIMALS = 12
 """Differences are rounded to these: equal models tie, whatever order sums were made in."""
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from rich.table import Column, Table
 
+from emi_model.bootstrap import FEW_GROUPS
 from flows.display import show
 from tasks.registers import MEAN
 
@@ -17,9 +18,6 @@ if TYPE_CHECKING:
     from tasks.evaluation_report import EvaluationReport
 
 UNDEFINED, NOT_MEASURED = "undefined", "-"
-
-FEW_GROUPS = 20
-"""Below these, bootstrap intervals are somewhat too narrow: see `emi_model.bootstrap`."""
 
 MAX_NAMED = 10
 """Missing clips that are named; the JSON output names all."""

@@ -30,6 +30,7 @@ from tasks.evaluation import label_columns, predict
 from tasks.gathering import Gathered
 from tasks.labels import LabelSet, load_labels
 from tasks.planning import Start, plan_training, start_of
+from tasks.registers import DECISIONS_SCHEMA
 from tasks.registry import find, folder_of, promote
 from tasks.results import open_store
 from tasks.splits import TEST, TRAIN, VALID
@@ -74,7 +75,8 @@ def retrain_model(
             beside the rows of other versions.
 
     Returns:
-        The decision's row, with the challenger's under ``training``.
+        The decision's row, with the challenger's under ``training``. Where the champion was trained
+        on these very labels by this recipe there is nothing to decide: its ``decision_id`` is None.
 
     Raises:
         EmiError: as `train_model`; the champion is who it was.
@@ -90,16 +92,25 @@ def retrain_model(
     plan = plan_training(gathered, chosen, name=name, start=begin, **shared_by(workers))
     challenger = new_version(plan, gathered, labels)
     if champion is not None and challenger.version.number == champion.number:
-        raise LabelError(
-            f"nothing new: the champion, {champion.reference}, was trained on these labels by this "
-            "recipe: add labels, or name another recipe"
-        )
+        return _nothing_new(champion) | {"training": summary(challenger, gathered)}
     row = _decided(challenger, champion, gathered, rule, labels, chosen.train.seed)
     if row["promoted"]:
         promote(name, challenger.version.number)
         if rescore is not None:
             process_corpus(corpus, rescore, challenger.version.reference)
     return {**row, "training": summary(challenger, gathered)}
+
+
+def _nothing_new(champion: Version) -> dict[str, Any]:
+    """Return a row that says so; none is recorded, so nightly runs leave no trail of them."""
+    return {
+        **dict.fromkeys(DECISIONS_SCHEMA.names),
+        "name": champion.name,
+        "champion": str(champion.number),
+        "champion_sha256": champion.sha256,
+        "promoted": False,
+        "reason": "nothing new: the champion was trained on these labels by this recipe",
+    }
 
 
 def _champion(name: str) -> Version | None:

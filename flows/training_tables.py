@@ -30,6 +30,9 @@ def show_training(found: Mapping[str, Any], out: TextIO) -> None:
 def show_decision(row: Mapping[str, Any], out: TextIO) -> None:
     """Write what a retraining decided, and by which numbers."""
     show_training(row["training"], out)
+    if row["challenger"] is None:
+        click.echo(row["reason"], file=out)
+        return
     verdict = "promoted" if row["promoted"] else "not promoted"
     champion = f"version {row['champion']}" if row["champion"] else "none"
     lines = [

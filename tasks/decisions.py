@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from emi_model.bootstrap import PairedDifference, paired_difference
+from emi_model.bootstrap import FEW_GROUPS, PairedDifference, paired_difference
 from emi_model.errors import TrainingError
 from tasks.cached_clips import CachedClip
 from tasks.labels import LabelSet
@@ -106,7 +106,8 @@ def decide(contest: Contest, rule: Rule) -> Verdict:
     assert found is not None, "there is a champion"
     if found.low is None or found.difference is None:
         return Verdict(False, "nothing can be said: too few speakers or constant labels", found)
-    bound = f"its lower bound at {rule.level:g} is {found.low:+.3f}"
+    few = f" (rough: {found.num_groups} speakers)" if found.num_groups < FEW_GROUPS else ""
+    bound = f"its lower bound at {rule.level:g} is {found.low:+.3f}{few}"
     told = f"mean Pearson differs by {found.difference:+.3f}, {bound}, margin {rule.margin:g}"
     if found.low > rule.margin:
         return Verdict(True, f"better: {told}", found)

@@ -36,23 +36,45 @@ def label_file(corpus, path, *, shuffled_by):
     return path
 
 
-def test_only_labels_that_help_change_the_champion(corpus, tmp_path, emi_home):
+def interrupted(*_):
+    raise KeyboardInterrupt
+
+
+def test_only_labels_that_help_change_the_champion(corpus, tmp_path, emi_home, monkeypatch):
     store = tmp_path / "store"
 
-    def retrained(*, shuffled_by=None):
+    def retrained(*, shuffled_by=None, **options):
         labels = label_file(corpus, tmp_path / "labels.csv", shuffled_by=shuffled_by)
         add_labels(store, labels, str(corpus))
-        return retrain_model(str(store), str(corpus), recipe="debug")
+        return retrain_model(str(store), str(corpus), recipe="debug", **options)
 
-    with prefect_test_harness(), ray_cluster(2):
+    with prefect_test_harness(), ray_cluster(4):
         first = retrained(shuffled_by=1)
-        better = retrained()
+        with monkeypatch.context() as patch:
+            patch.setattr("flows.retrain.promote", interrupted)
+            with pytest.raises(KeyboardInterrupt):
+                retrained()
+        assert find("champion").number == 1
+        better = retrained(rescore=str(tmp_path / "results"))
+        again = retrain_model(str(store), str(corpus), recipe="debug")
         champion = load_checkpoint(Path(resolve_model("models:/emi@champion")))
         worse = retrained(shuffled_by=2)
 
     assert (first["promoted"], first["reason"]) == (True, "there was no champion")
     assert better["promoted"], better["reason"]
     assert better["difference_low"] > 0
+    assert again["decision_id"] is None
+    assert "nothing new" in again["reason"]
+    rescored = answer(
+        tmp_path / "results",
+        "SELECT model_sha256, training_split, count(*) AS clips FROM scores "
+        "WHERE status = 'scored' GROUP BY ALL ORDER BY training_split",
+    ).to_pylist()
+    assert {row["model_sha256"] for row in rescored} == {champion.sha256}
+    assert {row["training_split"]: row["clips"] for row in rescored} == {"train": 32, "valid": 16}
+    unseen = answer(tmp_path / "results", "SELECT count(*) AS clips FROM unseen_scores").to_pylist()
+    assert unseen == [{"clips": 16 + 6}]
+
     assert not worse["promoted"], worse["reason"]
     assert find("champion").number == 2
     assert load_checkpoint(Path(resolve_model("models:/emi@champion"))).sha256 == champion.sha256

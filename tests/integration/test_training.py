@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from emi_model.errors import TrainingError
 from emi_model.recipes import recipe_named
 from emi_model.train import fit
 from tasks.cluster import ray_cluster
@@ -59,6 +60,9 @@ def test_any_number_of_workers_gives_the_losses_of_one_process(plan, alone, tmp_
             workers: train(job, tmp_path / str(workers), workers=workers, on_epoch=told.append)
             for workers in (1, 2)
         }
+        hot = replace(job.recipe, train=replace(job.recipe.train, learning_rate=1e30))
+        with pytest.raises(TrainingError, match=r"(not finite|(nan|inf) in epoch 1), on .*\.mp4"):
+            train(replace(job, recipe=hot), tmp_path / "hot")
     assert [report.epoch for report in told] == [1, 2, 3, 1, 2, 3]
     for trained in found.values():
         assert losses(trained.history) == pytest.approx(losses(alone.history), rel=1e-4)

@@ -47,6 +47,8 @@ def test_a_better_challenger_is_promoted_and_a_worse_one_is_not() -> None:
     better = decide(contest(POOR, GOOD), Rule())
     assert better.promoted
     assert better.reason.startswith("better: ")
+    assert "(rough: 12 speakers)" in better.reason
+    assert "rough" not in decide(contest(POOR, GOOD, num_speakers=60), Rule()).reason
     worse = decide(contest(GOOD, POOR), Rule())
     assert not worse.promoted
     assert worse.reason.startswith("not better beyond doubt: ")
