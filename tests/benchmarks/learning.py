@@ -64,7 +64,7 @@ def retraining(folder: Path, _: Path) -> Iterator[Row]:
 def coverage(folder: Path, _: Path) -> Iterator[Row]:
     """Share of held-out labels inside the intervals that are to hold nine of ten."""
     corpus, emi, store = folder / "corpus", _at_home(folder), folder / "store"
-    write_corpus(corpus, num_clips=720, num_speakers=36)
+    write_corpus(corpus, num_clips=720, num_speakers=120)
     rows = [row | {"split": ""} for row in _read(corpus / LABELS_NAME)]
     _write(folder / "labels.csv", rows)
     shares = ("--valid-share", "0.4", "--test-share", "0.4")

@@ -1,4 +1,4 @@
-"""A calibrated model in the command: rows with intervals, an evaluation beside them."""
+"""A calibrated model in the command: scores with intervals, an evaluation that fits them."""
 
 import json
 import shutil
@@ -45,11 +45,11 @@ def calibrated(source, tmp_path):
     return tmp_path / "model"
 
 
-def test_scores_and_figures_of_a_calibrated_model(emi, calibrated, source, tmp_path):
+def test_figures_are_those_of_the_scores(emi, calibrated, source, tmp_path):
     results = tmp_path / "results"
-    code, _, err = emi("process", source, "--results", results, "--model", calibrated)
+    code, out, err = emi("score", *sorted(source.iterdir()), "--model", calibrated, "--json")
     assert code == 0, err
-    rows = answer(results, "SELECT * FROM scores ORDER BY clip_id").to_pylist()
+    rows = list(map(json.loads, out.splitlines()))
     assert [row["training_split"] for row in rows] == ["train", *[None] * 7]
     for row in rows:
         assert row["joy_low"] is row["joy_high"] is None
@@ -68,12 +68,13 @@ def test_scores_and_figures_of_a_calibrated_model(emi, calibrated, source, tmp_p
     *targets, mean = map(json.loads, out.splitlines())
     assert [row["target"] for row in targets] == list(EMI_TARGETS)
     assert [row["pearson"] is None for row in targets] == [False, *[True] * 5]
-    (off,) = answer(
-        results,
-        "SELECT e.mae - s.mae AS off FROM evaluations e JOIN ("
-        "  SELECT avg(abs(l.admiration - s.admiration)) AS mae"
-        "  FROM labels l JOIN scores s USING (clip_id, content_sha256) WHERE split = 'valid'"
-        ") s ON target = 'Admiration'",
-    ).to_pylist()
-    assert off["off"] == pytest.approx(0, abs=1e-4)
+    labels = answer(results, "SELECT content_sha256, admiration FROM labels WHERE split = 'valid'")
+    wanted = {row["content_sha256"]: row["admiration"] for row in labels.to_pylist()}
+    errors = [
+        abs(row["admiration"] - wanted[row["content_sha256"]])
+        for row in rows
+        if row["content_sha256"] in wanted
+    ]
+    (kept,) = answer(results, "SELECT mae FROM evaluations WHERE target = 'Admiration'").to_pylist()
+    assert kept["mae"] == pytest.approx(sum(errors) / len(errors), abs=1e-4)
     assert (results / "plots" / f"{mean['evaluation_id']}.png").is_file()

@@ -1,7 +1,6 @@
 """`emi train` on Ray: the same losses from one process, one worker, two, or a killed training."""
 
 import json
-import shutil
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -109,15 +108,9 @@ def test_a_killed_training_goes_on_to_the_same_losses(
     assert mean["pearson"] == pytest.approx(found["mean_pearson"], abs=1e-6)
     assert mean["pearson_low"] < mean["pearson"]
 
-    code, out, err = emi(*command)
-    assert json.loads(out)["trained_before"], err
-
     clip = next(corpus.glob("*/clip_0001.mp4"))
     code, out, err = emi("score", clip, "--model", found["reference"], "--json")
     assert code == 0, err
     row = json.loads(out)
     assert row["training_split"] == "train"
     assert row["joy_low"] <= row["joy"] <= row["joy_high"]
-    shutil.rmtree(found["folder"])
-    code, _, err = emi("score", clip, "--model", found["reference"])
-    assert (code, len(err.splitlines())) == (2, 1)
