@@ -29,7 +29,7 @@ unit: setup
 		--ignore tests/benchmarks --numprocesses auto --cov --cov-fail-under 90
 
 integration: setup
-	$(BIN)/python -m pytest tests/integration --numprocesses 2 --dist loadfile
+	$(BIN)/python -m pytest tests/integration --numprocesses 3 --dist loadfile
 
 lint: setup
 	$(BIN)/ruff check .
