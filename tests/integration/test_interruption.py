@@ -58,7 +58,7 @@ def test_kill_9_loses_nothing_that_was_committed(
         process.communicate()
         gone, alive = psutil.wait_procs(left, timeout=20)
         assert alive == [], f"left behind when killed as {name}"
-        assert gone
+        assert gone or name == "the store is there"  # so early it may have no children yet
 
     code, _, err = emi(*arguments)
     assert code == 0, err
