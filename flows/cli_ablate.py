@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from flows.exits import EXIT_USAGE, say
-from flows.options import corpus_option, json_option, labels_option, snapshot_option
+from flows.options import corpus_option, json_option, labels_option, recipe_option, snapshot_option
 from flows.terminal import send_chatter_to, terminal
 
 if TYPE_CHECKING:
@@ -20,13 +20,7 @@ if TYPE_CHECKING:
 @click.command()
 @labels_option
 @corpus_option
-@click.option(
-    "--recipe",
-    default="paper",
-    show_default=True,
-    metavar="NAME",
-    help="Recipe, with variants: paper, paper_small+ccc, ... (`emi recipes` lists them).",
-)
+@recipe_option
 @click.option(
     "--seeds",
     type=click.IntRange(min=1),

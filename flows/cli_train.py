@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from flows.options import corpus_option, json_option, labels_option, snapshot_option
+from flows.options import corpus_option, json_option, labels_option, recipe_option, snapshot_option
 from flows.terminal import send_chatter_to, terminal
 
 _name = click.option(
@@ -32,13 +32,7 @@ _workers = click.option(
 @click.command()
 @labels_option
 @corpus_option
-@click.option(
-    "--recipe",
-    default="paper",
-    show_default=True,
-    metavar="NAME",
-    help="Recipe, with variants: paper, paper_small+ccc, ... (`emi recipes` lists them).",
-)
+@recipe_option
 @_name
 @snapshot_option
 @_backbone

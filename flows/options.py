@@ -33,6 +33,13 @@ corpus_option = click.option(
 snapshot_option = click.option(
     "--snapshot", metavar="ID", help="Label snapshot, by number or id (default: the latest)."
 )
+recipe_option = click.option(
+    "--recipe",
+    default="paper",
+    show_default=True,
+    metavar="NAME",
+    help="Recipe, with variants: paper, paper_small+ccc, ... (`emi recipes` lists them).",
+)
 json_option = click.option(
     "--json", "as_json", is_flag=True, help="One JSON object a line on stdout."
 )

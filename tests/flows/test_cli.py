@@ -2,7 +2,6 @@
 
 import json
 import os
-import sys
 from pathlib import Path
 
 import pytest
@@ -14,28 +13,10 @@ from emi_model.checkpoint import load_checkpoint, save_checkpoint
 from emi_model.config import EmiConfig
 from emi_model.conformal import Intervals
 from emi_model.model import EmiModel
-from flows import cli
 from tasks.clips import hash_content
 from tasks.schemas import scores_schema
 from tasks.synthetic import plan_corpus, speak
 from tests.tiny import BACKBONE
-
-
-@pytest.fixture
-def emi(monkeypatch, capfd):
-    """Run the command in this process; returns exit code, stdout, stderr."""
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["emi", *map(str, arguments)])
-        try:
-            cli.main()
-            code = 0
-        except SystemExit as end:
-            code = end.code or 0
-        return code, *capfd.readouterr()
-
-    monkeypatch.delenv("EMI_MODEL", raising=False)
-    return run
 
 
 @pytest.fixture

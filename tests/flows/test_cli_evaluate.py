@@ -1,7 +1,6 @@
 """`emi evaluate`, called as a shell would; the flow as the plain function that it is."""
 
 import json
-import sys
 import wave
 
 import numpy as np
@@ -13,7 +12,6 @@ from emi_model.checkpoint import save_checkpoint
 from emi_model.config import EmiConfig
 from emi_model.conformal import Intervals
 from emi_model.model import EmiModel
-from flows import cli
 from tasks.clips import hash_content
 from tasks.labelling import add_labels
 from tasks.labels import load_labels
@@ -25,8 +23,8 @@ SPLITS = ["train"] * 3 + ["valid"] * 3 + ["test"] * 6
 
 
 @pytest.fixture
-def emi(monkeypatch, capfd, tmp_path):
-    """Run the command in this process; returns exit code, stdout, stderr."""
+def evaluate(emi, monkeypatch, tmp_path):
+    """Run the verb with the plain function of its flow."""
     from flows.evaluate import evaluate_model
 
     # a server of Prefect takes longer than all of this, and the turned streams would be the test's
@@ -34,18 +32,7 @@ def emi(monkeypatch, capfd, tmp_path):
     monkeypatch.setattr("flows.cli_evaluate.send_chatter_to", lambda log: None)
     monkeypatch.setattr("tasks.guard.guard_this_process", lambda: None)
     monkeypatch.setenv("EMI_HOME", str(tmp_path / "home"))
-    monkeypatch.delenv("EMI_MODEL", raising=False)
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["emi", "evaluate", *map(str, arguments)])
-        try:
-            cli.main()
-            code = 0
-        except SystemExit as end:
-            code = end.code or 0
-        return code, *capfd.readouterr()
-
-    return run
+    return lambda *arguments: emi("evaluate", *arguments)
 
 
 @pytest.fixture
@@ -92,10 +79,10 @@ def asked(model, store, corpus):
     return ("--model", model, "--labels", store, "--corpus", corpus)
 
 
-def test_figures_are_printed_kept_and_drawn(emi, asked, store, corpus):
+def test_figures_are_printed_kept_and_drawn(evaluate, asked, store, corpus):
     (corpus / "11.wav").unlink()
     (corpus / "10.wav").write_bytes(b"no sound")
-    code, out, err = emi(*asked, "--split", "test")
+    code, out, err = evaluate(*asked, "--split", "test")
     assert code == 0, err
     assert "6 clips labelled, 4 evaluated of 4 speakers, 2 missing" in out
     assert "missing, not in the corpus: 11.wav" in out
@@ -115,9 +102,9 @@ def test_figures_are_printed_kept_and_drawn(emi, asked, store, corpus):
     assert str(picture) in out
 
 
-def test_json_is_an_object_a_target_and_the_mean_tells_the_rest(emi, asked, tmp_path):
+def test_json_is_an_object_a_target_and_the_mean_tells_the_rest(evaluate, asked, tmp_path):
     results, plot = tmp_path / "results", tmp_path / "a.svg"
-    code, out, err = emi(*asked, "--json", "--results", results, "--plot", plot)
+    code, out, err = evaluate(*asked, "--json", "--results", results, "--plot", plot)
     assert code == 0, err
     awe, _, mean = map(json.loads, out.splitlines())
     assert (awe["target"], mean["target"]) == ("Awe", "mean")
@@ -126,12 +113,12 @@ def test_json_is_an_object_a_target_and_the_mean_tells_the_rest(emi, asked, tmp_
     assert any("calibrated on these clips" in note for note in mean["notes"])
     assert plot.is_file()
     assert answer(results, "SELECT count(*) AS n FROM evaluations").to_pylist() == [{"n": 3}]
-    code, out, err = emi(*asked, "--json", "--split", "train")
+    code, out, err = evaluate(*asked, "--json", "--split", "train")
     assert "WARNING: 3 of these 3 clips trained this model" in err
     assert [json.loads(line)["num_trained_on"] for line in out.splitlines()] == [3, 3, 3]
 
 
-def test_what_cannot_be_done_is_one_line(emi, asked, store, corpus, tmp_path):
+def test_what_cannot_be_done_is_one_line(evaluate, asked, store, corpus, tmp_path):
     other = tmp_path / "other"
     torch.manual_seed(0)
     weights = EmiModel(EmiConfig(backbone=BACKBONE, targets=("Awe",))).eval()
@@ -143,7 +130,7 @@ def test_what_cannot_be_done_is_one_line(emi, asked, store, corpus, tmp_path):
         ((*asked, "--snapshot", "7"), "0 label snapshots called '7'"),
         ((*asked, "--corpus", tmp_path / "model"), "no media file"),
     ):
-        code, out, err = emi(*arguments)
+        code, out, err = evaluate(*arguments)
         assert (code, out) == (2, "")
         assert said in err.splitlines()[-1]
     assert not (store / "plots").exists()

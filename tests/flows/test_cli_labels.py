@@ -1,27 +1,8 @@
 """`emi labels`, called as a shell would."""
 
 import json
-import sys
 
 import pytest
-
-from flows import cli
-
-
-@pytest.fixture
-def emi(monkeypatch, capfd):
-    """Run the command in this process; returns exit code, stdout, stderr."""
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["emi", *map(str, arguments)])
-        try:
-            cli.main()
-            code = 0
-        except SystemExit as end:
-            code = end.code or 0
-        return code, *capfd.readouterr()
-
-    return run
 
 
 @pytest.fixture

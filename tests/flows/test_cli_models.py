@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,7 +10,6 @@ from emi_model.card import ModelCard
 from emi_model.checkpoint import load_checkpoint, save_checkpoint
 from emi_model.config import EmiConfig
 from emi_model.model import EmiModel
-from flows import cli
 from flows.score import score_files
 from tasks.registry import promote, register
 from tasks.tracking import start_run
@@ -20,24 +18,6 @@ from tests.tiny import BACKBONE
 Emi = Callable[..., tuple[int, str, str]]
 
 pytestmark = pytest.mark.usefixtures("emi_home")
-
-
-@pytest.fixture
-def emi(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Emi:
-    """Run the command in this process; returns exit code, stdout, stderr."""
-
-    def run(*arguments: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["emi", *map(str, arguments)])
-        code: object = 0
-        try:
-            cli.main()
-        except SystemExit as end:
-            code = end.code
-        assert isinstance(code, int)
-        return code, *capfd.readouterr()
-
-    monkeypatch.delenv("EMI_MODEL", raising=False)
-    return run
 
 
 @pytest.fixture
