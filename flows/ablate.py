@@ -8,15 +8,16 @@ from typing import Any
 from prefect import flow, task
 from prefect.cache_policies import NO_CACHE
 
-from emi_model.recipes import recipe_named
+from emi_model.recipes import Recipe, recipe_named
 from emi_model.trainer import EpochReport
 from flows.progress import observer
+from flows.train import gather_for
 from tasks.ablation import missing_runs, recorded_rows, run_ablation
 from tasks.ablation_grid import Ablation, CellRun, find_origins, plan_ablation
 from tasks.ablation_text import AblationReport
 from tasks.budget import available_cores
 from tasks.cluster import ray_cluster
-from tasks.gathering import Gathered, gather
+from tasks.gathering import Gathered
 from tasks.labels import load_labels
 from tasks.results import ResultsStore, create_store
 from tasks.splits import TRAIN, VALID
@@ -65,7 +66,7 @@ def ablate(
     chosen = recipe_named(recipe)
     store = create_store(Path(results or labels))
     origins = find_origins(chosen, start=start_from, backbones=backbones or [])
-    gathered = gather_clips(labels, corpus, snapshot)
+    gathered = gather_clips(chosen, labels, corpus, snapshot)
     ablation = plan_ablation(gathered, chosen, origins, num_seeds=seeds)
     num_missing = len(missing_runs(ablation, store))
     failed = train_cells(ablation, store) if num_missing else {}
@@ -82,11 +83,9 @@ def ablate(
 
 
 @task(name="gather", cache_policy=NO_CACHE, persist_result=False)
-def gather_clips(labels: str, corpus: str, snapshot: str | None) -> Gathered:
+def gather_clips(recipe: Recipe, labels: str, corpus: str, snapshot: str | None) -> Gathered:
     """Return the clips to train and to measure on, their audio in the cache."""
-    wanted = load_labels(Path(labels), snapshot)
-    observer().begin("extracting audio", None, "clips")
-    return gather(wanted, corpus, (TRAIN, VALID), on_progress=observer().reached)
+    return gather_for(recipe, load_labels(Path(labels), snapshot), corpus, (TRAIN, VALID))
 
 
 @task(name="train-cells", cache_policy=NO_CACHE, persist_result=False)

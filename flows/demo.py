@@ -31,10 +31,10 @@ from tasks.matching import match_labels
 from tasks.media import TIMEOUT_SECONDS
 from tasks.probe import Prober
 from tasks.query import answer, stored_question
+from tasks.splits import TRAIN, VALID
 from tasks.synthetic import LABELS_NAME, write_corpus
 
 QUESTIONS = ("joyful_clips", "folders", "arousal_peaks")
-TRAIN, VALID = "train", "valid"
 
 
 @dataclass(frozen=True)

@@ -86,9 +86,7 @@ def retrain_model(
     champion = _champion(name)
     chosen = _recipe(recipe, champion, label_set)
     gathered = gather_for(chosen, label_set, corpus, (TRAIN, VALID, TEST))
-    begin = start_of(chosen, backbone)
-    if start == "champion":
-        begin = _warm(champion, name)
+    begin = _warm(champion, name) if start == "champion" else start_of(chosen, backbone)
     plan = plan_training(gathered, chosen, name=name, start=begin, **shared_by(workers))
     challenger = new_version(plan, gathered, labels)
     if champion is not None and challenger.version.number == champion.number:

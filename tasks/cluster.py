@@ -12,7 +12,7 @@ from ray.exceptions import RayError
 
 from emi_model.errors import ClusterError
 
-MAX_OBJECT_STORE_BYTES = 512 * 2**20
+OBJECT_STORE_BYTES = 512 * 2**20
 """Shared memory for what goes from process to process, so that it does not grow with the corpus."""
 
 
@@ -30,7 +30,7 @@ def ray_cluster(num_cpus: int) -> Iterator[None]:
     try:
         ray.init(
             num_cpus=num_cpus,
-            object_store_memory=MAX_OBJECT_STORE_BYTES,
+            object_store_memory=OBJECT_STORE_BYTES,
             include_dashboard=False,
             log_to_driver=False,
             logging_level=logging.ERROR,

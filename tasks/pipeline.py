@@ -18,6 +18,7 @@ from ray.exceptions import RayActorError, RayError, RayTaskError
 from emi_model.errors import EmiError, ScoringError
 from tasks.budget import Budget
 from tasks.clips import ClipFile
+from tasks.cluster import OBJECT_STORE_BYTES
 from tasks.extracting import extract_block
 from tasks.ledger import EXTRACT, SCORE, Ledger
 from tasks.scorer import ScorerActor
@@ -27,7 +28,7 @@ CLIPS_PER_BLOCK = 16
 """Clips that one extraction task takes: short enough for early rows, long enough to be worth it."""
 
 MAX_BLOCK_BYTES = 32 * 2**20
-MAX_OBJECT_STORE_BYTES = 256 * 2**20
+MAX_OBJECT_STORE_BYTES = OBJECT_STORE_BYTES // 2
 """Bound on waveforms between the stages, so that memory does not grow with the corpus."""
 
 

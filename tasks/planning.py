@@ -16,9 +16,9 @@ from emi_model.reference import load_model, resolve
 from tasks.budget import available_cores
 from tasks.cached_clips import CachedClip
 from tasks.gathering import Gathered
+from tasks.splits import TRAIN, VALID
 from tasks.training_job import TrainingJob
 
-TRAIN, VALID = "train", "valid"
 FROM_SCRATCH = "none: trained from scratch"
 
 

@@ -31,6 +31,7 @@ from emi_model.start import from_backbone, from_model, from_scratch
 from emi_model.state import STATE_FILE
 from emi_model.train import FitResult, fit
 from tasks.cached_clips import CachedClip
+from tasks.splits import TRAIN, VALID
 
 MODEL_FOLDER = "model"
 HISTORY_FILE = "history.json"
@@ -171,7 +172,7 @@ def write_outcome(job: TrainingJob, model: EmiModel, result: FitResult, folder: 
         model,
         replace(job.card, metrics=metrics),
         intervals=intervals,
-        training_clips={"train": _hashes(job.train), "valid": _hashes(job.valid)},
+        training_clips={TRAIN: _hashes(job.train), VALID: _hashes(job.valid)},
     )
     history = {"epoch": result.epoch, "seconds": result.seconds}
     content = history | {"history": [asdict(report) for report in result.history]}

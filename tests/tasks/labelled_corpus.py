@@ -35,8 +35,8 @@ def write_labelled(
     return folder / "labels.csv"
 
 
-def labelled_store(root: Path, splits: Sequence[str]) -> tuple[Path, Path]:
+def labelled_store(root: Path, splits: Sequence[str], *, seconds: float = 0.4) -> tuple[Path, Path]:
     """Write a corpus below ``root`` and add its labels to a store; returns corpus and store."""
     corpus, store = root / "corpus", root / "store"
-    add_labels(store, write_labelled(corpus, splits), str(corpus))
+    add_labels(store, write_labelled(corpus, splits, seconds=seconds), str(corpus))
     return corpus, store
