@@ -7,13 +7,15 @@ EmiError                  found, expected, what to do: one line, exit code 2
 +-- AudioError            a waveform the model cannot take (empty, NaN, under one frame)
 +-- OutOfMemory           one single clip does not fit, even alone
 +-- TrainingError         a loss that is not finite, a split without clips
-+-- CorpusError           a source without clips, a manifest that does not parse
++-- CorpusError           a source without clips, a manifest that does not parse, clips in a storage
+|                         that does not answer
 +-- LabelError            a label file with problems, all of them listed
 +-- MediaToolError        no usable ffmpeg
 +-- StoreError            a results store that is locked, foreign or damaged
 +-- RegistryError         MLflow or its registry cannot do what was asked, or does not answer
 +-- QueryError            SQL that does not run inside the sandbox
 +-- ClusterError          Ray does not start
++-- ServerError           Prefect's server does not start, or is not reached
 +-- ScoringError          the scoring cluster could not do its work
 """
 
@@ -49,7 +51,7 @@ class TrainingError(EmiError):
 
 
 class CorpusError(EmiError):
-    """The source names no clips, or its manifest cannot be read."""
+    """The source names no clips, its manifest cannot be read, or their storage does not answer."""
 
 
 class LabelError(EmiError):
@@ -74,6 +76,10 @@ class QueryError(EmiError):
 
 class ClusterError(EmiError):
     """The Ray cluster does not start."""
+
+
+class ServerError(EmiError):
+    """Prefect's server does not start, or is not reached."""
 
 
 class ScoringError(EmiError):

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from prefect import flow, task
 from prefect.cache_policies import NO_CACHE
+from pydantic import Field
 
 from emi_model.recipes import Recipe, recipe_named
 from emi_model.trainer import EpochReport
+from flows import run_names
 from flows.progress import observer
 from flows.train import gather_for
+from flows.turns import heavy
 from tasks.ablation import missing_runs, recorded_rows, run_ablation
 from tasks.ablation_grid import Ablation, CellRun, find_origins, plan_ablation
 from tasks.ablation_text import AblationReport
 from tasks.budget import available_cores
 from tasks.cluster import ray_cluster
+from tasks.folders import child
 from tasks.gathering import Gathered
 from tasks.labels import load_labels
 from tasks.results import ResultsStore, create_store
@@ -25,17 +28,21 @@ from tasks.splits import TRAIN, VALID
 REPORTS_FOLDER = "reports"
 
 
-@flow(name="ablate", validate_parameters=True, persist_result=False)
+@flow(
+    name="ablate", flow_run_name=run_names.ablated, validate_parameters=True, persist_result=False
+)
+@heavy
 def ablate(
     labels: str,
     corpus: str,
     recipe: str = "paper",
-    seeds: int = 3,
+    seeds: Annotated[int, Field(ge=1)] = 3,
     backbones: list[str] | None = None,
     start_from: str | None = None,
     results: str | None = None,
     out: str | None = None,
     snapshot: str | None = None,
+    ray_address: str | None = None,
 ) -> dict[str, Any]:
     """Train a recipe whole and with each part switched off, and compare.
 
@@ -51,6 +58,8 @@ def ablate(
         results: results store that keeps the figures; default: the one with the labels.
         out: folder of the report; default: below ``reports`` in the results store.
         snapshot: label snapshot, by number or id; default: the latest.
+        ray_address: Ray cluster to train on, ``HOST:PORT``, whose nodes share ``EMI_HOME``;
+            default: ``RAY_ADDRESS``, else Ray is started on this machine.
 
     Returns:
         ``report``, an `AblationReport`; ``failed``, the trainings that failed and why; ``folder``
@@ -64,14 +73,14 @@ def ablate(
         StoreError: the results store is foreign, or cannot be written.
     """
     chosen = recipe_named(recipe)
-    store = create_store(Path(results or labels))
+    store = create_store(results or labels)
     origins = find_origins(chosen, start=start_from, backbones=backbones or [])
     gathered = gather_clips(chosen, labels, corpus, snapshot)
     ablation = plan_ablation(gathered, chosen, origins, num_seeds=seeds)
     num_missing = len(missing_runs(ablation, store))
-    failed = train_cells(ablation, store) if num_missing else {}
+    failed = train_cells(ablation, store, ray_address) if num_missing else {}
     report = AblationReport.of(ablation, recorded_rows(store, ablation.ablation_id), failed)
-    folder = Path(out) if out else default_folder(store, ablation)
+    folder = out or default_folder(store, ablation)
     report.write(folder)
     return {
         "report": report,
@@ -85,21 +94,23 @@ def ablate(
 @task(name="gather", cache_policy=NO_CACHE, persist_result=False)
 def gather_clips(recipe: Recipe, labels: str, corpus: str, snapshot: str | None) -> Gathered:
     """Return the clips to train and to measure on, their audio in the cache."""
-    return gather_for(recipe, load_labels(Path(labels), snapshot), corpus, (TRAIN, VALID))
+    return gather_for(recipe, load_labels(labels, snapshot), corpus, (TRAIN, VALID))
 
 
 @task(name="train-cells", cache_policy=NO_CACHE, persist_result=False)
-def train_cells(ablation: Ablation, store: ResultsStore) -> dict[CellRun, str]:
-    """Train what is missing, as many cells at a time as the machine has cores or GPUs for."""
+def train_cells(
+    ablation: Ablation, store: ResultsStore, ray_address: str | None
+) -> dict[CellRun, str]:
+    """Train what is missing, as many cells at a time as there are cores or GPUs for."""
     observer().begin("starting workers", None, "")
-    with ray_cluster(available_cores()):
+    with ray_cluster(available_cores(), ray_address):
         progress = _Progress(ablation, store)
         return run_ablation(ablation, store, on_epoch=progress.tell)
 
 
-def default_folder(store: ResultsStore, ablation: Ablation) -> Path:
+def default_folder(store: ResultsStore, ablation: Ablation) -> str:
     """Return the folder of an ablation's report in a store; no view reads it."""
-    return store.root / REPORTS_FOLDER / f"ablation-{ablation.ablation_id[:12]}"
+    return child(store.location, f"{REPORTS_FOLDER}/ablation-{ablation.ablation_id[:12]}")
 
 
 class _Progress:

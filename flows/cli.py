@@ -15,8 +15,10 @@ from flows.cli_evaluate import evaluate
 from flows.cli_labels import labels
 from flows.cli_models import models
 from flows.cli_train import recipes, retrain, train
+from flows.cli_up import deploy, up
+from flows.events import use_running_server
 from flows.exits import EXIT_DIFFERS, EXIT_REJECTED, run_to_exit, say
-from flows.options import json_option, model_option, named
+from flows.options import json_option, model_option, named, pinned, ray_option, wheel_option
 from flows.terminal import send_chatter_to, terminal
 
 if TYPE_CHECKING:
@@ -28,9 +30,8 @@ if TYPE_CHECKING:
 _results = click.option(
     "--results",
     required=True,
-    type=click.Path(path_type=Path),
     metavar="DIR",
-    help="Folder of the results store.",
+    help="Results store: a folder, or s3://BUCKET/NAME; gs:// and az:// likewise.",
 )
 _coverage = click.option(
     "--coverage",
@@ -51,12 +52,15 @@ _strict = click.option("--strict", is_flag=True, help="Exit 3 if any clip is rej
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(package_name="emi-workflow", prog_name="emi")
-def cli() -> None:
+@click.pass_context
+def cli(context: click.Context) -> None:
     """Turn a corpus of videos into a table of emotion scores.
 
     Six scores of Emotional Mimicry Intensity, and arousal, dominance, valence, from the audio of
     each clip. Scores are a model's estimate of how expression is perceived, not of what is felt.
     """
+    if context.invoked_subcommand not in (up.name, deploy.name):
+        use_running_server()
 
 
 @cli.command()
@@ -71,17 +75,26 @@ def cli() -> None:
     "--workers",
     type=click.IntRange(min=1),
     metavar="N",
-    help="Scoring processes (default: one, or one a GPU).",
+    help="Scoring processes (default: one, or one a GPU; on a cluster as many as have room).",
 )
+@click.option(
+    "--gpus-per-scorer",
+    type=click.FloatRange(min=0, min_open=True, max=1),
+    metavar="SHARE",
+    help="GPUs of each scoring process: by 0.5 two share one (default: 1).",
+)
+@ray_option
+@wheel_option
 @_strict
 @json_option
 def process(
-    source: str, results: Path, model: str | None, strict: bool, as_json: bool, **options: Any
+    source: str, results: str, model: str | None, strict: bool, as_json: bool, **options: Any
 ) -> None:
     """Score every clip of SOURCE that the results store has no row for.
 
     SOURCE is a folder (searched at any depth), one media file, or a manifest: CSV or Parquet with a
-    column uri. Run it again at any time: it does what is missing.
+    column uri; on a disk, or as s3://, gs:// or az://. Run it again at any time: it does what is
+    missing.
     """
     from emi_model.reference import resolve
     from tasks.corpus import check_source
@@ -89,8 +102,7 @@ def process(
     from tasks.results import create_store
 
     check_source(source)
-    reference = named(model)
-    _say_what_it_gives(resolve(reference))
+    _say_what_it_gives(resolve(named(model)))
     store = create_store(results)
     send_chatter_to(store.logs / f"process-{os.getpid()}.log")
     guard_this_process()
@@ -100,11 +112,11 @@ def process(
     from flows.progress import observed_by
 
     with ProgressBar(terminal().err) as bar, observed_by(bar):
-        record = process_corpus(source, str(results), reference, **options)
+        record = process_corpus(source, results, pinned(model), **options)
     if as_json:
         _write_json([record], terminal().out)
     else:
-        click.echo(run_summary(record, str(results)), file=terminal().out)
+        click.echo(run_summary(record, results), file=terminal().out)
     if strict and record["num_rejected"]:
         sys.exit(EXIT_REJECTED)
 
@@ -152,7 +164,7 @@ def score(
     show_default=True,
     help="json: one object a line; parquet goes to stdout.",
 )
-def query(sql: str, results: Path, wanted: Format) -> None:
+def query(sql: str, results: str, wanted: Format) -> None:
     """Answer one SELECT over a store's views: scores, rejections, labels, runs and others.
 
     `SHOW TABLES` lists them, `DESCRIBE scores` lists the columns of one.
@@ -165,7 +177,7 @@ def query(sql: str, results: Path, wanted: Format) -> None:
 @cli.command()
 @_results
 @json_option
-def status(results: Path, as_json: bool) -> None:
+def status(results: str, as_json: bool) -> None:
     """Say what a results store holds."""
     from tasks.query import answer, stored_question, write
     from tasks.results import create_store, open_store
@@ -246,7 +258,7 @@ def check_backbone(reference: str) -> None:
         sys.exit(EXIT_DIFFERS)
 
 
-for _verb in (labels, train, evaluate, ablate, retrain, models, recipes):
+for _verb in (labels, train, evaluate, ablate, retrain, models, recipes, up, deploy):
     cli.add_command(_verb)
 
 

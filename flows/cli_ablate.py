@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import os
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from flows.exits import EXIT_USAGE, say
-from flows.options import corpus_option, json_option, labels_option, recipe_option, snapshot_option
+from flows.options import (
+    corpus_option,
+    json_option,
+    labels_option,
+    ray_option,
+    recipe_option,
+    snapshot_option,
+    wheel_option,
+)
 from flows.terminal import send_chatter_to, terminal
 
 if TYPE_CHECKING:
@@ -43,22 +50,22 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--results",
-    type=click.Path(path_type=Path),
     metavar="DIR",
     help="Results store that keeps the figures (default: the one with the labels).",
 )
 @click.option(
     "--out",
-    type=click.Path(path_type=Path),
     metavar="DIR",
     help="Folder of the report (default: reports/ablation-... in the results store).",
 )
 @snapshot_option
+@ray_option
+@wheel_option
 @json_option
 def ablate(
-    labels: Path,
-    results: Path | None,
-    out: Path | None,
+    labels: str,
+    results: str | None,
+    out: str | None,
     backbones: tuple[str, ...],
     as_json: bool,
     **options: Any,
@@ -82,9 +89,9 @@ def ablate(
 
     with ProgressBar(terminal().err) as bar, observed_by(bar):
         found = run(
-            str(labels),
-            results=str(store.root),
-            out=None if out is None else str(out),
+            labels,
+            results=store.location,
+            out=out,
             backbones=list(backbones),
             **options,
         )
@@ -95,7 +102,7 @@ def ablate(
         sys.exit(EXIT_USAGE)
 
 
-def _show(report: AblationReport, folder: Path, *, as_json: bool) -> None:
+def _show(report: AblationReport, folder: str, *, as_json: bool) -> None:
     from rich.table import Column, Table
 
     from flows.display import show

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -36,26 +35,24 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--results",
-    type=click.Path(path_type=Path),
     metavar="DIR",
     help="Results store that keeps the figures (default: that of --labels).",
 )
 @snapshot_option
 @click.option(
     "--plot",
-    type=click.Path(path_type=Path),
     metavar="FILE",
     help="Picture to draw: .png, .pdf or .svg (default: plots/ID.png in that store).",
 )
 @json_option
 def evaluate(
     model: str | None,
-    labels: Path,
+    labels: str,
     corpus: str,
     split: Split,
-    results: Path | None,
+    results: str | None,
     snapshot: str | None,
-    plot: Path | None,
+    plot: str | None,
     as_json: bool,
 ) -> None:
     """Measure how well a model follows the labels of a split.
@@ -70,7 +67,6 @@ def evaluate(
     reference = named(model)
     resolve(reference)
     store = open_store(labels) if results is None else create_store(results)
-    store.logs.mkdir(exist_ok=True)
     send_chatter_to(store.logs / f"evaluate-{os.getpid()}.log")
     guard_this_process()
 
@@ -83,12 +79,12 @@ def evaluate(
     with ProgressBar(terminal().err) as bar, observed_by(bar):
         found = evaluate_model(
             reference,
-            str(labels),
+            labels,
             corpus,
             split,
-            results=str(results) if results else None,
+            results=results,
             snapshot=snapshot,
-            plot=str(plot) if plot else None,
+            plot=plot,
         )
     if as_json:
         write_json_lines(evaluation_rows(found.report, found.plot), terminal().out)

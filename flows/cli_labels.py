@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from flows.events import labels_added
 from flows.terminal import terminal
 
 if TYPE_CHECKING:
@@ -16,9 +16,8 @@ if TYPE_CHECKING:
 _store = click.option(
     "--store",
     required=True,
-    type=click.Path(path_type=Path),
     metavar="DIR",
-    help="Folder of the results store that keeps the labels.",
+    help="Results store that keeps the labels: a folder, or s3://...",
 )
 _share = click.FloatRange(min=0, max=1, max_open=True)
 
@@ -29,9 +28,9 @@ def labels() -> None:
 
 
 @labels.command()
-@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("file")
 @_store
-@click.option("--corpus", required=True, metavar="DIR", help="Folder or manifest of the clips.")
+@click.option("--corpus", required=True, metavar="DIR", help="Folder, s3://... or manifest.")
 @click.option(
     "--valid-share",
     type=_share,
@@ -55,8 +54,8 @@ def labels() -> None:
     help="Column that is a target, may be repeated (default: all that are nothing else).",
 )
 def add(
-    file: Path,
-    store: Path,
+    file: str,
+    store: str,
     corpus: str,
     valid_share: float,
     test_share: float,
@@ -85,12 +84,14 @@ def add(
             on_progress=bar.reached,
         )
     click.echo(_told(report))
+    if report.snapshot is not None:
+        labels_added(store, corpus, report.snapshot, report.number)
 
 
 @labels.command("list")
 @_store
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line on stdout.")
-def list_snapshots(store: Path, as_json: bool) -> None:
+def list_snapshots(store: str, as_json: bool) -> None:
     """List the snapshots of a store; the clips are all that were labelled by then."""
     from flows.display import plain_table, show
     from tasks.labelling import describe_snapshots

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from flows.events import model_promoted
 from flows.exits import say
 
 if TYPE_CHECKING:
@@ -137,6 +138,7 @@ def _with_interval(row: dict[str, Any]) -> str | None:
 
 def _say_champion(version: Version) -> None:
     click.echo(f"{version.name}: version {version.number} is the champion, {version.sha256}")
+    model_promoted(version)
 
 
 def _write_json(known: list[Version]) -> None:

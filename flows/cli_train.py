@@ -5,12 +5,19 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import click
 
-from flows.options import corpus_option, json_option, labels_option, recipe_option, snapshot_option
+from flows.options import (
+    corpus_option,
+    json_option,
+    labels_option,
+    ray_option,
+    recipe_option,
+    snapshot_option,
+    wheel_option,
+)
 from flows.terminal import send_chatter_to, terminal
 
 _name = click.option(
@@ -25,7 +32,7 @@ _workers = click.option(
     "--workers",
     type=click.IntRange(min=1),
     metavar="N",
-    help="Processes that train together (default: one, or one a GPU).",
+    help="Processes that train together (default: one, or one a GPU of one machine).",
 )
 
 
@@ -37,8 +44,10 @@ _workers = click.option(
 @snapshot_option
 @_backbone
 @_workers
+@ray_option
+@wheel_option
 @json_option
-def train(labels: Path, as_json: bool, **options: Any) -> None:
+def train(labels: str, as_json: bool, **options: Any) -> None:
     """Train a model on labelled clips and register it as a new version.
 
     The split `train` teaches; `valid` chooses the epoch, measures and calibrates. A training that
@@ -52,7 +61,7 @@ def train(labels: Path, as_json: bool, **options: Any) -> None:
     from flows.training_tables import show_training
 
     with ProgressBar(terminal().err) as bar, observed_by(bar):
-        found = train_model(str(labels), **options)
+        found = train_model(labels, **options)
     if as_json:
         _write_json(found)
     else:
@@ -93,8 +102,10 @@ def train(labels: Path, as_json: bool, **options: Any) -> None:
     metavar="DIR",
     help="If promoted, score the corpus into this results store, beside the old rows.",
 )
+@ray_option
+@wheel_option
 @json_option
-def retrain(labels: Path, as_json: bool, **options: Any) -> None:
+def retrain(labels: str, as_json: bool, **options: Any) -> None:
     """Train a challenger on all labels; make it champion only if it is better beyond doubt.
 
     Both are judged on the same clips, which trained neither, by a paired bootstrap over speakers.
@@ -108,7 +119,7 @@ def retrain(labels: Path, as_json: bool, **options: Any) -> None:
     from flows.training_tables import show_decision
 
     with ProgressBar(terminal().err) as bar, observed_by(bar):
-        row = retrain_model(str(labels), **options)
+        row = retrain_model(labels, **options)
     if as_json:
         _write_json(row)
     else:
@@ -134,13 +145,12 @@ def _says(function: object) -> str:
     return (function.__doc__ or "").partition("\n")[0].removeprefix("Return ")
 
 
-def _prepare(labels: Path, verb: str) -> None:
+def _prepare(labels: str, verb: str) -> None:
     """Open the store, and keep the libraries' chatter from the terminal."""
     from tasks.guard import guard_this_process
     from tasks.results import open_store
 
     store = open_store(labels)
-    store.logs.mkdir(exist_ok=True)
     send_chatter_to(store.logs / f"{verb}-{os.getpid()}.log")
     guard_this_process()
 

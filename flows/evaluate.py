@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 from prefect import flow
 
 from emi_model.reference import load_model
+from flows import run_names
+from flows.artifacts import show_report
 from flows.progress import observer
+from flows.turns import heavy
 from tasks.evaluation import evaluate_gathered, label_columns
 from tasks.evaluation_report import EvaluationReport
+from tasks.folders import child
 from tasks.gathering import gather
 from tasks.labels import load_labels
 from tasks.plots import agreement_plot, check_picture, save_picture
@@ -27,14 +30,20 @@ class Evaluated:
 
     Attributes:
         report: what it found; it is in the store.
-        plot: the picture.
+        plot: the picture, a path or in a bucket.
     """
 
     report: EvaluationReport
-    plot: Path
+    plot: str
 
 
-@flow(name="evaluate", validate_parameters=True, persist_result=False)
+@flow(
+    name="evaluate",
+    flow_run_name=run_names.evaluated,
+    validate_parameters=True,
+    persist_result=False,
+)
+@heavy
 def evaluate_model(
     model: str,
     labels: str,
@@ -65,9 +74,9 @@ def evaluate_model(
     """
     observer().begin("reading labels", None, "")
     if plot is not None:
-        check_picture(Path(plot))
-    wanted = load_labels(Path(labels), snapshot)
-    store = open_store(Path(labels)) if results is None else create_store(Path(results))
+        check_picture(plot)
+    wanted = load_labels(labels, snapshot)
+    store = open_store(labels) if results is None else create_store(results)
     loaded = load_model(resolve_model(model))
     label_columns(wanted, loaded.model.config.targets)  # before anything slow
     observer().begin("extracting audio", None, "clips")
@@ -82,6 +91,7 @@ def evaluate_model(
     report = evaluate_gathered(loaded, gathered, split, on_progress=observer().reached)
     report.write(store)
     observer().begin("drawing", None, "")
-    picture = Path(plot or store.root / PLOTS_FOLDER / f"{report.evaluation_id}.png")
+    picture = plot or child(store.location, f"{PLOTS_FOLDER}/{report.evaluation_id}.png")
     save_picture(agreement_plot(report), picture)
+    show_report(report, f"{report.model} on {split}")
     return Evaluated(report, picture)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 from rich.table import Column, Table
@@ -23,7 +22,7 @@ MAX_NAMED = 10
 """Missing clips that are named; the JSON output names all."""
 
 
-def show_evaluation(report: EvaluationReport, plot: Path, out: TextIO) -> None:
+def show_evaluation(report: EvaluationReport, plot: str, out: TextIO) -> None:
     """Write the figures of an evaluation, and below them what to know of them."""
     warning = training_warning(report)
     if warning is not None:
@@ -34,7 +33,7 @@ def show_evaluation(report: EvaluationReport, plot: Path, out: TextIO) -> None:
     out.write(f"evaluation {report.evaluation_id}, picture {plot}\n")
 
 
-def evaluation_rows(report: EvaluationReport, plot: Path) -> list[dict[str, Any]]:
+def evaluation_rows(report: EvaluationReport, plot: str) -> list[dict[str, Any]]:
     """Return the rows of the store; that of the mean with all there is to know of it."""
     *rows, mean = report.rows()
     said = {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import os
 
 import click
 
@@ -18,17 +18,16 @@ model_option = click.option(
     "model",
     envvar="EMI_MODEL",
     metavar="REF",
-    help="Model folder, hub id, or models:/NAME@champion (default: EMI_MODEL).",
+    help="Model folder (or s3://...), hub id, or models:/NAME@champion (default: EMI_MODEL).",
 )
 labels_option = click.option(
     "--labels",
     required=True,
-    type=click.Path(path_type=Path),
     metavar="DIR",
-    help="Results store with the labels (`emi labels add`).",
+    help="Results store with the labels (`emi labels add`): a folder, or s3://...",
 )
 corpus_option = click.option(
-    "--corpus", required=True, metavar="DIR", help="Folder or manifest of the clips."
+    "--corpus", required=True, metavar="DIR", help="Folder, s3://... or manifest of the clips."
 )
 snapshot_option = click.option(
     "--snapshot", metavar="ID", help="Label snapshot, by number or id (default: the latest)."
@@ -39,6 +38,27 @@ recipe_option = click.option(
     show_default=True,
     metavar="NAME",
     help="Recipe, with variants: paper, paper_small+ccc, ... (`emi recipes` lists them).",
+)
+ray_option = click.option(
+    "--ray-address",
+    envvar="RAY_ADDRESS",
+    metavar="HOST:PORT",
+    help="Ray cluster to run on (default: RAY_ADDRESS, else Ray is started on this machine).",
+)
+
+
+def _send_along(context: click.Context, option: click.Parameter, wheel: str | None) -> None:
+    """Let whoever joins the cluster find the wheel: it is no parameter of a flow."""
+    if wheel:
+        os.environ["EMI_WHEEL"] = wheel
+
+
+wheel_option = click.option(
+    "--wheel",
+    metavar="FILE",
+    expose_value=False,
+    callback=_send_along,
+    help="Wheel that brings this code to the cluster (default: EMI_WHEEL, or its nodes have it).",
 )
 json_option = click.option(
     "--json", "as_json", is_flag=True, help="One JSON object a line on stdout."
@@ -54,6 +74,18 @@ def named(model: str | None) -> str:
     """
     from tasks.registry import resolve_model
 
+    return resolve_model(pinned(model))
+
+
+def pinned(model: str | None) -> str:
+    """Return the reference of the model that was named, a registered one by its number.
+
+    Raises:
+        ModelNotFound: as `named`.
+        RegistryError: likewise.
+    """
+    from tasks.registry import pin_model
+
     if not model:
         raise ModelNotFound(NO_MODEL)
-    return resolve_model(model)
+    return pin_model(model)

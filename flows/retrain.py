@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from prefect import flow
+from pydantic import Field
 
 from emi_model.checkpoint import LoadedModel, load_checkpoint
 from emi_model.errors import LabelError, ModelNotFound
 from emi_model.metrics import evaluate, mean_pearson
 from emi_model.recipes import Recipe, recipe_named
+from flows import run_names
+from flows.artifacts import show_decision
+from flows.events import model_promoted
 from flows.process import process_corpus
 from flows.progress import observer
-from flows.train import NewVersion, gather_for, new_version, shared_by, summary
+from flows.train import NewVersion, gather_for, new_version, summary
+from flows.turns import heavy
+from tasks.budget import training_share
 from tasks.cached_clips import CachedClip
+from tasks.cluster import joined_cluster, machines
 from tasks.decisions import (
     LEVEL,
     MARGIN,
@@ -40,7 +46,10 @@ Origin = Literal["backbone", "champion"]
 DEFAULT_RECIPE = "paper"
 
 
-@flow(name="retrain", validate_parameters=True, persist_result=False)
+@flow(
+    name="retrain", flow_run_name=run_names.trained, validate_parameters=True, persist_result=False
+)
+@heavy
 def retrain_model(
     labels: str,
     corpus: str,
@@ -49,10 +58,11 @@ def retrain_model(
     snapshot: str | None = None,
     start: Origin = "backbone",
     backbone: str | None = None,
-    workers: int | None = None,
-    level: float = LEVEL,
-    margin: float = MARGIN,
+    workers: Annotated[int | None, Field(ge=1)] = None,
+    level: Annotated[float, Field(gt=0.5, lt=1)] = LEVEL,
+    margin: Annotated[float, Field(ge=-2, le=2)] = MARGIN,
     rescore: str | None = None,
+    ray_address: str | None = None,
 ) -> dict[str, Any]:
     """Train a challenger on all labels and make it champion only if it is better beyond doubt.
 
@@ -68,11 +78,13 @@ def retrain_model(
         start: begin with the recipe's ``backbone`` (or new weights, where it has none), or with all
             weights of the ``champion``.
         backbone: model folder or hub id to start from in place of the recipe's own.
-        workers: processes that train together; default: one, or one a GPU.
+        workers: processes that train together; default: one, or one a GPU of one machine.
         level: confidence of the lower bound on the difference of mean Pearson.
         margin: what the bound has to exceed.
         rescore: results store in which the corpus is scored again if the challenger is promoted,
             beside the rows of other versions.
+        ray_address: Ray cluster to train and score on, ``HOST:PORT``, whose nodes share
+            ``EMI_HOME``; default: ``RAY_ADDRESS``, else Ray is started on this machine.
 
     Returns:
         The decision's row, with the challenger's under ``training``. Where the champion was trained
@@ -82,20 +94,26 @@ def retrain_model(
         EmiError: as `train_model`; the champion is who it was.
     """
     rule = Rule(level, margin)
-    label_set = load_labels(Path(labels), snapshot)
+    label_set = load_labels(labels, snapshot)
     champion = _champion(name)
     chosen = _recipe(recipe, champion, label_set)
-    gathered = gather_for(chosen, label_set, corpus, (TRAIN, VALID, TEST))
-    begin = _warm(champion, name) if start == "champion" else start_of(chosen, backbone)
-    plan = plan_training(gathered, chosen, name=name, start=begin, **shared_by(workers))
-    challenger = new_version(plan, gathered, labels)
+    with joined_cluster(ray_address):
+        gathered = gather_for(chosen, label_set, corpus, (TRAIN, VALID, TEST))
+        begin = _warm(champion, name) if start == "champion" else start_of(chosen, backbone)
+        share = training_share(workers, machines())
+        plan = plan_training(gathered, chosen, name=name, start=begin, **share)
+        challenger = new_version(plan, gathered, labels)
     if champion is not None and challenger.version.number == champion.number:
-        return _nothing_new(champion) | {"training": summary(challenger, gathered)}
+        nothing = _nothing_new(champion)
+        show_decision(nothing)
+        return nothing | {"training": summary(challenger, gathered)}
     row = _decided(challenger, champion, gathered, rule, labels, chosen.train.seed)
+    show_decision(row)
     if row["promoted"]:
-        promote(name, challenger.version.number)
+        model_promoted(promote(name, challenger.version.number))
         if rescore is not None:
-            process_corpus(corpus, rescore, challenger.version.reference)
+            reference = challenger.version.reference
+            process_corpus(corpus, rescore, reference, ray_address=ray_address)
     return {**row, "training": summary(challenger, gathered)}
 
 
@@ -144,7 +162,7 @@ def _decided(
     seed: int,
 ) -> dict[str, Any]:
     """Return the decision's row: made now, or before by a retraining that was cut short."""
-    store = open_store(Path(labels))
+    store = open_store(labels)
     earlier = decided_before(store, rule, champion, challenger.version, gathered.labels.snapshot)
     if earlier is not None:
         return earlier

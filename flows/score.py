@@ -32,8 +32,9 @@ def score_files(
     """Score files.
 
     Args:
-        files: media files; one that is not there becomes a rejection.
-        model: model folder, hub id, or ``models:/NAME@ALIAS`` or ``models:/NAME/VERSION``.
+        files: media files, or objects as ``s3://...``; one that is not there becomes a rejection.
+        model: model folder, also of a bucket, hub id, or ``models:/NAME@ALIAS`` or
+            ``models:/NAME/VERSION``.
         coverage: ``first`` window or ``full``.
         precision: ``fp32``, or ``auto``.
         raw: leave EMI scores unclipped.
@@ -44,6 +45,7 @@ def score_files(
     Raises:
         CheckpointError: the model cannot be loaded.
         RegistryError: the registry does not give the model.
+        CorpusError: a storage does not answer.
     """
     loaded = load_model(resolve_model(model))
     config = loaded.model.config

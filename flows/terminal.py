@@ -42,6 +42,7 @@ def send_chatter_to(log: Path) -> None:
     """
     sys.stdout.flush()
     sys.stderr.flush()
+    log.parent.mkdir(parents=True, exist_ok=True)
     kept = Terminal(_duplicate(STDOUT), _duplicate(STDERR), log)
     with log.open("ab") as file:
         os.dup2(file.fileno(), STDOUT)

@@ -8,10 +8,10 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Annotated, Any
 
-import torch
 from prefect import flow
+from pydantic import Field
 
 from emi_model.backbone import geometry_of
 from emi_model.checkpoint import load_checkpoint
@@ -19,9 +19,12 @@ from emi_model.errors import EmiError, RegistryError
 from emi_model.recipes import Recipe, recipe_named
 from emi_model.resampling import FIGURES
 from emi_model.trainer import EpochReport
+from flows import run_names
+from flows.artifacts import show_report
 from flows.progress import observer
-from tasks.budget import available_cores
-from tasks.cluster import ray_cluster
+from flows.turns import heavy
+from tasks.budget import available_cores, training_share
+from tasks.cluster import joined_cluster, machines, ray_cluster
 from tasks.evaluation import evaluate_predictions
 from tasks.evaluation_report import EvaluationReport
 from tasks.gathering import Gathered, gather
@@ -56,7 +59,8 @@ class NewVersion:
     trained: Trained | None = None
 
 
-@flow(name="train", validate_parameters=True, persist_result=False)
+@flow(name="train", flow_run_name=run_names.trained, validate_parameters=True, persist_result=False)
+@heavy
 def train_model(
     labels: str,
     corpus: str,
@@ -64,7 +68,8 @@ def train_model(
     name: str = MODEL,
     snapshot: str | None = None,
     backbone: str | None = None,
-    workers: int | None = None,
+    workers: Annotated[int | None, Field(ge=1)] = None,
+    ray_address: str | None = None,
 ) -> dict[str, Any]:
     """Train a model on labelled clips and register it; the champion stays who it is.
 
@@ -75,7 +80,9 @@ def train_model(
         name: registered model that gets a new version.
         snapshot: label snapshot, by number or id; default: the latest.
         backbone: model folder or hub id to start from in place of the recipe's own.
-        workers: processes that train together; default: one, or one a GPU.
+        workers: processes that train together; default: one, or one a GPU of one machine.
+        ray_address: Ray cluster to train on, ``HOST:PORT``, whose nodes share ``EMI_HOME``;
+            default: ``RAY_ADDRESS``, else Ray is started on this machine.
 
     Returns:
         The version's row, with its folder and what was trained on.
@@ -85,13 +92,16 @@ def train_model(
         LabelError: no labels, or no clips of a split.
         CheckpointError: the backbone cannot be loaded.
         TrainingError: training cannot go on.
+        ClusterError: the cluster cannot be joined.
         RegistryError: MLflow does not answer.
     """
     chosen = recipe_named(recipe)
-    gathered = gather_for(chosen, load_labels(Path(labels), snapshot), corpus, (TRAIN, VALID))
-    start = start_of(chosen, backbone)
-    plan = plan_training(gathered, chosen, name=name, start=start, **shared_by(workers))
-    return summary(new_version(plan, gathered, labels), gathered)
+    with joined_cluster(ray_address):
+        gathered = gather_for(chosen, load_labels(labels, snapshot), corpus, (TRAIN, VALID))
+        start = start_of(chosen, backbone)
+        share = training_share(workers, machines())
+        plan = plan_training(gathered, chosen, name=name, start=start, **share)
+        return summary(new_version(plan, gathered, labels), gathered)
 
 
 def gather_for(recipe: Recipe, labels: LabelSet, corpus: str, splits: tuple[str, ...]) -> Gathered:
@@ -106,12 +116,6 @@ def gather_for(recipe: Recipe, labels: LabelSet, corpus: str, splits: tuple[str,
     )
 
 
-def shared_by(workers: int | None) -> dict[str, int]:
-    """Return how many processes train, and how many GPUs there are for them."""
-    gpus = torch.cuda.device_count()
-    return {"workers": workers or max(1, gpus), "gpus": gpus}
-
-
 def new_version(plan: Plan, gathered: Gathered, labels: str) -> NewVersion:
     """Return the version that a plan leads to: trained, or found where it was trained before."""
     name = plan.job.card.name
@@ -124,7 +128,8 @@ def new_version(plan: Plan, gathered: Gathered, labels: str) -> NewVersion:
         report = _evaluated(plan, trained, gathered)
         number = register(name, trained.model, run.run_id, _facts(plan, gathered, report))
         if report is not None:
-            report.write(open_store(Path(labels)))
+            show_report(report, f"{name}: a new version")
+            report.write(open_store(labels))
         _keep_plots(run, trained, report)
     shutil.rmtree(storage, ignore_errors=True)  # its weights are with the version now
     (version,) = (version for version in versions(name) if version.number == number)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Callable, Iterable, Mapping
+import time
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,12 +21,13 @@ from emi_model.trainer import EpochReport, report_from_dict
 from tasks.ablation_cell import CellJob, CellOutcome, train_on_worker
 from tasks.ablation_grid import SWITCHES, Ablation, CellRun
 from tasks.home import home
+from tasks.nodes import beside_driver, got
 from tasks.registers import ABLATIONS_SCHEMA, MEAN, register_table
 from tasks.results import ResultsStore
 from tasks.runs import source_commit
 from tasks.schemas import ABLATIONS
 from tasks.splits import TRAIN, VALID
-from tasks.training import alone_at
+from tasks.training import alone_at, check_shared
 from tasks.watcher import Watcher
 
 MAX_DEATHS = 2
@@ -38,11 +40,8 @@ OnEpoch = Callable[[CellRun, EpochReport], None]
 
 def recorded_rows(store: ResultsStore, ablation_id: str) -> list[dict[str, Any]]:
     """Return an ablation's rows in a store: for every cell and seed one a target, and the mean."""
-    files = [str(part) for part in store.parts(ABLATIONS)]
-    found = ds.dataset(files, schema=ABLATIONS_SCHEMA)
-    rows: list[dict[str, Any]] = found.to_table(
-        filter=ds.field("ablation") == ablation_id
-    ).to_pylist()
+    wanted = ds.field("ablation") == ablation_id
+    rows: list[dict[str, Any]] = store.rows(ABLATIONS, ABLATIONS_SCHEMA, wanted).to_pylist()
     return rows
 
 
@@ -79,7 +78,8 @@ def run_ablation(
     """
     folder = home() / "training" / "ablations" / ablation.ablation_id
     with alone_at(folder):
-        watcher: Any = ray.remote(num_cpus=0)(Watcher).remote()
+        check_shared(folder, *{cell.origin.folder for cell in ablation.cells})
+        watcher = beside_driver(Watcher)
         pending: dict[Any, CellRun] = {}
         failed: dict[CellRun, str] = {}
         try:
@@ -88,7 +88,7 @@ def run_ablation(
                 shutil.rmtree(_journal(folder, run), ignore_errors=True)
             pending = _submitted(ablation, missing, folder, watcher)
             while pending:
-                ready, _ = ray.wait(list(pending), timeout=POLL_SECONDS)
+                ready = _ready(pending)
                 _pass_on(watcher, on_epoch)
                 for reference in ready:
                     run = pending.pop(reference)
@@ -164,8 +164,16 @@ def _job(ablation: Ablation, run: CellRun, folder: Path) -> CellJob:
     )
 
 
+def _ready(pending: Collection[Any]) -> list[Any]:
+    """Return those that are done, after a while; the wait is Python's, where signals are heard."""
+    ready, _ = ray.wait(list(pending), num_returns=len(pending), timeout=0)
+    if not ready:
+        time.sleep(POLL_SECONDS)
+    return ready
+
+
 def _pass_on(watcher: Any, on_epoch: OnEpoch | None) -> None:
-    news, _ = ray.get(watcher.news.remote())
+    news, _ = got(watcher.news.remote())
     if on_epoch is not None:
         for told in news:
             on_epoch(CellRun(*told["run"]), report_from_dict(told["report"]))
@@ -173,7 +181,7 @@ def _pass_on(watcher: Any, on_epoch: OnEpoch | None) -> None:
 
 def _outcome(reference: Any) -> CellOutcome | str:
     try:
-        outcome: CellOutcome | str = ray.get(reference)
+        outcome: CellOutcome | str = got(reference)
     except RayTaskError:  # an error of ours, not of the cell
         raise
     except RayError as error:

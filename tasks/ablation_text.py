@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pyarrow.parquet as pq
-
 from emi_model.errors import StoreError
 from tasks.ablation_grid import FULL, Ablation, CellRun
 from tasks.ablation_report import CellSummary, report_table, summarise, told
+from tasks.folders import child, open_folder
 from tasks.plots import ablation_plot, save_picture
 from tasks.registers import MEAN
 from tasks.splits import TRAIN, VALID
+from tasks.writers import parquet_bytes
 
 MARKDOWN_FILE, PARQUET_FILE, PICTURE_FILE = "ablation.md", "ablation.parquet", "ablation.png"
 
@@ -67,24 +66,26 @@ class AblationReport:
         """Return what to know before believing the table."""
         return [*_notes(self.ablation), *_gaps(self.ablation, self.summaries), TABLE_2]
 
-    def write(self, folder: Path) -> None:
+    def write(self, location: str | Path) -> None:
         """Write the report as Markdown, Parquet and a picture, in place of an earlier one.
+
+        Args:
+            location: a folder, on a disk or in a bucket.
 
         Raises:
             StoreError: the folder cannot be written.
         """
         name = f"Ablation of recipe {self.ablation.recipe.name}"
         try:
-            folder.mkdir(parents=True, exist_ok=True)
-            aside = folder / f".{PARQUET_FILE}-{os.getpid()}"
-            pq.write_table(report_table(self.ablation, self.summaries), aside)
-            aside.replace(folder / PARQUET_FILE)
-            aside.write_text(self.markdown(), encoding="utf-8")
-            aside.replace(folder / MARKDOWN_FILE)
+            folder = open_folder(str(location))
+            table = report_table(self.ablation, self.summaries)
+            folder.write(PARQUET_FILE, parquet_bytes(table))
+            folder.write(MARKDOWN_FILE, self.markdown().encode())
         except OSError as error:
-            raise StoreError(f"{folder}: the report cannot be written ({error})") from error
+            raise StoreError(f"{location}: the report cannot be written ({error})") from error
         title = f"{name}, {_seeds(self.ablation)}"
-        save_picture(ablation_plot(self.rows, title=title), folder / PICTURE_FILE)
+        picture = child(str(location), PICTURE_FILE)
+        save_picture(ablation_plot(self.rows, title=title), picture)
 
     def markdown(self) -> str:
         """Return all of it as Markdown."""

@@ -9,8 +9,10 @@ import pyarrow as pa
 
 from tasks.clips import ClipFile
 from tasks.parts import RunStamp
+from tasks.readers import reread
 from tasks.results import ResultsStore
 from tasks.schemas import (
+    COMPANIONS,
     SCORES,
     TIMELINE,
     WINDOWS,
@@ -51,7 +53,7 @@ def adopt(
     pairs = pa.table(
         {
             "clip_id": [clip.clip_id for clip, _ in adopted],
-            "uri": [clip.file().absolute().as_uri() for clip, _ in adopted],
+            "uri": [clip.uri for clip, _ in adopted],
             "modified_ns": pa.array([clip.modified_ns for clip, _ in adopted], pa.int64()),
             "source_id": [source for _, source in adopted],
         }
@@ -77,9 +79,13 @@ def _taken(
     }
     if "$scored_at" in sql:
         parameters |= {"scored_at": datetime.now(UTC)}
-    with connect(store.root) as connection:
-        connection.register("adopted", pairs)
-        rows = connection.sql(sql, params=parameters).to_arrow_table()
+
+    def taken() -> pa.Table:
+        with connect(store.location, tables=(SCORES, *COMPANIONS)) as connection:
+            connection.register("adopted", pairs)
+            return connection.sql(sql, params=parameters).to_arrow_table()
+
+    rows = reread(taken)
     if not rows.num_rows:  # then the view need not have this model's columns
         return schema.empty_table()
     for field in schema:  # parts of an earlier version lack columns that may be null

@@ -22,9 +22,9 @@ from emi_model.audio import Int16Waveform
 from emi_model.errors import CorpusError
 from emi_model.units import SAMPLING_RATE
 from tasks.clips import ClipFile, extract_clip
+from tasks.folders import place
 from tasks.media import TIMEOUT_SECONDS
 from tasks.probe import Prober
-from tasks.results import place
 from tasks.threads import Progress, spread
 
 CACHED_SECONDS = 60.0

@@ -1,16 +1,19 @@
-"""A clip and its extraction: from a listed file to a row that is ready to be scored."""
+"""A clip and its extraction: from a listed file or object to a row that is ready to be scored."""
 
 from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from emi_model.audio import SILENCE_DBFS, measure_levels
 from emi_model.units import samples_to_seconds
+from tasks.fetching import Local, fetched, hash_object
+from tasks.folders import StoredFile, is_remote
 from tasks.media import Extraction, Rejection, extract
 from tasks.outcomes import Flag, Reason, Status
 from tasks.probe import Prober
@@ -27,7 +30,7 @@ class ClipFile(NamedTuple):
 
     Attributes:
         clip_id: its path below the corpus root, UTF-8; undecodable bytes as a backslash, x, hex.
-        path: where it lies, as the file system spells it.
+        path: where it lies, as the file system spells it; of an object its ``s3://`` name, UTF-8.
         size: bytes; None if it is not there.
         modified_ns: modification time, nanoseconds since 1970; None if it is not there.
     """
@@ -37,8 +40,18 @@ class ClipFile(NamedTuple):
     size: int | None
     modified_ns: int | None
 
+    @property
+    def is_remote(self) -> bool:
+        """Whether it is an object of a bucket, not a file."""
+        return is_remote(os.fsdecode(self.path))
+
+    @property
+    def uri(self) -> str:
+        """Where it lies, as the store says it; an object's name is taken as it is."""
+        return os.fsdecode(self.path) if self.is_remote else self.file().absolute().as_uri()
+
     def file(self) -> Path:
-        """Return where the clip lies."""
+        """Return where a clip lies that is a file."""
         return Path(os.fsdecode(self.path))
 
 
@@ -49,17 +62,55 @@ def extract_clip(
     timeout_seconds: float,
     prober: Prober | None = None,
 ) -> Row:
-    """Return a clip's row before scoring, under the `EXTRACTED` schema: never an exception.
+    """Return a clip's row before scoring, under the `EXTRACTED` schema, however bad the clip is.
 
     Args:
         clip: the clip.
         max_seconds: seconds to decode; None for all.
         timeout_seconds: after which extraction is given up.
         prober: the process that reads headers; None starts one for this clip.
+
+    Raises:
+        CorpusError: its storage does not answer, or this node has no room to fetch it to.
     """
-    row = listed_row(clip)
+    with local_file(clip) as local:
+        return extract_local(
+            clip, local, max_seconds=max_seconds, timeout_seconds=timeout_seconds, prober=prober
+        )
+
+
+@contextmanager
+def local_file(clip: ClipFile) -> Iterator[Local | Rejection]:
+    """Yield a clip's file on this node, or why it is not to be had; an object is fetched.
+
+    Raises:
+        CorpusError: as `extract_clip`.
+    """
+    if not clip.is_remote:
+        yield Local(clip.file(), hash_content(clip.file()), clip.size, clip.modified_ns)
+        return
+    listed = None
+    if clip.size is not None:
+        listed = StoredFile(clip.clip_id, clip.size, clip.modified_ns or 0)
+    with fetched(clip.uri, listed) as found:
+        yield found
+
+
+def extract_local(
+    clip: ClipFile,
+    local: Local | Rejection,
+    *,
+    max_seconds: float | None,
+    timeout_seconds: float,
+    prober: Prober | None = None,
+) -> Row:
+    """Return the row of a clip whose file is on this node, as `extract_clip` does."""
+    if isinstance(local, Rejection):
+        return rejected(_listed_row(clip, None), local.reason, local.detail)
+    clip = clip._replace(size=local.size, modified_ns=local.modified_ns)
+    row = _listed_row(clip, local.content_sha256)
     found = extract(
-        clip.file(), max_seconds=max_seconds, timeout_seconds=timeout_seconds, prober=prober
+        local.path, max_seconds=max_seconds, timeout_seconds=timeout_seconds, prober=prober
     )
     names = ("codec", "sampling_rate", "channels", "track", "num_tracks", "declared_seconds")
     row |= {name: getattr(found, name) for name in names}
@@ -69,16 +120,8 @@ def extract_clip(
 
 
 def listed_row(clip: ClipFile) -> Row:
-    """Return the row of a clip of which nothing but its file is known."""
-    row: Row = dict.fromkeys(EXTRACTED.names)
-    return row | {
-        "clip_id": clip.clip_id,
-        "uri": clip.file().absolute().as_uri(),
-        "content_sha256": hash_content(clip.file()),
-        "bytes": clip.size,
-        "modified_ns": clip.modified_ns,
-        "flags": [],
-    }
+    """Return the row of a clip of which nothing but its content's hash is known."""
+    return _listed_row(clip, hash_clip(clip))
 
 
 def rejected(row: Mapping[str, Any], reason: Reason, detail: str) -> Row:
@@ -92,6 +135,15 @@ def rejected(row: Mapping[str, Any], reason: Reason, detail: str) -> Row:
     }
 
 
+def hash_clip(clip: ClipFile) -> str | None:
+    """Return the SHA-256 (hex) of a clip's content; None if it cannot be read.
+
+    Raises:
+        CorpusError: its storage does not answer.
+    """
+    return hash_object(clip.uri) if clip.is_remote else hash_content(clip.file())
+
+
 def hash_content(path: Path) -> str | None:
     """Return the SHA-256 (hex) of a regular file; None if it cannot be read."""
     try:
@@ -101,6 +153,18 @@ def hash_content(path: Path) -> str | None:
             return hashlib.file_digest(content, "sha256").hexdigest()
     except OSError:
         return None
+
+
+def _listed_row(clip: ClipFile, content_sha256: str | None) -> Row:
+    row: Row = dict.fromkeys(EXTRACTED.names)
+    return row | {
+        "clip_id": clip.clip_id,
+        "uri": clip.uri,
+        "content_sha256": content_sha256,
+        "bytes": clip.size,
+        "modified_ns": clip.modified_ns,
+        "flags": [],
+    }
 
 
 def _measured(found: Extraction) -> Row:

@@ -1,43 +1,177 @@
-"""The Ray cluster of a run: one on this machine, for as long as the run needs it."""
+"""The Ray cluster of a run: one on this machine for as long as the run needs it, or one to join.
+
+The code on a cluster's nodes comes with their image, or with a wheel that is sent to them; their
+settings come from here. Models, stores and clips are reached from every node by itself.
+"""
 
 from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterator
+import signal
+import threading
+from collections.abc import Iterator, Mapping
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
 
 import ray
+import torch
 from ray.exceptions import RayError
 
 from emi_model.errors import ClusterError
+from tasks.budget import NodeSize, available_cores
+from tasks.guard import guard_this_process
+from tasks.nodes import address_of, alive_nodes, ask_nodes, node_sizes
+from tasks.ray_address import HERE, check_address, named_address
+from tasks.settings import code_version
+from tasks.worker_environment import worker_environment
 
 OBJECT_STORE_BYTES = 512 * 2**20
 """Shared memory for what goes from process to process, so that it does not grow with the corpus."""
 
+MAX_SAID = 300
+
+QUIET: Mapping[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """The Ray cluster that this process works with.
+
+    Attributes:
+        joined: it was there before, others may use it, and nodes may come and go.
+    """
+
+    joined: bool
+
+
+_cluster: Cluster | None = None  # of this process, while it works with one
+
 
 @contextmanager
-def ray_cluster(num_cpus: int) -> Iterator[None]:
-    """Start Ray on this machine with so many cores to give; joins one that is already there.
+def ray_cluster(num_cpus: int, address: str | None = None) -> Iterator[Cluster]:
+    """Join the cluster at an address, or start Ray on this machine; what is joined already is used.
+
+    The wheel that ``EMI_WHEEL`` names brings this project's code to the nodes of the cluster;
+    without one they have it.
+
+    Args:
+        num_cpus: cores to give, where Ray is started here.
+        address: ``HOST:PORT`` of a cluster that this machine is a node of, ``auto`` for the one
+            that runs on it, or ``local``: start Ray here. Default: ``RAY_ADDRESS``, else ``local``.
 
     Raises:
-        ClusterError: Ray does not start.
+        ClusterError: Ray does not start, the cluster cannot be joined, or its nodes do not run
+            this version.
     """
+    global _cluster
     if ray.is_initialized():
+        yield _cluster or Cluster(joined=True)
+        return
+    address = named_address(address)
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    joined = address != HERE
+    # Not in the main thread: there Ray takes SIGTERM, which is how Prefect cancels, for itself, and
+    # a signal in the middle leaves half a Ray behind. Ray's processes die with the thread that
+    # started them, so this one stays.
+    with ThreadPoolExecutor(1) as thread:
+        try:
+            if joined:
+                _join(address, thread)
+            else:
+                _start(num_cpus, thread)
+            _cluster = Cluster(joined)
+            yield _cluster
+        finally:
+            _cluster = None
+            thread.submit(ray.shutdown).result()
+
+
+@contextmanager
+def joined_cluster(address: str | None = None) -> Iterator[None]:
+    """Join the cluster at an address, if one is named; else Ray is started when it is needed.
+
+    Raises:
+        ClusterError: as `ray_cluster`.
+    """
+    if named_address(address) == HERE:
         yield
         return
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    try:
-        ray.init(
-            num_cpus=num_cpus,
-            object_store_memory=OBJECT_STORE_BYTES,
-            include_dashboard=False,
-            log_to_driver=False,
-            logging_level=logging.ERROR,
-        )
-    except (RayError, OSError, RuntimeError, ValueError) as error:
-        raise ClusterError(f"Ray did not start: {error}") from error
-    try:
+    with ray_cluster(available_cores(), address):
         yield
-    finally:
-        ray.shutdown()
+
+
+def machines() -> list[NodeSize]:
+    """Return the sizes of the machines to work on: a joined cluster's nodes, else this machine."""
+    if ray.is_initialized() and (_cluster is None or _cluster.joined):
+        return node_sizes()
+    return [NodeSize(available_cores(), torch.cuda.device_count())]
+
+
+def check_versions() -> None:
+    """Check that every node runs this project in this version.
+
+    Raises:
+        ClusterError: a node has another version, or none; or no node answers.
+    """
+    nodes = alive_nodes()
+
+    def version_there() -> str:
+        from importlib.metadata import version
+
+        return version("emi-workflow")
+
+    answers = ask_nodes(version_there, nodes.keys())
+    if not answers:
+        raise ClusterError("no node of the cluster answers: look at `ray status`")
+    here = code_version()
+    for node, found in answers.items():
+        if found != here:
+            there = _reason(found) if isinstance(found, RayError) else f"emi-workflow {found}"
+            raise ClusterError(
+                f"node {address_of(nodes[node])}: found {there}, expected emi-workflow {here}: "
+                "start the nodes from an image with this version, or send it along as a wheel "
+                "(`make wheel`, --wheel or EMI_WHEEL)"
+            )
+
+
+def _start(num_cpus: int, thread: Executor) -> None:
+    guard_this_process()
+    starting = thread.submit(
+        ray.init,
+        HERE,
+        num_cpus=num_cpus,
+        num_gpus=torch.cuda.device_count(),
+        object_store_memory=OBJECT_STORE_BYTES,
+        include_dashboard=False,
+        **QUIET,
+    )
+    _await(starting, "Ray did not start")
+
+
+def _join(address: str, thread: Executor) -> None:
+    check_address(address)
+    with worker_environment(os.environ.get("EMI_WHEEL")) as environment:
+        joining = thread.submit(ray.init, address, runtime_env=environment, **QUIET)
+        _await(joining, f"{address}: cannot join")
+    check_versions()
+
+
+def _await(connecting: Future[Any], failed: str) -> None:
+    try:
+        connecting.result()
+    except (RayError, OSError, RuntimeError, ValueError) as error:
+        said = " ".join(str(error).split())
+        raise ClusterError(f"{failed}: {said[:MAX_SAID]}") from error
+    if threading.current_thread() is threading.main_thread():
+        # Ray's compiled part has put a handler in front that aborts the process three seconds
+        # later, in the middle of clearing up. Set anew, Python's own is in front again.
+        signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGTERM) or signal.SIG_DFL)
+
+
+def _reason(error: RayError) -> str:
+    """Return the last line of what an error says: of a worker's traceback the reason."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[-1] if lines else type(error).__name__

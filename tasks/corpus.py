@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import csv
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
-
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 from emi_model.errors import CorpusError
-from tasks.clips import ClipFile, hash_content
+from tasks.bucket_clips import READERS, statuses, storage_errors
+from tasks.budget import available_cores
+from tasks.clips import ClipFile, hash_clip
+from tasks.folders import StoredFile, child, is_remote, open_folder
+from tasks.manifest import MANIFEST_SUFFIXES, Named, read_manifest
 from tasks.results import DoneClip
+from tasks.threads import spread
 
 # fmt: off
 MEDIA_SUFFIXES = frozenset(
@@ -28,8 +29,6 @@ MEDIA_SUFFIXES = frozenset(
 )
 # fmt: on
 """File name suffixes, without the dot and in lower case, that a folder is searched for."""
-
-MANIFEST_SUFFIXES = (".csv", ".parquet")
 
 
 @dataclass
@@ -58,78 +57,135 @@ def list_clips(source: str, limit: int | None = None) -> list[ClipFile]:
     """List a source's clips, sorted by clip id.
 
     Args:
-        source: a folder, searched at any depth for media suffixes; one file; or a manifest, CSV or
-            Parquet with a column ``uri`` (paths relative to the manifest, or ``file:`` URIs) and
-            optionally ``clip_id``.
+        source: a folder, searched at any depth for media suffixes; one file; or a manifest
+            (`tasks.manifest.read_manifest`); on a disk or in a bucket.
         limit: take only so many, the first by clip id.
 
     Raises:
-        CorpusError: no such source, no media in it, or a manifest that cannot be read.
+        CorpusError: no such source, no media in it, a manifest that cannot be read, or a storage
+            that does not answer.
     """
     path = Path(source)
-    if path.is_dir():
+    if is_remote(source):
+        clips = sorted(_objects(source)) or _one_or_manifest(source, limit)
+    elif path.is_dir():
         clips = sorted(_walk(path))
         if not clips:
             raise CorpusError(f"{source}: no media file in this folder or below it")
         _check_unique(clips)
-    elif path.suffix.lower() in MANIFEST_SUFFIXES and path.is_file():
-        clips = sorted(_read_manifest(path))
     elif path.is_file():
-        clips = [clip_file(path.name, os.fsencode(path))]
+        clips = _one_or_manifest(source, limit)
     else:
         raise CorpusError(f"{source}: no such folder, file or manifest")
     return clips[:limit]
 
 
 def check_source(source: str) -> None:
-    """Check that a source holds a clip, without listing all of a large folder.
+    """Check that a source holds a clip, without listing all of a large folder or manifest.
 
     Raises:
         CorpusError: as `list_clips`.
     """
     path = Path(source)
-    if not path.is_dir() or next(_walk(path), None) is None:
+    if is_remote(source):
+        first = next(_objects(source), None)
+    else:
+        first = next(_walk(path), None) if path.is_dir() else None
+    if first is None:
         list_clips(source, limit=1)
 
 
 def plan_clips(
-    clips: Iterable[ClipFile], done: Mapping[str, DoneClip], *, rescore: bool = False
+    clips: Sequence[ClipFile], done: Mapping[str, DoneClip], *, rescore: bool = False
 ) -> Plan:
     """Tell what is done from what is to do.
 
     A clip is done when the store holds a row for its content. Unchanged size and modification
-    time say so without reading it; otherwise its hash decides. A clip whose content has a row
-    under another name adopts that row.
+    time say so without reading it; otherwise its hash decides, if a row has its size. A clip whose
+    content has a row under another name adopts that row. So does an object with an own row of
+    another time: the next run need not fetch it to see that it is the same.
 
     Args:
         clips: the listed clips.
         done: the store's rows under this model and coverage, by clip id.
         rescore: everything is to do.
+
+    Raises:
+        CorpusError: a storage does not answer.
     """
     plan = Plan()
+    new = [clip for clip in clips if rescore or not _is_unchanged(clip, done.get(clip.clip_id))]
+    plan.num_skipped = len(clips) - len(new)
     sizes = {row.size for row in done.values() if row.content_sha256}
+    contents = {} if rescore else _contents(new, sizes)
     known = {row.content_sha256: clip_id for clip_id, row in done.items() if row.content_sha256}
-    for clip in clips:
-        row = done.get(clip.clip_id)
-        if row is not None and not rescore and _is_unchanged(clip, row):
-            plan.num_skipped += 1
-            continue
-        worth_reading = clip.size in sizes and not rescore
-        content = hash_content(clip.file()) if worth_reading else None
-        if row is not None and content is not None and content == row.content_sha256:
+    for clip in new:
+        row, content = done.get(clip.clip_id), contents.get(clip.clip_id)
+        is_same = row is not None and content is not None and content == row.content_sha256
+        if is_same and not clip.is_remote:
             plan.num_skipped += 1
             continue
         plan.num_superseded += row is not None
         if content in known:
-            plan.adopted.append((clip, known[content]))
+            plan.adopted.append((clip, clip.clip_id if is_same else known[content]))
         else:
             plan.todo.append(clip)
     return plan
 
 
-def _is_unchanged(clip: ClipFile, row: DoneClip) -> bool:
-    same = (clip.size, clip.modified_ns) == (row.size, row.modified_ns)
-    return same and row.content_sha256 is not None
+def _is_unchanged(clip: ClipFile, row: DoneClip | None) -> bool:
+    if row is None or row.content_sha256 is None:
+        return False
+    return (clip.size, clip.modified_ns) == (row.size, row.modified_ns)
+
+
+def _contents(clips: Sequence[ClipFile], sizes: Container[int | None]) -> dict[str, str | None]:
+    """Return the hashes of clips that have one of these sizes; None for what cannot be read."""
+    worth = [clip for clip in clips if clip.size is not None and clip.size in sizes]
+    threads = READERS if any(clip.is_remote for clip in worth) else available_cores()
+    hashes = spread(worth, lambda: nullcontext(hash_clip), threads=threads)
+    return dict(zip((clip.clip_id for clip in worth), hashes, strict=True))
+
+
+def _objects(source: str) -> Iterator[ClipFile]:
+    """Yield the media files below a prefix of a bucket."""
+    with storage_errors():
+        folder = open_folder(source)
+        for file in folder.files():
+            if _is_media(file.name):
+                yield _stored(file.name, child(folder.uri, file.name), file)
+
+
+def _one_or_manifest(source: str, limit: int | None) -> list[ClipFile]:
+    """Return the clips of what is no folder."""
+    path = Path(source)
+    one = clip_file(path.name, os.fsencode(source if is_remote(source) else path))
+    if one.size is None:
+        raise CorpusError(f"{source}: no media file below it, and no object of this name")
+    if not source.lower().endswith(MANIFEST_SUFFIXES):
+        return [one]
+    return _located(sorted(read_manifest(source))[:limit])
+
+
+def _located(named: Sequence[Named]) -> list[ClipFile]:
+    """Return clips that a manifest names, with what is known of their files and objects."""
+    uris = {clip: os.fsdecode(clip.path) for clip in named if is_remote(os.fsdecode(clip.path))}
+    found = statuses(list(uris.values()))
+    return [
+        _stored(clip.clip_id, uris[clip], found[uris[clip]]) if clip in uris else clip_file(*clip)
+        for clip in named
+    ]
+
+
+def _stored(clip_id: str, uri: str, file: StoredFile | None) -> ClipFile:
+    if file is None:
+        return ClipFile(clip_id, os.fsencode(uri), None, None)
+    return ClipFile(clip_id, os.fsencode(uri), file.size, file.modified_ns)
+
+
+def _is_media(name: str) -> bool:
+    _, dot, suffix = name.rpartition(".")
+    return bool(dot) and suffix.lower() in MEDIA_SUFFIXES
 
 
 def _walk(root: Path) -> Iterator[ClipFile]:
@@ -143,8 +199,7 @@ def _walk(root: Path) -> Iterator[ClipFile]:
         seen.add((status.st_dev, status.st_ino))
         folders.sort()  # which of two ways to a folder is taken must not change
         for name in files:
-            _, dot, suffix = os.fsdecode(name).rpartition(".")
-            if dot and suffix.lower() in MEDIA_SUFFIXES:
+            if _is_media(os.fsdecode(name)):
                 path = os.path.join(folder, name)  # noqa: PTH118 - bytes paths
                 yield clip_file(_printable(os.path.relpath(path, os.fsencode(root))), path)
 
@@ -166,49 +221,15 @@ def _stop(error: OSError) -> None:
     ) from error
 
 
-def _read_manifest(path: Path) -> Iterator[ClipFile]:
-    rows = _manifest_rows(path)
-    seen: set[str] = set()
-    for number, row in enumerate(rows, start=1):
-        uri = row.get("uri")
-        if not uri:
-            raise CorpusError(f"{path}: row {number} has no uri: expected a column uri, filled")
-        clip_id = row.get("clip_id") or uri
-        if clip_id in seen:
-            raise CorpusError(f"{path}: row {number} repeats {clip_id}: expected every clip once")
-        seen.add(clip_id)
-        yield clip_file(clip_id, os.fsencode(path.parent / _local_path(uri, path, number)))
-    if not seen:
-        raise CorpusError(f"{path}: the manifest has no rows")
-
-
-def _manifest_rows(path: Path) -> list[dict[str, str | None]]:
-    try:
-        if path.suffix.lower() == ".csv":
-            with path.open(newline="", encoding="utf-8-sig") as file:
-                return list(csv.DictReader(file))
-        columns = [c for c in ("uri", "clip_id") if c in pq.read_schema(path).names]
-        if "uri" not in columns:
-            raise CorpusError(f"{path}: has no column uri: expected one, filled")
-        texts = pa.schema([(column, pa.string()) for column in columns])
-        table = pq.read_table(path, columns=columns).select(columns).cast(texts)
-    except (OSError, ValueError, csv.Error, pa.ArrowException) as error:
-        raise CorpusError(f"{path}: cannot be read as a manifest: {error}") from error
-    rows: list[dict[str, str | None]] = table.to_pylist()
-    return rows
-
-
-def _local_path(uri: str, manifest: Path, number: int) -> str:
-    scheme = urlsplit(uri).scheme
-    if scheme == "file":
-        return unquote(urlsplit(uri).path)
-    if "://" in uri:
-        raise CorpusError(f"{manifest}: row {number}: {scheme}: is not supported, expected files")
-    return uri
-
-
 def clip_file(clip_id: str, path: bytes) -> ClipFile:
-    """Return a file as a listed clip; one that is not there has no size and no time."""
+    """Return a file or object as a listed clip; one that is not there has no size and no time.
+
+    Raises:
+        CorpusError: a storage does not answer.
+    """
+    uri = os.fsdecode(path)
+    if is_remote(uri):
+        return _stored(clip_id, uri, statuses([uri])[uri])
     try:
         status = os.stat(path)  # noqa: PTH116 - bytes paths
     except (OSError, ValueError):  # ValueError: a NUL in the name

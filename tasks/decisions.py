@@ -8,7 +8,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from emi_model.bootstrap import FEW_GROUPS, PairedDifference, paired_difference
@@ -179,7 +178,7 @@ def decided_before(
         "margin": rule.margin,
     }
     for part in reversed(store.parts(DECISIONS)):
-        (row,) = pq.read_table(part).to_pylist()
+        (row,) = store.read(part).to_pylist()
         if {name: row[name] for name in wanted} == wanted:
             found: dict[str, Any] = row
             return found

@@ -11,8 +11,9 @@ from typing import Any
 import pyarrow as pa
 import ray
 
-from tasks.clips import ClipFile, extract_clip
-from tasks.ledger import EXTRACT
+from tasks.ahead import at_hand
+from tasks.clips import ClipFile, extract_local
+from tasks.ledger import EXTRACT, this_worker
 from tasks.probe import Prober
 from tasks.schemas import COSTS, EXTRACTED
 from tasks.settings import ScoringSettings
@@ -25,18 +26,21 @@ def extract_block(block: pa.Table, *, settings: ScoringSettings, ledger: Any) ->
     """Extract a block of listed clips; yields extracted rows one by one."""
     prober = _worker_prober()
     clips = [ClipFile(**row) for row in block.to_pylist()]
-    ray.get(ledger.take.remote(EXTRACT, os.getpid(), [clip.clip_id for clip in clips]))
-    for clip in clips:
-        started = time.perf_counter()
-        row = extract_clip(
+    worker = this_worker(EXTRACT)
+    ray.get(ledger.take.remote(worker, [clip.clip_id for clip in clips]))
+    started = time.perf_counter()
+    for clip, local in at_hand(clips):
+        row = extract_local(
             clip,
+            local,
             max_seconds=settings.max_seconds,
             timeout_seconds=settings.timeout_seconds,
             prober=prober,
         )
         row[COSTS[0].name] = time.perf_counter() - started
         yield pa.Table.from_pylist([row], pa.schema([*EXTRACTED, COSTS[0]]))
-    ray.get(ledger.give.remote(EXTRACT, os.getpid()))
+        started = time.perf_counter()
+    ray.get(ledger.give.remote(worker))
 
 
 @cache

@@ -7,17 +7,22 @@ kill -9 lets no one clean up. On Linux; elsewhere there is no guard.
 from __future__ import annotations
 
 import atexit
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 from tasks import guard_child
 
+_guarded: int | None = None  # id of the process that has its guard: a fork of it has none
+
 
 def guard_this_process() -> None:
-    """Start the guard of this process and of all that it starts."""
-    if not Path("/proc/self/stat").exists():
+    """Start the guard of this process and of all that it starts, unless it has one."""
+    global _guarded
+    if _guarded == os.getpid() or not Path("/proc/self/stat").exists():
         return
+    _guarded = os.getpid()
     guard = subprocess.Popen(
         [sys.executable, "-S", "-P", guard_child.__file__],
         stdin=subprocess.PIPE,

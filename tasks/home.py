@@ -4,7 +4,7 @@
 ~/.emi/artifacts/     what it keeps of trainings and models
 ~/.emi/cache/         audio of labelled clips
 ~/.emi/training/      state of trainings that are not done
-~/.emi/models/        models fetched from a server
+~/.emi/models/        models fetched from a server or a bucket
 """
 
 from __future__ import annotations

@@ -9,6 +9,7 @@ a target.
 from __future__ import annotations
 
 import csv
+import io
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +22,7 @@ from numpy.typing import NDArray
 
 from emi_model.errors import LabelError
 from emi_model.targets import EMI_TARGETS, VAD_DIMENSIONS, column_name
+from tasks.folders import open_file
 from tasks.registers import MEAN, labels_schema
 from tasks.schemas import bound_columns, scores_schema, timeline_schema, windows_schema
 from tasks.splits import SPLITS
@@ -73,7 +75,7 @@ class LabelFile:
     """A label file as it was read, with all that is wrong with it.
 
     Attributes:
-        path: Where it lies.
+        path: Where it lies: a path, or ``s3://`` and the like.
         counted_in: What its lines are called: ``line`` of a CSV, ``row`` of a Parquet file.
         targets: In the order of the values: the challenge's own names and order if these are its
             six, else as the file or the caller spells them.
@@ -81,7 +83,7 @@ class LabelFile:
         problems: Of the file itself; whoever uses it adds those with the corpus.
     """
 
-    path: Path
+    path: str
     counted_in: str
     targets: tuple[str, ...] = ()
     rows: tuple[ClipLabels, ...] = ()
@@ -118,17 +120,18 @@ class _Columns:
         return [*map(column_name, self.targets), *vad]
 
 
-def read_label_file(path: Path, targets: Sequence[str] = ()) -> LabelFile:
+def read_label_file(path: str | Path, targets: Sequence[str] = ()) -> LabelFile:
     """Return a label file with its problems.
 
     Args:
-        path: A CSV in UTF-8, or Parquet; what it is decides, not its suffix.
+        path: A CSV in UTF-8, or Parquet, on a disk or in a bucket; what it is decides, not its
+            suffix.
         targets: The columns to take as targets; without any, all that are nothing else.
 
     Raises:
         LabelError: The file cannot be read at all.
     """
-    lines = _read_lines(path)
+    lines = _read_lines(str(path))
     columns = _told_apart(lines.header, targets)
     problems = list(columns.problems)
     if not lines.rows:
@@ -140,10 +143,10 @@ def read_label_file(path: Path, targets: Sequence[str] = ()) -> LabelFile:
             problems += found
             if row is not None:
                 rows.append(row)
-    return LabelFile(path, lines.counted_in, columns.targets, tuple(rows), tuple(problems))
+    return LabelFile(str(path), lines.counted_in, columns.targets, tuple(rows), tuple(problems))
 
 
-def read_labels(path: Path, targets: Sequence[str] = ()) -> LabelFile:
+def read_labels(path: str | Path, targets: Sequence[str] = ()) -> LabelFile:
     """Return a label file without problems.
 
     Raises:
@@ -155,25 +158,25 @@ def read_labels(path: Path, targets: Sequence[str] = ()) -> LabelFile:
     return file
 
 
-def _read_lines(path: Path) -> _Lines:
+def _read_lines(path: str) -> _Lines:
     try:
-        with path.open("rb") as file:
-            is_parquet = file.read(len(_PARQUET_MAGIC)) == _PARQUET_MAGIC
-        return _read_parquet(path) if is_parquet else _read_csv(path)
+        folder, name = open_file(path)
+        content = folder.read(name)
+        is_parquet = content.startswith(_PARQUET_MAGIC)
+        return _read_parquet(content, path) if is_parquet else _read_csv(content)
     except (OSError, UnicodeDecodeError, csv.Error, pa.ArrowException) as error:
         raise LabelError(f"cannot read the label file {path}: {error}") from error
 
 
-def _read_csv(path: Path) -> _Lines:
+def _read_csv(content: bytes) -> _Lines:
     # utf-8-sig: spreadsheets put a byte order mark before the first name
-    with path.open(newline="", encoding="utf-8-sig") as file:
-        reader = csv.reader(file)
-        header = next(reader, [])
-        return _Lines(header, [(reader.line_num, cells) for cells in reader if cells], "line")
+    reader = csv.reader(io.StringIO(content.decode("utf-8-sig"), newline=""))
+    header = next(reader, [])
+    return _Lines(header, [(reader.line_num, cells) for cells in reader if cells], "line")
 
 
-def _read_parquet(path: Path) -> _Lines:
-    table = pq.ParquetFile(path).read()
+def _read_parquet(content: bytes, path: str) -> _Lines:
+    table = pq.ParquetFile(pa.BufferReader(content)).read()
     for name, kind in zip(table.schema.names, table.schema.types, strict=True):
         if column_name(name) == FILENAME and (pa.types.is_integer(kind) or _is_float(kind)):
             raise LabelError(

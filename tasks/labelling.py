@@ -10,14 +10,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from emi_model.errors import StoreError
 from emi_model.targets import column_name
+from tasks.bucket_clips import READERS
 from tasks.budget import available_cores
-from tasks.clips import ClipFile, hash_content
+from tasks.clips import ClipFile, hash_clip
 from tasks.corpus import list_clips
+from tasks.folders import LocalFolder
 from tasks.label_file import ClipLabels, LabelFile, Problem, read_label_file
 from tasks.labels import merged
 from tasks.matching import match_labels
-from tasks.results import MARKER_FILE, ResultsStore, create_store, open_store
+from tasks.readers import holds_store
+from tasks.results import ResultsStore, create_store, open_store
 from tasks.schemas import LABELS
 from tasks.snapshots import (
     Floats,
@@ -29,6 +33,9 @@ from tasks.snapshots import (
 )
 from tasks.splits import SPLITS, Placed, Shares, assign_splits
 from tasks.threads import Progress, spread
+
+MAX_TRIES = 100
+"""Times that others may add labels before these are; each time somebody's labels were added."""
 
 
 @dataclass(frozen=True)
@@ -66,9 +73,17 @@ class _Offered(NamedTuple):
     num_without_labels: int
 
 
+class _Added(NamedTuple):
+    """The rows that a file added to a chain, the chain with them, and what it knew before."""
+
+    news: list[LabelledRow]
+    chain: list[Snapshot]
+    known: Mapping[str, LabelledRow]
+
+
 def add_labels(
-    root: Path,
-    path: Path,
+    location: str | Path,
+    path: str | Path,
     corpus: str,
     *,
     shares: Shares | None = None,
@@ -79,7 +94,7 @@ def add_labels(
     """Add a label file to a store as a new snapshot, whole or not at all.
 
     Args:
-        root: a results store; made if it is absent and nothing is wrong with the file.
+        location: of a results store; made if it is absent and nothing is wrong with the file.
         path: the label file, CSV or Parquet.
         corpus: folder or manifest that holds its clips.
         shares: of the splits that are drawn; default 20 % for validation.
@@ -94,35 +109,25 @@ def add_labels(
     """
     shares = shares or Shares()
     offered = _offered(path, corpus, targets, on_progress)
-    if not (root / MARKER_FILE).exists():
+    if not holds_store(location):
         _settled(offered, [], shares, seed)  # what is refused leaves no store behind
-    store = create_store(root)
+    store = create_store(location)
     with _locked(store):
-        chain = read_snapshots(root)
-        rows, spelled = _settled(offered, chain, shares, seed)
-        known = merged(chain)
-        news = [
-            row
-            for row in rows
-            if row.clip_id not in known or row.content() != known[row.clip_id].content()
-        ]
-        if news:
-            chain.append(new_snapshot(news, spelled, chain, file=path.name, seed=seed))
-            write_snapshot(store, chain[-1])
-    num_corrected = sum(row.clip_id in known for row in news)
+        added = _added(offered, store, shares, seed)
+    num_corrected = sum(row.clip_id in added.known for row in added.news)
     return AddReport(
-        snapshot=chain[-1].snapshot if news else None,
-        number=len(chain),
-        num_added=len(news) - num_corrected,
+        snapshot=added.chain[-1].snapshot if added.news else None,
+        number=len(added.chain),
+        num_added=len(added.news) - num_corrected,
         num_corrected=num_corrected,
-        num_unchanged=len(rows) - len(news),
+        num_unchanged=len(offered.labels) - len(added.news),
         num_without_labels=offered.num_without_labels,
-        clips_by_split=count_splits(merged(chain).values()),
-        targets=spelled,
+        clips_by_split=count_splits(merged(added.chain).values()),
+        targets=added.chain[-1].targets,
     )
 
 
-def describe_snapshots(root: Path) -> list[dict[str, Any]]:
+def describe_snapshots(location: str | Path) -> list[dict[str, Any]]:
     """Return a row a snapshot, the first first.
 
     Each with its number, id, parent, targets, the label file's name, the seed, the time, the rows
@@ -131,8 +136,7 @@ def describe_snapshots(root: Path) -> list[dict[str, Any]]:
     Raises:
         StoreError: there is no store, or a snapshot is damaged.
     """
-    open_store(root)
-    chain = read_snapshots(root)
+    chain = read_snapshots(open_store(location))
     return [
         {
             "number": link.number,
@@ -156,7 +160,7 @@ def count_splits(rows: Iterable[LabelledRow]) -> dict[str, int]:
 
 
 def _offered(
-    path: Path, corpus: str, targets: Sequence[str], on_progress: Progress | None
+    path: str | Path, corpus: str, targets: Sequence[str], on_progress: Progress | None
 ) -> _Offered:
     file = read_label_file(path, targets)
     clips = {clip.clip_id: clip for clip in list_clips(corpus)}
@@ -173,12 +177,37 @@ def _offered(
 
 def _hashed(clips: Sequence[ClipFile], on_progress: Progress | None) -> dict[str, str | None]:
     contents = spread(
-        [clip.file() for clip in clips],
-        lambda: nullcontext(hash_content),
-        threads=available_cores(),
+        clips,
+        lambda: nullcontext(hash_clip),
+        threads=READERS if any(clip.is_remote for clip in clips) else available_cores(),
         on_progress=on_progress,
     )
     return dict(zip((clip.clip_id for clip in clips), contents, strict=True))
+
+
+def _added(offered: _Offered, store: ResultsStore, shares: Shares, seed: int) -> _Added:
+    """Add what is new in a file to the chain as it is then; in a bucket another may be first.
+
+    Raises:
+        LabelError: there is any problem.
+        StoreError: others were first again and again.
+    """
+    for _ in range(MAX_TRIES):
+        chain = read_snapshots(store)
+        rows, targets = _settled(offered, chain, shares, seed)
+        known = merged(chain)
+        news = [
+            row
+            for row in rows
+            if row.clip_id not in known or row.content() != known[row.clip_id].content()
+        ]
+        if not news:
+            return _Added(news, chain, known)
+        name = Path(offered.file.path).name
+        chain.append(new_snapshot(news, targets, chain, file=name, seed=seed))
+        if write_snapshot(store, chain[-1]):
+            return _Added(news, chain, known)
+    raise StoreError(f"{store.location}: others add labels all the time: try again later")
 
 
 def _settled(
@@ -255,7 +284,13 @@ def _other_targets(found: Sequence[str], wanted: Sequence[str]) -> str:
 
 @contextmanager
 def _locked(store: ResultsStore) -> Iterator[None]:
-    """Hold the chain; another who adds labels waits, shortly: nothing slow is done meanwhile."""
-    with (store.root / LABELS / ".lock").open("a+") as file:
+    """Hold the chain; another who adds labels waits, shortly: nothing slow is done meanwhile.
+
+    In a bucket nothing is held: there a snapshot's name says whether it came first.
+    """
+    if not isinstance(store.folder, LocalFolder):
+        yield
+        return
+    with (store.folder.root / LABELS / ".lock").open("a+") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield

@@ -44,22 +44,23 @@ class LabelSet:
         return tuple(clip for clip in self.clips if clip.split == name)
 
 
-def load_labels(root: Path, snapshot: str | None = None) -> LabelSet:
+def load_labels(location: str | Path, snapshot: str | None = None) -> LabelSet:
     """Return the labels of a store as of a snapshot; what is read is verified by its hash.
 
     Args:
-        root: a results store.
+        location: of a results store.
         snapshot: its number, or an id or the first characters of one; None for the latest.
 
     Raises:
         LabelError: the store has no labels, or no such snapshot.
         StoreError: there is no store, or a snapshot is damaged.
     """
-    open_store(root)
-    chain = read_snapshots(root)
+    chain = read_snapshots(open_store(location))
     if not chain:
-        raise LabelError(f"{root}: no labels here: `emi labels add FILE --corpus DIR --store DIR`")
-    last = len(chain) if snapshot is None else _place(root, chain, snapshot)
+        raise LabelError(
+            f"{location}: no labels here: `emi labels add FILE --corpus DIR --store DIR`"
+        )
+    last = len(chain) if snapshot is None else _place(str(location), chain, snapshot)
     head = chain[last - 1]
     rows = merged(chain[:last]).values()
     clips = tuple(sorted(rows, key=lambda row: row.clip_id))
@@ -71,7 +72,7 @@ def merged(chain: Iterable[Snapshot]) -> dict[str, LabelledRow]:
     return {row.clip_id: row for snapshot in chain for row in snapshot.rows}
 
 
-def _place(root: Path, chain: Sequence[Snapshot], wanted: str) -> int:
+def _place(location: str, chain: Sequence[Snapshot], wanted: str) -> int:
     found = {link.number for link in chain if wanted == str(link.number)} or {
         link.number
         for link in chain
@@ -79,7 +80,7 @@ def _place(root: Path, chain: Sequence[Snapshot], wanted: str) -> int:
     }
     if len(found) != 1:
         raise LabelError(
-            f"{root}: {len(found)} label snapshots called {wanted!r}, expected a number from 1 to "
-            f"{len(chain)}, or the beginning of one id (`emi labels list`)"
+            f"{location}: {len(found)} label snapshots called {wanted!r}, expected a number from "
+            f"1 to {len(chain)}, or the beginning of one id (`emi labels list`)"
         )
     return found.pop()

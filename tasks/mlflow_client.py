@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 from urllib.parse import urlsplit
 
 from emi_model.errors import RegistryError
+from tasks.folders import place
 from tasks.home import home
-from tasks.results import place
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

@@ -12,11 +12,13 @@ from types import TracebackType
 
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.dataset as ds
 
 from tasks.outcomes import Status
 from tasks.results import ResultsStore
 from tasks.schemas import (
     COSTS,
+    NODE,
     SCORES,
     TIMELINE,
     WINDOWS,
@@ -65,7 +67,9 @@ class Tally:
     commit_seconds: float = 0.0
     model_samples: int = 0
     padded_samples: int = 0
+    num_parts: int = 0
     reasons: Counter[str] = field(default_factory=Counter)
+    nodes: Counter[str] = field(default_factory=Counter)
 
     @property
     def done(self) -> int:
@@ -83,6 +87,8 @@ class Tally:
         self.scored += scored
         self.rejected += rows.num_rows - scored
         self.reasons.update(rows["reason"].drop_null().to_pylist())
+        if NODE.name in rows.schema.names:
+            self.nodes.update(rows[NODE.name].drop_null().to_pylist())
         self.audio_seconds += pc.sum(rows["scored_seconds"], min_count=0).as_py()
         for name in (cost.name for cost in COSTS):
             if name in rows.schema.names:
@@ -101,7 +107,6 @@ class Committer:
         self._stamp = stamp
         self._tally = tally
         self._waiting: list[pa.Table] = []
-        self._num_parts = 0
         self._lock = threading.Lock()
         self._closing = threading.Event()
         self._failure: Exception | None = None
@@ -135,7 +140,7 @@ class Committer:
             raise self._failure
         with self._lock:
             self._waiting.append(rows)
-        if not self._num_parts:
+        if not self._tally.num_parts:
             self.flush()
 
     def flush(self) -> None:
@@ -145,11 +150,10 @@ class Committer:
                 return
             started = time.perf_counter()
             rows = pa.concat_tables(self._waiting)
-            self._store.commit(
-                f"{self._stamp.run_id}-{self._num_parts:05d}", split(rows, self._stamp)
-            )
+            name = f"{self._stamp.run_id}-{self._tally.num_parts:05d}"
+            self._tally.num_parts += 1  # a name is used once, whatever comes of it
+            self._store.commit(name, split(rows, self._stamp))
             self._waiting.clear()
-            self._num_parts += 1
             self._tally.add(rows)
             self._tally.commit_seconds += time.perf_counter() - started
 
@@ -160,6 +164,22 @@ class Committer:
             except Exception as failure:  # noqa: BLE001 - raised again in the run's own thread
                 self._failure = failure
                 return
+
+
+def recounted(tally: Tally, store: ResultsStore, run_id: str) -> set[str]:
+    """Count a run's rows anew, as they are in the store; returns the ids of their clips.
+
+    A bucket may have a part whose commit is said to have failed, because the answer was lost.
+    """
+    columns = ["clip_id", "status", "reason", "scored_seconds"]
+    rows = store.rows(SCORES, scores_schema(), ds.field("run_id") == run_id, columns)
+    numbered = rows.append_column("row", pa.array(range(rows.num_rows), pa.int64()))
+    firsts = numbered.group_by("clip_id").aggregate([("row", "min")])
+    tally.scored = tally.rejected = 0
+    tally.audio_seconds = 0.0
+    tally.reasons.clear()
+    tally.add(rows.take(firsts["row_min"]))
+    return set(firsts["clip_id"].to_pylist())
 
 
 def split(rows: pa.Table, stamp: RunStamp) -> dict[str, pa.Table]:

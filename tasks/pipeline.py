@@ -1,26 +1,27 @@
 """One pass of clips through Ray Data: a CPU stage extracts, an actor stage scores.
 
-Bad clips are rows. What can end a pass is a worker process that dies; then a ledger, which every
-worker writes before it touches clips, says which clips it held.
+Bad clips are rows. What can end a pass is a worker process that dies, or a node that is lost with
+all its workers; then a ledger, which every worker writes before it touches clips, says which clips
+they held. Where a node was lost, no clip is to blame.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from typing import Any
 
 import pyarrow as pa
 import ray
 import ray.data
-from ray.data import ActorPoolStrategy, DataContext, ExecutionResources, TaskPoolStrategy
+from ray.data import ActorPoolStrategy, DataContext, TaskPoolStrategy
 from ray.exceptions import RayActorError, RayError, RayTaskError
 
 from emi_model.errors import EmiError, ScoringError
 from tasks.budget import Budget
 from tasks.clips import ClipFile
-from tasks.cluster import OBJECT_STORE_BYTES
 from tasks.extracting import extract_block
 from tasks.ledger import EXTRACT, SCORE, Ledger
+from tasks.nodes import alive_nodes, beside_driver, dead_nodes, got, lost_nodes
 from tasks.scorer import ScorerActor
 from tasks.settings import ScoringSettings
 
@@ -28,8 +29,19 @@ CLIPS_PER_BLOCK = 16
 """Clips that one extraction task takes: short enough for early rows, long enough to be worth it."""
 
 MAX_BLOCK_BYTES = 32 * 2**20
-MAX_OBJECT_STORE_BYTES = OBJECT_STORE_BYTES // 2
-"""Bound on waveforms between the stages, so that memory does not grow with the corpus."""
+MAX_WAITING_BYTES = 256 * 2**20
+"""Bound on waveforms between the stages, a node, so that memory does not grow with the corpus."""
+
+MAX_STORE_SHARE = 0.5
+"""Waveforms take no more of Ray's object store than this."""
+
+IDLE_UTILISATION = 0.25
+"""Tasks a scorer below which an elastic pool lets one go: to load a model again takes long."""
+
+MAX_SAID = 200
+
+MAX_RESTARTS = 3
+"""Times that a scorer is started again which died at nothing; one that dies at work ends a pass."""
 
 
 class PassDied(Exception):
@@ -37,12 +49,14 @@ class PassDied(Exception):
 
     Attributes:
         suspects: ids of the clips that workers of its stage held.
+        lost: ids of the nodes that were lost; if there are any, there are no suspects.
     """
 
-    def __init__(self, suspects: frozenset[str], said: str) -> None:
-        """Name the suspects and what Ray said."""
+    def __init__(self, said: str, suspects: frozenset[str], lost: frozenset[str]) -> None:
+        """Name the suspects, the lost nodes, and what Ray said."""
         super().__init__(said)
         self.suspects = suspects
+        self.lost = lost
 
 
 def run_pass(
@@ -51,34 +65,29 @@ def run_pass(
     budget: Budget,
     *,
     clips_per_block: int = CLIPS_PER_BLOCK,
-) -> Iterator[pa.Table]:
+) -> Generator[pa.Table, None, None]:
     """Extract and score clips; yields rows under `tasks.schemas.costed_schema`, in no order.
 
     Raises:
         PassDied: a worker process died; what was yielded before is good.
-        ScoringError: the workers cannot work at all.
+        EmiError: the workers cannot work at all.
     """
-    ledger: Any = ray.remote(num_cpus=0, max_restarts=0)(Ledger).remote()
+    dead_before = dead_nodes()
+    ledger = beside_driver(Ledger)
     try:
         pipeline = _pipeline(clips, settings, budget, clips_per_block, ledger)
         yield from pipeline.iter_batches(
             batch_size=None, batch_format="pyarrow", prefetch_batches=0
         )
-    except RayTaskError as error:
-        if isinstance(error.cause, EmiError):
-            raise ScoringError(str(error.cause)) from error
-        raise _died(ledger, error, None) from error
-    except RayActorError as error:
-        raise _died(ledger, error, SCORE) from error
     except RayError as error:
-        raise _died(ledger, error, EXTRACT) from error
+        raise _why(ledger, error, dead_before) from error
     finally:
         _end_scorers(ledger)
 
 
 def _end_scorers(ledger: Any) -> None:
     """Kill what a pass that died leaves: its scorers would keep the next one's cores for ever."""
-    for scorer in ray.get(ledger.scorers.remote()):
+    for scorer in got(ledger.scorers.remote()):
         ray.kill(scorer)
     ray.kill(ledger)
 
@@ -95,6 +104,7 @@ def _pipeline(
         pa.Table.from_pylist([clip._asdict() for clip in clips[start : start + clips_per_block]])
         for start in range(0, len(clips), clips_per_block)
     ]
+    decoders = None if budget.elastic else min(budget.decoders, len(blocks))
     return (
         ray.data.from_arrow(blocks)
         .map_batches(
@@ -102,8 +112,8 @@ def _pipeline(
             batch_size=None,
             batch_format="pyarrow",
             fn_kwargs={"settings": settings, "ledger": ledger},
-            compute=TaskPoolStrategy(min(budget.decoders, len(blocks))),
-            num_cpus=1,
+            compute=TaskPoolStrategy(decoders),
+            num_cpus=budget.cpus_per_decoder,
             max_retries=0,
         )
         .map_batches(
@@ -111,25 +121,48 @@ def _pipeline(
             batch_size=None,
             batch_format="pyarrow",
             fn_constructor_kwargs={"settings": settings, "budget": budget, "ledger": ledger},
-            compute=ActorPoolStrategy(size=min(budget.scorers, len(blocks))),
-            num_cpus=0 if budget.gpus_per_scorer else budget.threads_per_scorer,
+            compute=_scorers(budget, len(blocks)),
+            num_cpus=budget.cpus_per_scorer,
             num_gpus=budget.gpus_per_scorer or None,
-            max_restarts=0,
+            max_restarts=MAX_RESTARTS,
             max_task_retries=0,
         )
     )
 
 
+def _scorers(budget: Budget, num_blocks: int) -> ActorPoolStrategy:
+    scorers = min(budget.scorers, num_blocks)
+    if not budget.elastic:
+        return ActorPoolStrategy(size=scorers)
+    return ActorPoolStrategy(min_size=1, max_size=num_blocks, initial_size=scorers)
+
+
 def _bound_execution() -> None:
+    """Bound what waits between the stages: Ray takes a share of all nodes' stores, as they come."""
     context = DataContext.get_current()
     context.enable_progress_bars = False
     context.target_max_block_size = MAX_BLOCK_BYTES
-    context.execution_options.resource_limits = ExecutionResources(
-        object_store_memory=MAX_OBJECT_STORE_BYTES
-    )
+    context.autoscaling_config.actor_pool_util_downscaling_threshold = IDLE_UTILISATION
+    stores = [node["Resources"].get("object_store_memory", 0) for node in alive_nodes().values()]
+    share = MAX_WAITING_BYTES * len(stores) / max(1, sum(stores))
+    context.override_object_store_memory_limit_fraction = min(share, MAX_STORE_SHARE)
 
 
-def _died(ledger: Any, error: RayError, stage: str | None) -> PassDied:
-    """Accuse the clips of the stage that died; the other stage's worker holds innocent ones."""
-    said = str(error).strip().partition("\n")[0]
-    return PassDied(frozenset(ray.get(ledger.held.remote(stage))), said)
+def _why(ledger: Any, error: RayError, dead_before: frozenset[str]) -> Exception:
+    """Return why a pass ended: workers refuse, a node was lost, or clips of a stage are suspects.
+
+    The other stage's worker holds innocent ones.
+    """
+    refusal: Exception | None = got(ledger.refusal.remote())
+    if refusal is not None:
+        return refusal
+    if isinstance(error, RayTaskError) and isinstance(error.cause, EmiError):
+        # Ray Data adds lines with advice of its own
+        return ScoringError(str(error.cause).partition("\n")[0])
+    said = str(error).strip().partition("\n")[0][:MAX_SAID]
+    lost = lost_nodes(dead_before)
+    if lost:
+        return PassDied(said, frozenset(), lost)
+    stage = SCORE if isinstance(error, RayActorError) else EXTRACT
+    held = ledger.held.remote(None if isinstance(error, RayTaskError) else stage)
+    return PassDied(said, frozenset(got(held)), lost)

@@ -16,6 +16,7 @@ from emi_model.reference import load_model, resolve
 from tasks.budget import available_cores
 from tasks.cached_clips import CachedClip
 from tasks.gathering import Gathered
+from tasks.registry import resolve_model
 from tasks.splits import TRAIN, VALID
 from tasks.training_job import TrainingJob
 
@@ -71,7 +72,14 @@ class Plan:
 
 
 def plan_training(
-    gathered: Gathered, recipe: Recipe, *, name: str, start: Start | None, workers: int, gpus: int
+    gathered: Gathered,
+    recipe: Recipe,
+    *,
+    name: str,
+    start: Start | None,
+    workers: int,
+    gpus: int,
+    threads: int | None = None,
 ) -> Plan:
     """Return the training of a recipe on gathered clips.
 
@@ -82,6 +90,7 @@ def plan_training(
         start: the model to begin with; None: new weights.
         workers: processes that train together.
         gpus: of the cluster: with some, a worker's cores only feed its GPU.
+        threads: of a worker; default: its share of this machine's cores.
 
     Raises:
         LabelError: no clip to learn from, or none to choose the epoch by.
@@ -90,7 +99,7 @@ def plan_training(
     train, valid = gathered.of_split(TRAIN), gathered.of_split(VALID)
     _check_splits(gathered, recipe, train, valid)
     labels = gathered.labels
-    threads = 1 if gpus else max(1, available_cores() // workers)
+    threads = threads or (1 if gpus else max(1, available_cores() // workers))
     sha256, card = _first_card(name, recipe, labels.targets, start)
     told = f"{_told(train)} to train, {_told(valid)} to choose and calibrate"
     card = replace(card, data=f"labels {labels.snapshot[:12]}: {told}", split=labels.split_sha256)
@@ -113,9 +122,12 @@ def start_of(recipe: Recipe, backbone: str | None) -> Start | None:
 
     Raises:
         ModelNotFound: it is not to be had.
+        RegistryError: it is a registered one, and the registry does not give it.
     """
     reference = backbone or recipe.backbone
-    return Start(str(resolve(reference).absolute()), warm=False) if reference else None
+    if not reference:
+        return None
+    return Start(str(resolve(resolve_model(reference)).absolute()), warm=False)
 
 
 def _first_card(

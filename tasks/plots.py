@@ -6,17 +6,17 @@ thread; matplotlib is loaded where one is drawn.
 
 from __future__ import annotations
 
+import io
 import math
-import os
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from emi_model.errors import ConfigError, StoreError
+from tasks.folders import open_file
 from tasks.registers import MEAN
 from tasks.reliability import reliability
 
@@ -121,37 +121,32 @@ def ablation_plot(rows: Iterable[Mapping[str, Any]], *, title: str = "") -> Figu
     return figure
 
 
-def check_picture(path: Path) -> Path:
-    """Return a path that a picture can be written to by its name.
+def check_picture(path: str | Path) -> str:
+    """Return the suffix of a file that a picture can be written to, in small letters.
 
     Raises:
         ConfigError: its suffix is of no known format.
     """
-    if path.suffix.lower() not in SUFFIXES:
-        raise ConfigError(
-            f"{path}: found suffix {path.suffix!r}, expected one of {', '.join(SUFFIXES)}"
-        )
-    return path
+    suffix = Path(path).suffix
+    if suffix.lower() not in SUFFIXES:
+        raise ConfigError(f"{path}: found suffix {suffix!r}, expected one of {', '.join(SUFFIXES)}")
+    return suffix.lower()
 
 
-def save_picture(figure: Figure, path: Path) -> None:
-    """Write a figure so that it is either absent or complete.
+def save_picture(figure: Figure, path: str | Path) -> None:
+    """Write a figure so that it is either absent or complete, on a disk or in a bucket.
 
     Raises:
         ConfigError: the suffix is of no known format.
         StoreError: the folder cannot be written.
     """
-    suffix = check_picture(path).suffix.lower()
-    aside = path.with_name(f".{path.stem}-{os.getpid()}{suffix}")
+    drawn = io.BytesIO()
+    figure.savefig(drawn, dpi=DOTS_PER_INCH, format=check_picture(path).removeprefix("."))
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        figure.savefig(aside, dpi=DOTS_PER_INCH)
-        aside.replace(path)
+        folder, name = open_file(str(path))
+        folder.write(name, drawn.getvalue())
     except OSError as error:
         raise StoreError(f"{path}: the picture could not be written ({error})") from error
-    finally:
-        with suppress(OSError):
-            aside.unlink()
 
 
 def _agreement(panel: Axes, report: EvaluationReport, number: int) -> None:

@@ -6,7 +6,7 @@ import csv
 import json
 import math
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import date, time
 from decimal import Decimal
 from importlib import resources
@@ -17,9 +17,12 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from emi_model.errors import QueryError
+from emi_model.errors import QueryError, StoreError
+from tasks.folders import is_remote
+from tasks.readers import reread
 from tasks.results import open_store
-from tasks.views import VIEWS, connect, first_line
+from tasks.schemas import TABLES
+from tasks.views import VIEWS, connect, first_line, tables_named
 
 Format = Literal["table", "csv", "json", "parquet"]
 
@@ -30,15 +33,33 @@ PLAIN_WIDTH = 200
 """Characters of a table's line where no terminal limits it."""
 
 
-def answer(root: Path, sql: str) -> pa.Table:
-    """Return the answer to one SELECT over the store at ``root``.
+def answer(location: str | Path, sql: str) -> pa.Table:
+    """Return the answer to one SELECT over a store.
 
     Raises:
         StoreError: no store there.
         QueryError: SQL that is wrong, that is no single SELECT, or that reaches outside.
     """
-    open_store(root)
-    with connect(root) as connection:
+    open_store(location)
+    try:
+        return reread(lambda: _answer(location, sql))
+    except OSError as error:
+        raise StoreError(f"{location}: cannot be read: {error}") from error
+
+
+def _answer(location: str | Path, sql: str) -> pa.Table:
+    if not is_remote(str(location)):
+        return _answer_over(TABLES, location, sql)
+    try:  # every file of a table in a bucket costs a request or more
+        return _answer_over(tables_named(sql), location, sql)
+    except QueryError as error:
+        if isinstance(error.__cause__, duckdb.CatalogException):  # it may be named in pieces
+            return _answer_over(TABLES, location, sql)
+        raise
+
+
+def _answer_over(tables: Collection[str], location: str | Path, sql: str) -> pa.Table:
+    with connect(location, tables=tables) as connection:
         try:
             statements = connection.extract_statements(sql)
             if [statement.type for statement in statements] != [duckdb.StatementType.SELECT]:

@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from emi_model.errors import ModelNotFound, RegistryError
+from tasks.folders import is_remote
 from tasks.mlflow_client import address, ask, locked, mlflow_client, never_used
-from tasks.model_folders import check_folder, copy_folder, fetch_folder, local_path
+from tasks.model_folders import check_folder, copy_folder, fetch_folder, fetch_model, local_path
 from tasks.versions import CHAMPION, MODEL, NAME, SCHEME, Version, parse_reference, version_of
 
 if TYPE_CHECKING:
@@ -28,16 +29,31 @@ MAX_CHAMPIONS = 100
 
 
 def resolve_model(reference: str) -> str:
-    """Return the local folder of a registered model; any other reference as it is.
+    """Return the local folder of a model that is registered or in a bucket; any other as it is.
 
     Args:
-        reference: ``models:/NAME@ALIAS``, ``models:/NAME/VERSION``, or what `load_model` takes.
+        reference: ``models:/NAME@ALIAS``, ``models:/NAME/VERSION``, ``s3://BUCKET/FOLDER`` or what
+            `load_model` takes.
 
     Raises:
-        ModelNotFound: nothing of that name, version or alias is registered, or its files are gone.
+        ModelNotFound: no such model, version or alias, or its files are gone.
         RegistryError: the registry cannot be read, or the files cannot be fetched.
     """
+    if is_remote(reference):
+        return str(fetch_model(reference))
     return str(folder_of(find(reference))) if reference.startswith(SCHEME) else reference
+
+
+def pin_model(reference: str) -> str:
+    """Return a reference to the same model that no promotion changes: a version by its number.
+
+    Any other reference is returned as it is.
+
+    Raises:
+        ModelNotFound: as `resolve_model`.
+        RegistryError: likewise.
+    """
+    return find(reference).reference if reference.startswith(SCHEME) else reference
 
 
 def versions(name: str = MODEL) -> list[Version]:

@@ -1,32 +1,22 @@
-"""The results store: a folder of committed Parquet parts.
+"""The results store: committed Parquet parts, in a folder on a disk or below a prefix in a bucket.
 
-    DIR/store.json       marks the folder as a store
-    DIR/scores/          one row a clip, model and coverage
-    DIR/timeline/        one row a second of a clip
-    DIR/windows/         one row a window of a clip (full coverage)
-    DIR/runs/            one file, one row a run
-    DIR/labels/          one file a snapshot of labels
-    DIR/evaluations/     one file an evaluation; likewise decisions/ and ablations/
-    DIR/plots/           one picture an evaluation
-    DIR/catalog.sql      the views, for any DuckDB client
-    DIR/logs/            what Ray and Prefect said
-    DIR/.staging/        parts that are being written
+A part is written whole or not at all: on a disk aside, synced and renamed, in a bucket by one
+request; its timeline and windows first, its scores last. The views show a clip's seconds and
+windows only beside its scores of the same part, so a run that is killed in between leaves nothing
+half visible; a later run removes what it left.
 
-A part is written aside, synced and renamed: its timeline and windows first, its scores last. The
-views show a clip's seconds and windows only beside its scores of the same part, so a run that is
-killed between two renames leaves nothing half visible; the next run removes what it left.
+On a disk one run writes at a time. In a bucket several may: each writes parts of its own, and the
+views show one row a clip, whoever wrote more.
 
-Labels, evaluations, decisions and ablations are registers: small files, none of them ever changed,
-that may be added while a run holds the store.
+Registers (labels, evaluations, decisions, ablations) are small files, none of them ever changed,
+that may be added while a run writes.
 """
 
 from __future__ import annotations
 
-import fcntl
 import json
-import os
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -35,20 +25,15 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
 from emi_model.errors import StoreError
-from tasks.registers import TABLE_SCHEMAS
-from tasks.schemas import COMPANIONS, RUNS, SCORES, TABLES, scores_schema
-from tasks.views import catalog_sql
-
-FORMAT = 1
-MARKER_FILE = "store.json"
-CATALOG_FILE = "catalog.sql"
-EMPTY_PART = "empty"
-"""A part without rows in every table: the views have columns before the first run."""
+from tasks.completion import check_mark, complete, lacking_tables, mark
+from tasks.folders import child, open_folder
+from tasks.layout import EMPTY_PART, Part, file_name, parts_of
+from tasks.readers import holds_store, read_all, read_rows, read_schemas, reread
+from tasks.schemas import COMPANIONS, RUNS, SCORES, scores_schema
+from tasks.writers import parquet_bytes, writer_for
 
 REPLACES = b"replaces"
 """Parquet metadata of a compacted part: names of the parts that it took the place of."""
-
-ROW_GROUP_ROWS = 122_880
 
 
 class DoneClip(NamedTuple):
@@ -60,24 +45,49 @@ class DoneClip(NamedTuple):
 
 
 class ResultsStore:
-    """A results store on a local disk; `open_store` and `create_store` give one.
+    """A results store; `open_store` and `create_store` give one.
 
     Attributes:
-        root: its folder.
-        staging: where parts are written before they are committed, on the same file system.
-        logs: where runs leave their logs.
+        location: as people name it: a path or ``s3://``, ``gs://``, ``az://``.
+        folder: what lies there.
+        writer: what writes there as the place has it.
+        logs: folder on this machine where runs leave their logs.
     """
 
-    def __init__(self, root: Path) -> None:
-        """Take a folder that is a store."""
-        self.root = root
-        self.staging = root / ".staging"
-        self.logs = root / "logs"
+    def __init__(self, location: str | Path) -> None:
+        """Take a place that is a store, or is to be one.
 
-    def parts(self, table: str) -> list[Path]:
+        Raises:
+            OSError: a bucket whose settings are not to be had.
+        """
+        self.location = str(location)
+        self.folder = open_folder(self.location)
+        self.writer = writer_for(self.folder)
+        self.logs = self.writer.logs
+
+    def parts(self, table: str) -> list[Part]:
         """Return a table's committed parts that hold rows, sorted by name."""
-        found = sorted((self.root / table).glob("*.parquet"))
-        return [path for path in found if path.stem != EMPTY_PART]
+        with self._storage():
+            return [part for part in parts_of(self.folder, table) if part.name != EMPTY_PART]
+
+    def read(self, part: Part) -> pa.Table:
+        """Return what a part holds."""
+        with self._storage():
+            return pq.read_table(pa.BufferReader(self.folder.read(part.file)))
+
+    def contents(self, parts: Sequence[Part]) -> list[bytes]:
+        """Return parts as they were written, in their order."""
+        with self._storage():
+            return read_all(self.folder, parts)
+
+    def rows(
+        self, table: str, schema: pa.Schema, wanted: ds.Expression, columns: list[str] | None = None
+    ) -> pa.Table:
+        """Return the wanted rows of a table, as `tasks.readers.read_rows` does of its parts."""
+        with self._storage():
+            return reread(
+                lambda: read_rows(self.folder, self.parts(table), schema, wanted, columns)
+            )
 
     def commit(
         self, name: str, tables: Mapping[str, pa.Table], replaces: list[str] | None = None
@@ -92,21 +102,23 @@ class ResultsStore:
         Raises:
             StoreError: the disk is full, or does not take the part for another reason.
         """
+        metadata = {REPLACES: json.dumps(replaces).encode()} if replaces else None
         try:
             for table in COMPANIONS:
                 if tables[table].num_rows:
-                    self._write(table, name, tables[table])
-            self._write(SCORES, name, tables[SCORES], replaces)
+                    self._put(table, name, tables[table])
+            self._put(SCORES, name, tables[SCORES], metadata)
+            self._remove(replaces or [])
         except OSError as error:
             raise StoreError(
-                f"{self.root}: a part could not be written ({error}): what was committed before "
-                "stays; make room and run again"
+                f"{self.location}: a part could not be written ({error}): what was committed "
+                "before stays; mend that and run again"
             ) from error
-        self._remove(replaces or [])
 
     def record_run(self, record: pa.Table) -> None:
         """Write or replace the one-row file of a run."""
-        self._write(RUNS, record["run_id"][0].as_py(), record)
+        with self._storage():
+            self._put(RUNS, record["run_id"][0].as_py(), record)
 
     def record(self, register: str, name: str, content: pa.Table) -> None:
         """Add a file to a register; needs no lock.
@@ -120,167 +132,137 @@ class ResultsStore:
             StoreError: the name is taken, the disk is full, or does not take the file for another
                 reason.
         """
-        final = self.root / register / f"{name}.parquet"
-        if final.exists():
+        if not self.claim(register, name, content):
+            final = child(self.location, file_name(register, name))
             raise StoreError(f"{final}: is there already, and is never changed: choose a new name")
+
+    def claim(self, register: str, name: str, content: pa.Table) -> bool:
+        """Add a file to a register unless another has the name; True if it was added.
+
+        Raises:
+            StoreError: the disk is full, or does not take the file for another reason.
+        """
+        file = file_name(register, name)
         try:
-            self._write_beside(final, content)
+            self.folder.create(file, parquet_bytes(content))
+        except FileExistsError:
+            return False
         except OSError as error:
             raise StoreError(
-                f"{final}: could not be written ({error}): nothing was added; make room and try "
-                "again"
+                f"{child(self.location, file)}: could not be written ({error}): nothing was added; "
+                "mend that and try again"
             ) from error
+        return True
 
     def done_clips(self, model_sha256: str, coverage: str) -> dict[str, DoneClip]:
         """Return the latest rows under a model and coverage by clip id."""
         wanted = (ds.field("model_sha256") == model_sha256) & (ds.field("coverage") == coverage)
         columns = ["clip_id", "content_sha256", "bytes", "modified_ns", "scored_at"]
-        parts = ds.dataset([str(part) for part in self.parts(SCORES)], schema=scores_schema())
-        table = parts.to_table(columns=columns, filter=wanted).sort_by("scored_at")
+        table = self.rows(SCORES, scores_schema(), wanted, columns).sort_by("scored_at")
         values = zip(*(table[column].to_pylist() for column in columns[:-1]), strict=True)
         return {clip_id: DoneClip(*rest) for clip_id, *rest in values}
 
     def recover(self) -> None:
-        """Remove what a killed run left: staged files, orphans, parts that were replaced."""
-        for path in self.staging.iterdir():
-            path.unlink()
-        metadata = [pq.read_schema(part).metadata or {} for part in self.parts(SCORES)]
-        for content in metadata:
-            self._remove(json.loads(content.get(REPLACES, b"[]")))
-        committed = {part.stem for part in self.parts(SCORES)}
-        for table in COMPANIONS:
-            for part in self.parts(table):
-                if part.stem not in committed:
-                    part.unlink()
+        """Remove what killed runs left: staged files, orphans, parts that were replaced."""
+        with self._storage():
+            self.writer.sweep()
+            companions = [part for table in COMPANIONS for part in self.parts(table)]
+            scores = self.parts(SCORES)
+            committed = {part.name for part in scores}
+            replaced: set[str] = set()
+            for schema in read_schemas(self.folder, scores):
+                replaced |= set(json.loads((schema.metadata or {}).get(REPLACES, b"[]")))
+            left = [part for part in companions if part.name in replaced]
+            orphans = [part for part in companions if part.name not in replaced | committed]
+            self.writer.remove([part.file for part in scores if part.name in replaced])
+            self.writer.remove([part.file for part in (*left, *self.writer.left(orphans))])
 
-    @contextmanager
-    def lock(self) -> Iterator[None]:
-        """Hold the store for one writing run; the lock ends with its process at the latest.
+    def silent_runs(self) -> list[str]:
+        """Return runs of which none is alive; the caller holds the lock."""
+        with self._storage():
+            return self.writer.silent_runs()
+
+    def forget(self, run_id: str) -> None:
+        """Take note that a silent run's record says how it ended."""
+        with self._storage():
+            self.writer.forget(run_id)
+
+    def lock(self) -> AbstractContextManager[None]:
+        """Hold the store for one writing run: on a disk alone, in a bucket beside others.
 
         Raises:
             StoreError: another run holds it.
         """
-        with (self.root / ".lock").open("a+") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
-                raise StoreError(
-                    f"{self.root}: another run is writing here: wait for it, or choose another "
-                    "--results"
-                ) from error
+        return self.writer.lock()
+
+    @contextmanager
+    def alive(self, run_id: str) -> Iterator[None]:
+        """Keep others from taking a run that writes for one that was killed.
+
+        Raises:
+            StoreError: the bucket cannot be written.
+        """
+        with ExitStack() as stack:
+            with self._storage():
+                stack.enter_context(self.writer.alive(run_id))
             yield
 
-    def _write(
-        self, table: str, name: str, content: pa.Table, replaces: list[str] | None = None
+    def _put(
+        self,
+        table: str,
+        name: str,
+        content: pa.Table,
+        metadata: Mapping[bytes, bytes] | None = None,
     ) -> None:
-        """Write one file of a table so that it is either absent or complete."""
-        metadata = {REPLACES: json.dumps(replaces).encode()} if replaces else None
-        aside = self.staging / f"{table}-{name}.parquet"
-        _write_synced(aside, content.replace_schema_metadata(metadata))
-        place(aside, self.root / table / f"{name}.parquet")
+        self.writer.put(file_name(table, name), content.replace_schema_metadata(metadata))
 
-    def _write_beside(self, final: Path, content: pa.Table) -> None:
-        """Write one file aside in its own folder: `recover` empties the staging of others."""
-        aside = final.with_name(f".{final.stem}-{os.getpid()}.tmp")
+    def _remove(self, names: Sequence[str]) -> None:
+        for table in (SCORES, *COMPANIONS):
+            self.writer.remove([file_name(table, name) for name in names])
+
+    @contextmanager
+    def _storage(self) -> Iterator[None]:
+        """Say in one line what a disk or a bucket refuses."""
         try:
-            _write_synced(aside, content)
-            place(aside, final)
-        finally:
-            aside.unlink(missing_ok=True)
-
-    def _is_complete(self) -> bool:
-        """Tell whether every table has the columns that this version writes."""
-        return all(_has_schema(self._empty_part(table), TABLE_SCHEMAS[table]) for table in TABLES)
-
-    def _complete(self) -> None:
-        """Make what a new store, or one of an earlier version, lacks."""
-        for folder in (self.staging, self.logs, *(self.root / table for table in TABLES)):
-            folder.mkdir(exist_ok=True)
-        for table, schema in TABLE_SCHEMAS.items():
-            if not _has_schema(self._empty_part(table), schema):
-                self._write_beside(self._empty_part(table), schema.empty_table())
-        aside = self.root / f".{CATALOG_FILE}-{os.getpid()}.tmp"
-        aside.write_text(catalog_sql(self.root.absolute()), encoding="utf-8")
-        place(aside, self.root / CATALOG_FILE)
-
-    def _empty_part(self, table: str) -> Path:
-        return self.root / table / f"{EMPTY_PART}.parquet"
-
-    def _remove(self, names: list[str]) -> None:
-        for name in names:
-            for table in (SCORES, *COMPANIONS):
-                (self.root / table / f"{name}.parquet").unlink(missing_ok=True)
+            yield
+        except OSError as error:
+            raise StoreError(f"{self.location}: cannot be read or written: {error}") from error
 
 
-def create_store(root: Path) -> ResultsStore:
-    """Return the store at ``root``; a folder that is absent or empty becomes one.
+def create_store(location: str | Path) -> ResultsStore:
+    """Return the store at a location; a folder that is absent or empty becomes one.
 
     Raises:
         StoreError: the folder holds something else, or cannot be written.
     """
-    store = ResultsStore(root)
     try:
-        if (root / MARKER_FILE).exists():
-            _check_marker(root)
-        elif root.exists() and any(path != store.staging for path in root.iterdir()):
-            raise StoreError(f"{root}: holds other files: choose an empty or new folder")
-        store.staging.mkdir(parents=True, exist_ok=True)
-        # The mark first: whoever is killed behind it leaves a store that can be completed.
-        aside = store.staging / f"{MARKER_FILE}-{os.getpid()}"
-        aside.write_text(json.dumps({"emi_results_store": FORMAT}) + "\n", encoding="utf-8")
-        place(aside, root / MARKER_FILE)
-        store._complete()
+        store = ResultsStore(location)
+        if not holds_store(location):
+            if store.writer.holds_others() and not holds_store(location):
+                raise StoreError(f"{location}: holds other files: choose an empty or new folder")
+            # The mark first: whoever is killed behind it leaves a store that can be completed.
+            mark(store.folder)
+        check_mark(store.location, store.folder)
+        store.writer.prepare()
+        complete(store.location, store.folder)
     except OSError as error:
-        raise StoreError(f"{root}: cannot be made a results store: {error}") from error
+        raise StoreError(f"{location}: cannot be made a results store: {error}") from error
     return store
 
 
-def open_store(root: Path) -> ResultsStore:
-    """Return the store at ``root``; one of an earlier version gets the tables that it lacks.
+def open_store(location: str | Path) -> ResultsStore:
+    """Return the store at a location; one of an earlier version gets the tables that it lacks.
 
     Raises:
-        StoreError: there is none, or it is of another format.
+        StoreError: there is none, it is of another format, or it cannot be read.
     """
-    _check_marker(root)
-    store = ResultsStore(root)
-    if not store._is_complete():
-        with suppress(OSError):  # of a folder that cannot be written, what is there is readable
-            store._complete()
+    try:
+        store = ResultsStore(location)
+        check_mark(store.location, store.folder)
+        if lacking_tables(store.folder):
+            with suppress(OSError):  # of a folder that cannot be written, what is there is readable
+                store.writer.prepare()
+                complete(store.location, store.folder)
+    except OSError as error:
+        raise StoreError(f"{location}: cannot be read: {error}") from error
     return store
-
-
-def _check_marker(root: Path) -> None:
-    try:
-        marker = json.loads((root / MARKER_FILE).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise StoreError(
-            f"{root}: no results store here (no readable {MARKER_FILE}): `emi process` or "
-            "`emi labels add` makes one"
-        ) from error
-    found = marker.get("emi_results_store") if isinstance(marker, dict) else None
-    if found != FORMAT:
-        raise StoreError(f"{root}: results store of format {found!r}, this version reads {FORMAT}")
-
-
-def place(aside: Path, final: Path) -> None:
-    """Rename a synced file to its final name, and sync the folder that now names it."""
-    aside.replace(final)
-    folder = os.open(final.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
-
-
-def _write_synced(path: Path, content: pa.Table) -> None:
-    with path.open("wb") as file:
-        pq.write_table(content, file, row_group_size=ROW_GROUP_ROWS, compression="zstd")
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _has_schema(part: Path, schema: pa.Schema) -> bool:
-    try:
-        return bool(pq.read_schema(part).remove_metadata().equals(schema.remove_metadata()))
-    except (OSError, pa.ArrowException):
-        return False

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from emi_model.errors import StoreError
 from tasks.media import ffmpeg_version
@@ -89,6 +88,7 @@ class RunRecord:
             "num_skipped": self.num_skipped,
             "num_adopted": self.num_adopted,
             "reasons": sorted(tally.reasons.items()),
+            "nodes": sorted(tally.nodes.items()),
             "list_seconds": self.list_seconds,
             "extract_seconds": tally.extract_seconds,
             "score_seconds": tally.score_seconds,
@@ -124,16 +124,19 @@ def write_record(store: ResultsStore, record: RunRecord, tally: Tally) -> dict[s
     """Write a run's record to the store, in place of an earlier one; returns its row."""
     row = record.row(tally)
     store.record_run(checked(pa.Table.from_pylist([row], RUNS_SCHEMA), RUNS_SCHEMA))
-    return {**row, "reasons": dict(row["reasons"]), "versions": dict(row["versions"])}
+    return row | {name: dict(row[name]) for name in ("reasons", "nodes", "versions")}
 
 
 def mark_killed(store: ResultsStore) -> None:
-    """Mark runs that never said how they ended; the caller holds the lock, so none is alive."""
-    for part in store.parts(RUNS):
-        table = pq.read_table(part)
-        if table["state"][0].as_py() == RunState.RUNNING.value:
-            row = table.to_pylist()[0] | {"state": RunState.KILLED.value}
-            store.record_run(checked(pa.Table.from_pylist([row], RUNS_SCHEMA), RUNS_SCHEMA))
+    """Mark runs that never said how they ended, and are no more; the caller holds the lock."""
+    records = {part.name: part for part in store.parts(RUNS)}
+    for run_id in store.silent_runs():
+        if run_id in records:  # else it was killed before it had one
+            (row,) = store.read(records[run_id]).to_pylist()
+            if row["state"] == RunState.RUNNING.value:
+                killed = row | {"state": RunState.KILLED.value}
+                store.record_run(checked(pa.Table.from_pylist([killed], RUNS_SCHEMA), RUNS_SCHEMA))
+        store.forget(run_id)
 
 
 def ended(record: RunRecord, state: RunState, message: str | None = None) -> RunRecord:

@@ -164,10 +164,12 @@ COSTS = (
 )
 """What a row cost, on its way from the workers to the store."""
 
+NODE = described("node", TEXT, "", "Ray node that scored the clip; null without a score")
+
 
 def costed_schema(targets: Sequence[str]) -> pa.Schema:
-    """Return the schema of rows that workers give: `scored_schema` and what the row cost."""
-    return pa.schema([*scored_schema(targets), *COSTS])
+    """Return the schema of rows that workers give: `scored_schema`, the row's cost, and where."""
+    return pa.schema([*scored_schema(targets), *COSTS, NODE])
 
 
 def scores_schema(targets: Sequence[str] = EMI_TARGETS) -> pa.Schema:
@@ -215,6 +217,7 @@ RUNS_SCHEMA = pa.schema(
             "num_adopted", pa.int64(), "clips", "of these rows, taken over from equal content"
         ),
         described("reasons", pa.map_(TEXT, pa.int64()), "clips", "rejections by reason"),
+        described("nodes", pa.map_(TEXT, pa.int64()), "clips", "scored, by Ray node"),
         described("list_seconds", DOUBLE, "s", "listing the corpus and planning"),
         described("extract_seconds", DOUBLE, "s", "extraction, summed over workers"),
         described("score_seconds", DOUBLE, "s", "scoring, summed over workers"),

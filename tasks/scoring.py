@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Generator, Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import replace
 
 import pyarrow as pa
+import torch
 
 from emi_model.errors import ScoringError
-from tasks.budget import Budget
+from tasks.budget import Budget, ScorerPool, cluster_budget, machine_budget
 from tasks.clips import ClipFile, listed_row, rejected
 from tasks.cluster import ray_cluster
+from tasks.nodes import node_sizes
 from tasks.outcomes import Reason
 from tasks.pipeline import PassDied, run_pass
 from tasks.rows import without_scores
@@ -31,61 +34,110 @@ MAX_DEATHS = 2
 MAX_IDLE_DEATHS = 3
 """Passes in a row that may die without a suspect and without a row before the run gives up."""
 
+MAX_IDLE_LOSSES = 5
+"""Passes in a row that may end with a lost node and without a row before the run gives up."""
+
 
 @contextmanager
-def scoring_cluster(budget: Budget) -> Iterator[None]:
-    """Start Ray with the cores that scoring and extracting clips take.
+def scoring_cluster(pool: ScorerPool, address: str | None = None) -> Iterator[Budget]:
+    """Join a cluster, or start Ray with the cores that scoring and extracting clips take.
+
+    Args:
+        pool: what was asked of the scorers.
+        address: of the cluster, as `tasks.cluster.ray_cluster` takes it.
+
+    Returns:
+        How the cluster's, or the machine's, cores and GPUs are shared.
 
     Raises:
-        ClusterError: Ray does not start.
+        ClusterError: Ray does not start, or the cluster cannot be joined.
+        ConfigError: GPUs were asked for, and there are none.
     """
-    scoring_cpus = 0 if budget.gpus_per_scorer else budget.scorers * budget.threads_per_scorer
-    with ray_cluster(scoring_cpus + budget.decoders):
-        yield
+    budget = machine_budget(pool, gpus=torch.cuda.device_count())
+    cpus = math.ceil(budget.scorers * budget.cpus_per_scorer) + budget.decoders
+    with ray_cluster(cpus, address) as cluster:
+        yield cluster_budget(pool, node_sizes()) if cluster.joined else budget
 
 
 def score_clips(
     clips: Sequence[ClipFile], settings: ScoringSettings, budget: Budget
-) -> Iterator[pa.Table]:
+) -> Generator[pa.Table, None, None]:
     """Score clips; yields rows under `tasks.schemas.costed_schema`, one for every clip.
 
     A worker that dies takes its pass with it: what is missing is run again, the clips that it held
-    one at a time. The clip that a worker dies with then is rejected as ``worker_died``.
+    one at a time. The clip that a worker dies with then is rejected as ``worker_died``. A node
+    that is lost ends the pass, too, but no clip is to blame for it.
 
     Raises:
-        ScoringError: workers cannot work at all.
+        EmiError: workers cannot work at all.
     """
     for start in range(0, len(clips), CLIPS_PER_PASS):
         yield from _score_all(clips[start : start + CLIPS_PER_PASS], settings, budget)
 
 
+class _Patience:
+    """Counts what came to nothing in a row, and says when to give up."""
+
+    def __init__(self) -> None:
+        self._deaths = self._losses = 0
+
+    def renew(self) -> None:
+        self._deaths = self._losses = 0
+
+    def bear(self, death: PassDied, suspects: Collection[str]) -> None:
+        """Count a pass that died.
+
+        Raises:
+            ScoringError: it is one too many.
+        """
+        if death.lost:
+            self._losses += 1
+        elif not suspects:
+            self._deaths += 1
+        else:
+            self._deaths = 0
+        if self._losses == MAX_IDLE_LOSSES:
+            raise ScoringError(
+                f"nodes were lost {self._losses} times in a row before a clip was done: {death}: "
+                "look at the cluster; what was committed stays, the same command goes on from there"
+            ) from death
+        if self._deaths == MAX_IDLE_DEATHS:
+            raise ScoringError(f"workers die before they take a clip: {death}") from death
+
+
 def _score_all(
     clips: Sequence[ClipFile], settings: ScoringSettings, budget: Budget
-) -> Iterator[pa.Table]:
+) -> Generator[pa.Table, None, None]:
     missing = {clip.clip_id: clip for clip in clips}
     deaths: Counter[str] = Counter()
-    idle = 0
+    patience = _Patience()
     while missing:
         trusted = [clip for clip in missing.values() if not deaths[clip.clip_id]]
         single = not trusted
         try:
-            for rows in _pass(trusted or list(missing.values()), settings, budget, single):
-                idle = 0
-                for clip_id in rows["clip_id"].to_pylist():
-                    del missing[clip_id]
-                yield rows
+            with closing(_pass(trusted or list(missing.values()), settings, budget, single)) as run:
+                for rows in run:
+                    patience.renew()
+                    for clip_id in rows["clip_id"].to_pylist():
+                        del missing[clip_id]
+                    yield rows
         except PassDied as death:
             suspects = death.suspects & missing.keys()
-            LOGGER.warning("a worker died holding %s: %s", sorted(suspects) or "no clip", death)
+            _tell(death, suspects)
             deaths.update(suspects)
-            idle = 0 if suspects else idle + 1
-            if idle == MAX_IDLE_DEATHS:
-                raise ScoringError(f"workers die before they take a clip: {death}") from death
+            patience.bear(death, suspects)
         fatal = [
             missing.pop(name) for name, count in deaths.items() if _is_fatal(name, count, missing)
         ]
         if fatal:
             yield _dead_rows(fatal, settings)
+
+
+def _tell(death: PassDied, suspects: Collection[str]) -> None:
+    if death.lost:
+        LOGGER.warning("nodes were lost: %s: %s", sorted(death.lost), death)
+    else:
+        LOGGER.warning("a worker died holding %s: %s", sorted(suspects) or "no clip", death)
 
 
 def _is_fatal(clip_id: str, count: int, missing: dict[str, ClipFile]) -> bool:
@@ -94,17 +146,17 @@ def _is_fatal(clip_id: str, count: int, missing: dict[str, ClipFile]) -> bool:
 
 def _pass(
     clips: list[ClipFile], settings: ScoringSettings, budget: Budget, single: bool
-) -> Iterator[pa.Table]:
+) -> Generator[pa.Table, None, None]:
     """Run one pass; suspects go one at a time, so that a death names one clip."""
     if not single:
         return run_pass(clips, settings, budget)
-    alone = replace(budget, scorers=1, decoders=1)
+    alone = replace(budget, scorers=1, decoders=1, elastic=False)
     return run_pass(clips, settings, alone, clips_per_block=1)
 
 
 def _dead_rows(clips: Sequence[ClipFile], settings: ScoringSettings) -> pa.Table:
     detail = f"the worker process died {MAX_DEATHS} times with this clip, the last time alone"
-    free = dict.fromkeys((cost.name for cost in COSTS), 0)
+    free = {**dict.fromkeys((cost.name for cost in COSTS), 0), "node": None}
     rows = [
         without_scores(rejected(listed_row(clip), Reason.WORKER_DIED, detail), settings.targets)
         | free

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from importlib.metadata import version
 from typing import Literal
 
 from emi_model.config import Precision
 
 Coverage = Literal["first", "full"]
+
+
+def code_version() -> str:
+    """Return the version of this project that this process runs."""
+    return version("emi-workflow")
 
 
 @dataclass(frozen=True)
@@ -21,6 +27,10 @@ class ScoringSettings:
         coverage: first window or all windows.
         precision: ``auto`` or ``fp32``.
         timeout_seconds: for the extraction of one clip.
+        model_sha256: hash of the model; None: any.
+        elsewhere: reference by which nodes that do not see ``model`` find it: a registered version
+            or a place in a bucket; None: there is none.
+        version: of this project, where the run was begun.
     """
 
     model: str
@@ -29,3 +39,6 @@ class ScoringSettings:
     coverage: Coverage
     precision: Precision
     timeout_seconds: float = 120.0
+    model_sha256: str | None = None
+    elsewhere: str | None = None
+    version: str = field(default_factory=code_version)

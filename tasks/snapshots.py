@@ -3,6 +3,8 @@
     labels/000001-1f0c....parquet     the first rows
     labels/000002-9ab3....parquet     rows that were added or corrected later
 
+In a bucket a file is named by its number alone: of two who add labels at once, one has the name.
+
 A snapshot's id is the hash of its content: of its targets, its parent and its rows. Time is none of
 it, so the same files added in the same order have the same ids everywhere.
 """
@@ -14,7 +16,6 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -24,8 +25,9 @@ from numpy.typing import NDArray
 
 from emi_model.errors import StoreError
 from emi_model.targets import VAD_DIMENSIONS, column_name
+from tasks.folders import child, is_remote
 from tasks.registers import labels_schema
-from tasks.results import EMPTY_PART, ResultsStore
+from tasks.results import ResultsStore
 from tasks.schemas import LABELS, checked
 
 Floats = NDArray[np.float32]
@@ -107,8 +109,10 @@ def new_snapshot(
     )
 
 
-def write_snapshot(store: ResultsStore, snapshot: Snapshot) -> None:
-    """Add a snapshot to the store, whose chain this process has locked.
+def write_snapshot(store: ResultsStore, snapshot: Snapshot) -> bool:
+    """Add a snapshot to a store; False if its chain goes on otherwise: it has been added to since.
+
+    On a disk this process has locked the chain.
 
     Raises:
         StoreError: the disk is full, or does not take it for another reason.
@@ -136,19 +140,21 @@ def write_snapshot(store: ResultsStore, snapshot: Snapshot) -> None:
     told = {"targets": snapshot.targets, "file": snapshot.file, "seed": snapshot.seed}
     metadata = {key: json.dumps(value, ensure_ascii=False) for key, value in told.items()}
     table = checked(pa.Table.from_pylist(rows, schema), schema)
-    store.record(LABELS, _file_name(snapshot), table.replace_schema_metadata(metadata))
+    name = f"{snapshot.number:06d}" if is_remote(store.location) else _full_name(snapshot)
+    return store.claim(LABELS, name, table.replace_schema_metadata(metadata))
 
 
-def read_snapshots(root: Path) -> list[Snapshot]:
+def read_snapshots(store: ResultsStore) -> list[Snapshot]:
     """Return the whole chain of a store, the first snapshot first; each file is verified.
 
     Raises:
         StoreError: a file is damaged, is not what its name says, or one of the chain is missing.
     """
-    files = sorted((root / LABELS).glob("*.parquet"))
+    parts = store.parts(LABELS)
     chain: list[Snapshot] = []
-    for file in (file for file in files if file.stem != EMPTY_PART):
-        found = _read(file)
+    for part, content in zip(parts, store.contents(parts), strict=True):
+        file = child(store.location, part.file)
+        found = _read(file, part.name, content)
         parent = chain[-1].snapshot if chain else None
         if (found.number, found.parent) != (len(chain) + 1, parent):
             raise StoreError(
@@ -159,14 +165,14 @@ def read_snapshots(root: Path) -> list[Snapshot]:
     return chain
 
 
-def _read(file: Path) -> Snapshot:
+def _read(file: str, name: str, content: bytes) -> Snapshot:
     try:
-        with pq.ParquetFile(file) as parquet:
+        with pq.ParquetFile(pa.BufferReader(content)) as parquet:
             found = _taken(parquet.read())
     except (OSError, ValueError, LookupError, TypeError, pa.ArrowException, StoreError) as error:
         raise StoreError(f"{file}: damaged label snapshot, put back a copy ({error})") from error
     if (
-        _file_name(found) != file.stem
+        name not in (_full_name(found), f"{found.number:06d}")
         or _hash(found.targets, found.parent, found.rows) != found.snapshot
     ):
         raise StoreError(
@@ -217,5 +223,5 @@ def _hash(targets: Sequence[str], parent: str | None, rows: Iterable[LabelledRow
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _file_name(snapshot: Snapshot) -> str:
+def _full_name(snapshot: Snapshot) -> str:
     return f"{snapshot.number:06d}-{snapshot.snapshot[:_NAME_CHARS]}"

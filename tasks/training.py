@@ -5,7 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +20,7 @@ from ray.train.torch import TorchTrainer
 
 from emi_model.errors import TrainingError
 from emi_model.trainer import EpochReport, report_from_dict
+from tasks.nodes import address_of, alive_nodes, ask_nodes, beside_driver, driver_node, got
 from tasks.training_job import (
     HISTORY_FILE,
     MODEL_FOLDER,
@@ -34,6 +35,7 @@ MAX_DEATHS = 2
 """Times that workers may die without a new epoch before training is given up."""
 
 POLL_SECONDS = 0.5
+LOCK_FILE = ".lock"
 
 
 @dataclass(frozen=True)
@@ -72,13 +74,14 @@ def train(
         on_epoch: called after every epoch, in this process.
 
     Raises:
-        TrainingError: the loss is not finite, workers die again and again, or another process is
-            at this training.
+        TrainingError: the loss is not finite, workers die again and again, another process is at
+            this training, or a node of the cluster does not see its files.
     """
     with alone_at(storage):
+        check_shared(storage, job.start)
         done, deaths = -1, 0
         while True:
-            watcher: Any = ray.remote(num_cpus=0, max_restarts=0)(Watcher).remote()
+            watcher = beside_driver(Watcher)
             attempt = _Attempt(job, storage, workers, watcher)
             try:
                 return _outcome(attempt.wait(on_epoch))
@@ -131,7 +134,7 @@ class _Attempt:
         failure = None
         while runner.is_alive():
             runner.join(POLL_SECONDS)
-            reports, failure = ray.get(self._watcher.news.remote())
+            reports, failure = got(self._watcher.news.remote())
             for report in map(report_from_dict, reports):
                 self.last_epoch = report.epoch
                 if on_epoch is not None:
@@ -158,7 +161,7 @@ def alone_at(storage: Path) -> Iterator[None]:
         TrainingError: another process holds it.
     """
     storage.mkdir(parents=True, exist_ok=True)
-    with (storage / ".lock").open("a+") as file:
+    with (storage / LOCK_FILE).open("a+") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
@@ -166,6 +169,36 @@ def alone_at(storage: Path) -> Iterator[None]:
                 f"{storage}: another process is at this training: wait for it"
             ) from error
         yield
+
+
+def check_shared(storage: Path, *models: str | None) -> None:
+    """Check that all nodes that may train see a training's folder and the models it begins with.
+
+    The audio cache lies beside the folder, in ``EMI_HOME``.
+
+    Raises:
+        TrainingError: a node does not see one of them.
+    """
+    nodes = {name: node for name, node in alive_nodes().items() if _may_train(node)}
+    if not nodes.keys() - {driver_node()}:
+        return
+    expected = [str(storage.absolute() / LOCK_FILE), *filter(None, models)]
+
+    def missing_there() -> list[str]:
+        from pathlib import Path
+
+        return [path for path in expected if not Path(path).exists()]
+
+    for name, missing in ask_nodes(missing_there, nodes.keys()).items():
+        if isinstance(missing, list) and missing:
+            raise TrainingError(
+                f"node {address_of(nodes[name])}: does not see {missing[0]}: let EMI_HOME and the "
+                "model to begin with be folders that all nodes of the cluster share"
+            )
+
+
+def _may_train(node: Mapping[str, Any]) -> bool:
+    return bool(node["Resources"].get("CPU") or node["Resources"].get("GPU"))
 
 
 def _outcome(result: Result) -> Trained:

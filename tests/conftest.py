@@ -1,14 +1,20 @@
-"""For all tests: quiet threads, before any library is loaded; a home with MLflow's database."""
+"""For all tests: quiet threads, before any library is loaded; MLflow's database; object storage."""
 
 from __future__ import annotations
 
+import itertools
+import logging
 import shutil
 import sqlite3
+import urllib.request
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 import flows  # noqa: F401 - sets the environment that OpenMP, Prefect and Ray read
+
+BUCKET_NUMBERS = itertools.count(1)
 
 
 @pytest.fixture(scope="session")
@@ -39,6 +45,55 @@ def emi_home(tmp_path: Path, mlflow_database: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("EMI_HOME", str(home))
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     return home
+
+
+@pytest.fixture(scope="session")
+def bucket_server() -> Iterator[str]:
+    """Return the address of an S3 server on loopback, in this process, of this session alone."""
+    from moto.server import ThreadedMotoServer
+
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)  # else it writes a line a request
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def bucket_environment(bucket_server: str) -> dict[str, str]:
+    """Return the environment variables that lead to the S3 server."""
+    return {
+        "AWS_ENDPOINT_URL": bucket_server,
+        "AWS_ACCESS_KEY_ID": "tester",
+        "AWS_SECRET_ACCESS_KEY": "secret",
+        "AWS_REGION": "us-east-1",
+    }
+
+
+@pytest.fixture(scope="session")
+def make_bucket(bucket_server: str) -> Callable[[], str]:
+    """Return a function that makes a new bucket and returns ``s3://NAME``."""
+
+    def make() -> str:
+        name = f"bucket-{next(BUCKET_NUMBERS)}"
+        request = urllib.request.Request(f"{bucket_server}/{name}", method="PUT")
+        urllib.request.urlopen(request, timeout=30).close()
+        return f"s3://{name}"
+
+    return make
+
+
+@pytest.fixture
+def bucket(
+    make_bucket: Callable[[], str],
+    bucket_environment: dict[str, str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> str:
+    """Return ``s3://NAME`` of a new bucket, to which this process's environment leads."""
+    for name, value in bucket_environment.items():
+        monkeypatch.setenv(name, value)
+    return make_bucket()
 
 
 def _leave_syncing(connection: object, _: object) -> None:

@@ -7,6 +7,13 @@ import pytest
 from flows import cli
 
 
+@pytest.fixture(autouse=True)
+def no_server(monkeypatch):
+    """The developer's own server is not told of what tests do."""
+    monkeypatch.delenv("PREFECT_API_URL", raising=False)
+    monkeypatch.setattr(cli, "use_running_server", lambda: None)
+
+
 @pytest.fixture
 def emi(monkeypatch, capfd):
     """Run the command; returns exit code, stdout, stderr."""

@@ -14,6 +14,7 @@ from emi_model.config import EmiConfig
 from emi_model.conformal import Intervals
 from emi_model.model import EmiModel
 from tasks.clips import hash_content
+from tasks.folders import open_folder
 from tasks.schemas import scores_schema
 from tasks.synthetic import plan_corpus, speak
 from tests.tiny import BACKBONE
@@ -84,6 +85,25 @@ def test_a_calibrated_model_gives_intervals_and_knows_its_clips(emi, model, clip
     assert (json.loads(out)["joy_low"], json.loads(out)["joy_high"]) == (None, None)
     _, out, _ = emi("score", "--model", model, "--", clip)
     assert "low" not in out.lower()
+
+
+def test_clips_and_model_in_a_bucket(emi, model, clip, bucket, tmp_path, monkeypatch):
+    monkeypatch.setenv("EMI_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("EMI_SCRATCH", str(tmp_path / "scratch"))
+    place = open_folder(bucket)
+    for path in (*model.iterdir(), clip):
+        place.write(f"tiny model/{path.name}", path.read_bytes())
+    uris = [f"{bucket}/tiny model/{name}" for name in (clip.name, "gone.wav")]
+    code, out, _ = emi("score", "--model", f"{bucket}/tiny model", "--json", "--", *uris)
+    assert code == 0
+    row, gone = map(json.loads, out.splitlines())
+    _, out, _ = emi("score", "--model", model, "--json", "--", clip)
+    own = json.loads(out)
+    assert {name for name in own if own[name] != row[name]} == {"clip_id", "uri", "modified_ns"}
+    assert row["uri"] == uris[0]
+    assert (gone["status"], gone["reason"]) == ("rejected", "missing")
+    code, _, err = emi("score", "--model", f"{bucket}/no model", "--", clip)
+    assert (code, len(err.splitlines())) == (2, 1)
 
 
 def test_json_has_the_stores_column_names(emi, model, clip):

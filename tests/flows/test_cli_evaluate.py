@@ -13,6 +13,7 @@ from emi_model.config import EmiConfig
 from emi_model.conformal import Intervals
 from emi_model.model import EmiModel
 from tasks.clips import hash_content
+from tasks.folders import open_folder
 from tasks.labelling import add_labels
 from tasks.labels import load_labels
 from tasks.query import answer
@@ -116,6 +117,26 @@ def test_json_is_an_object_a_target_and_the_mean_tells_the_rest(evaluate, asked,
     code, out, err = evaluate(*asked, "--json", "--split", "train")
     assert "WARNING: 3 of these 3 clips trained this model" in err
     assert [json.loads(line)["num_trained_on"] for line in out.splitlines()] == [3, 3, 3]
+
+
+def test_labels_figures_and_picture_in_a_bucket(evaluate, emi, asked, store, corpus, bucket):
+    place = f"{bucket}/my store"
+    code, out, err = emi("labels", "add", store.parent / "labels.csv", "--store", place, *asked[4:])
+    assert (code, "snapshot 1" in out) == (0, True), err
+    assert emi("labels", "list", "--store", place, "--json")[1].count('"number": 1') == 1
+    code, out, err = evaluate(*asked[:2], "--labels", place, *asked[4:], "--split", "test")
+    assert code == 0, err
+    (picture,) = open_folder(place).files("plots")
+    assert f"picture {place}/{picture.name}" in out
+    assert open_folder(place).read(picture.name).startswith(b"\x89PNG")
+    sql = "SELECT count(*) AS n FROM evaluations"
+    code, out, err = emi("query", sql, "--results", place, "--format", "json")
+    assert (code, json.loads(out)) == (0, {"n": 3}), err
+    assert emi("status", "--results", place)[0] == 0
+    code, _, err = emi("query", "COPY scores TO 'x.csv'", "--results", place)
+    assert (code, len(err.splitlines())) == (2, 1)
+    code, _, err = emi("query", sql, "--results", f"{bucket}/none")
+    assert (code, err.count("\n"), "no results store here" in err) == (2, 1, True)
 
 
 def test_what_cannot_be_done_is_one_line(evaluate, asked, store, corpus, tmp_path):

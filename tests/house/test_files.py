@@ -7,6 +7,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 FOLDERS = {".ci", "emi_model", "flows", "infra", "tasks", "tests"}
 FILES = {
+    ".dockerignore",
     ".gitignore",
     "CHANGELOG.md",
     "LICENSE",
@@ -15,7 +16,8 @@ FILES = {
     "constraints.txt",
     "pyproject.toml",
 }
-SUFFIXES = {".md", ".py", ".sql", ".toml", ".txt"}
+SUFFIXES = {".env", ".md", ".py", ".sh", ".sql", ".toml", ".txt", ".yaml"}
+NAMES = {"Dockerfile"}
 MAX_LINES = 300
 MAX_BYTES = 100_000
 
@@ -37,7 +39,10 @@ def test_nothing_is_tracked_that_should_not_be():
     odd = [
         str(path)
         for path in tracked()
-        if len(path.parts) > 1 and path.suffix not in SUFFIXES and path.parts[0] != ".ci"
+        if len(path.parts) > 1
+        and path.parts[0] != ".ci"
+        and path.suffix not in SUFFIXES
+        and path.name not in NAMES
     ]
     assert odd == []
     assert [str(path) for path in tracked() if (ROOT / path).stat().st_size > MAX_BYTES] == []

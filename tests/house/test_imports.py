@@ -14,7 +14,12 @@ FORBIDDEN = {
     "flows": set(),
 }
 HEAVY = {"ray", "prefect", "torch", "duckdb", "pyarrow", "rich", "mlflow", "matplotlib"}
-SUBPROCESS_FILES = {"tasks/runner.py", "tasks/probe.py", "tasks/guard.py"}
+SUBPROCESS_FILES = {
+    "tasks/guard.py",
+    "tasks/probe.py",
+    "tasks/runner.py",
+    "tasks/server.py",  # Prefect's server, beside `emi up`
+}
 
 
 def modules(room):

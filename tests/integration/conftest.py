@@ -38,12 +38,16 @@ def corpus(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def environment(tmp_path_factory):
-    """The environment of a user whose Prefect and models have folders of their own."""
-    homes = {
+    """The environment of a user whose Prefect and models have folders of their own.
+
+    And one with patience: several runs at a time start a server each, on two cores.
+    """
+    own = {
         "PREFECT_HOME": str(tmp_path_factory.mktemp("prefect")),
+        "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120",
         "EMI_HOME": str(tmp_path_factory.mktemp("emi")),
     }
-    return {**os.environ, **homes}
+    return {**os.environ, **own}
 
 
 @pytest.fixture(scope="session")

@@ -11,7 +11,7 @@ import psutil
 import pytest
 
 from emi_model.targets import EMI_TARGETS
-from tasks.budget import machine_budget
+from tasks.budget import ScorerPool
 from tasks.corpus import list_clips
 from tasks.scoring import score_clips, scoring_cluster
 from tasks.settings import ScoringSettings
@@ -28,8 +28,7 @@ def settings(model):
 def score_all(clips, settings):
     """Score in a cluster of its own; returns rows by clip id and how often each came."""
     rows, counts = {}, Counter()
-    budget = machine_budget()
-    with scoring_cluster(budget):
+    with scoring_cluster(ScorerPool()) as budget:
         for part in score_clips(clips, settings, budget):
             for row in part.to_pylist():
                 rows[row["clip_id"]] = row

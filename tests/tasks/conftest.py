@@ -19,6 +19,7 @@ from tasks.probe import Prober
 from tasks.results import ResultsStore, create_store
 from tasks.schemas import VAD_OF_MEAN, scored_schema
 from tasks.views import connect
+from tests.faulty_bucket import FaultyBucket
 
 
 @pytest.fixture
@@ -84,6 +85,17 @@ def reject(prober: Prober) -> Callable[[Path], Rejection]:
 
 
 @pytest.fixture
+def faulty(monkeypatch: pytest.MonkeyPatch) -> Iterator[FaultyBucket]:
+    """Return a bucket that goes wrong on demand, asked with no patience."""
+    monkeypatch.setattr("tasks.buckets.MAX_RETRIES", 0)
+    monkeypatch.setattr("tasks.fetching.PAUSES_SECONDS", (0.0,))
+    with FaultyBucket() as server:
+        for name, value in server.environment.items():
+            monkeypatch.setenv(name, value)
+        yield server
+
+
+@pytest.fixture
 def wait_until_gone() -> Callable[[int], bool]:
     """Return a function that waits for the end of a process, and says whether it came."""
 
@@ -103,8 +115,10 @@ def wait_until_gone() -> Callable[[int], bool]:
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> ResultsStore:
-    """Return an empty results store."""
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> ResultsStore:
+    """Return an empty results store: on a disk, and in a bucket if `DISK_AND_BUCKET` says so."""
+    if getattr(request, "param", "disk") == "bucket":
+        return create_store(f"{request.getfixturevalue('bucket')}/a store")
     return create_store(tmp_path / "store")
 
 
@@ -196,10 +210,10 @@ def commit(
 
 
 @pytest.fixture
-def shown() -> Callable[[Path], dict[str, tuple[float | None, list[float], list[float]]]]:
+def shown() -> Callable[[str | Path], dict[str, tuple[float | None, list[float], list[float]]]]:
     """Return what a store's views say of each clip: joy, its seconds' and its windows' valence."""
 
-    def look(root: Path) -> dict[str, tuple[float | None, list[float], list[float]]]:
+    def look(root: str | Path) -> dict[str, tuple[float | None, list[float], list[float]]]:
         value = "clip_id, round(valence::DOUBLE, 2) AS value"
         with connect(root) as connection:
             rows = connection.sql("SELECT clip_id, round(joy::DOUBLE, 2) FROM scores").fetchall()

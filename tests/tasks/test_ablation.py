@@ -138,7 +138,7 @@ class TestRegister:
         (nothing,) = ablation.cells[-1:]
         record(store, ablation, CellRun(nothing.name, 1), outcome(dict.fromkeys(TARGETS)))
         asked = "SELECT seed, target, pearson, vad_head, lstm, mae FROM ablations"
-        rows = answer(store.root, f"{asked} ORDER BY seed, target").to_pylist()
+        rows = answer(store.location, f"{asked} ORDER BY seed, target").to_pylist()
         shared = {"vad_head": False, "lstm": True, "mae": pytest.approx(0.1)}
         assert rows == [
             {"seed": seed, "target": target, "pearson": pearson, **shared}

@@ -12,6 +12,7 @@ from tasks.ablation import record, recorded_rows
 from tasks.ablation_grid import CellRun
 from tasks.ablation_report import REPORT_SCHEMA, Spread, spread, told
 from tasks.ablation_text import AblationReport
+from tasks.folders import open_folder
 from tasks.gathering import Gathered
 from tasks.registers import MEAN
 from tasks.results import ResultsStore, create_store
@@ -142,6 +143,11 @@ class TestFiles:
         assert small["difference"] == pytest.approx(-0.15)
         bare = rows[-1]
         assert (bare["pearson"], bare["difference"], bare["num_defined"]) == (None, None, 0)
+
+    def test_it_may_be_in_a_bucket(self, report: AblationReport, bucket: str) -> None:
+        report.write(f"{bucket}/report")
+        names = {file.name for file in open_folder(f"{bucket}/report").files()}
+        assert names == {"ablation.md", "ablation.parquet", "ablation.png"}
 
     def test_a_folder_that_cannot_be_written(self, report: AblationReport, tmp_path: Path) -> None:
         (tmp_path / "taken").write_text("")

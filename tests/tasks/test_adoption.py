@@ -43,7 +43,7 @@ def test_a_renamed_clip_takes_everything_over(
     commit("two", "b.mp4", value=0.2)
     new = clip("new.mp4")
     rows = adopt(store, [(new, "a.mp4")], make_stamp(run_id="run2"))
-    assert shown(store.root) == {
+    assert shown(store.location) == {
         "a.mp4": (0.1, [0.1] * 3, [0.1] * 2),
         "b.mp4": (0.2, [0.2] * 2, []),
         "new.mp4": (0.1, [0.1] * 3, [0.1] * 2),
@@ -53,11 +53,11 @@ def test_a_renamed_clip_takes_everything_over(
     assert (row["clip_id"], row["modified_ns"]) == ("new.mp4", new.modified_ns)
     assert (row["run_id"], row["flags"]) == ("run2", ["silent"])
     assert row["content_sha256"] == "of a.mp4"
-    with connect(store.root) as connection:
+    with connect(store.location) as connection:
         for view in (SCORES, TIMELINE, WINDOWS):
             sql = f"SELECT DISTINCT run_id FROM {view} WHERE clip_id = 'new.mp4'"
             assert connection.sql(sql).fetchall() == [("run2",)]
-    assert [part.stem for part in store.parts(SCORES)] == ["one", "run2-adopted", "two"]
+    assert [part.name for part in store.parts(SCORES)] == ["one", "run2-adopted", "two"]
 
 
 def test_two_names_and_two_clips_that_swap(
@@ -71,7 +71,7 @@ def test_two_names_and_two_clips_that_swap(
     commit("two", "b.mp4", value=0.2, num_seconds=2)
     pairs = [("a.mp4", "b.mp4"), ("b.mp4", "a.mp4"), ("c.mp4", "a.mp4"), ("d.mp4", "a.mp4")]
     adopt(store, [(clip(name), source) for name, source in pairs], make_stamp(run_id="run2"))
-    assert shown(store.root) == {
+    assert shown(store.location) == {
         "a.mp4": (0.2, [0.2] * 2, []),
         **dict.fromkeys(("b.mp4", "c.mp4", "d.mp4"), (0.1, [0.1], [])),
     }
@@ -107,7 +107,7 @@ def test_a_rejection_is_taken_over_and_planned_no_more(
     plan = plan_clips([new], store.done_clips("aa", "first"))
     assert plan.adopted == [(new, "a.mp4")]
     adopt(store, plan.adopted, make_stamp(run_id="run2"))
-    assert shown(store.root) == dict.fromkeys(("a.mp4", "new.mp4"), (None, [], []))
+    assert shown(store.location) == dict.fromkeys(("a.mp4", "new.mp4"), (None, [], []))
     assert plan_clips([new], store.done_clips("aa", "first")).num_skipped == 1
 
 
@@ -116,7 +116,7 @@ def test_a_row_of_an_earlier_version_lacks_what_may_be_null(
 ) -> None:
     stamp = make_stamp(targets=("Awe",))
     commit("one", "a.mp4", stamp=stamp)
-    (part,) = store.parts(SCORES)
+    part = store.folder.root / store.parts(SCORES)[0].file
     pq.write_table(pq.read_table(part).drop_columns(["awe_low", "awe_high"]), part)
     (row,) = adopt(store, [(clip("new.mp4"), "a.mp4")], stamp).to_pylist()
     assert (row["awe"], row["awe_low"], row["awe_high"]) == (0.5, None, None)

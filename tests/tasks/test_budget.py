@@ -7,26 +7,35 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from emi_model.errors import ConfigError
-from tasks.budget import Budget, available_cores, machine_budget
+from tasks.budget import (
+    Budget,
+    NodeSize,
+    ScorerPool,
+    available_cores,
+    cluster_budget,
+    machine_budget,
+)
 
 
 @pytest.mark.parametrize(
     ("workers", "cores", "gpus", "budget"),
     [
-        (None, 1, 0, Budget(1, 1, 1, 1, 0.0)),
-        (None, 2, 0, Budget(2, 1, 2, 2, 0.0)),
-        (None, 16, 0, Budget(16, 1, 16, 4, 0.0)),
-        (4, 16, 0, Budget(16, 4, 4, 4, 0.0)),
-        (3, 8, 0, Budget(8, 3, 2, 2, 0.0)),
-        (8, 2, 0, Budget(2, 8, 1, 2, 0.0)),
-        (None, 16, 1, Budget(16, 1, 1, 15, 1.0)),
-        (None, 32, 4, Budget(32, 4, 1, 28, 1.0)),
-        (2, 16, 1, Budget(16, 2, 1, 14, 0.5)),
-        (4, 2, 2, Budget(2, 4, 1, 1, 0.5)),
+        (None, 1, 0, Budget(1, 1, 1, 1, 0.0, 1)),
+        (None, 2, 0, Budget(2, 1, 2, 2, 0.0, 2)),
+        (None, 16, 0, Budget(16, 1, 16, 4, 0.0, 16)),
+        (4, 16, 0, Budget(16, 4, 4, 4, 0.0, 4)),
+        (3, 8, 0, Budget(8, 3, 2, 2, 0.0, 2)),
+        (8, 2, 0, Budget(2, 8, 1, 2, 0.0, 1)),
+        (None, 16, 1, Budget(16, 1, 1, 15, 1.0, 0)),
+        (None, 32, 4, Budget(32, 4, 1, 28, 1.0, 0)),
+        (2, 16, 1, Budget(16, 2, 1, 14, 0.5, 0)),
+        (4, 2, 2, Budget(2, 4, 1, 1, 0.5, 0)),
+        (3, 16, 2, Budget(16, 3, 1, 13, 0.5, 0)),
+        (1, 16, 4, Budget(16, 1, 1, 15, 1.0, 0)),
     ],
 )
 def test_shares(workers: int | None, cores: int, gpus: int, budget: Budget) -> None:
-    assert machine_budget(workers, cores=cores, gpus=gpus) == budget
+    assert machine_budget(ScorerPool(workers), cores=cores, gpus=gpus) == budget
 
 
 @settings(derandomize=True, database=None)
@@ -34,26 +43,87 @@ def test_shares(workers: int | None, cores: int, gpus: int, budget: Budget) -> N
 def test_every_stage_gets_something_and_no_stage_too_much(
     workers: int | None, cores: int, gpus: int
 ) -> None:
-    budget = machine_budget(workers, cores=cores, gpus=gpus)
+    budget = machine_budget(ScorerPool(workers), cores=cores, gpus=gpus)
     assert min(budget.scorers, budget.threads_per_scorer, budget.decoders) >= 1
     assert budget.scorers == (workers or max(1, gpus))
-    assert budget.scorers * budget.gpus_per_scorer == pytest.approx(gpus)
-    if not gpus:
+    if gpus:
+        assert 0 < budget.gpus_per_scorer <= 1
+        assert gpus * (10_000 // round(budget.gpus_per_scorer * 10_000)) >= budget.scorers
+    else:
         assert budget.scorers * budget.threads_per_scorer <= max(cores, budget.scorers)
     assert budget.decoders <= cores
+    assert not budget.elastic
 
 
 @pytest.mark.parametrize("workers", [0, -1])
-@pytest.mark.parametrize("gpus", [0, 2])
-def test_fewer_than_one_worker(workers: int, gpus: int) -> None:
+def test_fewer_than_one_worker(workers: int) -> None:
     with pytest.raises(ConfigError, match=f"workers is {workers}, expected 1 or more"):
-        machine_budget(workers, gpus=gpus)
+        ScorerPool(workers)
+
+
+@pytest.mark.parametrize("share", [0, -0.5, 1.5, 2])
+def test_a_scorer_is_on_one_gpu(share: float) -> None:
+    with pytest.raises(ConfigError, match=f"gpus_per_scorer is {share:g}, expected above 0"):
+        ScorerPool(gpus_per_scorer=share)
+
+
+def test_several_scorers_share_a_gpu() -> None:
+    budget = machine_budget(ScorerPool(gpus_per_scorer=0.25), cores=16, gpus=2)
+    assert (budget.scorers, budget.gpus_per_scorer) == (8, 0.25)
+    assert machine_budget(ScorerPool(3, 0.5), cores=16, gpus=2).scorers == 3
+
+
+def test_gpus_that_are_not_there_are_missed() -> None:
+    with pytest.raises(ConfigError, match="found no GPU"):
+        machine_budget(ScorerPool(gpus_per_scorer=0.5), cores=4, gpus=0)
+    with pytest.raises(ConfigError, match="found no GPU"):
+        cluster_budget(ScorerPool(gpus_per_scorer=1), [NodeSize(8, 0)])
+
+
+def test_each_node_of_a_cluster_is_divided_like_a_machine() -> None:
+    budget = cluster_budget(ScorerPool(), [NodeSize(0, 0), *[NodeSize(16, 0)] * 3])
+    assert budget == Budget(48, 3, 16, 12, 0.0, 8, 2, elastic=True)
+
+
+def test_small_nodes_only_decode_and_large_ones_hold_several_scorers() -> None:
+    mixed = [NodeSize(1, 0), NodeSize(8, 0), NodeSize(8, 0), NodeSize(8, 0), NodeSize(17, 0)]
+    budget = cluster_budget(ScorerPool(), mixed)
+    assert (budget.scorers, budget.threads_per_scorer) == (5, 8)
+
+
+def test_a_number_of_workers_fixes_the_pool() -> None:
+    budget = cluster_budget(ScorerPool(4), [NodeSize(8, 0)] * 2)
+    assert budget == Budget(16, 4, 4, 4, 0.0, 2, 2, elastic=False)
+
+
+def test_gpus_of_a_cluster() -> None:
+    nodes = [NodeSize(8, 2), NodeSize(16, 0)]
+    assert cluster_budget(ScorerPool(), nodes) == Budget(24, 2, 1, 24, 1.0, 0, 1, elastic=True)
+    shared = cluster_budget(ScorerPool(gpus_per_scorer=0.3), nodes)
+    assert (shared.scorers, shared.gpus_per_scorer) == (6, 0.3)
+
+
+@settings(derandomize=True, database=None)
+@given(
+    st.none() | st.integers(1, 40),
+    st.lists(st.builds(NodeSize, st.integers(0, 200), st.just(0)), max_size=12),
+)
+def test_half_of_a_clusters_cpus_has_room_for_the_scorers(
+    workers: int | None, nodes: list[NodeSize]
+) -> None:
+    budget = cluster_budget(ScorerPool(workers), nodes)
+    cpus = sum(node.cpus for node in nodes)
+    assert min(budget.scorers, budget.threads_per_scorer, budget.decoders) >= 1
+    assert budget.cpus_per_decoder > 0
+    if cpus:
+        assert budget.scorers * budget.cpus_per_scorer <= cpus / 2 + 1e-6
+        assert budget.cpus_per_scorer + budget.cpus_per_decoder <= cpus
 
 
 def test_cores_of_this_process() -> None:
     cores = available_cores()
     assert 1 <= cores <= (os.cpu_count() or cores)
-    assert machine_budget() == machine_budget(1, cores=cores)
+    assert machine_budget() == machine_budget(ScorerPool(1), cores=cores)
 
 
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="only Linux binds processes")

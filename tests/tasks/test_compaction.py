@@ -3,21 +3,22 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-import pyarrow.parquet as pq
 import pytest
 
 from tasks.compaction import MANY_SMALL_PARTS, compact
+from tasks.layout import file_name
 from tasks.parts import RunStamp
 from tasks.results import ResultsStore
 from tasks.schemas import COMPANIONS, SCORES, TIMELINE, WINDOWS, scores_schema
 from tasks.views import VIEWS, connect
+from tests.places import DISK_AND_BUCKET
 
 Commit = Callable[..., None]
 MakeStamp = Callable[..., RunStamp]
 Shown = Callable[[Path], dict[str, tuple[float | None, list[float], list[float]]]]
 
 
-def all_rows(root: Path) -> dict[str, list[tuple[object, ...]]]:
+def all_rows(root: str) -> dict[str, list[tuple[object, ...]]]:
     with connect(root) as connection:
         return {
             view: connection.sql(f"SELECT * FROM {view} ORDER BY ALL").fetchall() for view in VIEWS
@@ -25,7 +26,7 @@ def all_rows(root: Path) -> dict[str, list[tuple[object, ...]]]:
 
 
 def names(store: ResultsStore) -> dict[str, list[str]]:
-    return {table: [path.stem for path in store.parts(table)] for table in (SCORES, *COMPANIONS)}
+    return {table: [part.name for part in store.parts(table)] for table in (SCORES, *COMPANIONS)}
 
 
 @pytest.fixture
@@ -41,18 +42,19 @@ def many(store: ResultsStore, commit: Commit, make_stamp: MakeStamp) -> ResultsS
     return store
 
 
+@DISK_AND_BUCKET
 class TestWorthIt:
     def test_many_small_parts_become_one_with_the_same_rows(self, many: ResultsStore) -> None:
-        before = all_rows(many.root)
+        before = all_rows(many.location)
         assert compact(many, "merged")
         assert set(map(tuple, names(many).values())) == {("merged",)}
-        assert all_rows(many.root) == before
+        assert all_rows(many.location) == before
         assert len(before["timeline"]) == 2 * (14 + 4)
-        assert pq.read_table(many.parts(SCORES)[0]).num_rows == len(before["scores"]) == 19
+        assert many.read(many.parts(SCORES)[0]).num_rows == len(before["scores"]) == 19
 
     def test_what_it_writes_is_under_the_schema(self, many: ResultsStore) -> None:
         compact(many, "merged")
-        written = pq.read_schema(many.parts(SCORES)[0])
+        written = many.read(many.parts(SCORES)[0]).schema
         assert written.names == [*scores_schema().names, "awe", "awe_low", "awe_high"]
         for field in scores_schema():
             assert written.field(field.name).equals(field)
@@ -61,25 +63,26 @@ class TestWorthIt:
     def test_it_can_be_done_again(self, many: ResultsStore, commit: Commit) -> None:
         compact(many, "merged")
         commit("new", "3.mp4", value=0.9)
-        before = all_rows(many.root)
+        before = all_rows(many.location)
         assert compact(many, "merged2", superseded=True)
         many.recover()
         assert names(many)[SCORES] == ["merged2"]
-        assert all_rows(many.root) == before
+        assert all_rows(many.location) == before
 
     def test_rows_that_were_replaced_are_left_out(
         self, store: ResultsStore, commit: Commit, shown: Shown
     ) -> None:
         commit("one", "a.mp4", "b.mp4", value=0.1, num_windows=1)
         commit("two", "b.mp4", value=0.2, num_seconds=1)
-        before = shown(store.root)
+        before = shown(store.location)
         assert compact(store, "merged", superseded=True)
-        assert shown(store.root) == before
-        counts = [pq.read_table(store.parts(table)[0]).num_rows for table in (SCORES, TIMELINE)]
+        assert shown(store.location) == before
+        counts = [store.read(store.parts(table)[0]).num_rows for table in (SCORES, TIMELINE)]
         assert counts == [2, 3]
-        assert pq.read_table(store.parts(WINDOWS)[0]).num_rows == 1
+        assert store.read(store.parts(WINDOWS)[0]).num_rows == 1
 
 
+@DISK_AND_BUCKET
 class TestNotWorthIt:
     def test_few_parts(self, store: ResultsStore, commit: Commit) -> None:
         assert not compact(store, "merged")
@@ -96,36 +99,40 @@ class TestNotWorthIt:
         assert names(many) == before
 
 
+@DISK_AND_BUCKET
 class TestKilled:
     def test_between_the_commit_and_the_removal(self, many: ResultsStore) -> None:
-        before = all_rows(many.root)
+        before = all_rows(many.location)
         removed = [
-            many.root / table / f"{name}.parquet"
+            file_name(table, name)
             for name in names(many)[SCORES]
             for table in (SCORES, *COMPANIONS)
         ]
-        kept = {part: part.read_bytes() for part in removed if part.exists()}
+        kept = {file: many.folder.read(file) for file in removed if many.folder.exists(file)}
         compact(many, "merged")
         for num_removed in (len(kept) - 1, len(kept) - 2, len(kept) - 3, 1, 0):
-            for part, content in list(kept.items())[num_removed:]:
-                part.write_bytes(content)
-            assert all_rows(many.root) == before
+            for file, content in list(kept.items())[num_removed:]:
+                many.folder.write(file, content)
+            assert all_rows(many.location) == before
         many.recover()
         assert set(map(tuple, names(many).values())) == {("merged",)}
-        assert all_rows(many.root) == before
+        assert all_rows(many.location) == before
 
     def test_before_its_scores_are_there(
-        self, many: ResultsStore, commit: Commit, tmp_path: Path
+        self, many: ResultsStore, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        before, parts = all_rows(many.root), names(many)
+        monkeypatch.setattr("tasks.writers.ORPHAN_SECONDS", -10)
+        before, parts = all_rows(many.location), names(many)
         copy = {
-            part: part.read_bytes() for table in (SCORES, *COMPANIONS) for part in many.parts(table)
+            part.file: many.folder.read(part.file)
+            for table in (SCORES, *COMPANIONS)
+            for part in many.parts(table)
         }
         compact(many, "merged")
-        many.parts(SCORES)[0].unlink()
-        for part, content in copy.items():
-            part.write_bytes(content)
-        assert all_rows(many.root) == before
+        many.folder.remove(many.parts(SCORES)[0].file)
+        for file, content in copy.items():
+            many.folder.write(file, content)
+        assert all_rows(many.location) == before
         many.recover()
         assert names(many) == parts
-        assert all_rows(many.root) == before
+        assert all_rows(many.location) == before

@@ -158,7 +158,7 @@ class TestManifest:
             (["uri,clip_id", "a.mp4,x", ",y"], "row 2 has no uri"),
             (["uri", "a.mp4", "a.mp4"], r"row 2 repeats a\.mp4: expected every clip once"),
             (["uri,clip_id", "a.mp4,x", "b.mp4,x"], "row 2 repeats x"),
-            (["uri", "s3://bucket/a.mp4"], "row 1: s3: is not supported, expected files"),
+            (["uri", "http://host/a.mp4"], "row 1: http: is not supported, expected files"),
             (["uri"], "the manifest has no rows"),
             ([], "the manifest has no rows"),
         ],

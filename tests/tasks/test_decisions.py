@@ -101,7 +101,7 @@ def test_a_decision_is_a_row_and_is_found_again(tmp_path: Path) -> None:
         pearsons=(0.9, 0.3),
         seed=1,
     )
-    (row,) = answer(store.root, "SELECT * FROM decisions").to_pylist()
+    (row,) = answer(store.location, "SELECT * FROM decisions").to_pylist()
     assert row["promoted"] is False
     assert (row["champion"], row["challenger"]) == ("1", "2")
     assert (row["num_clips"], row["num_speakers"]) == (60, 12)

@@ -130,7 +130,7 @@ def test_rows_are_read_by_sql(store: ResultsStore) -> None:
         row.emi[1] = 0.5
     report = report_on(rows, intervals=INTERVALS, training_clips={"train": ["x"], "valid": ["y"]})
     report.write(store)
-    with connect(store.root) as connection:
+    with connect(store.location) as connection:
         found = connection.sql(
             "SELECT target, pearson, pearson_low, ccc, mae > 0, rmse >= mae, coverage, num_clips, "
             "num_speakers, num_held_out, interval_level, num_resamples, snapshot, split, model "

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +13,7 @@ from tasks.labels import LabelledRow, load_labels
 from tasks.results import ResultsStore
 from tasks.schemas import LABELS
 from tasks.snapshots import Snapshot, new_snapshot, read_snapshots, write_snapshot
+from tests.places import DISK_AND_BUCKET
 
 Keep = Callable[..., Snapshot]
 
@@ -29,7 +29,7 @@ def keep(store: ResultsStore) -> Keep:
     """Return a function that adds a snapshot of these rows."""
 
     def kept(*rows: LabelledRow, targets: Sequence[str] = ("Joy", "Sheer Awe")) -> Snapshot:
-        chain = read_snapshots(store.root)
+        chain = read_snapshots(store)
         snapshot = new_snapshot(rows, targets, chain, file="labels.csv", seed=1)
         write_snapshot(store, snapshot)
         return snapshot
@@ -37,11 +37,12 @@ def keep(store: ResultsStore) -> Keep:
     return kept
 
 
+@DISK_AND_BUCKET
 class TestLoaded:
     def test_what_was_written_comes_back(self, store: ResultsStore, keep: Keep) -> None:
         rows = [row("b.wav", vad=True), row("a.wav", "valid")]
         snapshot = keep(*rows)
-        labels = load_labels(store.root)
+        labels = load_labels(store.location)
         assert [one.content() for one in labels.clips] == [one.content() for one in rows[::-1]]
         assert labels.clips[0].emi.dtype == np.float32
         assert (labels.snapshot, labels.number) == (snapshot.snapshot, 1)
@@ -54,21 +55,21 @@ class TestLoaded:
         second = keep(row("a.wav", value=0.9))
         assert second.parent == first.snapshot
         for name in ("1", first.snapshot, first.snapshot[:8], first.snapshot[:8].upper()):
-            labels = load_labels(store.root, name)
+            labels = load_labels(store.location, name)
             assert [clip.emi[0] for clip in labels.clips] == [0.5, 0.5]
         for head in (None, "2", second.snapshot):
-            labels = load_labels(store.root, head)
+            labels = load_labels(store.location, head)
             assert [clip.emi[0] for clip in labels.clips] == pytest.approx([0.9, 0.5])
 
     @pytest.mark.parametrize("wrong", ["3", "0", "", "a", "nonsense"])
     def test_no_such_snapshot(self, wrong: str, store: ResultsStore, keep: Keep) -> None:
         keep(row("a.wav"))
         with pytest.raises(LabelError, match="expected a number from 1 to 1"):
-            load_labels(store.root, wrong)
+            load_labels(store.location, wrong)
 
     def test_no_labels_or_no_store(self, store: ResultsStore, tmp_path: Path) -> None:
         with pytest.raises(LabelError, match="no labels here"):
-            load_labels(store.root)
+            load_labels(store.location)
         with pytest.raises(StoreError, match="no results store here"):
             load_labels(tmp_path / "none")
 
@@ -76,11 +77,11 @@ class TestLoaded:
         self, store: ResultsStore, keep: Keep
     ) -> None:
         keep(row("a.wav"), row("b.wav", "valid"))
-        first = load_labels(store.root)
+        first = load_labels(store.location)
         keep(row("a.wav", value=0.9))
-        assert load_labels(store.root).split_sha256 == first.split_sha256
+        assert load_labels(store.location).split_sha256 == first.split_sha256
         keep(row("c.wav"))
-        assert load_labels(store.root).split_sha256 != first.split_sha256
+        assert load_labels(store.location).split_sha256 != first.split_sha256
         one, other = first.clips
         moved = replace(first, clips=(replace(one, split="test"), other))
         renamed = replace(first, clips=(replace(one, clip_id="z.wav"), other))
@@ -107,7 +108,8 @@ class TestVerified:
         self, damage: str, store: ResultsStore, keep: Keep
     ) -> None:
         keep(row("a.wav"), row("b.wav"))
-        (file,) = store.parts(LABELS)
+        (part,) = store.parts(LABELS)
+        file = store.folder.root / part.file
         table = pq.read_table(file)
         if damage == "torn":
             file.write_bytes(file.read_bytes()[:-100])
@@ -118,14 +120,15 @@ class TestVerified:
         else:
             pq.write_table(table.replace_schema_metadata(None).select(["clip_id"]), file)
         with pytest.raises(StoreError, match="put back a copy"):
-            load_labels(store.root)
+            load_labels(store.location)
 
+    @DISK_AND_BUCKET
     def test_a_chain_with_a_hole_is_refused(self, store: ResultsStore, keep: Keep) -> None:
         for name in ("a.wav", "b.wav", "c.wav"):
             keep(row(name))
-        store.parts(LABELS)[1].unlink()
+        store.folder.remove(store.parts(LABELS)[1].file)
         with pytest.raises(StoreError, match="number 1: a snapshot is missing"):
-            load_labels(store.root)
+            load_labels(store.location)
 
     def test_a_snapshot_of_another_store_is_refused(
         self, store: ResultsStore, keep: Keep, tmp_path: Path
@@ -133,9 +136,9 @@ class TestVerified:
         keep(row("a.wav"))
         keep(row("b.wav"))
         second = store.parts(LABELS)[1]
-        shutil.copy(second, tmp_path / second.name)
-        second.unlink()
+        content = store.folder.read(second.file)
+        store.folder.remove(second.file)
         keep(row("c.wav"))
-        shutil.copy(tmp_path / second.name, second)
+        store.folder.write(second.file, content)
         with pytest.raises(StoreError, match="came from another store"):
-            load_labels(store.root)
+            load_labels(store.location)

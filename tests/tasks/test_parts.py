@@ -3,16 +3,18 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pytest
 
 from emi_model.errors import StoreError
 from emi_model.targets import EMI_TARGETS
-from tasks.parts import Committer, RunStamp, Tally, split
+from tasks.parts import Committer, RunStamp, Tally, recounted, split
 from tasks.results import ResultsStore
 from tasks.schemas import (
     COSTS,
+    NODE,
     SCORES,
     TIMELINE,
     WINDOWS,
@@ -21,6 +23,7 @@ from tasks.schemas import (
     timeline_schema,
     windows_schema,
 )
+from tests.places import DISK_AND_BUCKET
 
 MakeRows = Callable[..., pa.Table]
 MakeStamp = Callable[..., RunStamp]
@@ -69,6 +72,7 @@ class TestSplit:
         rows = make_rows("a.mp4", "b.mp4", "c.mp4", num_seconds=2)
         for cost in COSTS:
             rows = rows.append_column(cost, pa.array([1, 2, 3], cost.type))
+        rows = rows.append_column(NODE, pa.array(["one", "two", None]))
         assert rows.schema.equals(costed_schema(EMI_TARGETS))
         tables = split(rows.slice(1, 1), make_stamp())
         assert tables[SCORES]["clip_id"].to_pylist() == ["b.mp4"]
@@ -113,13 +117,13 @@ class TestCommitter:
         tally = Tally()
         with Committer(store, make_stamp(), tally) as committer:
             committer.add(make_rows("a.mp4"))
-            assert set(shown(store.root)) == {"a.mp4"}
+            assert set(shown(store.location)) == {"a.mp4"}
             committer.add(make_rows("b.mp4"))
             committer.add(make_rows("c.mp4", "d.mp4", reason="timeout"))
-            assert set(shown(store.root)) == {"a.mp4"}
+            assert set(shown(store.location)) == {"a.mp4"}
             assert tally.done == 1
-        assert set(shown(store.root)) == {"a.mp4", "b.mp4", "c.mp4", "d.mp4"}
-        assert [part.stem for part in store.parts(SCORES)] == ["run1-00000", "run1-00001"]
+        assert set(shown(store.location)) == {"a.mp4", "b.mp4", "c.mp4", "d.mp4"}
+        assert [part.name for part in store.parts(SCORES)] == ["run1-00000", "run1-00001"]
         assert (tally.scored, tally.rejected) == (2, 2)
         assert tally.commit_seconds > 0
 
@@ -148,7 +152,7 @@ class TestCommitter:
 
         with pytest.raises(KeyboardInterrupt):
             fail_between()
-        assert set(shown(store.root)) == {"a.mp4", "b.mp4"}
+        assert set(shown(store.location)) == {"a.mp4", "b.mp4"}
 
     def test_nothing_was_added(self, store: ResultsStore, make_stamp: MakeStamp) -> None:
         with Committer(store, make_stamp(), Tally()):
@@ -168,6 +172,35 @@ class TestCommitter:
                 commit_all(*values)
             assert len(store.parts(SCORES)) == number
 
+    @DISK_AND_BUCKET
+    def test_what_was_committed_counts_though_it_was_said_to_have_failed(
+        self,
+        store: ResultsStore,
+        make_rows: MakeRows,
+        make_stamp: MakeStamp,
+        monkeypatch: pytest.MonkeyPatch,
+        shown: Shown,
+    ) -> None:
+        commit, tally = store.commit, Tally()
+
+        def lose_the_answer(*arguments: Any) -> None:
+            commit(*arguments)
+            raise StoreError("the network is down")
+
+        monkeypatch.setattr(store, "commit", lose_the_answer)
+        with pytest.raises(StoreError), Committer(store, make_stamp(), tally) as committer:
+            committer.add(make_rows("a.mp4"))
+        monkeypatch.setattr(store, "commit", commit)
+        assert tally.done == 0
+        with Committer(store, make_stamp(), tally) as committer:
+            committer.add(make_rows("b.mp4", reason="timeout"))
+        assert set(shown(store.location)) == {"a.mp4", "b.mp4"}
+        for _ in range(2):
+            assert recounted(tally, store, "run1") == {"a.mp4", "b.mp4"}
+            assert (tally.scored, tally.rejected, tally.audio_seconds) == (1, 1, 2.0)
+            assert tally.reasons == {"timeout": 1}
+        assert recounted(tally, store, "run2") == set()
+
     def test_a_commit_that_fails_on_the_timer_is_raised_where_it_is_seen(
         self,
         store: ResultsStore,
@@ -177,7 +210,7 @@ class TestCommitter:
         shown: Shown,
     ) -> None:
         monkeypatch.setattr("tasks.parts.COMMIT_SECONDS", 0.02)
-        scores, away = store.root / SCORES, store.root / "away"
+        scores, away = store.folder.root / SCORES, store.folder.root / "away"
 
         def lose_the_disk_for_a_while(*, add_more: bool) -> None:
             with Committer(store, make_stamp(run_id=f"run{add_more}"), Tally()) as committer:
@@ -192,4 +225,4 @@ class TestCommitter:
         for add_more in (False, True):
             with pytest.raises(StoreError, match="could not be written"):
                 lose_the_disk_for_a_while(add_more=add_more)
-            assert set(shown(store.root)) == {"a.mp4", "b.mp4"}
+            assert set(shown(store.location)) == {"a.mp4", "b.mp4"}

@@ -18,9 +18,10 @@ import pytest
 from emi_model.errors import QueryError, StoreError
 from tasks.parts import RunStamp, Tally
 from tasks.query import answer, stored_question, write, write_json_lines
-from tasks.results import ResultsStore, create_store
+from tasks.results import ResultsStore
 from tasks.runs import RunRecord, RunState, ended, write_record
 from tasks.schemas import scores_schema
+from tests.places import DISK_AND_BUCKET
 
 Commit = Callable[..., None]
 MakeRows = Callable[..., pa.Table]
@@ -34,6 +35,7 @@ QUESTIONS = sorted(
 )
 
 
+@DISK_AND_BUCKET
 class TestAnswer:
     @pytest.mark.parametrize(
         ("sql", "rows"),
@@ -51,28 +53,23 @@ class TestAnswer:
         self, sql: str, rows: list[list[Any]], store: ResultsStore, commit: Commit
     ) -> None:
         commit("part", "a.mp4", "b.mp4")
-        found = answer(store.root, sql)
+        found = answer(store.location, sql)
         assert [list(row.values()) for row in found.to_pylist()] == rows
         assert len(set(found.schema.names)) == len(found.schema.names)
 
     def test_the_store_may_describe_itself(self, store: ResultsStore) -> None:
-        described = answer(store.root, "DESCRIBE scores")
+        described = answer(store.location, "DESCRIBE scores")
         assert described["column_name"].to_pylist() == scores_schema().names
-        assert "runs" in answer(store.root, "SHOW TABLES")["name"].to_pylist()
-
-    def test_no_store(self, tmp_path: Path) -> None:
-        with pytest.raises(StoreError, match="no results store here"):
-            answer(tmp_path, "SELECT 1")
-        assert list(tmp_path.iterdir()) == []
+        assert "runs" in answer(store.location, "SHOW TABLES")["name"].to_pylist()
 
     @pytest.mark.parametrize("name", QUESTIONS)
     def test_stored_questions_have_answers(
         self, name: str, store: ResultsStore, commit: Commit, make_stamp: MakeStamp
     ) -> None:
-        empty = answer(store.root, stored_question(name))
+        empty = answer(store.location, stored_question(name))
         commit("part", "a.mp4", "b/c.mp4")
         write_record(store, RunRecord(make_stamp(), "corpus", "auto", datetime.now(UTC)), Tally())
-        assert answer(store.root, stored_question(name)).schema.names == empty.schema.names
+        assert answer(store.location, stored_question(name)).schema.names == empty.schema.names
         assert empty.num_rows == 0
 
     def test_status(
@@ -81,7 +78,7 @@ class TestAnswer:
         commit("one", "a.mp4", "b.mp4", num_seconds=1800)
         commit("two", "b.mp4", "c.mp4", reason="timeout")
         commit("three", "a.mp4", stamp=make_stamp(model="large", model_sha256="bb"))
-        rows = answer(store.root, stored_question("status")).to_pylist()
+        rows = answer(store.location, stored_question("status")).to_pylist()
         told = ("model", "clips", "scored", "rejected", "audio_hours", "backbone_licence")
         assert [tuple(row[name] for name in told) for row in rows] == [
             ("large", 1, 1, 0, 0.001, "MIT"),
@@ -93,105 +90,15 @@ class TestAnswer:
             stamp = make_stamp(run_id=f"run{day}")
             record = RunRecord(stamp, "corpus", "auto", datetime(2026, 1, day, tzinfo=UTC))
             write_record(store, ended(record, RunState.COMPLETED), Tally())
-        rows = answer(store.root, stored_question("latest_runs")).to_pylist()
+        rows = answer(store.location, stored_question("latest_runs")).to_pylist()
         assert [row["run_id"] for row in rows] == [f"run{day}" for day in range(12, 2, -1)]
         assert {row["state"] for row in rows} == {"completed"}
 
 
-# What follows {out} lies outside the store and {scores} inside it.
-ESCAPES = [
-    "COPY (SELECT 1) TO '{out}/x.csv'",
-    "COPY (SELECT 1) TO '{scores}/x.parquet'",
-    "WITH x AS (COPY (SELECT 1) TO '{scores}/x.parquet') SELECT 1",
-    "WITH x AS MATERIALIZED (COPY (SELECT 1) TO '{scores}/empty.parquet') SELECT * FROM x",
-    "WITH x AS (COPY (SELECT 1) TO '{out}/x.csv') SELECT 1",
-    "SELECT * FROM query('WITH x AS (COPY (SELECT 1) TO ''{scores}/x.csv'') SELECT 1')",
-    "SELECT (WITH x AS (COPY (SELECT 1) TO '{scores}/x.csv') SELECT 1)",
-    "EXPLAIN ANALYZE COPY (SELECT 1) TO '{scores}/x.csv'",
-    "EXPLAIN SELECT 1",
-    "EXPORT DATABASE '{scores}/export'",
-    "EXPORT DATABASE '{out}/export'",
-    "IMPORT DATABASE '{out}'",
-    "ATTACH '{scores}/x.duckdb'",
-    "ATTACH '{out}/x.duckdb' AS x",
-    "INSTALL httpfs",
-    "LOAD httpfs",
-    "SET enable_external_access = true",
-    "SET lock_configuration = false",
-    "SET allowed_directories = ['/']",
-    "RESET allowed_directories",
-    "PRAGMA temp_directory = '{out}'",
-    "CALL pragma_version()",
-    "CREATE TABLE x AS SELECT 1",
-    "CREATE VIEW x AS SELECT 1",
-    "CREATE MACRO x() AS 1",
-    "CREATE SECRET x (TYPE s3)",
-    "DROP VIEW scores",
-    "INSERT INTO scores VALUES (1)",
-    "DELETE FROM scores",
-    "PREPARE x AS SELECT 1",
-    "BEGIN",
-    "USE memory",
-    "SELECT * FROM read_csv('/etc/passwd')",
-    "SELECT * FROM read_text('/etc/passwd')",
-    "SELECT * FROM read_text('{scores}/../../outside/secret.txt')",
-    "SELECT * FROM read_text('{scores}/../store.json')",
-    "SELECT * FROM read_blob('/etc/host*')",
-    "SELECT * FROM read_json('{out}/secret.txt')",
-    "SELECT * FROM read_parquet('{out}/*.parquet')",
-    "SELECT * FROM '{out}/secret.txt'",
-    "SELECT * FROM '{out}/other.parquet'",
-    "SELECT * FROM glob('{out}/*')",
-    "SELECT * FROM glob('/etc/*')",
-    "SELECT * FROM sniff_csv('{out}/secret.txt')",
-    "SELECT * FROM parquet_metadata('{out}/other.parquet')",
-    "SELECT * FROM read_csv('https://example.org/x.csv')",
-    "SELECT * FROM read_parquet('s3://bucket/x.parquet')",
-    "SELECT * FROM sqlite_scan('{out}/x.db', 'x')",
-    "SELECT * FROM connection",
-    "SELECT getenv('HOME')",
-    "SELECT 1; SELECT 2",
-    "SELECT 1; COPY (SELECT 1) TO '{scores}/x.csv'",
-    "",
-    " ; ",
-    "-- nothing",
-    "SELEKT 1",
-    "SELECT nothing FROM scores",
-    "SELECT 'x'::INTEGER",
-    "SELECT error('two\nlines')",
-    "SELECT $1",
-]
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("sandbox")
-    create_store(folder / "store")
-    (folder / "outside").mkdir()
-    (folder / "outside" / "secret.txt").write_text("secret")
-    pq.write_table(pa.table({"a": [1]}), folder / "outside" / "other.parquet")
-    return folder
-
-
-class TestSandbox:
-    @pytest.mark.parametrize("sql", ESCAPES)
-    def test_no_way_out(self, sql: str, folder: Path) -> None:
-        before = {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
-        places = {"{out}": folder / "outside", "{scores}": folder / "store" / "scores"}
-        for name, place in places.items():
-            sql = sql.replace(name, str(place))
-        with pytest.raises(QueryError) as caught:
-            answer(folder / "store", sql)
-        assert len(str(caught.value).splitlines()) == 1
-        assert {path: path.stat().st_mtime_ns for path in folder.rglob("*")} == before
-
-    def test_nothing_is_spilled_anywhere(self, store: ResultsStore) -> None:
-        sql = "SELECT current_setting('temp_directory') AS folder"
-        assert answer(store.root, sql).to_pylist() == [{"folder": ""}]
-
-    def test_a_write_says_what_may_be_asked(self, store: ResultsStore) -> None:
-        with pytest.raises(QueryError, match="one SELECT over scores, rejections, unseen_scores"):
-            answer(store.root, "DROP VIEW scores")
+def test_no_store(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match="no results store here"):
+        answer(tmp_path, "SELECT 1")
+    assert list(tmp_path.iterdir()) == []
 
 
 class TestFormats:
@@ -199,7 +106,7 @@ class TestFormats:
     def table(self, store: ResultsStore, commit: Commit) -> pa.Table:
         commit("one", "a.mp4", 'b "quoted", ü.mp4', flags=["silent", "clipped"])
         commit("two", "c\nd.mp4", reason="timeout")
-        return answer(store.root, "SELECT * FROM scores ORDER BY clip_id")
+        return answer(store.location, "SELECT * FROM scores ORDER BY clip_id")
 
     def test_json_lines_have_the_stores_columns(self, table: pa.Table, capsys: Captured) -> None:
         write(table, "json")
@@ -216,7 +123,7 @@ class TestFormats:
             "DATE '2026-01-02' AS day, TIMESTAMP '2026-01-02 03:04:05' AS at, MAP {'a': 1} AS map, "
             "uuid() IS NULL AS flag, '\\xAA'::BLOB AS bytes FROM range(4) AS r(n)"
         )
-        write(answer(store.root, sql), "json")
+        write(answer(store.location, sql), "json")
         assert json.loads(capsys.readouterr().out, parse_constant=pytest.fail) == {
             "total": 6,
             "price": 1.5,
@@ -254,18 +161,18 @@ class TestFormats:
                 write(table, "parquet")
 
     def test_table(self, store: ResultsStore, capsys: Captured) -> None:
-        write(answer(store.root, "SELECT n, n * n AS squared FROM range(300) AS r(n)"), "table")
+        write(answer(store.location, "SELECT n, n * n AS squared FROM range(300) AS r(n)"), "table")
         said = capsys.readouterr().out
         assert "squared" in said
         assert "22500" not in said
         assert "89401" in said
         assert len(said.splitlines()) < 120
-        write(answer(store.root, "SELECT * FROM scores"), "table")
+        write(answer(store.location, "SELECT * FROM scores"), "table")
         assert "clip_id" in capsys.readouterr().out
 
     @pytest.mark.parametrize("wanted", ["csv", "json", "table"])
     def test_no_rows(self, wanted: Any, store: ResultsStore, capsys: Captured) -> None:
-        write(answer(store.root, "SELECT clip_id FROM scores"), wanted)
+        write(answer(store.location, "SELECT clip_id FROM scores"), wanted)
         said = capsys.readouterr().out
         assert said == {"csv": "clip_id\n", "json": ""}.get(wanted, said)
 

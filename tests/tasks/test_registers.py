@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from tasks.query import answer
 from tasks.registers import REGISTER_SCHEMAS, TABLE_SCHEMAS, labels_schema, register_table
 from tasks.results import ResultsStore, create_store, open_store
 from tasks.schemas import DECISIONS, LABELS, REGISTERS, SCORES, TABLES, scores_schema
+from tests.places import DISK_AND_BUCKET
 
 DECISION: dict[str, Any] = {
     "decision_id": "d1",
@@ -37,16 +39,18 @@ def test_every_table_has_a_schema_and_every_field_its_unit_and_meaning() -> None
 
 
 class TestRecord:
+    @DISK_AND_BUCKET
     def test_what_is_recorded_can_be_asked_for(self, store: ResultsStore) -> None:
         store.record(DECISIONS, "d1", register_table(DECISIONS, [DECISION]))
         later = DECISION | {"decision_id": "d2", "promoted": False, "difference_low": -0.1}
         store.record(DECISIONS, "d2", register_table(DECISIONS, [later]))
-        rows = answer(store.root, "SELECT * FROM decisions ORDER BY decision_id").to_pylist()
+        rows = answer(store.location, "SELECT * FROM decisions ORDER BY decision_id").to_pylist()
         assert [row["promoted"] for row in rows] == [True, False]
         assert [row["difference_low"] for row in rows] == [None, -0.1]
-        names = {path.name for path in (store.root / DECISIONS).iterdir()}
-        assert names == {"empty.parquet", "d1.parquet", "d2.parquet"}
+        names = {file.name for file in store.folder.files(DECISIONS)}
+        assert names == {f"decisions/{name}.parquet" for name in ("empty", "d1", "d2")}
 
+    @DISK_AND_BUCKET
     def test_a_name_is_never_taken_twice(self, store: ResultsStore) -> None:
         table = register_table(DECISIONS, [DECISION])
         store.record(DECISIONS, "d1", table)
@@ -54,8 +58,8 @@ class TestRecord:
             store.record(DECISIONS, "d1", table)
 
     def test_what_cannot_be_written_leaves_nothing(self, store: ResultsStore) -> None:
-        (store.root / DECISIONS / "empty.parquet").unlink()
-        (store.root / DECISIONS).rmdir()
+        shutil.rmtree(store.folder.root / DECISIONS)
+        (store.folder.root / DECISIONS).write_text("in the way")
         with pytest.raises(StoreError, match="nothing was added"):
             store.record(DECISIONS, "d1", register_table(DECISIONS, [DECISION]))
 
@@ -79,12 +83,11 @@ class TestEarlierStores:
     def old(self, store: ResultsStore) -> Path:
         """Return a store as an earlier version left it."""
         for table in REGISTERS:
-            (store.root / table / "empty.parquet").unlink()
-            (store.root / table).rmdir()
+            shutil.rmtree(store.folder.root / table)
         lacking = ["joy_low", "training_split"]
-        part = store.root / SCORES / "empty.parquet"
+        part = store.folder.root / SCORES / "empty.parquet"
         pq.write_table(scores_schema().empty_table().drop_columns(lacking), part)
-        return store.root
+        return store.folder.root
 
     @pytest.mark.parametrize("use", [open_store, create_store])
     def test_they_are_completed(self, use: Any, old: Path) -> None:
@@ -100,4 +103,4 @@ class TestEarlierStores:
 
     def test_one_that_cannot_be_written_opens_all_the_same(self, old: Path) -> None:
         (old / LABELS).write_text("in the way")
-        assert open_store(old).root == old
+        assert open_store(old).location == str(old)

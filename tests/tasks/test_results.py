@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import signal
 import subprocess
 import sys
@@ -14,9 +13,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from emi_model.errors import StoreError
+from tasks.layout import file_name
 from tasks.parts import RunStamp, split
 from tasks.results import ResultsStore, create_store, open_store
 from tasks.schemas import COMPANIONS, SCORES, TABLES, TIMELINE, WINDOWS
+from tests.places import DISK_AND_BUCKET
 
 MakeRows = Callable[..., pa.Table]
 MakeStamp = Callable[..., RunStamp]
@@ -26,8 +27,8 @@ Shown = Callable[[Path], dict[str, tuple[float | None, list[float], list[float]]
 PROJECT = Path(__file__).parents[2]
 
 
-def files_of(root: Path) -> set[str]:
-    return {str(path.relative_to(root)) for path in root.rglob("*") if path.is_file()}
+def files_of(store: ResultsStore) -> set[str]:
+    return {file.name for file in store.folder.files()}
 
 
 class TestStore:
@@ -35,32 +36,33 @@ class TestStore:
         (tmp_path / "empty").mkdir()
         for root in (tmp_path / "empty", tmp_path / "new" / "below"):
             store = create_store(root)
-            assert open_store(root).root == store.root == root
+            assert open_store(root).location == store.location == str(root)
             empty = {f"{table}/empty.parquet" for table in TABLES}
-            assert files_of(root) == {"store.json", "catalog.sql", *empty}
+            assert files_of(store) == {"store.json", "catalog.sql", *empty}
             assert not any(store.parts(table) for table in TABLES)
             assert store.logs.is_dir()
 
+    @DISK_AND_BUCKET
     def test_what_is_in_it_stays(self, store: ResultsStore, commit: Commit, shown: Shown) -> None:
         commit("part", "a.mp4")
-        before = {path: path.stat().st_mtime_ns for path in store.root.rglob("*.parquet")}
-        create_store(store.root)
-        assert {path: path.stat().st_mtime_ns for path in before} == before
-        assert shown(store.root) == {"a.mp4": (0.5, [0.5, 0.5], [])}
+        before = set(store.folder.files())
+        create_store(store.location)
+        assert set(store.folder.files()) == before
+        assert shown(store.location) == {"a.mp4": (0.5, [0.5, 0.5], [])}
 
     def test_what_a_killed_creation_leaves_is_completed(self, tmp_path: Path) -> None:
         (tmp_path / "one" / ".staging").mkdir(parents=True)
         (tmp_path / "two" / ".staging").mkdir(parents=True)
         (tmp_path / "two" / "store.json").write_text('{"emi_results_store": 1}')
-        whole = files_of(create_store(tmp_path / "three").root)
+        whole = files_of(create_store(tmp_path / "three"))
         for name in ("one", "two"):
-            assert files_of(create_store(tmp_path / name).root) == whole
+            assert files_of(create_store(tmp_path / name)) == whole
 
     def test_a_folder_of_other_things_is_left_alone(self, tmp_path: Path) -> None:
         (tmp_path / "thesis.txt").write_text("mine")
         with pytest.raises(StoreError, match="holds other files: choose an empty or new folder"):
             create_store(tmp_path)
-        assert files_of(tmp_path) == {"thesis.txt"}
+        assert list(tmp_path.iterdir()) == [tmp_path / "thesis.txt"]
 
     @pytest.mark.parametrize("root", ["file", "file/below"])
     def test_what_cannot_be_a_folder(self, root: str, tmp_path: Path) -> None:
@@ -75,28 +77,30 @@ class TestStore:
         with pytest.raises(StoreError, match="no results store here"):
             open_store(tmp_path)
 
+    @DISK_AND_BUCKET
     @pytest.mark.parametrize("mark", ['{"emi_results_store": 2}', "{}", "[1]"])
     def test_another_format_is_neither_opened_nor_marked_anew(
         self, mark: str, store: ResultsStore
     ) -> None:
-        (store.root / "store.json").write_text(mark)
+        store.folder.write("store.json", mark.encode())
         for use in (open_store, create_store):
             with pytest.raises(StoreError, match="this version reads 1"):
-                use(store.root)
-        assert (store.root / "store.json").read_text() == mark
+                use(store.location)
+        assert store.folder.read("store.json").decode() == mark
 
 
+@DISK_AND_BUCKET
 class TestCommit:
     def test_a_part_is_one_file_a_table_that_has_rows(
         self, store: ResultsStore, commit: Commit, shown: Shown
     ) -> None:
         commit("one", "a.mp4", num_windows=2)
         commit("two", "b.mp4", reason="timeout")
-        names = {table: [path.stem for path in store.parts(table)] for table in TABLES}
+        names = {table: [part.name for part in store.parts(table)] for table in TABLES}
         found = {table: stems for table, stems in names.items() if stems}
         assert found == {SCORES: ["one", "two"], TIMELINE: ["one"], WINDOWS: ["one"]}
-        assert list(store.staging.iterdir()) == []
-        assert shown(store.root)["a.mp4"] == (0.5, [0.5, 0.5], [0.5, 0.5])
+        assert not list(store.folder.files(".staging"))
+        assert shown(store.location)["a.mp4"] == (0.5, [0.5, 0.5], [0.5, 0.5])
 
     def test_seconds_without_their_scores_are_not_shown(
         self,
@@ -105,16 +109,18 @@ class TestCommit:
         make_rows: MakeRows,
         make_stamp: MakeStamp,
         shown: Shown,
+        monkeypatch: pytest.MonkeyPatch,
     ) -> None:
+        monkeypatch.setattr("tasks.writers.ORPHAN_SECONDS", -10)
         commit("one", "a.mp4", "b.mp4")
         tables = split(make_rows("b.mp4", "c.mp4", value=0.9, num_windows=1), make_stamp())
         for table in COMPANIONS:
-            store._write(table, "two", tables[table])
+            store.writer.put(file_name(table, "two"), tables[table])
         before: Any = {"a.mp4": (0.5, [0.5, 0.5], []), "b.mp4": (0.5, [0.5, 0.5], [])}
-        assert shown(store.root) == before
+        assert shown(store.location) == before
         store.recover()
-        assert shown(store.root) == before
-        assert not any((store.root / table / "two.parquet").exists() for table in COMPANIONS)
+        assert shown(store.location) == before
+        assert not any(store.folder.exists(file_name(table, "two")) for table in COMPANIONS)
 
     def test_replaced_parts_go(
         self, store: ResultsStore, commit: Commit, make_rows: MakeRows, make_stamp: MakeStamp
@@ -124,20 +130,21 @@ class TestCommit:
         tables = split(make_rows("a.mp4", "b.mp4", value=0.7, num_windows=1), make_stamp())
         store.commit("three", tables, replaces=["one", "two"])
         for table in (SCORES, *COMPANIONS):
-            assert [path.stem for path in store.parts(table)] == ["three"]
+            assert [part.name for part in store.parts(table)] == ["three"]
 
 
 class TestRecover:
     def test_leftovers_go_and_nothing_else(self, store: ResultsStore, commit: Commit) -> None:
         commit("one", "a.mp4", num_windows=1)
-        before = files_of(store.root)
-        (store.staging / "scores-two.parquet").write_bytes(b"PAR1 torn")
-        (store.staging / "store.json-1").touch()
-        shutil.copy(store.parts(TIMELINE)[0], store.root / TIMELINE / "orphan.parquet")
-        shutil.copy(store.parts(WINDOWS)[0], store.root / WINDOWS / "orphan.parquet")
+        before = files_of(store)
+        store.folder.write(".staging/scores-two.parquet", b"PAR1 torn")
+        for table in COMPANIONS:
+            content = store.folder.read(file_name(table, "one"))
+            store.folder.write(file_name(table, "orphan"), content)
         store.recover()
-        assert files_of(store.root) == before
+        assert files_of(store) == before
 
+    @DISK_AND_BUCKET
     def test_replaced_parts_that_came_back_go(
         self,
         store: ResultsStore,
@@ -147,15 +154,16 @@ class TestRecover:
         shown: Shown,
     ) -> None:
         commit("one", "a.mp4", num_windows=1)
-        kept = {table: store.parts(table)[0].read_bytes() for table in (SCORES, *COMPANIONS)}
+        files = [file_name(table, "one") for table in (SCORES, *COMPANIONS)]
+        kept = {file: store.folder.read(file) for file in files}
         tables = split(make_rows("a.mp4", value=0.7, num_windows=1), make_stamp())
         store.commit("two", tables, replaces=["one"])
-        before = files_of(store.root)
-        for table, content in kept.items():
-            (store.root / table / "one.parquet").write_bytes(content)
-        assert shown(store.root) == {"a.mp4": (0.7, [0.7, 0.7], [0.7])}
+        before = files_of(store)
+        for file, content in kept.items():
+            store.folder.write(file, content)
+        assert shown(store.location) == {"a.mp4": (0.7, [0.7, 0.7], [0.7])}
         store.recover()
-        assert files_of(store.root) == before
+        assert files_of(store) == before
 
     def test_a_run_killed_at_any_rename_or_removal(
         self, tmp_path: Path, make_rows: MakeRows, make_stamp: MakeStamp, shown: Shown
@@ -172,13 +180,13 @@ class TestRecover:
         seen: list[Any] = []
         for number in range(len(signals)):
             store = create_store(tmp_path / str(number))
-            now = shown(store.root)
+            now = shown(store.location)
             assert now in ({}, first, second)
-            before = files_of(store.root)
+            before = files_of(store)
             store.recover()
-            assert files_of(store.root) == before or shown(store.root) == now
-            assert list(store.staging.iterdir()) == []
-            parts = {table: {path.stem for path in store.parts(table)} for table in TABLES}
+            assert files_of(store) == before or shown(store.location) == now
+            assert not list(store.folder.files(".staging"))
+            parts = {table: {part.name for part in store.parts(table)} for table in TABLES}
             assert parts[SCORES] == parts[TIMELINE] == parts[WINDOWS]
             seen.append(now)
         assert sorted(seen, key=[{}, first, second].index) == seen
@@ -254,7 +262,7 @@ class TestLock:
             "import sys; from pathlib import Path; from tasks.results import open_store\n"
             "with open_store(Path(sys.argv[1])).lock(): print('held', flush=True); input()"
         )
-        command = [sys.executable, "-c", script, str(store.root)]
+        command = [sys.executable, "-c", script, store.location]
         pipe = subprocess.PIPE
         with subprocess.Popen(command, cwd=PROJECT, stdin=pipe, stdout=pipe, text=True) as other:
             assert other.stdout is not None
@@ -265,29 +273,3 @@ class TestLock:
         assert other.returncode == -signal.SIGKILL
         with store.lock():
             pass
-
-
-class TestDoneClips:
-    def test_an_empty_store_knows_none(self, store: ResultsStore) -> None:
-        assert store.done_clips("aa", "first") == {}
-
-    def test_the_latest_row_counts(self, store: ResultsStore, commit: Commit) -> None:
-        commit("z", "a.mp4", "b.mp4", content_sha256="old")
-        commit("a", "a.mp4", content_sha256="new", bytes=7, modified_ns=8)
-        commit("b", "c.mp4", reason="missing", content_sha256=None, bytes=None, modified_ns=None)
-        assert store.done_clips("aa", "first") == {
-            "a.mp4": ("new", 7, 8),
-            "b.mp4": ("old", 100, 1),
-            "c.mp4": (None, None, None),
-        }
-
-    def test_by_model_and_coverage(
-        self, store: ResultsStore, commit: Commit, make_stamp: MakeStamp
-    ) -> None:
-        commit("one", "a.mp4")
-        commit("two", "b.mp4", stamp=make_stamp(model_sha256="bb", targets=("Awe",)))
-        commit("three", "c.mp4", stamp=make_stamp(coverage="full", targets=()))
-        found = [set(store.done_clips(*key)) for key in (("aa", "first"), ("bb", "first"))]
-        assert found == [{"a.mp4"}, {"b.mp4"}]
-        assert set(store.done_clips("aa", "full")) == {"c.mp4"}
-        assert store.done_clips("bb", "full") == {}

@@ -91,7 +91,7 @@ def test_a_row_says_what_training_used_its_content_for(
     (tmp_path / "copy.mp4").write_bytes(b"content")
     copy = clip_file("copy.mp4", bytes(tmp_path / "copy.mp4"))
     adopt(store, [(copy, "a.mp4")], make_stamp(run_id="run2", training_splits=splits))
-    with connect(store.root) as connection:
+    with connect(store.location) as connection:
         found = connection.sql(f"SELECT clip_id, training_split FROM {SCORES}").fetchall()
         unseen = connection.sql("SELECT clip_id FROM unseen_scores").fetchall()
     assert dict(found) == {

@@ -126,7 +126,7 @@ class TestFromMediaToStore:
         tables = split(table, make_stamp(coverage="full"))
         store.commit("part", tables)
         assert [tables[name].num_rows for name in (SCORES, TIMELINE, WINDOWS)] == [4, 7, 4]
-        with connect(store.root) as connection:
+        with connect(store.location) as connection:
             told = "clip_id, flags, round(scored_seconds, 1), num_frames, joy BETWEEN 0 AND 1"
             assert connection.sql(f"SELECT {told} FROM scores ORDER BY clip_id").fetchall() == [
                 ("film.mp4", [], 5.0, 99 + 99 + 49, True),
@@ -273,7 +273,7 @@ class TestOtherModels:
         rows = ClipScorer(make_predictor(targets=()), "full")([extracted(noise(40_000))])
         table = pa.Table.from_pylist(rows, scored_schema(()))
         store.commit("part", split(table, make_stamp(targets=())))
-        with connect(store.root) as connection:
+        with connect(store.location) as connection:
             null = " IS NULL AND ".join(EMI)
             sql = f"SELECT {null} IS NULL, arousal + valence_of_mean <> 0 FROM scores"
             assert connection.sql(sql).fetchall() == [(True, True)]

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 
 from emi_model.errors import StoreError
@@ -28,6 +27,7 @@ from tasks.runs import (
     write_record,
 )
 from tasks.schemas import RUNS, RUNS_SCHEMA
+from tests.places import DISK_AND_BUCKET
 
 MakeRows = Callable[..., pa.Table]
 MakeStamp = Callable[..., RunStamp]
@@ -50,13 +50,14 @@ def tally(make_rows: MakeRows) -> Tally:
 
 
 def stored(store: ResultsStore) -> list[dict[str, Any]]:
-    rows: list[dict[str, Any]] = answer(store.root, "FROM runs ORDER BY run_id").to_pylist(
+    rows: list[dict[str, Any]] = answer(store.location, "FROM runs ORDER BY run_id").to_pylist(
         maps_as_pydicts="strict"
     )
     return rows
 
 
 class TestRecord:
+    @DISK_AND_BUCKET
     def test_what_is_written_is_what_is_read(
         self, store: ResultsStore, record: RunRecord, tally: Tally
     ) -> None:
@@ -71,6 +72,7 @@ class TestRecord:
         assert row["finished_at"] - row["started_at"] == timedelta(seconds=row["wall_seconds"])
         assert {"emi", "python", "torch", "ffmpeg", "ray", "prefect"} <= set(row["versions"])
 
+    @DISK_AND_BUCKET
     def test_a_run_has_one_row_from_its_start_to_its_end(
         self, store: ResultsStore, record: RunRecord, tally: Tally
     ) -> None:
@@ -101,7 +103,7 @@ class TestKilled:
         completed, killed = stored(store)
         assert completed["state"] == "completed"
         assert killed == before | {"state": "killed"}
-        written = pq.read_schema(store.parts(RUNS)[1])
+        written = store.read(store.parts(RUNS)[1]).schema
         assert written.field("wall_seconds").metadata[b"unit"] == b"s"
 
     def test_an_empty_store(self, store: ResultsStore) -> None:

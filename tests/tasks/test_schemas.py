@@ -106,11 +106,13 @@ class TestColumns:
         write_record(store, record, Tally())
         names = {SCORES: "part", TIMELINE: "part", WINDOWS: "part", RUNS: "run1"}
         for table in TABLES:
-            written = {path.stem: pq.read_schema(path) for path in (store.root / table).iterdir()}
+            written = {
+                path.stem: pq.read_schema(path) for path in (store.folder.root / table).iterdir()
+            }
             assert set(written) - {"empty"} == ({names[table]} if table in names else set())
             for schema in written.values():
                 assert undocumented(iter(schema)) == []
-        duration = pq.read_schema(store.parts(SCORES)[0]).field("duration_seconds")
+        duration = store.read(store.parts(SCORES)[0]).schema.field("duration_seconds")
         assert duration.metadata[b"unit"] == b"s"
 
     def test_enumerations_are_in_the_metadata(self) -> None:

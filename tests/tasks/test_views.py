@@ -12,8 +12,9 @@ from emi_model.errors import QueryError
 from tasks.parts import RunStamp, split
 from tasks.registers import TABLE_SCHEMAS
 from tasks.results import ResultsStore, create_store
-from tasks.schemas import SCORES, TIMELINE, scores_schema
+from tasks.schemas import SCORES, TABLES, TIMELINE, scores_schema
 from tasks.views import VIEWS, connect
+from tests.places import DISK_AND_BUCKET
 
 Commit = Callable[..., None]
 MakeRows = Callable[..., pa.Table]
@@ -24,16 +25,17 @@ Shown = Callable[[Path], dict[str, tuple[float | None, list[float], list[float]]
 SCORES_VIEWS = (SCORES, "rejections", "unseen_scores")
 
 
-def ask(root: Path, sql: str) -> list[tuple[object, ...]]:
+def ask(root: str | Path, sql: str) -> list[tuple[object, ...]]:
     with connect(root) as connection:
         return connection.sql(sql).fetchall()
 
 
+@DISK_AND_BUCKET
 class TestViews:
     def test_an_empty_store_has_every_column_and_no_row(self, store: ResultsStore) -> None:
         schemas = {**TABLE_SCHEMAS, **dict.fromkeys(SCORES_VIEWS, scores_schema())}
         assert {*schemas, "label_snapshots"} == set(VIEWS)
-        with connect(store.root) as connection:
+        with connect(store.location) as connection:
             for view, schema in schemas.items():
                 table = connection.sql(f"SELECT * FROM {view}").to_arrow_table()
                 assert table.num_rows == 0
@@ -46,13 +48,15 @@ class TestViews:
     ) -> None:
         commit("z", "a.mp4", "b.mp4", value=0.1, num_seconds=3, num_windows=2)
         commit("a", "b.mp4", value=0.2, num_seconds=1, stamp=make_stamp(run_id="run2"))
-        assert shown(store.root) == {
+        assert shown(store.location) == {
             "a.mp4": (0.1, [0.1, 0.1, 0.1], [0.1, 0.1]),
             "b.mp4": (0.2, [0.2], []),
         }
         commit("b", "b.mp4", reason="timeout")
-        assert shown(store.root)["b.mp4"] == (None, [], [])
-        assert ask(store.root, "SELECT clip_id, reason FROM rejections") == [("b.mp4", "timeout")]
+        assert shown(store.location)["b.mp4"] == (None, [], [])
+        assert ask(store.location, "SELECT clip_id, reason FROM rejections") == [
+            ("b.mp4", "timeout")
+        ]
 
     def test_rows_of_one_moment_are_shown_once(
         self, store: ResultsStore, make_rows: MakeRows, make_stamp: MakeStamp, shown: Shown
@@ -63,7 +67,7 @@ class TestViews:
             field = tables[SCORES].schema.field(column)
             moment = pa.array([0], field.type)
             store.commit(name, tables | {SCORES: tables[SCORES].set_column(column, field, moment)})
-        assert shown(store.root) == {"a.mp4": (0.2, [0.2, 0.2], [])}
+        assert shown(store.location) == {"a.mp4": (0.2, [0.2, 0.2], [])}
 
     def test_models_and_coverages_stand_side_by_side(
         self, store: ResultsStore, commit: Commit, make_stamp: MakeStamp
@@ -74,12 +78,12 @@ class TestViews:
         commit("three", "a.mp4", value=0.3, num_windows=2, stamp=full)
         key = "SELECT model_sha256, coverage, round(avg(valence::DOUBLE), 1), count(*)"
         for view, counts in (("scores", (1, 1, 1)), ("timeline", (2, 2, 2))):
-            assert ask(store.root, f"{key} FROM {view} GROUP BY ALL ORDER BY ALL") == [
+            assert ask(store.location, f"{key} FROM {view} GROUP BY ALL ORDER BY ALL") == [
                 ("aa", "first", 0.1, counts[0]),
                 ("bb", "first", 0.2, counts[1]),
                 ("bb", "full", 0.3, counts[2]),
             ]
-        assert ask(store.root, f"{key} FROM windows GROUP BY ALL") == [("bb", "full", 0.3, 2)]
+        assert ask(store.location, f"{key} FROM windows GROUP BY ALL") == [("bb", "full", 0.3, 2)]
 
     def test_targets_of_other_models_become_columns(
         self, store: ResultsStore, commit: Commit, make_stamp: MakeStamp
@@ -89,12 +93,12 @@ class TestViews:
         commit("two", "b.mp4", value=0.2, num_windows=1, stamp=other)
         commit("three", "c.mp4", stamp=make_stamp(model_sha256="cc", targets=()))
         columns = "clip_id, round(joy::DOUBLE, 1), round(sheer_awe::DOUBLE, 1), excitement IS NULL"
-        assert ask(store.root, f"SELECT {columns} FROM scores ORDER BY clip_id") == [
+        assert ask(store.location, f"SELECT {columns} FROM scores ORDER BY clip_id") == [
             ("a.mp4", 0.1, None, False),
             ("b.mp4", 0.2, 0.2, True),
             ("c.mp4", None, None, True),
         ]
-        assert ask(store.root, f"SELECT {columns} FROM windows") == [("b.mp4", 0.2, 0.2, True)]
+        assert ask(store.location, f"SELECT {columns} FROM windows") == [("b.mp4", 0.2, 0.2, True)]
 
     def test_scores_of_clips_that_trained_the_model_can_be_left_out(
         self, store: ResultsStore, make_rows: MakeRows, make_stamp: MakeStamp
@@ -105,13 +109,14 @@ class TestViews:
             place = scores.schema.get_field_index("training_split")
             scores = scores.set_column(place, "training_split", pa.array([trained], pa.string()))
             store.commit(f"part-{trained}", tables | {SCORES: scores})
-        found = ask(store.root, "SELECT clip_id FROM unseen_scores ORDER BY ALL")
+        found = ask(store.location, "SELECT clip_id FROM unseen_scores ORDER BY ALL")
         assert found == [("None.mp4",), ("valid.mp4",)]
 
     def test_a_torn_part_is_one_clear_line(self, store: ResultsStore) -> None:
-        (store.root / SCORES / "torn.parquet").write_bytes(b"PAR1 torn")
-        with pytest.raises(QueryError, match=r"views cannot be made: .*torn\.parquet") as caught:
-            connect(store.root)
+        store.folder.write("scores/torn.parquet", b"PAR1 torn")
+        torn = pytest.raises(QueryError, match=r"views cannot be made: .*torn\.parquet")
+        with torn as caught, connect(store.location):
+            pass
         assert "\n" not in str(caught.value)
 
 
@@ -127,7 +132,7 @@ class TestFolderNames:
         store.commit("part", split(make_rows("a.mp4"), make_stamp()))
         neighbour = create_store(tmp_path / "abcd")
         neighbour.commit("part", split(make_rows("b.mp4"), make_stamp()))
-        assert shown(store.root) == {"a.mp4": (0.5, [0.5, 0.5], [])}
+        assert shown(store.location) == {"a.mp4": (0.5, [0.5, 0.5], [])}
 
     def test_a_folder_that_looks_like_a_partition_changes_no_value(
         self, tmp_path: Path, make_rows: MakeRows, make_stamp: MakeStamp
@@ -135,15 +140,15 @@ class TestFolderNames:
         store = create_store(tmp_path / "model=other" / "year=2024")
         store.commit("part", split(make_rows("a.mp4"), make_stamp()))
         for view in (SCORES, TIMELINE):
-            assert ask(store.root, f"SELECT DISTINCT model FROM {view}") == [("tiny",)]
-        assert ask(store.root, "SELECT * FROM runs") == []
+            assert ask(store.location, f"SELECT DISTINCT model FROM {view}") == [("tiny",)]
+        assert ask(store.location, "SELECT * FROM runs") == []
 
     def test_a_relative_path(
         self, store: ResultsStore, commit: Commit, shown: Shown, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         commit("part", "a.mp4")
-        monkeypatch.chdir(store.root.parent)
-        assert set(shown(Path(store.root.name))) == {"a.mp4"}
+        monkeypatch.chdir(store.folder.root.parent)
+        assert set(shown(Path(store.folder.root.name))) == {"a.mp4"}
 
 
 class TestCatalog:
@@ -153,20 +158,27 @@ class TestCatalog:
         store = create_store(tmp_path / "it's a [store]")
         store.commit("one", split(make_rows("a.mp4", "b.mp4", value=0.1), make_stamp()))
         store.commit("two", split(make_rows("b.mp4", reason="timeout"), make_stamp()))
-        catalog = (store.root / "catalog.sql").read_text(encoding="utf-8")
+        catalog = (store.folder.root / "catalog.sql").read_text(encoding="utf-8")
         with duckdb.connect() as connection:
             connection.execute(catalog)
             for view in VIEWS:
                 sql = f"SELECT * FROM {view} ORDER BY ALL"
-                assert connection.sql(sql).fetchall() == ask(store.root, sql)
+                assert connection.sql(sql).fetchall() == ask(store.location, sql)
             assert connection.sql("SELECT reason FROM rejections").fetchall() == [("timeout",)]
             connection.execute(catalog)
+
+    def test_of_a_bucket_it_is_for_clients_that_reach_it(self, bucket: str) -> None:
+        store = create_store(f"{bucket}/it's a [store]")
+        catalog = store.folder.read("catalog.sql").decode()
+        for table in TABLES:
+            assert f"read_parquet('{bucket}/it''s a [[]store]/{table}/*.parquet'," in catalog
+        assert "INSTALL httpfs" in catalog.partition("CREATE OR REPLACE VIEW")[0]
 
     def test_a_folder_that_was_moved_gets_a_new_one(
         self, store: ResultsStore, commit: Commit, tmp_path: Path
     ) -> None:
         commit("part", "a.mp4")
-        moved = store.root.rename(tmp_path / "moved")
+        moved = store.folder.root.rename(tmp_path / "moved")
         create_store(moved)
         with duckdb.connect() as connection:
             connection.execute((moved / "catalog.sql").read_text(encoding="utf-8"))
@@ -174,5 +186,5 @@ class TestCatalog:
 
     def test_other_readers_find_plain_parquet(self, store: ResultsStore, commit: Commit) -> None:
         commit("part", "a.mp4", "b.mp4")
-        assert pq.read_table(store.root / SCORES).num_rows == 2
-        assert pq.read_table(store.root / TIMELINE).num_rows == 4
+        assert pq.read_table(store.folder.root / SCORES).num_rows == 2
+        assert pq.read_table(store.folder.root / TIMELINE).num_rows == 4

@@ -1,0 +1,100 @@
+"""Looking for what is new: clips without a row, and label files in an inbox, become events.
+
+The look itself changes nothing but the labels' store; what follows is the business of deployments.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Annotated, Any
+
+from prefect import flow, task
+from prefect.cache_policies import NO_CACHE
+from pydantic import Field
+
+from emi_model.errors import ConfigError, CorpusError
+from flows.artifacts import show_label_files
+from flows.events import corpus_changed, labels_added
+from flows.run_names import watched
+from tasks.arrivals import clips_without_rows
+from tasks.inbox import REFUSED, WAITING, NewFile, Terms, look_into
+from tasks.splits import Shares
+
+LOGGER = logging.getLogger(__name__)
+
+Share = Annotated[float, Field(ge=0, lt=1)]
+
+
+@flow(name="watch", flow_run_name=watched, validate_parameters=True, persist_result=False)
+def watch(
+    corpus: str,
+    results: str | None = None,
+    label_inbox: str | None = None,
+    labels: str | None = None,
+    valid_share: Share = 0.2,
+    test_share: Share = 0.0,
+    seed: int = 1,
+    targets: list[str] | None = None,
+) -> dict[str, Any]:
+    """Look once for new clips and new label files, and tell the server of them.
+
+    Args:
+        corpus: folder, bucket or manifest with the clips.
+        results: results store; clips of the corpus that have no row in it are announced.
+        label_inbox: folder or bucket; label files in it that are new are added to ``labels``, each
+            content once. A file that is refused is reported, and tried again when it changes.
+        labels: results store that keeps the labels.
+        valid_share: share of clips for validation, where a label file gives no split.
+        test_share: share of clips for testing, where a label file gives no split.
+        seed: of the splits that are drawn.
+        targets: columns of a label file that are targets; default: all that are nothing else.
+
+    Returns:
+        ``num_new`` clips, ``num_waiting`` files that may still be written, and the ``label_files``
+        that were new, each with its name, its outcome and what is to be said of it.
+
+    Raises:
+        ConfigError: nothing to look at, or an inbox without a store for its labels.
+        CorpusError: no such corpus.
+        StoreError: a store is foreign or damaged.
+    """
+    if not results and not label_inbox:
+        raise ConfigError("nothing to watch: name a results store, or an inbox of label files")
+    files: list[NewFile] = []
+    if label_inbox:
+        if not labels:
+            raise ConfigError(f"{label_inbox}: no store named that keeps the labels: name one")
+        terms = Terms(Shares(valid_share, test_share), seed, tuple(targets or ()))
+        files = take_labels(label_inbox, labels, corpus, terms)
+    num_new = find_clips(corpus, results) if results else 0
+    return {
+        "num_new": num_new,
+        "num_waiting": sum(file.outcome == WAITING for file in files),
+        "num_refused": sum(file.outcome == REFUSED for file in files),
+        "label_files": [file._asdict() for file in files],
+    }
+
+
+@task(name="take-labels", cache_policy=NO_CACHE, persist_result=False)
+def take_labels(inbox: str, labels: str, corpus: str, terms: Terms) -> list[NewFile]:
+    """Add the label files that are new, and tell of each snapshot."""
+    found = []
+    for file in look_into(inbox, labels, corpus, terms):
+        found.append(file)
+        if file.snapshot is not None:
+            labels_added(labels, corpus, file.snapshot, file.number)
+    show_label_files(found)
+    return found
+
+
+@task(name="find-clips", cache_policy=NO_CACHE, persist_result=False)
+def find_clips(corpus: str, results: str) -> int:
+    """Tell of clips without a row; returns how many there are."""
+    try:
+        num_new = len(clips_without_rows(corpus, results))
+    except CorpusError as error:  # a folder that is still empty; the nightly scan says it too
+        LOGGER.warning("%s", error)
+        return 0
+    if num_new:
+        corpus_changed(results, corpus, num_new)
+    return num_new

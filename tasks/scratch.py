@@ -1,0 +1,134 @@
+"""Scratch: room on this node's disk for clips of object storage while they are extracted.
+
+    EMI_SCRATCH/emi.lock    held by who takes room, also while there is none: first come, first
+                            served
+    EMI_SCRATCH/emi-*.clip  a clip's room, locked by its process
+
+One bound, `EMI_SCRATCH_BYTES`, holds for all processes of a node. A file has the size of its clip
+from the beginning, so the folder itself says how much is taken. The locks of a process that died
+are gone: whoever takes room next removes its files.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import secrets
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from emi_model.errors import ConfigError, CorpusError
+
+FOLDER_VARIABLE = "EMI_SCRATCH"
+BYTES_VARIABLE = "EMI_SCRATCH_BYTES"
+DEFAULT_BYTES = 4 * 2**30
+
+_LOCK_FILE = "emi.lock"
+_CLIPS = "emi-????????????????.clip*"
+_WAIT_SECONDS = 0.05
+
+
+@dataclass(frozen=True)
+class Scratch:
+    """A folder with a bound, shared by all who name it.
+
+    Attributes:
+        root: the folder, on a local disk; made when room is taken.
+        max_bytes: of all clips in it together.
+        private: it must be our user's own: where anybody can write, anybody may have made it.
+    """
+
+    root: Path
+    max_bytes: int
+    private: bool = False
+
+    @contextmanager
+    def room(self, size: int, suffix: str = "") -> Iterator[BinaryIO]:
+        """Yield a new file to write a clip to; waits until there is room, removes it at the end.
+
+        Args:
+            size: bytes of the clip, at most ``max_bytes``.
+            suffix: of the file's name, with its dot.
+
+        Raises:
+            CorpusError: the folder is not ours, or does not take a file.
+        """
+        with self.errors():
+            self._make()
+            with (self.root / _LOCK_FILE).open("ab") as queue:
+                fcntl.flock(queue, fcntl.LOCK_EX)
+                while self._taken() + size > self.max_bytes:
+                    time.sleep(_WAIT_SECONDS)
+                file = self._take(size, suffix)
+        try:
+            yield file
+        finally:
+            with suppress(OSError):
+                Path(file.name).unlink()
+            with suppress(OSError):  # what could not be written before cannot be now
+                file.close()
+
+    @contextmanager
+    def errors(self) -> Iterator[None]:
+        """Say what is wrong with the folder, or its disk, in a line of ours."""
+        try:
+            yield
+        except OSError as error:
+            raise CorpusError(
+                f"{self.root}: no clip can be fetched to this folder ({error.strerror or error}): "
+                f"make room, or set {FOLDER_VARIABLE} to another"
+            ) from error
+
+    def _make(self) -> None:
+        self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if self.private and self.root.lstat().st_uid != os.getuid():
+            raise PermissionError("it belongs to another user")
+
+    def _taken(self) -> int:
+        """Return how many bytes living processes hold; what dead ones held is removed."""
+        return sum(_held_bytes(path) for path in self.root.glob(_CLIPS))
+
+    def _take(self, size: int, suffix: str) -> BinaryIO:
+        path = self.root / f"emi-{secrets.token_hex(8)}.clip{suffix}"
+        file = path.open("xb")
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            file.truncate(size)
+        except OSError:
+            file.close()
+            path.unlink()
+            raise
+        return file
+
+
+def open_scratch() -> Scratch:
+    """Return this node's scratch, as the environment sets it.
+
+    Raises:
+        ConfigError: `EMI_SCRATCH_BYTES` is no number of bytes.
+    """
+    folder = os.environ.get(FOLDER_VARIABLE)
+    size = os.environ.get(BYTES_VARIABLE) or str(DEFAULT_BYTES)
+    if not size.isdecimal():
+        raise ConfigError(f"{BYTES_VARIABLE} is {size!r}, expected a number of bytes")
+    if folder:
+        return Scratch(Path(folder).expanduser().absolute(), int(size))
+    return Scratch(Path(tempfile.gettempdir(), f"emi-{os.getuid()}"), int(size), private=True)
+
+
+def _held_bytes(path: Path) -> int:
+    try:
+        with path.open("rb") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return os.fstat(file.fileno()).st_size
+            path.unlink(missing_ok=True)
+    except FileNotFoundError:
+        pass  # its process has just removed it
+    return 0

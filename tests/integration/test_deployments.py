@@ -1,0 +1,268 @@
+"""`emi up`: what starts by itself on one machine, and by whose word; a real server on loopback.
+
+While the runs go on one after the other, the tests further up look at what needs none of them.
+"""
+
+import json
+import os
+import shutil
+import signal
+import time
+import urllib.request
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import psutil
+import pytest
+from prefect.settings import PREFECT_API_URL, temporary_settings
+
+from flows.events import CORPUS_CHANGED, LABELS_ADDED, MODEL_PROMOTED, SCORES_COMMITTED
+from flows.watch import watch
+from tasks import inbox
+from tasks.query import answer
+from tasks.synthetic import write_corpus
+
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")
+
+NUM_CLIPS, NUM_BROKEN = 12, 6
+STARTS_IN = timedelta(seconds=30)
+"""From the command to the scheduled scan; by then the server is up, or the scan is late."""
+
+
+def wait_for(condition, seconds=240.0):
+    """Wait until a condition holds; returns what it gave."""
+    deadline = time.monotonic() + seconds
+    while not (found := condition()):
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.3)
+    return found
+
+
+class Site:
+    """A running `emi up`, and what it works on."""
+
+    def __init__(self, folder, process):
+        self.corpus, self.results, self.labels = (
+            str(folder / name) for name in ("clips", "results", "labels")
+        )
+        self.home = folder / "home"
+        self.process = process
+        self.shown = []
+
+    def start(self):
+        """Wait until it shows where its UI is; what it shows is kept."""
+        for line in self.process.stdout:
+            self.shown.append(line.rstrip())
+            if line.startswith("Prefect's UI: "):
+                self.url = line.split()[2]
+                return
+        pytest.fail(self.process.stderr.read())
+
+    def api(self, path, body):
+        request = urllib.request.Request(
+            f"{self.url}/api{path}",
+            json.dumps(body).encode(),
+            {"Content-Type": "application/json"},
+        )
+        with urllib.request.urlopen(request, timeout=30) as response:
+            return json.load(response)
+
+    def events(self, name):
+        """The payloads of all events of a name, with the resource that each is about."""
+        wanted = {"event": {"name": [name]}}
+        found = self.api("/events/filter", {"filter": wanted, "limit": 50})["events"]
+        return [(one["resource"]["prefect.resource.id"], one["payload"]) for one in found]
+
+    def run_of(self, deployment, state="Completed"):
+        """The run of a deployment in a state, if there is one."""
+        flow, name = deployment.split("/")
+        runs = self.api(
+            "/flow_runs/filter",
+            {"flows": {"name": {"any_": [flow]}}, "deployments": {"name": {"any_": [name]}}},
+        )
+        ended = [run for run in runs if run["state_name"] in ("Failed", "Crashed")]
+        assert ended == [], ended
+        return next((run for run in runs if run["state_name"] == state), None)
+
+    def artifacts_of(self, run):
+        wanted = {"flow_run_id": {"any_": [run["id"]]}}
+        return self.api("/artifacts/filter", {"artifacts": wanted, "limit": 20})
+
+
+@pytest.fixture(scope="module")
+def homes(tmp_path_factory, mlflow_database):
+    """A folder with a home of its own below."""
+    folder = tmp_path_factory.mktemp("site")
+    (folder / "home").mkdir()
+    shutil.copy(mlflow_database, folder / "home")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def own(homes):
+    """The environment in which commands find this home and no other server."""
+    home = homes / "home"
+    return {"EMI_HOME": str(home), "PREFECT_HOME": str(home / "prefect"), "EMI_MODEL": ""}
+
+
+@pytest.fixture(scope="module")
+def site(homes, own, launch, emi, model):
+    """The site, up, with a scan to come and with labels that were just added."""
+    write_corpus(homes / "clips", num_clips=NUM_CLIPS, num_speakers=6)
+    at = datetime.now(UTC) + STARTS_IN
+    process = launch(
+        *("up", "--corpus", homes / "clips", "--results", homes / "results"),
+        *("--labels", homes / "labels", "--model", model, "--recipe", "debug"),
+        *("--cron", f"{at:%-M %-H * * *} {at.second}", "--timezone", "UTC"),
+        *("--debounce", 2, "--port", 0),
+        **own,
+    )
+    site = Site(homes, process)
+    site.start()
+    labels = homes / "clips" / "labels.csv"
+    code, _, err = emi(
+        "labels", "add", labels, "--corpus", site.corpus, "--store", site.labels, **own
+    )
+    assert code == 0, err
+    return site
+
+
+@pytest.fixture
+def talking_to(site, monkeypatch):
+    """Let this process talk to the site's server."""
+    monkeypatch.setenv("PREFECT_API_URL", f"{site.url}/api")
+    with temporary_settings({PREFECT_API_URL: f"{site.url}/api"}):
+        yield
+
+
+def test_it_says_what_it_runs_and_when(site):
+    text = "\n".join(site.shown)
+    assert "process-corpus/nightly" in text
+    assert "(UTC)" in text
+    assert "retrain/on-labels             on emi.labels.added" in text
+    assert "watch" not in text
+    assert site.url.startswith("http://127.0.0.1:")
+    note = json.loads((site.home / "server.json").read_text())
+    assert (note["url"], note["pid"]) == (site.url, site.process.pid)
+
+
+def test_one_is_enough(site, emi, own):
+    code, out, err = emi("up", "--corpus", site.corpus, "--results", site.results, **own)
+    assert (code, out) == (2, "")
+    assert f"runs already: {site.url}" in err
+
+
+def test_a_second_site_is_registered_for_workers(site, emi, own):
+    code, out, err = emi(
+        *("deploy", "--api-url", f"{site.url}/api", "--suffix", "two", "--pool", "lab"),
+        *("--corpus", "s3://lab/clips", "--results", "s3://lab/results", "--name", "other"),
+        **own,
+    )
+    assert code == 0, err
+    assert "registered process-corpus/nightly-two" in out
+    assert "prefect worker start --pool lab" in out
+    (found,) = site.api("/deployments/filter", {"deployments": {"name": {"any_": ["nightly-two"]}}})
+    assert found["work_pool_name"] == "lab"
+    assert found["parameters"]["results"] == "s3://lab/results"
+    assert found["parameters"]["model"] == "models:/other@champion"
+    assert [at["schedule"]["cron"] for at in found["schedules"]] == ["15 2 * * *"]
+    assert found["pull_steps"] == []
+    (pool,) = site.api("/work_pools/filter", {"work_pools": {"name": {"any_": ["lab"]}}})
+    assert pool["type"] == "process"
+
+
+def test_a_watch_tells_of_new_clips_and_takes_new_labels(site, talking_to, tmp_path, monkeypatch):
+    monkeypatch.setattr(inbox, "PAUSE_SECONDS", 0.0)
+    box, store, results = (tmp_path / name for name in ("inbox", "labels", "results"))
+    box.mkdir()
+    shutil.copy(f"{site.corpus}/labels.csv", box / "good.csv")
+    (box / "bad.csv").write_text("joy\n1\n")
+    hour_ago = time.time() - 3600
+    for path in [*Path(site.corpus).rglob("*.*"), *box.iterdir()]:
+        os.utime(path, (hour_ago, hour_ago))
+
+    def look():
+        return watch(site.corpus, str(results), label_inbox=str(box), labels=str(store))
+
+    found = look()
+    assert found["num_new"] == NUM_CLIPS + NUM_BROKEN
+    outcomes = {file["name"]: file["outcome"] for file in found["label_files"]}
+    assert outcomes == {"good.csv": "taken", "bad.csv": "refused"}
+    assert found["num_refused"] == 1
+    assert look()["label_files"] == []
+    told = wait_for(lambda: len(site.events(CORPUS_CHANGED)) == 2 and site.events(CORPUS_CHANGED))
+    assert {resource for resource, _ in told} == {f"emi.store.{results}"}
+    added = [payload for resource, payload in site.events(LABELS_ADDED) if str(store) in resource]
+    assert [payload["number"] for payload in added] == [1]
+
+
+def test_a_scheduled_scan_commits(site, model):
+    run = wait_for(lambda: site.run_of("process-corpus/nightly"))
+    assert run["name"] == f"clips with {model.name}"
+    assert run["auto_scheduled"]
+    rows = answer(site.results, "SELECT state, num_scored, num_rejected FROM runs").to_pylist()
+    assert rows[0] == {"state": "completed", "num_scored": NUM_CLIPS, "num_rejected": NUM_BROKEN}
+
+
+def test_labels_lead_to_a_decision(site):
+    run = wait_for(lambda: site.run_of("retrain/on-labels"))
+    assert run["name"] == "emi on labels"
+    resource = f"emi.store.{site.labels}"
+    (added,) = [payload for about, payload in site.events(LABELS_ADDED) if about == resource]
+    (decision,) = answer(site.labels, "SELECT * FROM decisions").to_pylist()
+    assert decision["snapshot"] == added["snapshot"]
+    assert decision["promoted"], decision["reason"]
+
+
+def test_a_promotion_leads_to_scores_by_the_new_champion(site):
+    run = wait_for(lambda: site.run_of("process-corpus/on-promotion"))
+    assert run["name"] == "clips with emi/1"
+    ((resource, promoted),) = site.events(MODEL_PROMOTED)
+    assert resource == "emi.model.emi"
+    assert promoted["reference"] == "models:/emi/1"
+    (scored,) = answer(
+        site.results,
+        "SELECT count(*) AS clips FROM scores WHERE status = 'scored' "
+        f"AND model_sha256 = '{promoted['sha256']}'",
+    ).to_pylist()
+    assert scored["clips"] == NUM_CLIPS
+
+
+def test_the_ui_shows_what_went_on(site):
+    committed = [payload for _, payload in site.events(SCORES_COMMITTED)]
+    assert sorted(one["num_scored"] for one in committed) == [NUM_CLIPS, NUM_CLIPS]
+    assert {one["state"] for one in committed} == {"completed"}
+
+    nightly = {one["key"]: one for one in site.artifacts_of(site.run_of("process-corpus/nightly"))}
+    assert set(nightly) == {"progress", "run-counts", "run-rejections"}
+    assert (nightly["progress"]["data"], nightly["progress"]["description"]) == (100, "done")
+    counts = {row["what"]: row["clips"] for row in json.loads(nightly["run-counts"]["data"])}
+    assert (counts["scored"], counts["rejected"]) == (NUM_CLIPS, NUM_BROKEN)
+    rejections = json.loads(nightly["run-rejections"]["data"])
+    assert sum(row["clips"] for row in rejections) == NUM_BROKEN
+    retrain = {
+        one["key"]: one["data"] for one in site.artifacts_of(site.run_of("retrain/on-labels"))
+    }
+    assert retrain["decision"].startswith("## emi version 1: promoted")
+    assert "**rho " in retrain["evaluation"]
+
+
+def test_ctrl_c_ends_all_of_it_and_leaves_whole_stores(site, talking_to):
+    deployment = site.run_of("process-corpus/nightly")["deployment_id"]
+    site.api(
+        f"/deployments/{deployment}/create_flow_run",
+        {"parameters": {"rescore": True}, "state": {"type": "SCHEDULED"}},
+    )
+    parent = psutil.Process(site.process.pid)
+    wait_for(lambda: any("raylet" in child.name() for child in parent.children(recursive=True)))
+    left = parent.children(recursive=True)
+    site.process.send_signal(signal.SIGINT)
+    _, err = site.process.communicate(timeout=120)
+    assert site.process.returncode == 0, err
+    assert err.splitlines()[-1] == "emi: stopped"
+    assert psutil.wait_procs(left, timeout=20)[1] == []
+    assert not (site.home / "server.json").exists()
+    last = answer(site.results, "SELECT state FROM runs ORDER BY started_at").to_pylist()[-1]
+    assert last["state"] == "interrupted"
+    kept = answer(site.results, "SELECT count(*) AS n FROM scores WHERE status = 'scored'")
+    assert kept.to_pylist() == [{"n": 2 * NUM_CLIPS}]
