@@ -4,10 +4,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: setup demo test unit integration lint bench constraints clean help
+.PHONY: setup demo test unit integration lint bench constraints wheel clean help
 
 help:
-	@echo "make setup | demo | test | lint | bench | clean"
+	@echo "make setup | demo | test | lint | bench | wheel | clean"
 
 setup: $(STAMP)
 
@@ -39,12 +39,19 @@ lint: setup
 bench: setup
 	$(BIN)/python -m tests.benchmarks
 
-# Writes constraints.txt anew from what a free install of pyproject.toml resolves to.
+# dist/*.whl: what the nodes of a Ray cluster are given, and what an image installs.
+wheel: setup
+	rm -rf dist build/lib
+	$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist .
+
+# Writes constraints.txt anew from what a free install of pyproject.toml resolves to; the image adds
+# ray[default].
 constraints:
 	rm -rf build/constraints && $(PYTHON) -m venv build/constraints
 	build/constraints/bin/python -m pip install --quiet 'torch==2.13.0' 'fastapi==0.150.0'
-	build/constraints/bin/python -m pip install --quiet '.[dev]'
-	build/constraints/bin/python -m pip freeze --exclude emi-workflow | sed 's/+cpu//' > constraints.txt
+	build/constraints/bin/python -m pip install --quiet '.[dev]' 'ray[default]' setuptools
+	build/constraints/bin/python -m pip freeze --all --exclude emi-workflow --exclude pip \
+		| sed 's/+cpu//' > constraints.txt
 
 clean:
 	rm -rf $(VENV) build dist demo .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage

@@ -14,7 +14,7 @@ EmiError                  found, expected, what to do: one line, exit code 2
 +-- StoreError            a results store that is locked, foreign or damaged
 +-- RegistryError         MLflow or its registry cannot do what was asked, or does not answer
 +-- QueryError            SQL that does not run inside the sandbox
-+-- ClusterError          Ray does not start
++-- ClusterError          Ray does not start, or a cluster cannot be joined
 +-- ServerError           Prefect's server does not start, or is not reached
 +-- ScoringError          the scoring cluster could not do its work
 """
@@ -75,7 +75,7 @@ class QueryError(EmiError):
 
 
 class ClusterError(EmiError):
-    """The Ray cluster does not start."""
+    """Ray does not start, or a cluster cannot be joined."""
 
 
 class ServerError(EmiError):

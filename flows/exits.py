@@ -2,7 +2,7 @@
 
 | code | |
 |---|---|
-| 0 | done |
+| 0 | done; `emi up`: told to stop, by Ctrl-C or SIGTERM |
 | 1 | an error of ours; `emi check-backbone`: the model differs from its reference |
 | 2 | what was asked cannot be done, one line says why |
 | 3 | clips were rejected, and ``--strict`` was given |
@@ -25,6 +25,9 @@ from flows.terminal import terminal
 EXIT_BUG, EXIT_USAGE, EXIT_REJECTED, EXIT_INTERRUPTED = 1, 2, 3, 130
 EXIT_DIFFERS = 1
 
+UNREACHED = "Failed to reach API"
+"""What Prefect says, in a bare RuntimeError, where a server that was named does not answer."""
+
 
 def run_to_exit(command: click.Group) -> None:
     """Run the command and turn what ends it into one line and an exit code."""
@@ -43,6 +46,9 @@ def run_to_exit(command: click.Group) -> None:
         # whoever read stdout has left (`emi query ... | head`): nothing more to say to it
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except Exception as error:  # noqa: BLE001 - the last resort: a line and a log, no traceback
+        if str(error).startswith(UNREACHED):
+            say(f"{error}: start Prefect's server, or unset PREFECT_API_URL")
+            sys.exit(EXIT_USAGE)
         _report(error)
         sys.exit(EXIT_BUG)
 

@@ -13,7 +13,7 @@ from prefect.runner import Runner
 from flows.deployments import Setup, deployments
 from flows.registration import begin_again, server_errors, tidy_up, under_way
 
-POLL_SECONDS = 5.0
+POLL_SECONDS = 2.0
 START_SECONDS = 0.05
 
 

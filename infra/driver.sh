@@ -4,7 +4,8 @@
 #   RAY_HEAD=HOST:6379 driver prefect worker start --pool emi
 #
 # A flow is a driver of Ray, and a driver needs Ray's own processes on its host. If they end, or the
-# command does, so does this: what started it starts both anew. SIGTERM goes to both.
+# command does, so does this: what started it starts both anew. SIGTERM goes to the command, once;
+# Ray stays until it has ended, so that a run that goes on can end in order.
 set -euo pipefail
 
 [ $# -gt 0 ] || { echo "driver: found no command, expected one to run beside Ray" >&2; exit 2; }
@@ -24,10 +25,19 @@ done
 
 "$@" &
 command=$!
-trap 'kill -TERM "$command" "$ray" 2>/dev/null' TERM INT
+told=
+tell() {
+    [ -n "$told" ] || kill -TERM "$command" 2>/dev/null || true
+    told=yes
+}
+trap tell TERM INT
 
 status=0
 wait -n "$ray" "$command" || status=$?
-kill -TERM "$command" "$ray" 2>/dev/null || true
-wait
+tell
+while kill -0 "$command" 2>/dev/null; do
+    wait "$command" || status=$?
+done
+kill -TERM "$ray" 2>/dev/null || true
+wait "$ray" || true
 exit "$status"

@@ -13,7 +13,6 @@ import threading
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 
 import ray
@@ -23,7 +22,7 @@ from ray.exceptions import RayError
 from emi_model.errors import ClusterError
 from tasks.budget import NodeSize, available_cores
 from tasks.guard import guard_this_process
-from tasks.nodes import address_of, alive_nodes, ask_nodes, node_sizes
+from tasks.nodes import address_of, ask_nodes, node_sizes, working_nodes
 from tasks.ray_address import HERE, check_address, named_address
 from tasks.settings import code_version
 from tasks.worker_environment import worker_environment
@@ -33,25 +32,19 @@ OBJECT_STORE_BYTES = 512 * 2**20
 
 MAX_SAID = 300
 
+BE_A_NODE = (
+    "this machine has to be a node of it (`ray start --address HOST:PORT`), with its Ray and Python"
+)
+
 QUIET: Mapping[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
 
 
-@dataclass(frozen=True)
-class Cluster:
-    """The Ray cluster that this process works with.
-
-    Attributes:
-        joined: it was there before, others may use it, and nodes may come and go.
-    """
-
-    joined: bool
-
-
-_cluster: Cluster | None = None  # of this process, while it works with one
+_started_here = False  # this process's Ray, if it has one; else others may use it, too
+_wanted: str | None = None  # address that was named for all that is begun at present
 
 
 @contextmanager
-def ray_cluster(num_cpus: int, address: str | None = None) -> Iterator[Cluster]:
+def ray_cluster(num_cpus: int, address: str | None = None) -> Iterator[None]:
     """Join the cluster at an address, or start Ray on this machine; what is joined already is used.
 
     The wheel that ``EMI_WHEEL`` names brings this project's code to the nodes of the cluster;
@@ -66,26 +59,24 @@ def ray_cluster(num_cpus: int, address: str | None = None) -> Iterator[Cluster]:
         ClusterError: Ray does not start, the cluster cannot be joined, or its nodes do not run
             this version.
     """
-    global _cluster
+    global _started_here
     if ray.is_initialized():
-        yield _cluster or Cluster(joined=True)
+        yield
         return
-    address = named_address(address)
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    joined = address != HERE
+    _started_here = not joins(address)
     # Not in the main thread: there Ray takes SIGTERM, which is how Prefect cancels, for itself, and
     # a signal in the middle leaves half a Ray behind. Ray's processes die with the thread that
     # started them, so this one stays.
     with ThreadPoolExecutor(1) as thread:
         try:
-            if joined:
-                _join(address, thread)
-            else:
+            if _started_here:
                 _start(num_cpus, thread)
-            _cluster = Cluster(joined)
-            yield _cluster
+            else:
+                _join(named_address(address or _wanted), thread)
+            yield
         finally:
-            _cluster = None
+            _started_here = False
             thread.submit(ray.shutdown).result()
 
 
@@ -96,16 +87,28 @@ def joined_cluster(address: str | None = None) -> Iterator[None]:
     Raises:
         ClusterError: as `ray_cluster`.
     """
-    if named_address(address) == HERE:
-        yield
-        return
-    with ray_cluster(available_cores(), address):
-        yield
+    global _wanted
+    _wanted, before = address or _wanted, _wanted
+    try:
+        if joins():
+            with ray_cluster(available_cores()):
+                yield
+        else:
+            yield
+    finally:
+        _wanted = before
+
+
+def joins(address: str | None = None) -> bool:
+    """Tell whether `ray_cluster` works with a cluster that was there before, not with its own."""
+    if ray.is_initialized():
+        return not _started_here
+    return named_address(address or _wanted) != HERE
 
 
 def machines() -> list[NodeSize]:
     """Return the sizes of the machines to work on: a joined cluster's nodes, else this machine."""
-    if ray.is_initialized() and (_cluster is None or _cluster.joined):
+    if ray.is_initialized() and joins():
         return node_sizes()
     return [NodeSize(available_cores(), torch.cuda.device_count())]
 
@@ -116,7 +119,7 @@ def check_versions() -> None:
     Raises:
         ClusterError: a node has another version, or none; or no node answers.
     """
-    nodes = alive_nodes()
+    nodes = working_nodes()
 
     def version_there() -> str:
         from importlib.metadata import version
@@ -124,7 +127,7 @@ def check_versions() -> None:
         return version("emi-workflow")
 
     answers = ask_nodes(version_there, nodes.keys())
-    if not answers:
+    if nodes and not answers:
         raise ClusterError("no node of the cluster answers: look at `ray status`")
     here = code_version()
     for node, found in answers.items():
@@ -148,23 +151,23 @@ def _start(num_cpus: int, thread: Executor) -> None:
         include_dashboard=False,
         **QUIET,
     )
-    _await(starting, "Ray did not start")
+    _await(starting, "Ray did not start", "look at its logs in /tmp/ray/session_latest/logs")
 
 
 def _join(address: str, thread: Executor) -> None:
     check_address(address)
     with worker_environment(os.environ.get("EMI_WHEEL")) as environment:
         joining = thread.submit(ray.init, address, runtime_env=environment, **QUIET)
-        _await(joining, f"{address}: cannot join")
+        _await(joining, f"{address}: cannot join the cluster", BE_A_NODE)
     check_versions()
 
 
-def _await(connecting: Future[Any], failed: str) -> None:
+def _await(connecting: Future[Any], failed: str, advice: str) -> None:
     try:
         connecting.result()
     except (RayError, OSError, RuntimeError, ValueError) as error:
         said = " ".join(str(error).split())
-        raise ClusterError(f"{failed}: {said[:MAX_SAID]}") from error
+        raise ClusterError(f"{failed}: {said[:MAX_SAID]}: {advice}") from error
     if threading.current_thread() is threading.main_thread():
         # Ray's compiled part has put a handler in front that aborts the process three seconds
         # later, in the middle of clearing up. Set anew, Python's own is in front again.

@@ -63,6 +63,15 @@ def alive_nodes() -> dict[str, dict[str, Any]]:
     return {node["NodeID"]: node for node in _nodes() if node["Alive"]}
 
 
+def working_nodes() -> dict[str, dict[str, Any]]:
+    """Return those of `alive_nodes` that have something to give to our workers."""
+    return {
+        name: node
+        for name, node in alive_nodes().items()
+        if node["Resources"].get("CPU") or node["Resources"].get("GPU")
+    }
+
+
 def address_of(node: Mapping[str, Any]) -> str:
     """Return how people know a node: its address, and the first digits of its id."""
     return f"{node['NodeManagerAddress']} ({node['NodeID'][:8]})"

@@ -13,9 +13,9 @@ import pyarrow as pa
 import torch
 
 from emi_model.errors import ScoringError
-from tasks.budget import Budget, ScorerPool, cluster_budget, machine_budget
+from tasks.budget import Budget, ScorerPool, available_cores, cluster_budget, machine_budget
 from tasks.clips import ClipFile, listed_row, rejected
-from tasks.cluster import ray_cluster
+from tasks.cluster import joins, ray_cluster
 from tasks.nodes import node_sizes
 from tasks.outcomes import Reason
 from tasks.pipeline import PassDied, run_pass
@@ -53,10 +53,14 @@ def scoring_cluster(pool: ScorerPool, address: str | None = None) -> Iterator[Bu
         ClusterError: Ray does not start, or the cluster cannot be joined.
         ConfigError: GPUs were asked for, and there are none.
     """
+    if joins(address):
+        with ray_cluster(available_cores(), address):
+            yield cluster_budget(pool, node_sizes())
+        return
     budget = machine_budget(pool, gpus=torch.cuda.device_count())
     cpus = math.ceil(budget.scorers * budget.cpus_per_scorer) + budget.decoders
-    with ray_cluster(cpus, address) as cluster:
-        yield cluster_budget(pool, node_sizes()) if cluster.joined else budget
+    with ray_cluster(cpus, address):
+        yield budget
 
 
 def score_clips(

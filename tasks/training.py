@@ -5,7 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +20,7 @@ from ray.train.torch import TorchTrainer
 
 from emi_model.errors import TrainingError
 from emi_model.trainer import EpochReport, report_from_dict
-from tasks.nodes import address_of, alive_nodes, ask_nodes, beside_driver, driver_node, got
+from tasks.nodes import address_of, ask_nodes, beside_driver, driver_node, got, working_nodes
 from tasks.training_job import (
     HISTORY_FILE,
     MODEL_FOLDER,
@@ -179,7 +179,7 @@ def check_shared(storage: Path, *models: str | None) -> None:
     Raises:
         TrainingError: a node does not see one of them.
     """
-    nodes = {name: node for name, node in alive_nodes().items() if _may_train(node)}
+    nodes = working_nodes()
     if not nodes.keys() - {driver_node()}:
         return
     expected = [str(storage.absolute() / LOCK_FILE), *filter(None, models)]
@@ -195,10 +195,6 @@ def check_shared(storage: Path, *models: str | None) -> None:
                 f"node {address_of(nodes[name])}: does not see {missing[0]}: let EMI_HOME and the "
                 "model to begin with be folders that all nodes of the cluster share"
             )
-
-
-def _may_train(node: Mapping[str, Any]) -> bool:
-    return bool(node["Resources"].get("CPU") or node["Resources"].get("GPU"))
 
 
 def _outcome(result: Result) -> Trained:

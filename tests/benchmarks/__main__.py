@@ -21,6 +21,7 @@ from tasks.media import find_ffmpeg
 from tasks.probe import Prober
 from tasks.query import answer
 from tests.benchmarks.learning import coverage, emodb, retraining
+from tests.benchmarks.scale import scale
 from tests.benchmarks.work import EMI, make_corpus, make_model, process, watch
 
 Row = tuple[str, str]
@@ -117,7 +118,7 @@ def _same(one: dict[str, object], two: dict[str, object]) -> bool:
 
 BENCHMARKS: dict[str, Callable[[Path, Path], Iterator[Row]]] = {
     function.__name__: function
-    for function in (startup, whole_job, memory, kills, emodb, retraining, coverage)
+    for function in (startup, whole_job, memory, kills, scale, emodb, retraining, coverage)
 }
 
 

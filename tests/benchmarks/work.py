@@ -63,7 +63,9 @@ def watch(command: list[str]) -> Watched:
     started, peak = time.perf_counter(), 0
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as running:
         while running.poll() is None:
-            peak = max(peak, sum(map(_memory, [psutil.Process(running.pid), *_below(running.pid)])))
+            peak = max(
+                peak, sum(map(memory_of, [psutil.Process(running.pid), *_below(running.pid)]))
+            )
             time.sleep(LOOK_SECONDS)
     return Watched(time.perf_counter() - started, peak >> 20, running.returncode)
 
@@ -75,7 +77,7 @@ def _below(pid: int) -> list[psutil.Process]:
         return []
 
 
-def _memory(running: psutil.Process) -> int:
+def memory_of(running: psutil.Process) -> int:
     try:
         return int(running.memory_full_info().pss)
     except (psutil.NoSuchProcess, psutil.ZombieProcess, psutil.AccessDenied):

@@ -23,7 +23,11 @@ FULL = ModelCard(
 )
 
 
-@given(st.text(), st.dictionaries(st.text(), st.floats(-1, 1)), st.text())
+TEXT = st.text('a:|"\\\n\0\x7fÜ\u2028漢\U0001f600')
+"""Letters that an encoding could lose; all of Unicode costs seconds to list on a fresh machine."""
+
+
+@given(TEXT, st.dictionaries(TEXT, st.floats(-1, 1)), TEXT)
 def test_a_card_survives_json(name: str, metrics: dict[str, float], data: str) -> None:
     card = ModelCard(name=name, targets=("Joy", "Überraschung"), metrics=metrics, data=data)
     assert ModelCard.from_dict(json.loads(card.to_json())) == card

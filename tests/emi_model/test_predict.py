@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from emi_model.audio import to_float
@@ -101,6 +101,7 @@ def test_scores_depend_on_nothing_but_the_clip(
         assert largest_difference(scores_of(scores), scores_of(alone)) <= TOLERANCE
 
 
+@settings(max_examples=15)
 @given(order=st.permutations(range(5)))
 def test_scores_come_in_the_order_of_the_clips(
     predictors: dict[str, Predictor],

@@ -84,3 +84,17 @@ def test_a_server_has_to_be_named(refused):
 def test_a_server_that_is_not_there(refused):
     url = f"http://127.0.0.1:{free_port('127.0.0.1', 0)}/api"
     assert f"{url}: Prefect's server is not reached" in refused("deploy", "--api-url", url)
+
+
+def test_a_named_server_that_is_not_there_is_one_line(emi, monkeypatch):
+    """Prefect says it with a RuntimeError."""
+    from flows import cli
+
+    @cli.cli.command("talk")
+    def talk():
+        raise RuntimeError("Failed to reach API at http://127.0.0.1:9/api/")
+
+    code, _, err = emi("talk")
+    cli.cli.commands.pop("talk")
+    assert code == 2
+    assert err.endswith("start Prefect's server, or unset PREFECT_API_URL\n")

@@ -81,6 +81,21 @@ def build(image: Image) -> None:
     carry_out(image.target)
 
 
+def check_pins(image: Image) -> None:
+    """Check that constraints.txt names all that was installed, but for what comes with PyTorch."""
+    pip = image.here("/opt/emi/bin/pip")
+    listed = subprocess.run([pip, "freeze", "--all"], capture_output=True, text=True, check=True)
+    pinned = {_name(line) for line in (ROOT / "constraints.txt").read_text("utf-8").splitlines()}
+    loose = {_name(line) for line in listed.stdout.splitlines()} - pinned - {"emi-workflow", "pip"}
+    loose = {name for name in loose if not name.startswith(("nvidia-", "cuda-", "triton"))}
+    if loose:
+        raise SystemExit(f"installed, but not in constraints.txt: {', '.join(sorted(loose))}")
+
+
+def _name(line: str) -> str:
+    return re.sub(r"[-_.]+", "-", re.split(r"==| @ ", line)[0]).lower()
+
+
 def _stage(image: Image, stage: Stage) -> None:
     folder = Path(image.here("/src", stage.name))
     for instruction in stage.instructions:
@@ -140,6 +155,7 @@ def main() -> None:
         root.chmod(0o755)
         image = Image(options.target, root, stages(arguments))
         build(image)
+        check_pins(image)
         check_roles(root, image.variables(options.target), say)
 
 

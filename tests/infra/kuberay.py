@@ -56,6 +56,7 @@ WORKERS = _closed(
 CLUSTER_SPEC = _closed(
     ["headGroupSpec"],
     rayVersion={"type": "string"},
+    upgradeStrategy=_closed([], type={"enum": ["Recreate", "None"]}),
     authOptions=_closed([], mode={"enum": ["disabled", "token"]}, secretName={"type": "string"}),
     enableInTreeAutoscaling={"type": "boolean"},
     autoscalerOptions=AUTOSCALER,

@@ -1,4 +1,4 @@
-"""Starts what the image is for, as its user: the command, Prefect's server, Ray's head and driver."""
+"""Starts what the image is for, as its user: the command, Prefect's server, Ray's nodes."""
 
 from __future__ import annotations
 
@@ -108,9 +108,7 @@ def check_roles(root: Path, variables: Mapping[str, str], say: Say) -> None:
 def _command(roles: Roles) -> str:
     assert "process" in roles.run("emi", "--help")
     roles.run("python", "-c", CLIPS)
-    roles.run(
-        "emi", "process", "clips", "--results", "results", "--model", "model", "--limit", "8"
-    )
+    roles.run("emi", "process", "clips", "--results", "results", "--model", "model", "--limit", "8")
     sql = "SELECT count(*) AS rows FROM scores"
     rows = roles.run("emi", "query", sql, "--results", "results", "--format", "csv").split()[-1]
     assert rows == "8", rows

@@ -47,7 +47,12 @@ def test_a_document_is_valid_by_the_published_schemas(document):
 @each_pod
 def test_a_pod_is_valid_by_the_published_schemas(pod):
     check(
-        {"apiVersion": "v1", "kind": "PodTemplate", "metadata": {"name": "x"}, "template": pod.template}
+        {
+            "apiVersion": "v1",
+            "kind": "PodTemplate",
+            "metadata": {"name": "x"},
+            "template": pod.template,
+        }
     )
 
 
@@ -219,7 +224,9 @@ def test_ray_wants_a_token_and_prefect_a_login():
     (job,) = of_kind("RayJob")
     assert job["spec"]["clusterSelector"] == {"ray.io/cluster": name}
     server = next(pod for pod in PODS if pod.name == "Deployment/prefect")
-    assert "PREFECT_SERVER_API_AUTH_STRING" in {each["name"] for each in server.containers[0]["env"]}
+    assert "PREFECT_SERVER_API_AUTH_STRING" in {
+        each["name"] for each in server.containers[0]["env"]
+    }
 
 
 def test_the_cluster_grows_and_shrinks():

@@ -1,8 +1,11 @@
 """Real Ray, real Prefect servers, real ffmpeg: a tiny model and a small corpus for them."""
 
+import fcntl
+import json
 import os
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -17,6 +20,13 @@ from tasks.query import answer
 from tasks.synthetic import write_corpus
 from tests.tiny import BACKBONE
 
+SHORT = ("test_ablation", "test_worker_deaths", "test_evaluate", "test_parity", "test_registry")
+"""Files that come last, in this order, so that all of pytest-xdist's processes end together."""
+
+
+def pytest_collection_modifyitems(items):
+    items.sort(key=lambda item: (SHORT.index(item.path.stem) + 1) if item.path.stem in SHORT else 0)
+
 
 @pytest.fixture(scope="session")
 def model(tmp_path_factory):
@@ -29,11 +39,27 @@ def model(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def corpus(tmp_path_factory):
+def made_once(tmp_path_factory):
+    """Return a function that makes a folder, once for all processes that pytest-xdist starts."""
+    base = tmp_path_factory.getbasetemp()
+    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+
+    def made(name, make):
+        folder, done = shared / name, shared / f"{name}.done"
+        with (shared / f"{name}.lock").open("a") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not done.exists():
+                make(folder)
+                done.touch()
+        return folder
+
+    return made
+
+
+@pytest.fixture(scope="session")
+def corpus(made_once):
     """The demo's corpus, smaller: 48 clips and 6 files that are none."""
-    folder = tmp_path_factory.mktemp("corpus") / "clips"
-    write_corpus(folder, num_clips=48, num_speakers=6)
-    return folder
+    return made_once("corpus", lambda folder: write_corpus(folder, num_clips=48, num_speakers=6))
 
 
 @pytest.fixture(scope="session")
@@ -83,6 +109,46 @@ def emi(launch):
         return process.returncode, out, err
 
     return run
+
+
+@pytest.fixture(scope="session")
+def served():
+    """The environment in which the command finds a Prefect server; flows in this process do, too.
+
+    A run that starts a server of its own takes 5 to 14 s longer.
+    """
+    from prefect.settings import PREFECT_API_URL
+    from prefect.testing.utilities import prefect_test_harness
+
+    with prefect_test_harness(server_startup_timeout=120):
+        yield {"PREFECT_API_URL": PREFECT_API_URL.value()}
+
+
+@dataclass(frozen=True)
+class Processed:
+    """What `emi process` of the corpus led to, both coverages' columns included."""
+
+    results: Path
+    options: tuple
+    record: dict
+    err: str
+
+
+@pytest.fixture(scope="session")
+def processed(made_once, emi, corpus, model):
+    """The corpus, processed undisturbed, whole clips, and without a server, as most users do."""
+    options = ("--model", model, "--coverage", "full")
+
+    def make(folder):
+        code, out, err = emi("process", corpus, "--results", folder / "store", *options, "--json")
+        assert code == 0, err
+        (folder / "out.json").write_text(out)
+        (folder / "err.txt").write_text(err)
+
+    folder = made_once("processed", make)
+    said = (folder / "err.txt").read_text()
+    (record,) = map(json.loads, (folder / "out.json").read_text().splitlines())
+    return Processed(folder / "store", options, record, said)
 
 
 @pytest.fixture(scope="session")

@@ -58,10 +58,10 @@ def trained_here(ablation, run, folder):
 
 
 def test_killed_in_the_middle_it_does_what_is_missing(
-    emi, launch, labels, corpus, tmp_path, monkeypatch
+    emi, launch, labels, corpus, tmp_path, served, monkeypatch
 ):
     monkeypatch.setenv("EMI_HOME", str(tmp_path / "home"))
-    home = {"EMI_HOME": str(tmp_path / "home")}
+    home = {"EMI_HOME": str(tmp_path / "home"), **served}
     command = ("ablate", "--labels", labels, "--corpus", corpus, "--recipe", "debug")
     command = (*command, "--seeds", 1)
 

@@ -49,18 +49,16 @@ def here(bucket, bucket_environment, launch):
 
 
 def test_killed_then_run_again_by_two_at_once_the_table_is_as_on_a_disk(
-    here, emi, bucket, corpus, model, tmp_path, slow_ffmpeg
+    here, bucket, corpus, model, processed, slow_ffmpeg, served
 ):
-    on_disk = tmp_path / "results"
-    code, _, err = emi("process", corpus, "--results", on_disk, "--model", model)
-    assert code == 0, err
+    on_disk = processed.results
     upload(corpus, f"{bucket}/clips")
     upload(model, f"{bucket}/models/tiny")
     store = f"{bucket}/a store"
     arguments = ("process", f"{bucket}/clips", "--results", store, "--json")
-    arguments += ("--model", f"{bucket}/models/tiny")
+    arguments += ("--model", f"{bucket}/models/tiny", "--coverage", "full")
 
-    killed = here(*arguments, EMI_FFMPEG=slow_ffmpeg)
+    killed = here(*arguments, EMI_FFMPEG=slow_ffmpeg, **served)
     wait_for_a_part(store, killed)
     left = psutil.Process(killed.pid).children(recursive=True)
     killed.send_signal(signal.SIGKILL)
@@ -69,7 +67,7 @@ def test_killed_then_run_again_by_two_at_once_the_table_is_as_on_a_disk(
     before = table(store)
     assert 0 < len(before) < len(table(on_disk))
 
-    both = [here(*arguments) for _ in range(2)]
+    both = [here(*arguments, **served) for _ in range(2)]
     for process in both:
         out, err = process.communicate(timeout=240)
         assert process.returncode == 0, err

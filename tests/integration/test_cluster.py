@@ -9,7 +9,7 @@ import psutil
 import pytest
 from ray.cluster_utils import Cluster
 
-from emi_model.errors import CheckpointError
+from emi_model.errors import CheckpointError, TrainingError
 from emi_model.targets import EMI_TARGETS
 from flows.score import score_files
 from tasks.budget import ScorerPool
@@ -18,12 +18,13 @@ from tasks.nodes import alive_nodes, ask_nodes
 from tasks.query import answer
 from tasks.scoring import score_clips, scoring_cluster
 from tasks.settings import ScoringSettings, code_version
+from tasks.training import check_shared
 from tests.integration.test_interruption import parts, wait_for
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")
 
 NUM_CLIPS = 300
-NODE = {"num_cpus": 2, "object_store_memory": 100 * 2**20}
+NODE = {"num_cpus": 1, "object_store_memory": 100 * 2**20}
 QUICK_TO_NOTICE = {
     "health_check_initial_delay_ms": 0,
     "health_check_period_ms": 500,
@@ -46,9 +47,9 @@ def clips(corpus, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def cluster(ffmpeg_that):
-    """A head that gives no CPUs, and two nodes of two, where extraction takes its time."""
+    """A head that gives no CPUs, and two nodes of one, where extraction takes its time."""
     with pytest.MonkeyPatch.context() as environment:
-        environment.setenv("EMI_FFMPEG", str(ffmpeg_that("sleep 0.1")))
+        environment.setenv("EMI_FFMPEG", str(ffmpeg_that("sleep 0.05")))
         head = NODE | {"num_cpus": 0, "include_dashboard": False}
         cluster = Cluster(True, head_node_args=head | {"_system_config": QUICK_TO_NOTICE})
         for _ in range(2):
@@ -91,8 +92,8 @@ def test_clips_survive_a_cancelled_run_a_lost_node_and_a_new_one(
     process = launch(*arguments)
     wait_for(lambda: len(parts(results)) > committed)
     lost = max(cluster.worker_nodes, key=lambda node: node.node_id)
-    cluster.remove_node(lost, allow_graceful=False)
     added = cluster.add_node(**NODE)
+    cluster.remove_node(lost, allow_graceful=False)
     _, err = process.communicate(timeout=240)
     assert process.returncode == 0, err
 
@@ -130,6 +131,8 @@ def test_code_comes_by_wheel_and_every_node_checks_its_model(
         assert set(ask_nodes(where_code_is, alive_nodes()).values()) == {True}
         with pytest.raises(CheckpointError, match=r"^node .* expected 000000000000: put the model"):
             list(score_clips(list_clips(str(corpus))[:4], settings, budget))
+        with pytest.raises(TrainingError, match=r"^node .* does not see .*nowhere"):
+            check_shared(tmp_path / "nowhere")
 
 
 def write_wheel(folder):

@@ -3,7 +3,7 @@
 import re
 
 
-def test_the_demo_learns_and_carries_on(emi, tmp_path):
+def test_the_demo_learns_and_carries_on(emi, served, tmp_path):
     code, out, err = emi("demo", "--dir", tmp_path / "demo")
     assert code == 0, err
     assert "Pearson on 40 clips of speakers held out" in out
@@ -14,6 +14,6 @@ def test_the_demo_learns_and_carries_on(emi, tmp_path):
     for question in ("Which clips sound most joyful", "How do the folders", "In which second"):
         assert question in out
 
-    code, again, err = emi("demo", "--dir", tmp_path / "demo")
+    code, again, err = emi("demo", "--dir", tmp_path / "demo", **served)
     assert code == 0, err
     assert again == out

@@ -45,7 +45,7 @@ def calibrated(source, tmp_path):
     return tmp_path / "model"
 
 
-def test_figures_are_those_of_the_scores(emi, calibrated, source, tmp_path):
+def test_figures_are_those_of_the_scores(emi, served, calibrated, source, tmp_path):
     results = tmp_path / "results"
     code, out, err = emi("score", *sorted(source.iterdir()), "--model", calibrated, "--json")
     assert code == 0, err
@@ -62,7 +62,7 @@ def test_figures_are_those_of_the_scores(emi, calibrated, source, tmp_path):
     code, _, err = emi("labels", "add", tmp_path / "labels.csv", *told)
     assert code == 0, err
     asked = ("--labels", results, "--corpus", source, "--model", calibrated, "--json")
-    code, out, err = emi("evaluate", *asked, EMI_HOME=str(tmp_path / "home"))
+    code, out, err = emi("evaluate", *asked, EMI_HOME=str(tmp_path / "home"), **served)
     assert code == 0, err
     assert "prefect" not in err.lower()
     *targets, mean = map(json.loads, out.splitlines())

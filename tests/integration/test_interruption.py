@@ -2,6 +2,8 @@
 
 import signal
 import time
+from dataclasses import dataclass
+from pathlib import Path
 
 import psutil
 import pytest
@@ -26,46 +28,61 @@ def parts(results):
     return [path for path in (results / "scores").glob("*.parquet") if path.stem != "empty"]
 
 
+def records(results):
+    return set((results / "runs").glob("2*.parquet"))
+
+
+@dataclass
+class Resumed:
+    """A store after runs that were killed, and what a run beside the last one was told."""
+
+    results: Path
+    left: dict
+    refused: tuple
+
+
 @pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory, launch, corpus, model):
-    """The table of a run that nothing disturbed, and what a second run beside it was told."""
-    results = tmp_path_factory.mktemp("undisturbed") / "results"
-    arguments = ("process", corpus, "--results", results, "--model", model)
-    first = launch(*arguments)
-    wait_for(lambda: any((results / "runs").glob("2*.parquet")))
-    second = launch(*arguments)
-    said = second.communicate(timeout=240)[1]
-    _, err = first.communicate(timeout=240)
-    assert first.returncode == 0, err
-    return table(results), (second.returncode, said)
-
-
-def test_kill_9_loses_nothing_that_was_committed(
-    emi, launch, model, corpus, tmp_path, slow_ffmpeg, undisturbed
-):
-    results = tmp_path / "results"
-    arguments = ("process", corpus, "--results", results, "--model", model)
+def resumed(tmp_path_factory, launch, emi, corpus, processed, slow_ffmpeg, served):
+    """A run that was killed at several moments, then run to its end."""
+    results = tmp_path_factory.mktemp("resumed") / "results"
+    arguments = ("process", corpus, "--results", results, *processed.options)
     moments = {
         "the store is there": lambda: (results / "runs" / "empty.parquet").exists(),
         "Ray has workers": lambda: any("ray::" in p.name() for p in descendants(process)),
         "rows are committed": lambda: bool(parts(results)),
     }
+    left = {}
     for name, moment in moments.items():
         process = launch(*arguments, EMI_FFMPEG=slow_ffmpeg)
         wait_for(moment)
-        left = descendants(process)
+        behind = descendants(process)
         process.send_signal(signal.SIGKILL)
         process.communicate()
-        gone, alive = psutil.wait_procs(left, timeout=20)
+        left[name] = psutil.wait_procs(behind, timeout=20)
+
+    before = records(results)
+    last = launch(*arguments, EMI_FFMPEG=slow_ffmpeg, **served)
+    wait_for(lambda: records(results) - before)
+    refused = emi(*arguments, **served)
+    _, err = last.communicate(timeout=240)
+    assert last.returncode == 0, err
+    return Resumed(results, left, refused)
+
+
+def test_kill_9_loses_nothing_that_was_committed(resumed, processed):
+    for name, (gone, alive) in resumed.left.items():
         assert alive == [], f"left behind when killed as {name}"
         assert gone or name == "the store is there"  # so early it may have no children yet
-
-    code, _, err = emi(*arguments)
-    assert code == 0, err
-    assert table(results) == undisturbed[0]
-    states = answer(results, "SELECT state FROM runs ORDER BY started_at").to_pylist()
+    assert table(resumed.results) == table(processed.results)
+    states = answer(resumed.results, "SELECT state FROM runs ORDER BY started_at").to_pylist()
     assert states[-1]["state"] == "completed"
     assert {row["state"] for row in states[:-1]} <= {"killed"}
+
+
+def test_two_runs_do_not_write_at_once(resumed):
+    code, out, err = resumed.refused
+    assert (code, out) == (2, "")
+    assert "another run is writing here" in err.splitlines()[-1]
 
 
 def test_ctrl_c_ends_in_order(launch, model, corpus, tmp_path, slow_ffmpeg):
@@ -83,9 +100,3 @@ def test_ctrl_c_ends_in_order(launch, model, corpus, tmp_path, slow_ffmpeg):
     (run,) = answer(results, "SELECT state, num_scored + num_rejected AS n FROM runs").to_pylist()
     assert run["state"] == "interrupted"
     assert answer(results, "SELECT count(*) AS n FROM scores").to_pylist() == [{"n": run["n"]}]
-
-
-def test_two_runs_do_not_write_at_once(undisturbed):
-    _, (code, err) = undisturbed
-    assert code == 2
-    assert "another run is writing here" in err

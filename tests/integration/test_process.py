@@ -18,20 +18,15 @@ BROKEN = {
 }
 
 
-def test_a_folder_becomes_a_table(emi, model, corpus, tmp_path):
-    results = tmp_path / "results"
-    code, out, err = emi(
-        "process", corpus, "--results", results, "--model", model, "--coverage", "full", "--json"
-    )
-    assert code == 0, err
-    (record,) = map(json.loads, out.splitlines())
+def test_a_folder_becomes_a_table(emi, corpus, processed, served):
+    results, record = processed.results, processed.record
     counts = {name: record[f"num_{name}"] for name in ("listed", "scored", "rejected", "skipped")}
     assert counts == {"listed": 54, "scored": 48, "rejected": 6, "skipped": 0}
     assert record["state"] == "completed"
     assert record["audio_hours_per_hour"] > 0
     assert 0 <= record["padding_share"] < 0.2
     assert {"emi", "torch", "ffmpeg"} <= record["versions"].keys()
-    assert "prefect" not in err.lower()
+    assert "prefect" not in processed.err.lower()
     assert any(
         "Prefect" in log.read_text() or "ray" in log.read_text().lower()
         for log in (results / "logs").iterdir()
@@ -55,59 +50,34 @@ def test_a_folder_becomes_a_table(emi, model, corpus, tmp_path):
         assert plain.execute("SELECT count(*) FROM scores").fetchone() == (54,)
 
     before = table(results)
-    code, out, err = emi(
-        "process", corpus, "--results", results, "--model", model, "--coverage", "full", "--strict"
-    )
+    arguments = ("process", corpus, "--results", results, *processed.options, "--strict")
+    code, out, err = emi(*arguments, **served)
     assert code == 0, err
+    assert "prefect" not in err.lower()
     assert "0 scored, 0 rejected, 54 skipped" in out
     assert table(results) == before
 
 
-def test_new_renamed_and_changed_clips(emi, model, corpus, tmp_path):
-    source, results = tmp_path / "source", tmp_path / "results"
-    clips = sorted(corpus.glob("*/clip_*.mp4"))[:3]
-    source.mkdir()
-    for name, clip in zip(("a.mp4", "b.mp4"), clips, strict=False):
-        shutil.copy(clip, source / name)
-    assert emi("process", source, "--results", results, "--model", model)[0] == 0
-
-    (source / "a.mp4").rename(source / "renamed.mp4")
-    shutil.copy(clips[2], source / "b.mp4")
+def test_new_renamed_and_changed_clips(emi, corpus, processed, served, tmp_path):
+    source = shutil.copytree(corpus, tmp_path / "source")
+    results = shutil.copytree(processed.results, tmp_path / "results")
+    first, second, *_, last = sorted(clip.relative_to(source) for clip in source.rglob("clip_*"))
+    (source / first).rename(source / "renamed.mp4")
+    shutil.copy(corpus / last, source / second)
+    with (source / second).open("ab") as changed:
+        changed.write(b"\0")
     (source / "new.mp4").write_bytes(b"no media")
-    code, out, err = emi(
-        "process", source, "--results", results, "--model", model, "--strict", "--json"
-    )
+    arguments = ("process", source, "--results", results, *processed.options)
+    code, out, err = emi(*arguments, "--strict", "--json", **served)
     assert code == 3, err
     record = json.loads(out)
     assert record["num_adopted"] == 1
-    assert (record["num_scored"], record["num_rejected"], record["num_skipped"]) == (2, 1, 0)
+    assert (record["num_scored"], record["num_rejected"], record["num_skipped"]) == (2, 1, 52)
     rows = {row["clip_id"]: row for row in answer(results, "SELECT * FROM scores").to_pylist()}
-    assert rows.keys() == {"a.mp4", "b.mp4", "renamed.mp4", "new.mp4"}
-    assert rows["renamed.mp4"]["joy"] == rows["a.mp4"]["joy"]
+    listed = {row["clip_id"] for row in table(processed.results)}
+    assert rows.keys() == listed | {"renamed.mp4", "new.mp4"}
+    assert rows["renamed.mp4"]["joy"] == rows[str(first)]["joy"]
+    assert rows[str(second)]["joy"] == rows[str(last)]["joy"]
     timelines = answer(results, "SELECT DISTINCT clip_id FROM timeline").to_pylist()
-    assert {row["clip_id"] for row in timelines} == {"a.mp4", "b.mp4", "renamed.mp4"}
-
-
-def test_what_cannot_be_done_is_one_line(emi, model, corpus, tmp_path):
-    empty = tmp_path / "empty"
-    empty.mkdir()
-    (empty / "notes.txt").write_text("nothing to hear")
-    foreign = tmp_path / "foreign"
-    foreign.mkdir()
-    (foreign / "thesis.doc").write_text("mine")
-    results = tmp_path / "results"
-    cases = {
-        "no media file": ("process", empty, "--results", results, "--model", model),
-        "no such folder": ("process", tmp_path / "gone", "--results", results, "--model", model),
-        "no model named": ("process", corpus, "--results", results),
-        "not a model folder": ("process", corpus, "--results", results, "--model", empty),
-        "holds other files": ("process", corpus, "--results", foreign, "--model", model),
-        "no results store": ("query", "SELECT 1", "--results", empty),
-    }
-    for expected, arguments in cases.items():
-        code, out, err = emi(*arguments, EMI_MODEL="")
-        assert (code, out) == (2, ""), (expected, out, err)
-        assert expected in err
-        assert len(err.strip().splitlines()) == 1
-    assert not results.exists()
-    assert [path.name for path in foreign.iterdir()] == ["thesis.doc"]
+    scored = {clip_id for clip_id, row in rows.items() if row["status"] == "scored"}
+    assert {row["clip_id"] for row in timelines} == scored

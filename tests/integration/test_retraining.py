@@ -5,7 +5,6 @@ import random
 from pathlib import Path
 
 import pytest
-from prefect.testing.utilities import prefect_test_harness
 
 from emi_model.checkpoint import load_checkpoint
 from flows.retrain import retrain_model
@@ -41,7 +40,8 @@ def interrupted(*_):
     raise KeyboardInterrupt
 
 
-def test_only_labels_that_help_change_the_champion(corpus, model, tmp_path, emi_home, monkeypatch):
+@pytest.mark.usefixtures("served", "emi_home")
+def test_only_labels_that_help_change_the_champion(corpus, model, tmp_path, monkeypatch):
     store = tmp_path / "store"
 
     def retrained(*, shuffled_by=None, **options):
@@ -49,7 +49,7 @@ def test_only_labels_that_help_change_the_champion(corpus, model, tmp_path, emi_
         add_labels(store, labels, str(corpus))
         return retrain_model(str(store), str(corpus), recipe="debug", **options)
 
-    with prefect_test_harness(), ray_cluster(4):
+    with ray_cluster(4):
         run = start_run("older", {})
         promote("emi", register("emi", model, run.run_id, {"recipe": "debug"}))
         with monkeypatch.context() as patch:

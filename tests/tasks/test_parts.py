@@ -97,7 +97,8 @@ class TestTally:
     def test_counts(self, make_rows: MakeRows) -> None:
         tally = Tally()
         assert (tally.done, tally.padding_share) == (0, 0.0)
-        tally.add(make_rows("a.mp4", "b.mp4", num_seconds=3))
+        scored = make_rows("a.mp4", "b.mp4", num_seconds=3)
+        tally.add(scored.append_column(NODE, pa.array(["node 1", "node 1"])))
         tally.add(make_rows("c.mp4", reason="timeout"))
         rows = make_rows("d.mp4", "e.mp4", reason="missing")
         for cost, values in zip(COSTS, ([0.5, 1], [2, 0], [60, 15], [80, 20]), strict=True):
@@ -105,6 +106,7 @@ class TestTally:
         tally.add(rows)
         assert (tally.scored, tally.rejected, tally.done) == (2, 3, 5)
         assert tally.reasons == {"timeout": 1, "missing": 2}
+        assert tally.nodes == {"node 1": 2}
         assert (tally.audio_seconds, tally.extract_seconds, tally.score_seconds) == (6.0, 1.5, 2.0)
         assert (tally.model_samples, tally.padded_samples) == (75, 100)
         assert tally.padding_share == 0.25
