@@ -52,9 +52,7 @@ def test_objects_that_do_not_fit_side_by_side_come_one_after_the_other(
     faulty: FaultyBucket, room: Path
 ) -> None:
     clips = filled(faulty, 900, 300, 800, 300, 300, 900, 1000, 10)
-    num_bytes = [
-        sum(path.stat().st_size for path in fetched_files(room)) for _ in at_hand(clips)
-    ]
+    num_bytes = [sum(path.stat().st_size for path in fetched_files(room)) for _ in at_hand(clips)]
     assert len(num_bytes) == len(clips)
     assert max(num_bytes) <= 1000
 
