@@ -77,14 +77,14 @@ def test_who_finds_no_room_waits_and_is_served_in_turn(scratch: Scratch) -> None
     with ExitStack() as held:
         held.enter_context(scratch.room(50))
         threads = []
-        for size in (90, 10):  # the second would fit, but it does not push in
+        for size in (90, 20):  # the second would fit, but it does not push in
             threads.append(threading.Thread(target=take, args=(size,)))
             threads[-1].start()
             time.sleep(0.15)
         assert served == []
     for thread in threads:
         thread.join(10)
-    assert served == [90, 10]
+    assert served == [90, 20]  # not both at once: they are more than there is
 
 
 def test_other_processes_count_while_they_live(
