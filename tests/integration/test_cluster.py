@@ -49,7 +49,7 @@ def clips(corpus, tmp_path_factory):
 def cluster(ffmpeg_that):
     """A head that gives no CPUs, and two nodes of one, where extraction takes its time."""
     with pytest.MonkeyPatch.context() as environment:
-        environment.setenv("EMI_FFMPEG", str(ffmpeg_that("sleep 0.25")))
+        environment.setenv("EMI_FFMPEG", str(ffmpeg_that("sleep 0.05")))
         head = NODE | {"num_cpus": 0, "include_dashboard": False}
         cluster = Cluster(True, head_node_args=head | {"_system_config": QUICK_TO_NOTICE})
         for _ in range(2):
