@@ -1,4 +1,4 @@
-"""Compaction: many small parts, and rows that later rows replaced, become one part."""
+"""Compaction: many small parts, and rows that later rows replaced, become few large parts."""
 
 from __future__ import annotations
 
@@ -7,40 +7,56 @@ from collections.abc import Sequence
 import duckdb
 import pyarrow as pa
 
-from tasks.layout import EMPTY_PART, PartsChanged, parts_of
+from tasks.layout import EMPTY_PART, Part, PartsChanged, parts_of
 from tasks.readers import read_schemas
 from tasks.results import ResultsStore
 from tasks.schemas import COMPANIONS, SCORES
 from tasks.views import connect, current_view
 
-SMALL_PART_BYTES = 64 * 2**20
+SMALL_PART_BYTES = 8 * 2**20
+"""Parts below it are merged, up to about so much a merged one: some 35,000 clips, 0.1 GB of memory."""
+
 MANY_SMALL_PARTS = 16
 MERGED = (SCORES, *COMPANIONS)
 
 
 def compact(store: ResultsStore, name: str, *, superseded: bool = False) -> bool:
-    """Merge a store's small parts into one where it is worth it; True if it did.
+    """Merge a store's small parts, some at a time, where it is worth it; True if it did.
 
-    The merged part is committed like any other and names the parts that it replaces: whoever reads
+    A merged part is committed like any other and names the parts that it replaces: whoever reads
     through the views sees every row once at every moment. It holds the latest of the rows that
     these parts have of a clip, whatever stands in others: so where several runs do this at once, in
     a bucket, the latest row of all is always in a part that stays.
 
     Args:
         store: locked by this process.
-        name: of the merged part, new to the store.
+        name: of the merged parts, to which a number is added; new to the store.
         superseded: rows were replaced by later ones: merge in any case, and leave those out.
     """
     small = [part for part in store.parts(SCORES) if part.size < SMALL_PART_BYTES]
-    if len(small) < 2 or (len(small) < MANY_SMALL_PARTS and not superseded):
+    if len(small) < MANY_SMALL_PARTS and not superseded:
         return False
-    names = [part.name for part in small]
-    try:
-        tables = _merged(store, names)
-    except PartsChanged:  # another run has merged them
-        return False
-    store.commit(name, tables, replaces=names)
-    return True
+    groups = [group for group in _grouped(small) if len(group) > 1]
+    for number, group in enumerate(groups):
+        try:
+            tables = _merged(store, group)
+        except PartsChanged:  # another run has merged them
+            return False
+        store.commit(f"{name}-{number:05d}", tables, replaces=group)
+    return bool(groups)
+
+
+def _grouped(parts: Sequence[Part]) -> list[list[str]]:
+    """Return the names of parts, in their order, in groups that make a part that is not small."""
+    groups: list[list[str]] = []
+    size = SMALL_PART_BYTES
+    for part in parts:
+        if size >= SMALL_PART_BYTES:
+            groups.append([])
+            size = 0
+        groups[-1].append(part.name)
+        size += part.size
+    return groups
 
 
 def _merged(store: ResultsStore, names: Sequence[str]) -> dict[str, pa.Table]:

@@ -3,10 +3,12 @@
 import signal
 import struct
 import zipfile
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
 import pytest
+from ray._private.ray_constants import PROCESS_TYPE_RAYLET
 from ray.cluster_utils import Cluster
 
 from emi_model.errors import CheckpointError, TrainingError
@@ -46,10 +48,17 @@ def clips(corpus, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def cluster(ffmpeg_that):
+def brake(tmp_path_factory):
+    """A file that does not exist: while it does, extraction takes a second a clip."""
+    return tmp_path_factory.mktemp("brake") / "brake"
+
+
+@pytest.fixture(scope="module")
+def cluster(ffmpeg_that, brake):
     """A head that gives no CPUs, and two nodes of one, where extraction takes its time."""
     with pytest.MonkeyPatch.context() as environment:
-        environment.setenv("EMI_FFMPEG", str(ffmpeg_that("sleep 0.05")))
+        ffmpeg = ffmpeg_that(f'[ -e "{brake}" ] && sleep 1\nsleep 0.05')
+        environment.setenv("EMI_FFMPEG", str(ffmpeg))
         head = NODE | {"num_cpus": 0, "include_dashboard": False}
         cluster = Cluster(True, head_node_args=head | {"_system_config": QUICK_TO_NOTICE})
         for _ in range(2):
@@ -58,21 +67,31 @@ def cluster(ffmpeg_that):
         cluster.shutdown()
 
 
-def work():
-    """What workers of this process's cluster are at, but for Ray's own."""
+def titles(pid=None):
+    """What this process's children are at, or another's."""
     found = []
-    for process in psutil.Process().children(recursive=True):
-        try:
-            name = process.name()
-        except psutil.NoSuchProcess:
-            continue
-        if any(ours in name for ours in ("extract_block", "ScorerActor", "Ledger")):
-            found.append(name)
+    for process in psutil.Process(pid).children(recursive=True):
+        with suppress(psutil.NoSuchProcess):
+            found.append(process.name())
     return found
 
 
+def work():
+    """What workers of this process's cluster are at, but for Ray's own."""
+    ours = ("extract_block", "ScorerActor", "Ledger")
+    return [title for title in titles() if any(name in title for name in ours)]
+
+
+def has_scorer(node):
+    """Whether a node has a scorer that has loaded its model."""
+    (raylet,) = node.all_processes[PROCESS_TYPE_RAYLET]
+    return any(
+        "ScorerActor" in title and "__init__" not in title for title in titles(raylet.process.pid)
+    )
+
+
 def test_clips_survive_a_cancelled_run_a_lost_node_and_a_new_one(
-    launch, cluster, clips, model, tmp_path
+    launch, cluster, brake, clips, model, tmp_path
 ):
     folder, names = clips
     results = tmp_path / "results"
@@ -92,8 +111,11 @@ def test_clips_survive_a_cancelled_run_a_lost_node_and_a_new_one(
     process = launch(*arguments)
     wait_for(lambda: len(parts(results)) > committed)
     lost = max(cluster.worker_nodes, key=lambda node: node.node_id)
+    brake.touch()
     added = cluster.add_node(**NODE)
     cluster.remove_node(lost, allow_graceful=False)
+    wait_for(lambda: has_scorer(added))
+    brake.unlink()
     _, err = process.communicate(timeout=240)
     assert process.returncode == 0, err
 

@@ -47,7 +47,7 @@ class TestWorthIt:
     def test_many_small_parts_become_one_with_the_same_rows(self, many: ResultsStore) -> None:
         before = all_rows(many.location)
         assert compact(many, "merged")
-        assert set(map(tuple, names(many).values())) == {("merged",)}
+        assert set(map(tuple, names(many).values())) == {("merged-00000",)}
         assert all_rows(many.location) == before
         assert len(before["timeline"]) == 2 * (14 + 4)
         assert many.read(many.parts(SCORES)[0]).num_rows == len(before["scores"]) == 19
@@ -66,7 +66,7 @@ class TestWorthIt:
         before = all_rows(many.location)
         assert compact(many, "merged2", superseded=True)
         many.recover()
-        assert names(many)[SCORES] == ["merged2"]
+        assert names(many)[SCORES] == ["merged2-00000"]
         assert all_rows(many.location) == before
 
     def test_rows_that_were_replaced_are_left_out(
@@ -80,6 +80,20 @@ class TestWorthIt:
         counts = [store.read(store.parts(table)[0]).num_rows for table in (SCORES, TIMELINE)]
         assert counts == [2, 3]
         assert store.read(store.parts(WINDOWS)[0]).num_rows == 1
+
+
+    def test_merged_parts_are_of_a_bounded_size(
+        self, many: ResultsStore, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        sizes = [part.size for part in many.parts(SCORES)]
+        monkeypatch.setattr("tasks.compaction.SMALL_PART_BYTES", sum(sizes[:5]))
+        before = all_rows(many.location)
+        assert compact(many, "merged")
+        assert names(many)[SCORES] == ["merged-00000", "merged-00001", "merged-00002"]
+        counts = [many.read(part).num_rows for part in many.parts(SCORES)]
+        assert sum(counts) == 19 + 2, "again.mp4 has a row in each"
+        assert max(counts) < 12
+        assert all_rows(many.location) == before
 
 
 @DISK_AND_BUCKET
@@ -115,7 +129,7 @@ class TestKilled:
                 many.folder.write(file, content)
             assert all_rows(many.location) == before
         many.recover()
-        assert set(map(tuple, names(many).values())) == {("merged",)}
+        assert set(map(tuple, names(many).values())) == {("merged-00000",)}
         assert all_rows(many.location) == before
 
     def test_before_its_scores_are_there(

@@ -71,11 +71,11 @@ def test_two_at_once_lose_nothing(
             for name in ("one", "two")
         ]
         assert all(run.result() for run in runs)
-    assert parts(store) == ["one", "two"]
+    assert parts(store) == ["one-00000", "two-00000"]
     assert shown(store.location) == before
     monkeypatch.setattr(compaction, "_merged", read)
     assert compact(store, "three", superseded=True)
-    assert (parts(store), shown(store.location)) == (["three"], before)
+    assert (parts(store), shown(store.location)) == (["three-00000"], before)
 
 
 def test_the_second_leaves_what_the_first_has_merged(
@@ -92,7 +92,7 @@ def test_the_second_leaves_what_the_first_has_merged(
 
     monkeypatch.setattr(compaction, "_merged", late)
     assert not compact(store, "second", superseded=True)
-    assert (parts(store), shown(store.location)) == (["first"], before)
+    assert (parts(store), shown(store.location)) == (["first-00000"], before)
 
 
 def test_a_row_is_never_left_to_a_part_that_another_is_merging(
