@@ -12,7 +12,7 @@ from tasks.query import answer
 from tests.integration.conftest import table
 
 
-def wait_for(condition, seconds=120.0):
+def wait_for(condition, seconds=240.0):
     """Wait until a condition holds."""
     deadline = time.monotonic() + seconds
     while not condition():
