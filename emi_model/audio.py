@@ -48,6 +48,13 @@ def to_float(waveform: Int16Waveform) -> Waveform:
     return waveform.astype(np.float32) / np.float32(INT16_FULL_SCALE)
 
 
+def as_float(waveform: Int16Waveform | Waveform) -> Waveform:
+    """Return samples (samples,) as float32; int16 ones in [-1, 1)."""
+    if waveform.dtype == np.int16:
+        return to_float(waveform.astype(np.int16, copy=False))
+    return waveform.astype(np.float32, copy=False)
+
+
 def normalise(waveform: Waveform) -> Waveform:
     """Return the waveform (samples,) with zero mean and unit variance, on its own samples.
 

@@ -44,6 +44,28 @@ def plan_batches(
     return batches
 
 
+def plan_streams(num_samples: Sequence[int], max_samples: int) -> list[list[int]]:
+    """Group clips that are laid end to end, without padding: shortest first, as many as fit.
+
+    Args:
+        num_samples: samples of each clip.
+        max_samples: bound on the samples of a group; a longer clip is a group of its own.
+
+    Returns:
+        Groups of indices into ``num_samples``; every index once.
+    """
+    order = sorted(range(len(num_samples)), key=lambda index: (num_samples[index], index))
+    streams: list[list[int]] = []
+    held = max_samples
+    for index in order:
+        if held + num_samples[index] > max_samples:
+            streams.append([])
+            held = 0
+        streams[-1].append(index)
+        held += num_samples[index]
+    return streams
+
+
 def padding_share(num_samples: Sequence[int], batches: Iterable[Sequence[int]]) -> float:
     """Return the share of padding among all samples that the batches hold, [0, 1)."""
     lengths = [[num_samples[index] for index in batch] for batch in batches]

@@ -11,8 +11,13 @@ from emi_model.errors import ConfigError
 from emi_model.targets import EMI_TARGETS, VAD_DIMENSIONS, validate_targets
 from emi_model.units import CLIP_SECONDS, SAMPLING_RATE, seconds_to_samples
 
-Precision = Literal["auto", "fp32"]
-"""Numerics of scoring: what the device does fast, or float32 everywhere."""
+Precision = Literal["auto", "fp32", "bf16", "int8"]
+"""Numerics of scoring: float32 everywhere, or the backbone's products of matrices in bfloat16, or
+on a CPU those of its encoder's linear layers in int8. Heads are float32 in all of them.
+
+``auto`` is bfloat16 where the device multiplies it natively and the model is large enough for that
+to pay, float32 elsewhere.
+"""
 
 MODEL_TYPE = "emi"
 """Marks our config.json, so that a folder of another layout is told apart."""

@@ -52,9 +52,14 @@ class Fusion(nn.Module):
 
     def forward(self, features: Tensor, global_vector: Tensor, num_frames: Tensor) -> Tensor:
         """Return (B, targets), unbounded, of frame features (B, F, D) and their mean (B, D)."""
+        state = None if self.lstm is None else last_state(self.lstm, features, num_frames)
+        return self.fuse(global_vector, state)
+
+    def fuse(self, global_vector: Tensor, state: Tensor | None) -> Tensor:
+        """Return (B, targets), unbounded, of means (B, D) and the LSTM's last state (B, D)."""
         branches = [global_vector] if self.uses_global_vector else []
-        if self.lstm is not None:
-            branches.append(last_state(self.lstm, features, num_frames))
+        if state is not None:
+            branches.append(state)
         emi: Tensor = self.layers(torch.cat(branches, dim=-1))
         return emi
 

@@ -71,9 +71,15 @@ class EmiModel(nn.Module):
         lower = backbone_dtype is not None
         with torch.autocast(waveforms.device.type, dtype=backbone_dtype, enabled=lower):
             hidden = self.backbone(waveforms, num_samples)
-        return self._heads(hidden.float(), num_frames)
+        return self.heads(hidden.float(), num_frames)
 
-    def _heads(self, hidden: Tensor, num_frames: Tensor) -> EmiOutput:
+    def heads(self, hidden: Tensor, num_frames: Tensor) -> EmiOutput:
+        """Score B clips from the backbone's hidden states.
+
+        Args:
+            hidden: float32 (B, F, hidden), anything behind a clip's end.
+            num_frames: int64 (B,), frames of each clip, one or more.
+        """
         features, frame_vad, vad_mean, vad_of_mean = hidden, None, None, None
         if self.vad_head is not None:
             mask = frame_mask(num_frames, hidden.shape[1])[..., None]

@@ -12,11 +12,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from emi_model.audio import Int16Waveform, Waveform, normalise, to_float
-from emi_model.batching import pad, padding_share, plan_batches
+from emi_model.audio import Int16Waveform, Waveform, as_float, normalise
+from emi_model.batching import pad, padding_share, plan_batches, plan_streams
 from emi_model.config import Precision
-from emi_model.errors import ConfigError, OutOfMemory
+from emi_model.engine import fits
+from emi_model.errors import AudioError, ConfigError, OutOfMemory
 from emi_model.model import EmiModel, EmiOutput
+from emi_model.precision import numerics, product_dtype
+from emi_model.streams import StreamedModel
 from emi_model.units import SAMPLING_RATE
 
 Floats = NDArray[np.float32]
@@ -54,6 +57,7 @@ class Predictor:
         device: where it runs: CUDA if there is one.
         min_samples: samples of the shortest clip that can be scored, one frame.
         padding: ``(clip samples, padded samples)`` seen so far.
+        numerics: ``fp32``, ``bf16`` or ``int8``: what the precision asked for means on this device.
     """
 
     def __init__(
@@ -68,8 +72,7 @@ class Predictor:
 
         Args:
             model: the model to score with.
-            precision: ``fp32`` everywhere, or ``auto``: the backbone in bfloat16 on a GPU that
-                has it, float32 elsewhere.
+            precision: as `emi_model.config.Precision` says.
             device: ``cpu``, ``cuda`` or ``cuda:N``; default: CUDA if available.
             max_batch_samples: bound on one forward pass, padding included.
         """
@@ -78,33 +81,51 @@ class Predictor:
         self.min_samples = model.backbone.geometry.min_samples
         self.max_batch_samples = max_batch_samples or _default_batch_samples(self.device.type)
         self.padding = (0, 0)
-        bf16 = self.device.type == "cuda" and torch.cuda.is_bf16_supported()
-        self._backbone_dtype = torch.bfloat16 if precision == "auto" and bf16 else None
+        self.numerics = numerics(precision, self.device, model.config.hidden_size)
+        # In fp32 the model itself runs: the reference of all that is faster.
+        self._streamed: StreamedModel | None = None
+        if self.numerics != "fp32" and fits(model.backbone):
+            dtype, int8 = product_dtype(self.numerics), self.numerics == "int8"
+            self._streamed = StreamedModel(self.model, dtype, int8=int8)
 
     def __call__(self, waveforms: Sequence[Int16Waveform | Waveform]) -> list[Scores | OutOfMemory]:
         """Score waveforms (samples,) of 16 kHz mono, int16 or float32, in their order.
 
-        A waveform's scores depend on nothing but itself. One that does not fit into memory even
-        alone comes back as an `OutOfMemory`, not raised: its neighbours keep their scores.
+        A waveform's scores depend on nothing but itself; in bf16 and int8 how products are
+        rounded hangs on what stands beside it, and moves scores in the third digit. One that does
+        not fit into memory even alone comes back as an `OutOfMemory`, not raised: its neighbours
+        keep their scores.
 
         Raises:
             AudioError: a waveform of less than one frame, or not finite.
         """
-        normalised = [normalise(_as_float(waveform)) for waveform in waveforms]
-        lengths = [len(waveform) for waveform in normalised]
+        lengths = [len(waveform) for waveform in waveforms]
+        shortest = min(lengths, default=self.min_samples)
+        if shortest < self.min_samples:
+            raise AudioError(
+                f"found a clip of {shortest} samples, expected at least {self.min_samples} (one "
+                "frame)"
+            )
+        batches = self._batches(lengths)
+        scored: dict[int, Scores | OutOfMemory] = {}
+        for batch in batches:
+            scored.update(self._score(batch, waveforms))
+        return [scored[index] for index in range(len(waveforms))]
+
+    def _batches(self, lengths: list[int]) -> list[list[int]]:
+        if self._streamed is not None:
+            self._count_padding(lengths, [[index] for index in range(len(lengths))])
+            return plan_streams(lengths, self.max_batch_samples)
         batches = plan_batches(
             lengths,
             self.max_batch_samples,
             equal_lengths=self.model.backbone.needs_equal_lengths,
         )
         self._count_padding(lengths, batches)
-        scored: dict[int, Scores | OutOfMemory] = {}
-        for batch in batches:
-            scored.update(self._score(batch, normalised))
-        return [scored[index] for index in range(len(normalised))]
+        return batches
 
     def _score(
-        self, batch: list[int], waveforms: Sequence[Waveform]
+        self, batch: list[int], waveforms: Sequence[Int16Waveform | Waveform]
     ) -> dict[int, Scores | OutOfMemory]:
         """Score a batch; where memory does not suffice, its halves."""
         try:
@@ -123,14 +144,15 @@ class Predictor:
         return self._score(batch[:half], waveforms) | self._score(batch[half:], waveforms)
 
     @torch.inference_mode()
-    def _forward(self, waveforms: Sequence[Waveform]) -> list[Scores]:
-        batch, num_samples = pad(waveforms)
+    def _forward(self, waveforms: Sequence[Int16Waveform | Waveform]) -> list[Scores]:
+        if self._streamed is not None:
+            return _split(self._streamed(waveforms))
+        batch, num_samples = pad([normalise(as_float(waveform)) for waveform in waveforms])
+        lower = torch.bfloat16 if product_dtype(self.numerics) == torch.bfloat16 else None
         # TF32 would leave fp32 with 10 bits of mantissa in the convolutions
-        with torch.backends.cudnn.flags(enabled=True, allow_tf32=self._backbone_dtype is not None):
+        with torch.backends.cudnn.flags(enabled=True, allow_tf32=lower is not None):
             output = self.model(
-                batch.to(self.device),
-                num_samples.to(self.device),
-                backbone_dtype=self._backbone_dtype,
+                batch.to(self.device), num_samples.to(self.device), backbone_dtype=lower
             )
         return _split(output)
 
@@ -169,12 +191,6 @@ def _rows(values: Tensor | None, num_rows: int) -> Sequence[Floats | None]:
 def _to_numpy(values: Tensor) -> Floats:
     array: Floats = values.float().cpu().numpy()
     return array
-
-
-def _as_float(waveform: Int16Waveform | Waveform) -> Waveform:
-    if waveform.dtype == np.int16:
-        return to_float(waveform.astype(np.int16, copy=False))
-    return waveform.astype(np.float32, copy=False)
 
 
 def _is_out_of_memory(error: BaseException) -> bool:

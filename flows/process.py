@@ -91,7 +91,7 @@ def process_corpus(
         rescore: score clips again that have a row; the new rows replace the old ones.
         workers: scoring processes; default one, or one a GPU; on a cluster as many as it has room
             for, as it grows and shrinks.
-        precision: ``fp32``, or ``auto``.
+        precision: ``fp32``, ``bf16``, ``int8`` (CPU), or ``auto``: what the machine does fast.
         gpus_per_scorer: GPUs of each scoring process, at most 1: by 0.5 two share a GPU.
         ray_address: Ray cluster to run on, ``HOST:PORT``; default: ``RAY_ADDRESS``, else Ray is
             started on this machine.

@@ -36,7 +36,7 @@ def score_files(
         model: model folder, also of a bucket, hub id, or ``models:/NAME@ALIAS`` or
             ``models:/NAME/VERSION``.
         coverage: ``first`` window or ``full``.
-        precision: ``fp32``, or ``auto``.
+        precision: ``fp32``, ``bf16``, ``int8`` (CPU), or ``auto``: what the machine does fast.
         raw: leave EMI scores unclipped.
 
     Returns:

@@ -14,7 +14,7 @@ from tasks.schemas import COMPANIONS, SCORES
 from tasks.views import connect, current_view
 
 SMALL_PART_BYTES = 8 * 2**20
-"""Parts below it are merged, up to about so much a merged one: some 35,000 clips, 0.1 GB of memory."""
+"""Parts below it are merged, up to about so much a merged one: 35,000 clips, 0.1 GB of memory."""
 
 MANY_SMALL_PARTS = 16
 MERGED = (SCORES, *COMPANIONS)

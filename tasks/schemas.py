@@ -206,7 +206,7 @@ RUNS_SCHEMA = pa.schema(
         described(
             "coverage", TEXT, "first|full", "which part of a clip was scored", nullable=False
         ),
-        described("precision", TEXT, "auto|fp32", "numerics asked for", nullable=False),
+        described("precision", TEXT, "auto|fp32|bf16|int8", "numerics asked for", nullable=False),
         described("started_at", TIME, "UTC", "", nullable=False),
         described("finished_at", TIME, "UTC", "null while it runs"),
         described("num_listed", pa.int64(), "clips", "found in the source"),

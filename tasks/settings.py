@@ -25,7 +25,7 @@ class ScoringSettings:
         targets: its targets, in order.
         max_seconds: seconds of a clip to decode; None for all.
         coverage: first window or all windows.
-        precision: ``auto`` or ``fp32``.
+        precision: numerics asked for, as `emi_model.predict.Predictor` takes it.
         timeout_seconds: for the extraction of one clip.
         model_sha256: hash of the model; None: any.
         elsewhere: reference by which nodes that do not see ``model`` find it: a registered version

@@ -10,8 +10,10 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from emi_model.audio import to_float
+from emi_model.config import Precision
 from emi_model.errors import AudioError, ConfigError, OutOfMemory
 from emi_model.model import EmiModel, EmiOutput
+from emi_model.precision import multiplies_bf16, numerics
 from emi_model.predict import MAX_BATCH_SAMPLES, Predictor, Scores
 
 TOLERANCE = 1e-5
@@ -29,14 +31,14 @@ BOUNDS = st.sampled_from([1, 400, 3_000, 9_000, 10**6])
 @pytest.fixture(scope="module")
 def predictors(tiny_model: Callable[..., EmiModel]) -> dict[str, Predictor]:
     return {
-        name: Predictor(tiny_model(backbone=backbone), device="cpu")
+        name: Predictor(tiny_model(backbone=backbone), device="cpu", precision="fp32")
         for name, backbone in BACKBONES.items()
     }
 
 
 @pytest.fixture
 def predictor(tiny_model: Callable[..., EmiModel]) -> Predictor:
-    return Predictor(tiny_model(), device="cpu")
+    return Predictor(tiny_model(), device="cpu", precision="fp32")
 
 
 class CrampedModel(EmiModel):
@@ -75,7 +77,7 @@ def cramped(
     roomy = tiny_model()
     model = request.param(roomy.config)
     model.load_state_dict(roomy.state_dict())
-    return roomy, Predictor(model, device="cpu")
+    return roomy, Predictor(model, device="cpu", precision="fp32")
 
 
 @pytest.mark.parametrize("name", BACKBONES)
@@ -93,7 +95,9 @@ def test_scores_depend_on_nothing_but_the_clip(
 ) -> None:
     predictor = predictors[name]
     waveforms = noises(lengths, seed)
-    together = Predictor(predictor.model, device="cpu", max_batch_samples=bound)(waveforms)
+    together = Predictor(predictor.model, device="cpu", precision="fp32", max_batch_samples=bound)(
+        waveforms
+    )
     assert len(together) == len(waveforms)
     for scores, waveform in zip(together, waveforms, strict=True):
         (alone,) = predictor([waveform])
@@ -156,10 +160,12 @@ def test_shapes_and_types(predictor: Predictor, noises: Callable[..., list[np.nd
 def test_what_a_model_lacks_is_none(
     tiny_model: Callable[..., EmiModel], noises: Callable[..., list[np.ndarray]]
 ) -> None:
-    first, second = Predictor(tiny_model(targets=()), device="cpu")(noises([800, 400]))
+    first, second = Predictor(tiny_model(targets=()), device="cpu", precision="fp32")(
+        noises([800, 400])
+    )
     assert (first.emi, second.emi) == (None, None)
     assert first.vad_mean.shape == (3,)
-    (scores,) = Predictor(tiny_model(vad_head=False), device="cpu")(noises([800]))
+    (scores,) = Predictor(tiny_model(vad_head=False), device="cpu", precision="fp32")(noises([800]))
     assert (scores.vad_mean, scores.vad_of_mean, scores.frame_vad) == (None, None, None)
     assert scores.emi.shape == (6,)
 
@@ -172,7 +178,7 @@ def test_no_clips_no_scores(predictor: Predictor) -> None:
 def test_the_model_is_put_into_evaluation_mode(
     tiny_model: Callable[..., EmiModel], noises: Callable[..., list[np.ndarray]]
 ) -> None:
-    predictor = Predictor(tiny_model().train(), device="cpu")
+    predictor = Predictor(tiny_model().train(), device="cpu", precision="fp32")
     waveforms = noises([4_000])
     first, second = predictor(waveforms)[0], predictor(waveforms)[0]
     assert np.array_equal(first.emi, second.emi)
@@ -182,7 +188,7 @@ def test_the_model_is_put_into_evaluation_mode(
 @pytest.mark.parametrize(
     ("waveform", "said"),
     [
-        (np.zeros(0, np.int16), "without samples"),
+        (np.zeros(0, np.int16), "0 samples, expected at least 400"),
         (np.ones(399, np.float32), "399 samples, expected at least 400"),
         (np.full(800, np.nan, np.float32), "not finite"),
         (np.full(800, np.inf, np.float32), "not finite"),
@@ -203,7 +209,7 @@ def test_min_samples_is_one_frame(predictor: Predictor) -> None:
 def test_padding_is_counted(
     tiny_model: Callable[..., EmiModel], noises: Callable[..., list[np.ndarray]]
 ) -> None:
-    predictor = Predictor(tiny_model(), device="cpu", max_batch_samples=3_000)
+    predictor = Predictor(tiny_model(), device="cpu", precision="fp32", max_batch_samples=3_000)
     predictor(noises([1_000, 950, 2_000]))
     assert predictor.padding == (3_950, 4_000)
     predictor(noises([400]))
@@ -214,7 +220,7 @@ def test_a_group_norm_model_is_given_no_padding(
     tiny_model: Callable[..., EmiModel], noises: Callable[..., list[np.ndarray]]
 ) -> None:
     model = tiny_model(backbone=BACKBONES["group norm"])
-    predictor = Predictor(model, device="cpu")
+    predictor = Predictor(model, device="cpu", precision="fp32")
     predictor(noises([1_000, 990, 1_000, 980]))
     assert predictor.padding == (3_970, 3_970)
 
@@ -227,7 +233,7 @@ def test_a_batch_that_does_not_fit_is_halved(
 ) -> None:
     roomy, predictor = cramped
     waveforms = noises([3_000, 2_900, 3_100, 2_950, 3_050, 400, 410])
-    expected = Predictor(roomy, device="cpu")(waveforms)
+    expected = Predictor(roomy, device="cpu", precision="fp32")(waveforms)
     for found, wanted in zip(predictor(waveforms), expected, strict=True):
         assert largest_difference(scores_of(found), scores_of(wanted)) <= TOLERANCE
 
@@ -244,7 +250,9 @@ def test_one_clip_that_does_not_fit_leaves_its_neighbours_their_scores(
     assert isinstance(too_long, OutOfMemory)
     assert "memory" in str(too_long)
     assert "\n" not in str(too_long)
-    expected = Predictor(roomy, device="cpu")([waveforms[index] for index in (0, 2, 3)])
+    expected = Predictor(roomy, device="cpu", precision="fp32")(
+        [waveforms[index] for index in (0, 2, 3)]
+    )
     for found, wanted in zip([first, *others], expected, strict=True):
         assert largest_difference(scores_of(found), scores_of(wanted)) <= TOLERANCE
 
@@ -255,7 +263,7 @@ def test_other_runtime_errors_are_no_want_of_memory(
     model = tiny_model()
     model.vad_head.out_proj = torch.nn.Linear(7, 3)
     with pytest.raises(RuntimeError, match="shapes cannot be multiplied"):
-        Predictor(model, device="cpu")(noises([800]))
+        Predictor(model, device="cpu", precision="fp32")(noises([800]))
 
 
 def test_seconds_from_the_environment_bound_a_batch(
@@ -278,13 +286,29 @@ def test_seconds_that_are_none_are_refused(
         Predictor(tiny_model(), device="cpu")
 
 
-@pytest.mark.parametrize("precision", ["auto", "fp32"])
-def test_a_cpu_computes_in_float32_whatever_is_asked(
+@pytest.mark.parametrize(("precision", "most"), [("bf16", 0.01), ("int8", 0.03)])
+def test_lower_precision_scores_like_float32(
     tiny_model: Callable[..., EmiModel],
     noises: Callable[..., list[np.ndarray]],
-    precision: Any,
+    precision: Precision,
+    most: float,
 ) -> None:
-    model = tiny_model()
-    (found,) = Predictor(model, device="cpu", precision=precision)(noises([2_000]))
-    (expected,) = Predictor(model, device="cpu", precision="fp32")(noises([2_000]))
-    assert np.array_equal(found.global_vector, expected.global_vector)
+    model, clips = tiny_model(), noises([12_000, 9_000, 33_333, 12_000])
+    exact = Predictor(model, device="cpu", precision="fp32")(clips)
+    lower = Predictor(model, device="cpu", precision=precision)
+    assert lower.numerics == precision
+    for one, other in zip(lower(clips), exact, strict=True):
+        assert one.num_frames == other.num_frames
+        assert one.frame_vad.shape == other.frame_vad.shape
+        assert np.allclose(one.emi, other.emi, atol=most)
+        assert np.allclose(one.vad_mean, other.vad_mean, atol=most)
+        assert not np.array_equal(one.global_vector, other.global_vector)
+    own, padded = lower.padding
+    assert own == padded == sum(map(len, clips))
+
+
+def test_auto_is_what_pays(tiny_model: Callable[..., EmiModel]) -> None:
+    assert Predictor(tiny_model(), device="cpu").numerics == "fp32"
+    assert numerics("auto", torch.device("cpu"), 1024) == ("bf16" if multiplies_bf16() else "fp32")
+    with pytest.raises(ConfigError, match="int8 is for CPUs"):
+        numerics("int8", torch.device("cuda"), 1024)

@@ -1,0 +1,52 @@
+"""Linear layers in int8 on a CPU: oneDNN's products, as PyTorch's quantized models use them.
+
+Weights are rounded once, a scale an output (symmetric); inputs at every call, a scale a row, so
+that a frame's rounding does not hang on its neighbours.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+LARGEST = 127
+"""Integers from -127 to 127 are used; oneDNN wants inputs without a sign, moved up by 128."""
+
+SMALLEST_SCALE = 1e-12
+"""A row or a weight of zeros has a scale, too."""
+
+
+@dataclass(frozen=True)
+class Int8Linear:
+    """A linear layer whose product is in int8, its result in another type."""
+
+    weight: Tensor
+    scales: Tensor
+    zero_points: Tensor
+    bias: Tensor
+    dtype: torch.dtype
+
+    @classmethod
+    def of(cls, linear: nn.Linear, dtype: torch.dtype) -> Int8Linear:
+        """Round a module's weights; results are of ``dtype``, bfloat16 or float32."""
+        weight = linear.weight.detach().float()
+        scales = (weight.abs().amax(1) / LARGEST).clamp_min(SMALLEST_SCALE)
+        rounded = (weight / scales[:, None]).round().to(torch.int8)
+        ready = torch.ops.onednn.qlinear_prepack(rounded, None)
+        bias = weight.new_zeros(len(weight)) if linear.bias is None else linear.bias.detach()
+        zeros = torch.zeros(len(weight), dtype=torch.int64)
+        return cls(ready, scales, zeros, bias.to(dtype), dtype)
+
+    def __call__(self, values: Tensor) -> Tensor:
+        """Return (N, out) of values (N, in)."""
+        largest = values.abs().amax(1, keepdim=True).float().clamp_min(SMALLEST_SCALE)
+        middle = torch.full((), LARGEST + 1.0)
+        moved = torch.addcmul(middle, values, LARGEST / largest).round_().to(torch.uint8)
+        product = torch.ops.onednn.qlinear_pointwise(
+            moved, 1.0, LARGEST + 1, self.weight, self.scales, self.zero_points,
+            None, 1.0, 0, self.dtype, "none", [], "",
+        )  # fmt: skip
+        out: Tensor = torch.addcmul(self.bias, product, (largest / LARGEST).to(self.dtype))
+        return out

@@ -1,0 +1,128 @@
+"""The LSTM for scoring on a CPU: its weights packed once, clips dropped where they end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+STEPS = 16
+"""Time steps whose input products are taken together: they stay in the processor's caches."""
+
+PACKED_ROWS = 64
+"""Rows of a product that weights are packed for; others are as right, and little slower."""
+
+Product = Callable[[Tensor], Tensor]
+
+
+@dataclass(frozen=True)
+class _Layer:
+    """One layer; gates in the order input, forget, output, cell, so that three lie together."""
+
+    from_input: Product
+    from_state: Product
+    size: int
+
+
+class PackedLstm:
+    """A batch-first `nn.LSTM` of float32 on a CPU, for its last states alone.
+
+    `nn.LSTM` reads its recurrent weights in plain order at every step; packed as oneDNN wants them
+    a step takes less than half the time (RESULTS.md).
+    """
+
+    def __init__(self, lstm: nn.LSTM) -> None:
+        """Take over the weights; later changes to them are not seen.
+
+        Args:
+            lstm: one direction, with biases, without a projection.
+        """
+        self._size = lstm.hidden_size
+        self._layers = [_layer(lstm, number) for number in range(lstm.num_layers)]
+
+    def __call__(self, features: Tensor, num_frames: Sequence[int]) -> Tensor:
+        """Return the top layer's state (B, size) at each clip's last frame.
+
+        Args:
+            features: float32 (sum of F, size), clips end to end.
+            num_frames: of each clip, one or more.
+        """
+        order = sorted(range(len(num_frames)), key=lambda clip: -num_frames[clip])
+        frames = torch.tensor([num_frames[clip] for clip in order])
+        ends = torch.tensor(num_frames).cumsum(0)[order]
+        firsts = ends - frames
+        states = [
+            (features.new_zeros(len(order), self._size), features.new_zeros(len(order), self._size))
+            for _ in self._layers
+        ]
+        for start in range(0, int(frames[0]), STEPS):
+            # clips of which a step is left, for each step: the longest come first
+            times = torch.arange(start, min(start + STEPS, int(frames[0])))
+            active = (frames[None] > times[:, None]).sum(1).tolist()
+            rows = [firsts[:count] + time for count, time in zip(active, times, strict=True)]
+            values = features[torch.cat(rows)]
+            for layer, (state, cell) in zip(self._layers, states, strict=True):
+                values = _run(layer, values, active, state, cell)
+        last = torch.empty_like(states[-1][0])
+        last[order] = states[-1][0]
+        return last
+
+
+def _layer(lstm: nn.LSTM, number: int) -> _Layer:
+    def gates(name: str) -> Tensor:
+        i, f, g, o = getattr(lstm, f"{name}_l{number}").detach().chunk(4)
+        return torch.cat([i, f, o, g])
+
+    bias = gates("bias_ih") + gates("bias_hh")
+    return _Layer(
+        packed(gates("weight_ih"), bias),
+        packed(gates("weight_hh"), torch.zeros_like(bias)),
+        lstm.hidden_size,
+    )
+
+
+def _run(
+    layer: _Layer, values: Tensor, active: Sequence[int], state: Tensor, cell: Tensor
+) -> Tensor:
+    """Take some steps, changing state and cell (B, size); returns the states after each.
+
+    Args:
+        layer: the layer.
+        values: inputs of the steps one behind the other, as many rows each as are active.
+        active: clips of each step.
+        state: of all clips.
+        cell: of all clips.
+    """
+    after = values.new_empty(len(values), layer.size)
+    begin = 0
+    for inputs in torch.split(layer.from_input(values), list(active)):
+        count = len(inputs)
+        gates = layer.from_state(state[:count]).add_(inputs)
+        i, f, o = gates[:, : 3 * layer.size].sigmoid_().chunk(3, 1)
+        g = gates[:, 3 * layer.size :].tanh_()
+        torch.mul(cell[:count], f, out=cell[:count])
+        cell[:count].addcmul_(i, g)
+        torch.mul(torch.tanh(cell[:count]), o, out=state[:count])
+        after[begin : begin + count] = state[:count]
+        begin += count
+    return after
+
+
+def packed(weight: Tensor, bias: Tensor) -> Product:
+    """Return the linear map of a float32 weight (out, in) and bias (out,), packed where possible.
+
+    The operator is the one that PyTorch's own compiler uses (torch/_inductor/fx_passes).
+    """
+    has_mkldnn: bool = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
+    if not (has_mkldnn and weight.device.type == "cpu"):
+        return lambda values: functional.linear(values, weight, bias)
+    ready = torch.ops.mkldnn._reorder_linear_weight(weight.contiguous(), PACKED_ROWS)
+
+    def product(values: Tensor) -> Tensor:
+        out: Tensor = torch.ops.mkldnn._linear_pointwise(values, ready, bias, "none", [], "")
+        return out
+
+    return product
