@@ -28,6 +28,9 @@ from tasks.settings import ScoringSettings
 CLIPS_PER_BLOCK = 16
 """Clips that one extraction task takes: short enough for early rows, long enough to be worth it."""
 
+CLIPS_PER_GPU_BATCH = 256
+"""Clips that a scorer on a GPU takes at once: a step of the LSTM costs the same for one and all."""
+
 MAX_BLOCK_BYTES = 32 * 2**20
 MAX_WAITING_BYTES = 256 * 2**20
 """Bound on waveforms between the stages, a node, so that memory does not grow with the corpus."""
@@ -105,6 +108,7 @@ def _pipeline(
         for start in range(0, len(clips), clips_per_block)
     ]
     decoders = None if budget.elastic else min(budget.decoders, len(blocks))
+    at_once = CLIPS_PER_GPU_BATCH if clips_per_block > 1 else 1
     return (
         ray.data.from_arrow(blocks)
         .map_batches(
@@ -118,7 +122,7 @@ def _pipeline(
         )
         .map_batches(
             ScorerActor,
-            batch_size=None,
+            batch_size=at_once if budget.gpus_per_scorer else None,
             batch_format="pyarrow",
             fn_constructor_kwargs={"settings": settings, "budget": budget, "ledger": ledger},
             compute=_scorers(budget, len(blocks)),

@@ -134,6 +134,19 @@ def test_clips_survive_a_cancelled_run_a_lost_node_and_a_new_one(
     assert dict(nodes[-1]["nodes"])[added.node_id] > 0
 
 
+def test_scorers_claim_gpus(cluster, corpus, model):
+    """Ray believes what a node says of its GPUs; PyTorch finds none, and scores on the CPU."""
+    node = cluster.add_node(**NODE, num_gpus=1)
+    clips = list_clips(str(corpus))[:20]
+    settings = ScoringSettings(str(model), EMI_TARGETS, 12.0, "first", "fp32")
+    with scoring_cluster(ScorerPool(gpus_per_scorer=0.5), cluster.address) as budget:
+        assert (budget.gpus_per_scorer, budget.scorers) == (0.5, 2)
+        rows = [row for table in score_clips(clips, settings, budget) for row in table.to_pylist()]
+    assert sorted(row["clip_id"] for row in rows) == [clip.clip_id for clip in clips]
+    assert {row["node"] for row in rows if row["node"]} == {node.node_id}
+    cluster.remove_node(node)
+
+
 def test_code_comes_by_wheel_and_every_node_checks_its_model(
     cluster, corpus, model, tmp_path, monkeypatch
 ):
