@@ -45,11 +45,11 @@ wheel: setup
 	$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist .
 
 # Writes constraints.txt anew from what a free install of pyproject.toml resolves to; the image adds
-# ray[default].
+# ray[default], Python before 3.11.3 async-timeout.
 constraints:
 	rm -rf build/constraints && $(PYTHON) -m venv build/constraints
 	build/constraints/bin/python -m pip install --quiet 'torch==2.13.0' 'fastapi==0.150.0'
-	build/constraints/bin/python -m pip install --quiet '.[dev]' 'ray[default]' setuptools
+	build/constraints/bin/python -m pip install --quiet '.[dev]' 'ray[default]' setuptools async-timeout
 	build/constraints/bin/python -m pip freeze --all --exclude emi-workflow --exclude pip \
 		| sed 's/+cpu//' > constraints.txt
 

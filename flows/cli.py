@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 import click
 
 from flows.cli_ablate import ablate
+from flows.cli_bench import bench
 from flows.cli_evaluate import evaluate
 from flows.cli_labels import labels
 from flows.cli_models import models
@@ -258,7 +259,7 @@ def check_backbone(reference: str) -> None:
         sys.exit(EXIT_DIFFERS)
 
 
-for _verb in (labels, train, evaluate, ablate, retrain, models, recipes, up, deploy):
+for _verb in (labels, train, evaluate, ablate, retrain, models, recipes, up, deploy, bench):
     cli.add_command(_verb)
 
 

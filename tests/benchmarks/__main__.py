@@ -20,8 +20,12 @@ from tasks.corpus import list_clips
 from tasks.media import find_ffmpeg
 from tasks.probe import Prober
 from tasks.query import answer
+from tests.benchmarks.extraction import extraction
 from tests.benchmarks.learning import coverage, emodb, retraining
+from tests.benchmarks.odd_one import odd_one
 from tests.benchmarks.scale import scale
+from tests.benchmarks.speed import speed
+from tests.benchmarks.whole import drift, whole
 from tests.benchmarks.work import EMI, make_corpus, make_model, process, watch
 
 Row = tuple[str, str]
@@ -118,7 +122,21 @@ def _same(one: dict[str, object], two: dict[str, object]) -> bool:
 
 BENCHMARKS: dict[str, Callable[[Path, Path], Iterator[Row]]] = {
     function.__name__: function
-    for function in (startup, whole_job, memory, kills, scale, emodb, retraining, coverage)
+    for function in (
+        startup,
+        extraction,
+        speed,
+        whole,
+        odd_one,
+        drift,
+        whole_job,
+        memory,
+        kills,
+        scale,
+        emodb,
+        retraining,
+        coverage,
+    )
 }
 
 

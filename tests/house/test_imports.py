@@ -60,6 +60,7 @@ def test_the_model_is_usable_without_the_workflow():
     code = (
         "import sys\n"
         "import emi_model.reference, emi_model.predict, emi_model.train, emi_model.recipes\n"
+        "import emi_model.speed\n"
         "print(sorted({'ray', 'prefect', 'duckdb', 'pyarrow', 'av', 'ffmpeg'} & set(sys.modules)))"
     )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -81,5 +82,18 @@ def test_the_command_says_its_help_without_the_libraries():
     )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout.strip().endswith("[]")
-    for verb in ("process", "score", "query", "labels", "train", "evaluate", "retrain", "models"):
+    verbs = [
+        "process",
+        "score",
+        "query",
+        "labels",
+        "train",
+        "evaluate",
+        "retrain",
+        "models",
+        "bench",
+        "up",
+        "deploy",
+    ]
+    for verb in verbs:
         assert verb in found.stdout

@@ -1,0 +1,97 @@
+"""The full-size model on this machine: every precision against the plain way and the peak.
+
+All that is compared is measured in turns, again and again, and compared within a round: whatever
+else runs on the machine then slows both sides. Figures are medians over the rounds.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from statistics import median
+from typing import get_args
+
+from emi_model.audio import Int16Waveform
+from emi_model.config import Precision
+from emi_model.durations import speak, typical_seconds
+from emi_model.flops import FlopCounter
+from emi_model.machine import matrix_peak, this_machine
+from emi_model.predict import Predictor
+from emi_model.speed import HIDDEN, LAYERS, checked_device, random_model
+from emi_model.throughput import CLIPS_PER_CALL, FEWEST_PER_CALL, Throughput, plain_way
+from emi_model.units import SAMPLING_RATE
+
+Row = tuple[str, str]
+
+ROUNDS = 5
+TURN_SECONDS = 2.0
+"""A precision's turn lasts so long at least, one block of clips at least."""
+
+PEAK_SECONDS = 0.3
+
+
+def speed(folder: Path, model: Path) -> Iterator[Row]:
+    """Model alone in each precision; speed does not care about weights, so they are random."""
+    device, full = checked_device(None), random_model()
+    full.to(device)
+    machine = this_machine(device)
+    yield (
+        "model",
+        f"{LAYERS} layers, {HIDDEN} wide, random weights, on {machine.gpu or machine.processor}",
+    )
+    asked = {name: Predictor(full, precision=name, device=str(device)) for name in _precisions()}
+    auto = asked.pop("auto").numerics
+    yield "precision auto", f"is {auto} here"
+    num_clips = CLIPS_PER_CALL if device.type == "cuda" else FEWEST_PER_CALL
+    clips = speak(typical_seconds(num_clips))
+    for predictor in asked.values():
+        predictor(clips[: num_clips // 2])
+    plains: list[float] = []
+    rates, times, shares, peaks = (defaultdict[str, list[float]](list) for _ in range(4))
+    for _ in range(ROUNDS):
+        plains.append(plain_way(full, device, 1e-9).audio_hours_per_hour)
+        for name, predictor in asked.items():
+            before = matrix_peak(device, predictor.numerics, PEAK_SECONDS).flops_per_second
+            found = _turn(predictor, clips)
+            after = matrix_peak(device, predictor.numerics, PEAK_SECONDS).flops_per_second
+            peaks[name] += [before, after]
+            rates[name].append(found.audio_hours_per_hour)
+            times[name].append(found.audio_hours_per_hour / plains[-1])
+            shares[name].append(found.flops_per_second / ((before + after) / 2))
+    yield "plain way: one clip a call, fp32", _said(plains, "audio-hours per hour")
+    for name in asked:
+        best = f"{max(peaks[name]) / 1e9:.0f} GFLOP/s at best"
+        yield f"matrix peak, {name}", f"{median(peaks[name]) / 1e9:.0f} GFLOP/s, {best}"
+        yield f"model alone, {name}", _said(rates[name], "audio-hours per hour")
+        yield f"{name} over the plain way", _said(times[name], "times as fast")
+        yield f"{name}: share of its matrix peak", _said(shares[name], "")
+    if {"int8", "bf16"} <= asked.keys():
+        both = zip(rates["int8"], rates["bf16"], strict=True)
+        yield "int8 over bf16", _said([one / other for one, other in both], "times as fast")
+
+
+def _turn(predictor: Predictor, clips: Sequence[Int16Waveform]) -> Throughput:
+    counter = FlopCounter(predictor.model.config)
+    spent, calls = 0.0, 0
+    while spent < TURN_SECONDS:
+        started = time.perf_counter()
+        predictor(clips)
+        spent += time.perf_counter() - started
+        calls += 1
+    return Throughput(
+        num_clips=calls * len(clips),
+        audio_seconds=calls * sum(map(len, clips)) / SAMPLING_RATE,
+        seconds=spent,
+        flops=calls * sum(counter(len(clip)).total for clip in clips),
+    )
+
+
+def _precisions() -> tuple[Precision, ...]:
+    return get_args(Precision)
+
+
+def _said(values: Sequence[float], unit: str) -> str:
+    low, high = min(values), max(values)
+    return f"{median(values):.2f} {unit} ({low:.2f} to {high:.2f})".replace("  ", " ")

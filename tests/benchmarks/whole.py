@@ -1,0 +1,174 @@
+"""The whole job with the full-size model: files in, committed rows out, against the plain way."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from emi_model.audio import Int16Waveform
+from emi_model.card import ModelCard
+from emi_model.checkpoint import save_checkpoint
+from emi_model.config import EmiConfig, Precision
+from emi_model.machine import matrix_peak
+from emi_model.model import EmiModel
+from emi_model.predict import Predictor, Scores
+from emi_model.reference import load_model
+from emi_model.units import SAMPLING_RATE, samples_to_seconds
+from tasks.clips import ClipFile, extract_clip
+from tasks.corpus import list_clips
+from tasks.pipeline import CLIPS_PER_BLOCK
+from tasks.probe import Prober
+from tasks.query import answer
+from tests.benchmarks.challenge import challenge_corpus
+from tests.benchmarks.work import process
+
+Row = tuple[str, str]
+
+NUM_CLIPS, NUM_PLAIN, NUM_ALONE = 360, 32, 96
+GFLOP_PER_AUDIO_SECOND = 21.0
+"""Of the backbone; the heads come on top, and are not counted."""
+
+PRECISIONS: tuple[Precision, ...] = ("auto", "int8")
+LOOK_SECONDS = 0.2
+NUM_DRIFT = 500
+DRIFTING: tuple[Precision, ...] = ("fp32", "bf16", "int8")
+
+
+def whole(folder: Path, _: Path) -> Iterator[Row]:
+    """Seconds of audio a second, in each precision, against one ffmpeg and one pass a clip."""
+    model = _full_size(folder / "full")
+    corpus = folder / "corpus"
+    heard = challenge_corpus(corpus, NUM_CLIPS)
+    clips = list_clips(str(corpus))
+    yield "corpus", f"{NUM_CLIPS} clips of {heard}, H.264 + AAC in MP4, durations of the challenge"
+    peak = matrix_peak(torch.device("cpu"), "bf16").flops_per_second
+    plain = _plain(clips[:NUM_PLAIN], model)
+    yield "plain way: one ffmpeg and one fp32 pass a clip", f"{plain:.2f} x real time"
+    waveforms = _extracted(clips[:NUM_ALONE])
+    shares = {}
+    for precision in PRECISIONS:
+        results = folder / f"results-{precision}"
+        first, ours = _first_row(process(corpus, results, model, "--precision", precision), results)
+        run = answer(results, "SELECT * FROM runs").to_pylist()[0]
+        scored = answer(results, "SELECT sum(scored_seconds) AS s, count(*) AS n FROM scores")
+        seconds = scored.to_pylist()[0]["s"]
+        alone = _alone(waveforms, model, precision)
+        peak = max(peak, matrix_peak(torch.device("cpu"), "bf16").flops_per_second)
+        job = seconds / ours
+        name = f"`emi process --precision {precision}`"
+        yield f"{name}, whole job", f"{job:.1f} x real time, {ours:.0f} s, start and end included"
+        yield f"{name} over the plain way", f"{job / plain:.2f}"
+        yield f"{name}, model alone", f"{alone:.1f} x real time, blocks of {CLIPS_PER_BLOCK}"
+        yield f"{name}, whole job's time over model alone's", f"{alone / job:.2f}"
+        shares[precision] = GFLOP_PER_AUDIO_SECOND * seconds / run["wall_seconds"]
+        steady = seconds / run["score_seconds"]
+        yield f"{name}, scorer while it scored", f"{steady:.1f} x real time"
+        yield f"{name}, first committed row", f"after {first:.1f} s"
+    yield "peak of bf16 products of matrices", f"{peak / 1e9:.0f} GFLOP/s"
+    for precision, gflops in shares.items():
+        yield f"share of it, backbone, `--precision {precision}`", f"{gflops / peak * 1e9:.2f}"
+
+
+def drift(folder: Path, _: Path) -> Iterator[Row]:
+    """How far scores in each precision are from float32: 500 clips, full-size random weights."""
+    corpus = folder / "corpus"
+    heard = challenge_corpus(corpus, NUM_DRIFT)
+    waveforms = _extracted(list_clips(str(corpus)))
+    yield "drift: clips", f"{len(waveforms)} of {heard}"
+    model = load_model(str(_full_size(folder / "full"))).model
+    scores: dict[Precision, np.ndarray] = {}
+    for precision in DRIFTING:
+        started = time.perf_counter()
+        scores[precision] = _scores(Predictor(model, precision=precision), waveforms)
+        speed = sum(map(len, waveforms)) / SAMPLING_RATE / (time.perf_counter() - started)
+        yield f"drift: {precision}, speed", f"{speed:.1f} x real time"
+        if precision != "fp32":
+            yield f"drift: {precision}", compared(scores[precision], scores["fp32"])
+
+
+def compared(found: np.ndarray, exact: np.ndarray) -> str:
+    """Say how far scores (clips, columns) are from exact ones."""
+    pearson = [np.corrcoef(a, b)[0, 1] for a, b in zip(found.T, exact.T, strict=True)]
+    apart = np.abs(found - exact)
+    return (
+        f"largest difference {apart.max():.4f}, mean {apart.mean():.5f}; Pearson over clips "
+        f"{min(pearson):.4f} or more (scores deviate by {exact.std(0).min():.4f} or more)"
+    )
+
+
+def _scores(predictor: Predictor, waveforms: Sequence[Int16Waveform]) -> np.ndarray:
+    rows = []
+    for start in range(0, len(waveforms), CLIPS_PER_BLOCK):
+        for one in predictor(waveforms[start : start + CLIPS_PER_BLOCK]):
+            assert isinstance(one, Scores), one
+            assert one.emi is not None, "the model has targets"
+            assert one.vad_mean is not None, "the model has a VAD head"
+            rows.append(np.concatenate([one.emi, one.vad_mean]))
+    return np.array(rows)
+
+
+def _full_size(folder: Path) -> Path:
+    torch.manual_seed(0)
+    model = EmiModel(EmiConfig()).eval()
+    save_checkpoint(folder, model, ModelCard("full", model.config.targets))
+    return folder
+
+
+def _plain(clips: Sequence[ClipFile], model: Path) -> float:
+    """Return seconds of audio a second: what people do without this project, in one process."""
+    predictor = Predictor(load_model(str(model)).model, precision="fp32")
+    done = 0
+    with Prober() as prober:
+        started = time.perf_counter()
+        for clip in clips:
+            row = extract_clip(clip, max_seconds=12.0, timeout_seconds=60.0, prober=prober)
+            waveform = np.frombuffer(row["waveform"], np.int16)
+            predictor([waveform])
+            done += len(waveform)
+    return samples_to_seconds(done) / (time.perf_counter() - started)
+
+
+def _extracted(clips: Sequence[ClipFile]) -> list[Int16Waveform]:
+    with Prober() as prober:
+        rows = [
+            extract_clip(clip, max_seconds=12.0, timeout_seconds=60.0, prober=prober)
+            for clip in clips
+        ]
+    return [np.frombuffer(row["waveform"], np.int16) for row in rows]
+
+
+def _alone(waveforms: Sequence[Int16Waveform], model: Path, precision: Precision) -> float:
+    predictor = Predictor(load_model(str(model)).model, precision=precision)
+    predictor(waveforms[:2])
+    started = time.perf_counter()
+    for start in range(0, len(waveforms), CLIPS_PER_BLOCK):
+        predictor(waveforms[start : start + CLIPS_PER_BLOCK])
+    return sum(map(len, waveforms)) / SAMPLING_RATE / (time.perf_counter() - started)
+
+
+def _first_row(command: list[str], results: Path) -> tuple[float, float]:
+    """Run the command; returns seconds to its first committed part, and to its end."""
+    started, first = time.perf_counter(), list[float]()
+    ended = threading.Event()
+
+    def look() -> None:
+        while not ended.wait(LOOK_SECONDS) and not first:
+            if any(part.stem != "empty" for part in (results / "scores").glob("*.parquet")):
+                first.append(time.perf_counter() - started)
+
+    looking = threading.Thread(target=look)
+    looking.start()
+    done = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, check=False)
+    seconds = time.perf_counter() - started
+    ended.set()
+    looking.join()
+    if done.returncode:
+        sys.exit(f"the run ended with exit code {done.returncode}: {done.stderr.decode()[-500:]}")
+    return first[0], seconds
