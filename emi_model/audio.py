@@ -87,9 +87,12 @@ def measure_levels(waveform: Int16Waveform) -> Levels:
 
 def _silent_fraction(waveform: Int16Waveform) -> float:
     stretch = seconds_to_samples(LEVEL_SECONDS, SAMPLING_RATE)
-    starts = range(0, len(waveform), stretch)
-    silent = sum(_dbfs(_rms(waveform[start : start + stretch])) < SILENCE_DBFS for start in starts)
-    return silent / len(starts)
+    num_whole = len(waveform) // stretch * stretch
+    squares = np.square(waveform[:num_whole], dtype=np.float64).reshape(-1, stretch)
+    rms = np.sqrt(squares.mean(axis=1)) / INT16_FULL_SCALE
+    rest = waveform[num_whole:]
+    levels = [*rms.tolist(), _rms(rest)] if len(rest) else rms.tolist()
+    return sum(_dbfs(level) < SILENCE_DBFS for level in levels) / len(levels)
 
 
 def _rms(waveform: Int16Waveform) -> float:

@@ -1,19 +1,29 @@
-"""Clips one after the other, with the next ones on their way from object storage meanwhile."""
+"""Clips, some at a time, with the next ones on their way from object storage meanwhile."""
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from concurrent.futures import (
+    ALL_COMPLETED,
+    FIRST_COMPLETED,
+    Future,
+    ThreadPoolExecutor,
+    wait,
+)
 from contextlib import ExitStack
 from typing import NamedTuple
 
 from tasks.clips import ClipFile, local_file
 from tasks.fetching import Local
-from tasks.media import Rejection
+from tasks.media import MAX_CLIPS_TOGETHER, Rejection
 
-FETCHES_AHEAD = 4
+FETCHES_AHEAD = 8
 """Objects a worker fetches at a time: an answer takes as long as the extraction of a few clips."""
+
+LINGER_SECONDS = 0.05
+"""For the others, once an object is there: to decode several together takes half the time. No
+longer, for they may wait for the room that this one holds."""
 
 
 class AtHand(NamedTuple):
@@ -23,36 +33,52 @@ class AtHand(NamedTuple):
     local: Local | Rejection
 
 
-def at_hand(clips: Sequence[ClipFile]) -> Iterator[AtHand]:
-    """Yield clips with their files; what was fetched is removed when the next one is asked for.
+def at_hand(clips: Sequence[ClipFile]) -> Iterator[list[AtHand]]:
+    """Yield groups of clips with their files, at most `MAX_CLIPS_TOGETHER`, at least one.
 
-    Objects come in the order in which they are there: the room that one of them waits for may be
-    what the others hold.
+    What was fetched is removed when the next group is asked for. Objects come in the order in
+    which they are there: the room that one of them waits for may be what the others hold.
 
     Raises:
         CorpusError: a storage does not answer, or this node has no room to fetch to.
     """
-    for clip in clips:
-        if not clip.is_remote:
-            with local_file(clip) as local:
-                yield AtHand(clip, local)
+    files = [clip for clip in clips if not clip.is_remote]
+    for start in range(0, len(files), MAX_CLIPS_TOGETHER):
+        with ExitStack() as held:
+            group = files[start : start + MAX_CLIPS_TOGETHER]
+            yield [AtHand(clip, held.enter_context(local_file(clip))) for clip in group]
     remote = deque(clip for clip in clips if clip.is_remote)
     fetching: set[Future[tuple[AtHand, ExitStack]]] = set()
+    if not remote:
+        return
     with ThreadPoolExecutor(FETCHES_AHEAD) as pool:
         try:
             while remote or fetching:
                 while remote and len(fetching) < FETCHES_AHEAD:
                     fetching.add(pool.submit(_fetch, remote.popleft()))
-                done, _ = wait(fetching, return_when=FIRST_COMPLETED)
-                future = done.pop()
-                fetching.remove(future)
-                found, held = future.result()
-                with held:
-                    yield found
+                with ExitStack() as held:
+                    yield [_receive(future, held) for future in _fetched(fetching)]
         finally:
             pool.shutdown(cancel_futures=True)
             for future in fetching:
                 _let_go(future)
+
+
+def _fetched(
+    fetching: set[Future[tuple[AtHand, ExitStack]]],
+) -> Iterator[Future[tuple[AtHand, ExitStack]]]:
+    """Wait for a first one, a moment for the others, and take out those that are done."""
+    wait(fetching, return_when=FIRST_COMPLETED)
+    done, _ = wait(fetching, timeout=LINGER_SECONDS, return_when=ALL_COMPLETED)
+    for future in done:
+        fetching.remove(future)
+        yield future
+
+
+def _receive(future: Future[tuple[AtHand, ExitStack]], held: ExitStack) -> AtHand:
+    found, own = future.result()
+    held.push(own)
+    return found
 
 
 def _fetch(clip: ClipFile) -> tuple[AtHand, ExitStack]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -14,7 +14,7 @@ from emi_model.audio import SILENCE_DBFS, measure_levels
 from emi_model.units import samples_to_seconds
 from tasks.fetching import Local, fetched, hash_object
 from tasks.folders import StoredFile, is_remote
-from tasks.media import Extraction, Rejection, extract
+from tasks.media import Extraction, Rejection, extract, extract_together
 from tasks.outcomes import Flag, Reason, Status
 from tasks.probe import Prober
 from tasks.schemas import EXTRACTED
@@ -106,17 +106,37 @@ def extract_local(
 ) -> Row:
     """Return the row of a clip whose file is on this node, as `extract_clip` does."""
     if isinstance(local, Rejection):
-        return rejected(_listed_row(clip, None), local.reason, local.detail)
-    clip = clip._replace(size=local.size, modified_ns=local.modified_ns)
-    row = _listed_row(clip, local.content_sha256)
+        return _row_not_at_hand(clip, local)
     found = extract(
         local.path, max_seconds=max_seconds, timeout_seconds=timeout_seconds, prober=prober
     )
-    names = ("codec", "sampling_rate", "channels", "track", "num_tracks", "declared_seconds")
-    row |= {name: getattr(found, name) for name in names}
-    if isinstance(found, Rejection):
-        return rejected(row, found.reason, found.detail)
-    return row | _measured(found)
+    return _row(clip, local, found)
+
+
+def extract_group(
+    group: Sequence[tuple[ClipFile, Local | Rejection]],
+    *,
+    max_seconds: float | None,
+    timeout_seconds: float,
+    prober: Prober,
+) -> Iterator[Row]:
+    """Yield the rows of clips whose files are on this node, each as `extract_local` returns it.
+
+    Args:
+        group: the clips, at most `MAX_CLIPS_TOGETHER`, and their files or why they are not there.
+        max_seconds: seconds of a clip to decode; None for all.
+        timeout_seconds: after which extraction of one clip is given up.
+        prober: the process that reads headers.
+    """
+    paths = [local.path for _, local in group if isinstance(local, Local)]
+    extracted = extract_together(
+        paths, max_seconds=max_seconds, timeout_seconds=timeout_seconds, prober=prober
+    )
+    for clip, local in group:
+        if isinstance(local, Rejection):
+            yield _row_not_at_hand(clip, local)
+        else:
+            yield _row(clip, local, next(extracted))
 
 
 def listed_row(clip: ClipFile) -> Row:
@@ -153,6 +173,20 @@ def hash_content(path: Path) -> str | None:
             return hashlib.file_digest(content, "sha256").hexdigest()
     except OSError:
         return None
+
+
+def _row_not_at_hand(clip: ClipFile, why: Rejection) -> Row:
+    return rejected(_listed_row(clip, None), why.reason, why.detail)
+
+
+def _row(clip: ClipFile, local: Local, found: Extraction | Rejection) -> Row:
+    clip = clip._replace(size=local.size, modified_ns=local.modified_ns)
+    row = _listed_row(clip, local.content_sha256)
+    names = ("codec", "sampling_rate", "channels", "track", "num_tracks", "declared_seconds")
+    row |= {name: getattr(found, name) for name in names}
+    if isinstance(found, Rejection):
+        return rejected(row, found.reason, found.detail)
+    return row | _measured(found)
 
 
 def _listed_row(clip: ClipFile, content_sha256: str | None) -> Row:

@@ -1,4 +1,4 @@
-"""ffmpeg: where it is, and one bounded run of it that decodes the start of one audio track."""
+"""ffmpeg: where it is, and bounded runs of it that decode the start of audio tracks."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import os
 import re
 import shutil
 from collections.abc import Sequence
-from typing import NamedTuple
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import ffmpeg
 import imageio_ffmpeg
@@ -16,17 +17,35 @@ from numpy.typing import NDArray
 from emi_model.errors import MediaToolError
 from emi_model.units import SAMPLING_RATE
 from tasks.probe import ALLOWED_CONTAINERS, ALLOWED_DECODERS
-from tasks.runner import Finished, run_bounded
+from tasks.runner import Finished, run_bounded, run_piped
 
 _BYTES_PER_SAMPLE = 2
+# A filter's threads, else as many as there are cores, have nothing to do here.
+_QUIET = ("-nostdin", "-hide_banner", "-nostats", "-loglevel", "error", "-filter_threads", "1")
+# Every thread may get a pool of memory of its own, of which the limit on memory counts the room:
+# with the five threads of each of many clips it would be reached on a machine of many cores.
+_FEW_ARENAS = {"MALLOC_ARENA_MAX": "4"}
 _VERSION_SECONDS = 30.0
 _VERSION_BYTES = 64 * 1024
 
-_URL_STAND_IN = "file:clip"
+_URL_STAND_IN = "file:clip{}"
 _SPEAKER = re.compile(r"\[[^\]]* @ [^\]]*\]\s*")
 # Codecs of pictures that are not on the list, the output that never was: nothing to report.
 _NO_NEWS = re.compile(r"not on whitelist|Error opening output|Last message repeated")
 _NO_DECODER = re.compile(r"no decoder found|Decoder \(.*\) not found|Unknown decoder")
+
+
+@dataclass(frozen=True)
+class TrackOfFile:
+    """One track of one file.
+
+    Attributes:
+        url: A ``file:`` URL as libav understands it, without percent escapes.
+        index: The track's place among all streams of the file.
+    """
+
+    url: str
+    index: int
 
 
 class Decoded(NamedTuple):
@@ -96,18 +115,67 @@ def decode(url: str, index: int, *, num_samples: int, timeout_seconds: float) ->
     Raises:
         MediaToolError: There is no usable ffmpeg; nothing else, whatever the file holds.
     """
-    command = _command(find_ffmpeg(), url, index, num_samples)
+    output = _output(0, index, "pipe:", num_samples)
+    command = _command([find_ffmpeg(), *_QUIET], output, [url])
     finished = _run(command, timeout_seconds, num_samples * _BYTES_PER_SAMPLE)
-    num_whole = len(finished.stdout) // _BYTES_PER_SAMPLE
     return Decoded(
-        waveform=np.frombuffer(finished.stdout, dtype="<i2", count=num_whole),
+        waveform=_waveform(finished.stdout),
         words=_last_words(finished, url),
         timed_out=finished.timed_out,
         no_decoder=bool(_NO_DECODER.search(finished.stderr_tail)),
     )
 
 
-def _command(executable: str, url: str, index: int, num_samples: int) -> list[str]:
+def decode_together(
+    tracks: Sequence[TrackOfFile], *, num_samples: int, timeout_seconds: float
+) -> list[NDArray[np.int16] | None]:
+    """Decode the first samples of tracks of several files in one run, each into a pipe of its own.
+
+    One track may spoil the run for all: ffmpeg may refuse to begin, stop early, crash or hang.
+    What has come till then is not to be trusted, unless it is all that was asked for.
+
+    Args:
+        tracks: What to decode.
+        num_samples: Samples at 16 kHz after which to stop, each.
+        timeout_seconds: Wall-clock limit of the run.
+
+    Returns:
+        For each track what `decode` gives as its waveform; None if it did not come out whole.
+
+    Raises:
+        MediaToolError: There is no ffmpeg.
+    """
+    executable = find_ffmpeg()
+    max_bytes = num_samples * _BYTES_PER_SAMPLE
+
+    def command(pipes: Sequence[int]) -> list[str]:
+        # Not a write for every packet: what comes of a run that ends badly is worth nothing.
+        outputs = [
+            _output(place, track.index, f"pipe:{pipe}", num_samples, flush_packets=0)
+            for place, (track, pipe) in enumerate(zip(tracks, pipes, strict=True))
+        ]
+        # That most of one track cannot be decoded is no reason to stop the others.
+        quiet = [executable, *_QUIET, "-max_error_rate", "1"]
+        return _command(quiet, ffmpeg.merge_outputs(*outputs), [track.url for track in tracks])
+
+    try:
+        finished = run_piped(
+            command,
+            num_pipes=len(tracks),
+            timeout_seconds=timeout_seconds,
+            max_pipe_bytes=max_bytes,
+            environment=_FEW_ARENAS,
+        )
+    except OSError:  # too many pipes, or no ffmpeg at all; to decode one alone will tell
+        return [None] * len(tracks)
+    return [
+        _waveform(data) if finished.exit_status == 0 or len(data) == max_bytes else None
+        for data in finished.outputs
+    ]
+
+
+def _output(place: int, index: int, target: str, num_samples: int, **options: Any) -> Any:
+    """Return the part of a command that decodes the track of one file."""
     # Not -t: it counts from the container's start, so a track that begins late would lose its end.
     # The filter counts what the track holds.
     first_samples = (
@@ -115,14 +183,14 @@ def _command(executable: str, url: str, index: int, num_samples: int) -> list[st
         f"atrim=end_sample={num_samples}"
     )
     source = ffmpeg.input(
-        _URL_STAND_IN,
+        _URL_STAND_IN.format(place),
         protocol_whitelist="file",
         format_whitelist=ALLOWED_CONTAINERS,
         codec_whitelist=ALLOWED_DECODERS,
         threads=1,
     )
-    output = source[str(index)].output(
-        "pipe:",
+    return source[str(index)].output(
+        target,
         format="s16le",
         acodec="pcm_s16le",
         ac=1,
@@ -131,10 +199,18 @@ def _command(executable: str, url: str, index: int, num_samples: int) -> list[st
         vn=None,
         sn=None,
         dn=None,
+        **options,
     )
-    quiet = [executable, "-nostdin", "-hide_banner", "-nostats", "-loglevel", "error"]
+
+
+def _command(executable: Sequence[str], outputs: Any, urls: Sequence[str]) -> list[str]:
     # ffmpeg-python cannot take a name that is no valid UTF-8; a process can.
-    return [url if arg == _URL_STAND_IN else arg for arg in output.compile(cmd=quiet)]
+    names = {_URL_STAND_IN.format(place): url for place, url in enumerate(urls)}
+    return [names.get(arg, arg) for arg in outputs.compile(cmd=list(executable))]
+
+
+def _waveform(stdout: bytes) -> NDArray[np.int16]:
+    return np.frombuffer(stdout, dtype="<i2", count=len(stdout) // _BYTES_PER_SAMPLE)
 
 
 def _run(command: Sequence[str], timeout_seconds: float, max_stdout_bytes: int) -> Finished:

@@ -1,4 +1,4 @@
-"""From a media file to a waveform: one header read, one bounded run of ffmpeg.
+"""From media files to waveforms: one header read a file, bounded runs of ffmpeg.
 
 What was decoded decides over a clip, never an exit status: ffmpeg leaves with 0 where it decoded
 nothing, and with an error where it decoded all there is.
@@ -6,30 +6,39 @@ nothing, and with an error where it decoded all there is.
 
 from __future__ import annotations
 
-import stat
-import time
-from collections.abc import Sequence
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from emi_model.errors import ConfigError
 from emi_model.units import SAMPLING_RATE, samples_to_seconds, seconds_to_samples
-from tasks.decoder import Decoded, decode, ffmpeg_version, find_ffmpeg
+from tasks.decodable import Decodable, Rejection, Source, choose_track, find_track, one_line
+from tasks.decoder import (
+    Decoded,
+    TrackOfFile,
+    decode,
+    decode_together,
+    ffmpeg_version,
+    find_ffmpeg,
+)
 from tasks.outcomes import Reason
-from tasks.probe import AudioTrack, Header, ProbeFailure, Prober
+from tasks.probe import Prober
 
 __all__ = [
+    "MAX_CLIPS_TOGETHER",
     "MAX_CLIP_SECONDS",
+    "MAX_SECONDS_TOGETHER",
     "TIMEOUT_SECONDS",
     "Extraction",
     "Rejection",
     "Source",
     "choose_track",
     "extract",
+    "extract_together",
     "ffmpeg_version",
     "find_ffmpeg",
 ]
@@ -40,32 +49,16 @@ MAX_CLIP_SECONDS = 2 * 3600.0
 TIMEOUT_SECONDS = 120.0
 """For one clip, header and decoding together."""
 
-_DETAIL_CHARS = 300
+MAX_CLIPS_TOGETHER = 16
+"""Clips that one run of ffmpeg decodes: its start costs more than the decoding of a short one."""
+
+MAX_SECONDS_TOGETHER = 60.0
+"""A clip of which more is wanted, and which has more or does not say, is decoded by itself."""
+
 # Headers round, decoders keep or drop the encoder's padding (0.05 s for AAC), and of a cut
 # MPEG stream the first frame may be lost: real clips that are whole miss up to 0.09 s.
 _SHORT_SECONDS = 0.1
 _SHORT_SHARE = 0.1
-
-
-@dataclass(frozen=True, kw_only=True)
-class Source:
-    """What is known of the audio track a waveform came from, or should have come from.
-
-    Attributes:
-        codec: libav's name of the codec.
-        sampling_rate: Hz of the track itself.
-        channels: Number of channels of the track itself.
-        track: Which of the file's audio tracks, counted from 1.
-        num_tracks: Number of audio tracks in the file.
-        declared_seconds: Duration that the track declares, else the container's.
-    """
-
-    codec: str | None = None
-    sampling_rate: int | None = None
-    channels: int | None = None
-    track: int | None = None
-    num_tracks: int | None = None
-    declared_seconds: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -81,14 +74,6 @@ class Extraction(Source):
     waveform: NDArray[np.int16]
     truncated: bool
     short_decode: bool
-
-
-@dataclass(frozen=True, kw_only=True)
-class Rejection(Source):
-    """A clip without a waveform: why, and one line (at most 300 characters) in the tool's words."""
-
-    reason: Reason
-    detail: str
 
 
 def extract(
@@ -115,52 +100,53 @@ def extract(
         ConfigError: ``max_seconds`` is less than one sample.
         MediaToolError: There is no usable ffmpeg.
     """
+    num_wanted = _num_wanted(max_seconds)
     if prober is None:
         with Prober() as own:
-            return extract(
-                path, max_seconds=max_seconds, timeout_seconds=timeout_seconds, prober=own
-            )
-    num_wanted = _num_wanted(max_seconds)
-    deadline = time.monotonic() + timeout_seconds
-    rejection = _reject_path(path)
-    if rejection is not None:
-        return rejection
-    url = f"file:{path.absolute()}"
-    header = prober.read(url, timeout_seconds=timeout_seconds)
-    if isinstance(header, ProbeFailure):
-        return Rejection(reason=header.reason, detail=_one_line(header.words))
-    if not header.tracks:
-        words = f"no audio track in {header.container}"
-        return Rejection(reason=Reason.NO_AUDIO_TRACK, detail=words, num_tracks=0)
-    track = choose_track(header.tracks)
-    rejection = _reject_track(header, track)
-    if rejection is not None:
-        return rejection
-    # One sample more than wanted tells that the track goes on.
-    decoded = decode(
-        url,
-        track.index,
-        num_samples=num_wanted + 1,
-        timeout_seconds=max(deadline - time.monotonic(), 0.0),
-    )
-    return _judge(decoded, header, track, num_wanted)
+            found = find_track(path, own, timeout_seconds)
+    else:
+        found = find_track(path, prober, timeout_seconds)
+    return found if isinstance(found, Rejection) else _decode_alone(found, num_wanted)
 
 
-def choose_track(tracks: Sequence[AudioTrack]) -> AudioTrack:
-    """Return the audio track to decode.
+def extract_together(
+    paths: Sequence[Path],
+    *,
+    max_seconds: float | None,
+    timeout_seconds: float = TIMEOUT_SECONDS,
+    prober: Prober,
+) -> Iterator[Extraction | Rejection]:
+    """Decode several files at less cost; yields for each what `extract` returns, in their order.
 
-    Tracks that can be decoded go before those that cannot, then tracks marked as default before
-    those that are not, then the highest sampling rate, then the first.
+    Short clips go through one run of ffmpeg. That run is only a short cut: what does not come out
+    of it whole, because of this clip or of another, is decoded by itself within its own limits.
+    Long clips are decoded when it is their turn, so that memory holds one of them at a time.
 
     Args:
-        tracks: The file's audio tracks in their order, at least one.
+        paths: Regular files of any name, at most ``MAX_CLIPS_TOGETHER``.
+        max_seconds: As for `extract`.
+        timeout_seconds: As for `extract`, a clip; their common run may take as long once more.
+        prober: Reads the headers.
+
+    Raises:
+        ConfigError: ``max_seconds`` is less than one sample.
+        MediaToolError: There is no usable ffmpeg.
     """
-
-    def rank(track: AudioTrack) -> tuple[bool, bool, int]:
-        decodable = track.allowed and not track.encrypted
-        return decodable, track.default, track.sampling_rate or 0
-
-    return max(tracks, key=rank)
+    num_wanted = _num_wanted(max_seconds)
+    found = [find_track(path, prober, timeout_seconds) for path in paths]
+    short = {
+        place: one
+        for place, one in enumerate(found)
+        if isinstance(one, Decodable) and _is_brief(one, num_wanted)
+    }
+    whole = _decode_short(short, num_wanted)
+    for place, one in enumerate(found):
+        if isinstance(one, Rejection):
+            yield one
+        elif place in whole:
+            yield _extraction(whole.pop(place), one, num_wanted)
+        else:
+            yield _decode_alone(one, num_wanted)
 
 
 def _num_wanted(max_seconds: float | None) -> int:
@@ -174,51 +160,62 @@ def _num_wanted(max_seconds: float | None) -> int:
     return seconds_to_samples(min(max_seconds, MAX_CLIP_SECONDS))
 
 
-def _reject_path(path: Path) -> Rejection | None:
-    """Reject what is no regular file: reading a pipe or a device may never end."""
-    try:
-        status = path.stat()
-    except (FileNotFoundError, NotADirectoryError) as error:
-        return Rejection(reason=Reason.MISSING, detail=str(error.strerror))
-    except (OSError, ValueError) as error:
-        words = error.strerror if isinstance(error, OSError) else error
-        return Rejection(reason=Reason.UNREADABLE, detail=_one_line(str(words)))
-    if not stat.S_ISREG(status.st_mode):
-        return Rejection(reason=Reason.UNREADABLE, detail="not a regular file")
-    if status.st_size == 0:
-        return Rejection(reason=Reason.UNREADABLE, detail="the file is empty")
-    return None
+def _is_brief(found: Decodable, num_wanted: int) -> bool:
+    """Whether a clip's audio should be small, and its decoder is there."""
+    if not found.track.allowed:
+        return False
+    declared_seconds = found.track.seconds or found.header.seconds or math.inf
+    return min(samples_to_seconds(num_wanted), declared_seconds) <= MAX_SECONDS_TOGETHER
 
 
-def _reject_track(header: Header, track: AudioTrack) -> Rejection | None:
-    """Reject what is not to be decoded; a codec that libav does not know is left to ffmpeg."""
-    if track.encrypted:
-        words = f"the {track.codec} track is encrypted"
-        return Rejection(reason=Reason.ENCRYPTED, detail=words, **_source(header, track))
-    if track.codec is not None and not track.allowed:
-        words = f"{track.codec} is not on the list of allowed decoders"
-        return Rejection(reason=Reason.UNSUPPORTED_CODEC, detail=words, **_source(header, track))
-    return None
+def _decode_short(short: Mapping[int, Decodable], num_wanted: int) -> dict[int, NDArray[np.int16]]:
+    """Decode clips together; returns the waveforms that came out whole, under the same keys."""
+    if len(short) < 2:
+        return {}
+    # A header may be wrong. Where this bound cuts off what was wanted, the clip goes on alone.
+    bound = min(num_wanted, seconds_to_samples(MAX_SECONDS_TOGETHER)) + 1
+    waveforms = decode_together(
+        [TrackOfFile(one.url, one.track.index) for one in short.values()],
+        num_samples=bound,
+        timeout_seconds=min(one.seconds_left for one in short.values()),
+    )
+    return {
+        place: waveform
+        for place, waveform in zip(short, waveforms, strict=True)
+        if waveform is not None and (0 < waveform.size < bound or waveform.size > num_wanted)
+    }
 
 
-def _judge(
-    decoded: Decoded, header: Header, track: AudioTrack, num_wanted: int
-) -> Extraction | Rejection:
-    source = _source(header, track)
-    num_decoded = decoded.waveform.size
+def _decode_alone(found: Decodable, num_wanted: int) -> Extraction | Rejection:
+    decoded = decode(
+        found.url,
+        found.track.index,
+        num_samples=num_wanted + 1,  # the one more tells that the track goes on
+        timeout_seconds=found.seconds_left,
+    )
+    return _judge(decoded, found, num_wanted)
+
+
+def _judge(decoded: Decoded, found: Decodable, num_wanted: int) -> Extraction | Rejection:
     if decoded.timed_out:
         words = f"stopped at the time limit: {decoded.words}"
-        return Rejection(reason=Reason.TIMEOUT, detail=_one_line(words), **source)
-    if not track.allowed or (decoded.no_decoder and not num_decoded):
-        words = _one_line(decoded.words)
-        return Rejection(reason=Reason.UNSUPPORTED_CODEC, detail=words, **source)
+        return Rejection(reason=Reason.TIMEOUT, detail=one_line(words), **found.source())
+    num_decoded = decoded.waveform.size
+    if not found.track.allowed or (decoded.no_decoder and not num_decoded):
+        reason = Reason.UNSUPPORTED_CODEC
+        return Rejection(reason=reason, detail=one_line(decoded.words), **found.source())
     if not num_decoded:
-        return Rejection(reason=Reason.NO_SAMPLES, detail=_one_line(decoded.words), **source)
+        words = one_line(decoded.words)
+        return Rejection(reason=Reason.NO_SAMPLES, detail=words, **found.source())
+    return _extraction(decoded.waveform, found, num_wanted)
+
+
+def _extraction(waveform: NDArray[np.int16], found: Decodable, num_wanted: int) -> Extraction:
     return Extraction(
-        waveform=decoded.waveform[:num_wanted],
-        truncated=num_decoded > num_wanted,
-        short_decode=_is_short(track.seconds, num_wanted, num_decoded),
-        **source,
+        waveform=waveform[:num_wanted],
+        truncated=waveform.size > num_wanted,
+        short_decode=_is_short(found.track.seconds, num_wanted, waveform.size),
+        **found.source(),
     )
 
 
@@ -228,19 +225,3 @@ def _is_short(declared_seconds: float | None, num_wanted: int, num_decoded: int)
     expected_seconds = min(declared_seconds, samples_to_seconds(num_wanted))
     lost_seconds = expected_seconds - samples_to_seconds(num_decoded)
     return lost_seconds > max(_SHORT_SECONDS, _SHORT_SHARE * expected_seconds)
-
-
-def _source(header: Header, track: AudioTrack) -> dict[str, Any]:
-    return {
-        "codec": track.codec,
-        "sampling_rate": track.sampling_rate,
-        "channels": track.channels,
-        "track": header.tracks.index(track) + 1,
-        "num_tracks": len(header.tracks),
-        "declared_seconds": header.seconds if track.seconds is None else track.seconds,
-    }
-
-
-def _one_line(words: str) -> str:
-    printable = "".join(char if char.isprintable() else " " for char in words)
-    return " ".join(printable.split())[:_DETAIL_CHARS]

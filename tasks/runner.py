@@ -8,10 +8,11 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
-from contextlib import suppress
-from dataclasses import dataclass
-from typing import NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, field
+from enum import Enum, auto
+from typing import IO
 
 if sys.platform == "linux":
     import resource
@@ -46,6 +47,19 @@ class Finished:
     over_limit: bool
 
 
+@dataclass(frozen=True)
+class Piped:
+    """What is left of a program that wrote to pipes.
+
+    Attributes:
+        outputs: Of each pipe at most ``max_pipe_bytes`` bytes, however the run ended.
+        exit_status: As of `Finished`; None if it was stopped here.
+    """
+
+    outputs: tuple[bytes, ...]
+    exit_status: int | None
+
+
 def run_bounded(
     args: Sequence[str],
     *,
@@ -72,23 +86,81 @@ def run_bounded(
     deadline = time.monotonic() + timeout_seconds
     process = start_limited(args, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE)
     try:
-        output = _read_output(process, deadline, max_stdout_bytes, stderr_tail_bytes)
-        timed_out = output.timed_out
-        if not (timed_out or output.over_limit):
-            timed_out = not _ended(process, deadline)
+        assert process.stdout is not None, "a pipe was asked for"
+        assert process.stderr is not None, "a pipe was asked for"
+        stdout = _Stream(process.stdout, max_stdout_bytes)
+        stderr = _Stream(process.stderr, stderr_tail_bytes, only_tail=True)
+        end = _read([stdout, stderr], deadline)
+        if end is _End.CLOSED and not _ended(process, deadline):
+            end = _End.TIMED_OUT
         return Finished(
-            stdout=output.stdout,
-            stderr_tail=output.stderr.decode("utf-8", errors="replace"),
+            stdout=bytes(stdout.kept),
+            stderr_tail=stderr.kept.decode("utf-8", errors="replace"),
             exit_status=process.returncode,
-            timed_out=timed_out,
-            over_limit=output.over_limit,
+            timed_out=end is _End.TIMED_OUT,
+            over_limit=end is _End.OVER_LIMIT,
         )
     finally:
         kill_group(process)
 
 
-def start_limited(args: Sequence[str], *, stdin: int, stderr: int) -> subprocess.Popen[bytes]:
-    """Start a program in its own session and process group, with stdout as an unbuffered pipe.
+def run_piped(
+    args: Callable[[Sequence[int]], Sequence[str]],
+    *,
+    num_pipes: int,
+    timeout_seconds: float,
+    max_pipe_bytes: int,
+    environment: Mapping[str, str],
+) -> Piped:
+    """Run a program that writes several outputs, as `run_bounded` does; what it says is dropped.
+
+    Args:
+        args: Given the file descriptors to write to, returns the program and its arguments.
+        num_pipes: Number of outputs.
+        timeout_seconds: Wall-clock seconds until the process group is killed.
+        max_pipe_bytes: Bytes to keep of each output; one byte more of any ends the program.
+        environment: Added to this process's own, which goes before it.
+
+    Raises:
+        OSError: The program cannot be started, or this process has too many files open.
+    """
+    deadline = time.monotonic() + timeout_seconds
+    with ExitStack() as files:
+        streams, ends = [], []
+        for _ in range(num_pipes):
+            reading, writing = map(files.enter_context, _open_pipe())
+            streams.append(_Stream(reading, max_pipe_bytes))
+            ends.append(writing)
+        inherited = [end.fileno() for end in ends]
+        process = start_limited(
+            args(inherited),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            pass_fds=inherited,
+            env={**environment, **os.environ},
+        )
+        try:
+            for end in ends:  # else no pipe would ever be closed
+                end.close()
+            if _read(streams, deadline) is _End.CLOSED:
+                _ended(process, deadline)
+            outputs = tuple(bytes(stream.kept) for stream in streams)
+            return Piped(outputs, process.returncode)
+        finally:
+            kill_group(process)
+
+
+def start_limited(
+    args: Sequence[str],
+    *,
+    stdin: int,
+    stderr: int,
+    stdout: int = subprocess.PIPE,
+    pass_fds: Sequence[int] = (),
+    env: Mapping[str, str] | None = None,
+) -> subprocess.Popen[bytes]:
+    """Start a program in its own session and process group; what is a pipe is unbuffered.
 
     On Linux its address space is limited to ``MEMORY_LIMIT_BYTES`` and it writes no core file.
 
@@ -96,7 +168,14 @@ def start_limited(args: Sequence[str], *, stdin: int, stderr: int) -> subprocess
         OSError: The program cannot be started.
     """
     process = subprocess.Popen(
-        args, stdin=stdin, stdout=subprocess.PIPE, stderr=stderr, bufsize=0, start_new_session=True
+        args,
+        stdin=stdin,
+        stdout=stdout,
+        stderr=stderr,
+        pass_fds=pass_fds,
+        env=env,
+        bufsize=0,
+        start_new_session=True,
     )
     _limit_resources(process.pid)
     return process
@@ -119,36 +198,54 @@ def kill_group(process: subprocess.Popen[bytes]) -> None:
             pipe.close()
 
 
-class _Output(NamedTuple):
-    stdout: bytes
-    stderr: bytes
-    timed_out: bool = False
-    over_limit: bool = False
+class _End(Enum):
+    """Why reading a program's output ended."""
+
+    CLOSED = auto()
+    TIMED_OUT = auto()
+    OVER_LIMIT = auto()
 
 
-def _read_output(
-    process: subprocess.Popen[bytes], deadline: float, max_stdout: int, max_stderr: int
-) -> _Output:
-    """Read both pipes in turns until both are closed or a limit is reached."""
-    stdout, stderr = bytearray(), bytearray()
+@dataclass
+class _Stream:
+    """A program's output: one with a limit, or one of which the tail is kept."""
+
+    pipe: IO[bytes]
+    max_bytes: int
+    only_tail: bool = False
+    kept: bytearray = field(default_factory=bytearray)
+
+    def keep(self, piece: bytes) -> bool:
+        """Keep what was read; returns whether the limit holds."""
+        self.kept += piece
+        if self.only_tail:
+            del self.kept[: max(len(self.kept) - self.max_bytes, 0)]
+        within = len(self.kept) <= self.max_bytes
+        del self.kept[self.max_bytes :]
+        return within
+
+
+def _open_pipe() -> tuple[IO[bytes], IO[bytes]]:
+    reading, writing = os.pipe()
+    return os.fdopen(reading, "rb", buffering=0), os.fdopen(writing, "wb", buffering=0)
+
+
+def _read(streams: Sequence[_Stream], deadline: float) -> _End:
+    """Read all pipes in turns until all are closed or a limit is reached."""
     with selectors.DefaultSelector() as selector:
-        for pipe, kept in ((process.stdout, stdout), (process.stderr, stderr)):
-            assert pipe is not None, "both pipes were asked for"
-            selector.register(pipe, selectors.EVENT_READ, kept)
+        for stream in streams:
+            selector.register(stream.pipe, selectors.EVENT_READ, stream)
         while selector.get_map():
             remaining = deadline - time.monotonic()
             if remaining <= 0:
-                return _Output(bytes(stdout), bytes(stderr), timed_out=True)
+                return _End.TIMED_OUT
             for key, _ in selector.select(remaining):
                 piece = os.read(key.fd, _PIECE_BYTES)
                 if not piece:
                     selector.unregister(key.fileobj)
-                key.data.extend(piece)
-            del stderr[: max(len(stderr) - max_stderr, 0)]
-            if len(stdout) > max_stdout:
-                del stdout[max_stdout:]
-                return _Output(bytes(stdout), bytes(stderr), over_limit=True)
-    return _Output(bytes(stdout), bytes(stderr))
+                if not key.data.keep(piece):
+                    return _End.OVER_LIMIT
+    return _End.CLOSED
 
 
 def _ended(process: subprocess.Popen[bytes], deadline: float) -> bool:

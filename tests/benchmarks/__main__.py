@@ -103,7 +103,10 @@ def kills(folder: Path, model: Path) -> Iterator[Row]:
 
 def _slow_ffmpeg(folder: Path) -> Path:
     path = folder / "ffmpeg"
-    path.write_text(f'#!/bin/sh\nsleep 0.2\nexec "{find_ffmpeg()}" "$@"\n', encoding="utf-8")
+    path.write_text(
+        f'#!/bin/sh\nfor a; do [ "$a" = -i ] && sleep 0.2; done\nexec "{find_ffmpeg()}" "$@"\n',
+        encoding="utf-8",
+    )
     path.chmod(0o755)
     return path
 

@@ -82,18 +82,6 @@ def test_the_command_says_its_help_without_the_libraries():
     )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout.strip().endswith("[]")
-    verbs = [
-        "process",
-        "score",
-        "query",
-        "labels",
-        "train",
-        "evaluate",
-        "retrain",
-        "models",
-        "bench",
-        "up",
-        "deploy",
-    ]
-    for verb in verbs:
+    verbs = ["process", "score", "query", "labels", "train", "evaluate", "retrain", "models"]
+    for verb in [*verbs, "bench", "up", "deploy"]:
         assert verb in found.stdout

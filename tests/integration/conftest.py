@@ -23,6 +23,9 @@ from tests.tiny import BACKBONE
 SHORT = ("test_ablation", "test_worker_deaths", "test_evaluate", "test_parity", "test_registry")
 """Files that come last, in this order, so that all of pytest-xdist's processes end together."""
 
+A_CLIP = 'for argument; do [ "$argument" = -i ] && {}; done'
+"""Shell for an ffmpeg that takes several inputs: what it does for each."""
+
 
 def pytest_collection_modifyitems(items):
     items.sort(key=lambda item: (SHORT.index(item.path.stem) + 1) if item.path.stem in SHORT else 0)
@@ -167,7 +170,7 @@ def ffmpeg_that(tmp_path_factory):
 @pytest.fixture(scope="session")
 def slow_ffmpeg(ffmpeg_that):
     """An ffmpeg slow enough for a run to be interrupted."""
-    return str(ffmpeg_that("sleep 0.2"))
+    return str(ffmpeg_that(A_CLIP.format("sleep 0.2")))
 
 
 def table(results):

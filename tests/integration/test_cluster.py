@@ -21,6 +21,7 @@ from tasks.query import answer
 from tasks.scoring import score_clips, scoring_cluster
 from tasks.settings import ScoringSettings, code_version
 from tasks.training import check_shared
+from tests.integration.conftest import A_CLIP
 from tests.integration.test_interruption import parts, wait_for
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")
@@ -57,7 +58,7 @@ def brake(tmp_path_factory):
 def cluster(ffmpeg_that, brake):
     """A head that gives no CPUs, and two nodes of one, where extraction takes its time."""
     with pytest.MonkeyPatch.context() as environment:
-        ffmpeg = ffmpeg_that(f'[ -e "{brake}" ] && sleep 1\nsleep 0.05')
+        ffmpeg = ffmpeg_that(A_CLIP.format(f'sleep $([ -e "{brake}" ] && echo 1 || echo 0.05)'))
         environment.setenv("EMI_FFMPEG", str(ffmpeg))
         head = NODE | {"num_cpus": 0, "include_dashboard": False}
         cluster = Cluster(True, head_node_args=head | {"_system_config": QUICK_TO_NOTICE})

@@ -81,7 +81,6 @@ class TestWorthIt:
         assert counts == [2, 3]
         assert store.read(store.parts(WINDOWS)[0]).num_rows == 1
 
-
     def test_merged_parts_are_of_a_bounded_size(
         self, many: ResultsStore, monkeypatch: pytest.MonkeyPatch
     ) -> None:

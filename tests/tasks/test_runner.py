@@ -1,15 +1,16 @@
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
 
-from tasks.runner import MEMORY_LIMIT_BYTES, Finished, run_bounded
+from tasks.runner import MEMORY_LIMIT_BYTES, Finished, Piped, run_bounded, run_piped
 
 Gone = Callable[[int], bool]
 
@@ -144,3 +145,79 @@ def test_memory_and_core_files_are_limited_on_linux() -> None:
     assert finished.stdout.split() == [str(MEMORY_LIMIT_BYTES).encode(), b"0"]
     assert finished.exit_status == 1
     assert "MemoryError" in finished.stderr_tail
+
+
+class TestPipes:
+    def run(self, script: str, *, num: int = 2, seconds: float = 20.0, limit: int = 1024) -> Piped:
+        """Run Python, for a shell knows no large file descriptors; the script knows two."""
+
+        def args(pipes: Sequence[int]) -> list[str]:
+            code = f"import os, sys\nfirst, second = map(int, sys.argv[1:3])\n{script}"
+            return [sys.executable, "-c", code, *map(str, pipes)]
+
+        return run_piped(
+            args,
+            num_pipes=num,
+            timeout_seconds=seconds,
+            max_pipe_bytes=limit,
+            environment={"GIVEN": "this", "PATH": "/nowhere"},
+        )
+
+    def test_each_output_is_its_own(self) -> None:
+        script = "os.write(second, b'two'); os.write(first, b'one'); print('lost'); sys.exit(3)"
+        assert self.run(script) == Piped((b"one", b"two"), 3)
+
+    def test_floods_do_not_block_each_other(self) -> None:
+        script = (
+            "for _ in range(20):\n"
+            "    for pipe in map(int, sys.argv[1:]): os.write(pipe, b'x' * 100_000)"
+        )
+        found = self.run(script, num=5, limit=2_000_000)
+        assert found.exit_status == 0
+        assert [len(output) for output in found.outputs] == [2_000_000] * 5
+
+    def test_one_output_over_its_limit_ends_the_program(self) -> None:
+        script = "os.write(first, b'whole')\nwhile True: os.write(second, b'x' * 1000)"
+        assert self.run(script) == Piped((b"whole", b"x" * 1024), None)
+
+    def test_end_by_a_signal(self) -> None:
+        script = "os.write(first, b'a'); os.kill(os.getpid(), 11)"
+        assert self.run(script) == Piped((b"a", b""), -signal.SIGSEGV)
+
+    def test_timeout_kills_the_whole_group(self, tmp_path: Path, wait_until_gone: Gone) -> None:
+        pid_file = tmp_path / "pid"
+        script = (
+            "import subprocess, time\nos.write(first, b'early')\n"
+            "child = subprocess.Popen(['/bin/sleep', '60'], pass_fds=[second])\n"
+            f"open({str(pid_file)!r}, 'w').write(str(child.pid))\ntime.sleep(60)"
+        )
+        assert self.run(script, seconds=2.0) == Piped((b"early", b""), None)
+        assert wait_until_gone(int(pid_file.read_text()))
+
+    def test_what_the_environment_says_goes_before_what_is_added(self) -> None:
+        script = (
+            "os.write(first, os.environ['GIVEN'].encode())\n"
+            "os.write(second, os.environ['PATH'].encode())"
+        )
+        assert self.run(script).outputs == (b"this", os.environ["PATH"].encode())
+
+    def test_no_descriptor_is_left_open(self) -> None:
+        before = os.dup(0)
+        os.close(before)
+        self.run("os.write(first, b'one')")
+        with pytest.raises(FileNotFoundError):
+            run_piped(
+                lambda _: ["/no/such/program"],
+                num_pipes=4,
+                timeout_seconds=1,
+                max_pipe_bytes=1,
+                environment={},
+            )
+        after = os.dup(0)
+        os.close(after)
+        assert after == before
+
+    @pytest.mark.skipif(sys.platform != "linux", reason="macOS does not enforce these limits")
+    def test_memory_is_limited(self) -> None:
+        script = "import resource as r\nos.write(first, b'%d' % r.getrlimit(r.RLIMIT_AS)[0])"
+        assert self.run(script).outputs[0] == str(MEMORY_LIMIT_BYTES).encode()
