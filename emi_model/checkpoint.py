@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
@@ -130,9 +131,12 @@ def build(config: EmiConfig, state: Mapping[str, Tensor], source: Path) -> EmiMo
     Raises:
         CheckpointError: a weight is missing, superfluous or of another shape.
     """
-    model = EmiModel(config)
+    with torch.device("meta"):  # no first weights are drawn: that takes longer than to read these
+        model = EmiModel(config)
     check_weights(model.state_dict(), state, source)
-    model.load_state_dict(dict(state))
+    # copies: what safetensors gives is the file itself, which somebody may write to
+    own = {name: weight.to(torch.float32, copy=True) for name, weight in state.items()}
+    model.load_state_dict(own, assign=True)
     return model.eval()
 
 

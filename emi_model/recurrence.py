@@ -20,7 +20,11 @@ Product = Callable[[Tensor], Tensor]
 
 @dataclass(frozen=True)
 class _Layer:
-    """One layer; gates in the order input, forget, output, cell, so that three lie together."""
+    """One layer.
+
+    Weights of the cell's gate are doubled: tanh(x) is 2 sigmoid(2 x) - 1, so that all four gates
+    are one sigmoid, which PyTorch computes several times as fast as tanh.
+    """
 
     from_input: Product
     from_state: Product
@@ -74,7 +78,7 @@ class PackedLstm:
 def _layer(lstm: nn.LSTM, number: int) -> _Layer:
     def gates(name: str) -> Tensor:
         i, f, g, o = getattr(lstm, f"{name}_l{number}").detach().chunk(4)
-        return torch.cat([i, f, o, g])
+        return torch.cat([i, f, 2 * g, o])
 
     bias = gates("bias_ih") + gates("bias_hh")
     return _Layer(
@@ -100,12 +104,11 @@ def _run(
     begin = 0
     for inputs in torch.split(layer.from_input(values), list(active)):
         count = len(inputs)
-        gates = layer.from_state(state[:count]).add_(inputs)
-        i, f, o = gates[:, : 3 * layer.size].sigmoid_().chunk(3, 1)
-        g = gates[:, 3 * layer.size :].tanh_()
-        torch.mul(cell[:count], f, out=cell[:count])
-        cell[:count].addcmul_(i, g)
-        torch.mul(torch.tanh(cell[:count]), o, out=state[:count])
+        i, f, g, o = layer.from_state(state[:count]).add_(inputs).sigmoid_().chunk(4, 1)
+        own = cell[:count]
+        own.mul_(f).addcmul_(i, g, value=2).sub_(i)  # i (2 g - 1)
+        squashed = torch.sigmoid(own + own).mul_(2).sub_(1)
+        torch.mul(squashed, o, out=state[:count])
         after[begin : begin + count] = state[:count]
         begin += count
     return after

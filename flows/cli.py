@@ -108,10 +108,15 @@ def process(
     send_chatter_to(store.logs / f"process-{os.getpid()}.log")
     guard_this_process()
 
+    from flows.early import HEAVY_START_SECONDS, temporary_server
+
+    server = temporary_server()
     from flows.display import ProgressBar, run_summary
     from flows.process import process_corpus
     from flows.progress import observed_by
 
+    if server is not None:
+        server.join(HEAVY_START_SECONDS)
     with ProgressBar(terminal().err) as bar, observed_by(bar):
         record = process_corpus(source, results, pinned(model), **options)
     if as_json:

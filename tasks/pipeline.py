@@ -8,12 +8,14 @@ they held. Where a node was lost, no clip is to blame.
 from __future__ import annotations
 
 from collections.abc import Generator, Sequence
+from itertools import pairwise
 from typing import Any
 
 import pyarrow as pa
 import ray
 import ray.data
 from ray.data import ActorPoolStrategy, DataContext, TaskPoolStrategy
+from ray.data.read_api import from_blocks
 from ray.exceptions import RayActorError, RayError, RayTaskError
 
 from emi_model.errors import EmiError, ScoringError
@@ -27,6 +29,9 @@ from tasks.settings import ScoringSettings
 
 CLIPS_PER_BLOCK = 16
 """Clips that one extraction task takes: short enough for early rows, long enough to be worth it."""
+
+FIRST_CLIPS = 2
+"""Clips of the first block."""
 
 CLIPS_PER_GPU_BATCH = 256
 """Clips that a scorer on a GPU takes at once: a step of the LSTM costs the same for one and all."""
@@ -104,34 +109,38 @@ def _pipeline(
 ) -> ray.data.Dataset:
     _bound_execution()
     blocks = [
-        pa.Table.from_pylist([clip._asdict() for clip in clips[start : start + clips_per_block]])
-        for start in range(0, len(clips), clips_per_block)
+        pa.Table.from_pylist([clip._asdict() for clip in clips[start:end]])
+        for start, end in pairwise(_bounds(len(clips), clips_per_block))
     ]
     decoders = None if budget.elastic else min(budget.decoders, len(blocks))
     at_once = CLIPS_PER_GPU_BATCH if clips_per_block > 1 else 1
-    return (
-        ray.data.from_arrow(blocks)
-        .map_batches(
-            extract_block,  # type: ignore[arg-type]  # Ray's stub knows no keyword arguments
-            batch_size=None,
-            batch_format="pyarrow",
-            fn_kwargs={"settings": settings, "ledger": ledger},
-            compute=TaskPoolStrategy(decoders),
-            num_cpus=budget.cpus_per_decoder,
-            max_retries=0,
-        )
-        .map_batches(
-            ScorerActor,
-            batch_size=at_once if budget.gpus_per_scorer else None,
-            batch_format="pyarrow",
-            fn_constructor_kwargs={"settings": settings, "budget": budget, "ledger": ledger},
-            compute=_scorers(budget, len(blocks)),
-            num_cpus=budget.cpus_per_scorer,
-            num_gpus=budget.gpus_per_scorer or None,
-            max_restarts=MAX_RESTARTS,
-            max_task_retries=0,
-        )
+    listed: ray.data.Dataset = from_blocks(blocks)  # untyped; it starts no task a block
+    scored: ray.data.Dataset = listed.map_batches(
+        extract_block,  # type: ignore[arg-type]  # Ray's stub knows no keyword arguments
+        batch_size=None,
+        batch_format="pyarrow",
+        fn_kwargs={"settings": settings, "ledger": ledger},
+        compute=TaskPoolStrategy(decoders),
+        num_cpus=budget.cpus_per_decoder,
+        max_retries=0,
+    ).map_batches(
+        ScorerActor,
+        batch_size=at_once if budget.gpus_per_scorer else None,
+        batch_format="pyarrow",
+        fn_constructor_kwargs={"settings": settings, "budget": budget, "ledger": ledger},
+        compute=_scorers(budget, len(blocks)),
+        num_cpus=budget.cpus_per_scorer,
+        num_gpus=budget.gpus_per_scorer or None,
+        max_restarts=MAX_RESTARTS,
+        max_task_retries=0,
     )
+    return scored
+
+
+def _bounds(num_clips: int, clips_per_block: int) -> list[int]:
+    """Return where blocks begin and the last ends: a small one comes first, for early rows."""
+    first = min(FIRST_CLIPS, clips_per_block, num_clips)
+    return [0, *range(first, num_clips, clips_per_block), num_clips]
 
 
 def _scorers(budget: Budget, num_blocks: int) -> ActorPoolStrategy:

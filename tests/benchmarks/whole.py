@@ -27,7 +27,7 @@ from tasks.corpus import list_clips
 from tasks.pipeline import CLIPS_PER_BLOCK
 from tasks.probe import Prober
 from tasks.query import answer
-from tests.benchmarks.challenge import challenge_corpus
+from tests.benchmarks.challenge import SPEECH, challenge_corpus
 from tests.benchmarks.work import process
 
 Row = tuple[str, str]
@@ -82,9 +82,10 @@ def drift(folder: Path, _: Path) -> Iterator[Row]:
 
     Of the model that ``EMI_MODEL`` names, else of the full-size one with random weights.
     """
-    corpus = folder / "corpus"
-    heard = challenge_corpus(corpus, NUM_DRIFT)
-    waveforms = _extracted(list_clips(str(corpus)))
+    corpus, heard = SPEECH, "real speech"
+    if not corpus.is_dir():
+        heard = challenge_corpus(corpus := folder / "corpus", NUM_DRIFT)
+    waveforms = _extracted(list_clips(str(corpus), NUM_DRIFT))
     yield "drift: clips", f"{len(waveforms)} of {heard}"
     named = os.environ.get("EMI_MODEL")
     yield "drift: model", named or "full size, random weights"
