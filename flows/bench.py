@@ -24,7 +24,7 @@ from emi_model.speed_report import Row, Speed, rates, throughput_text
 from emi_model.throughput import ModelAlone, OnProgress, Throughput
 from emi_model.units import seconds_to_samples
 from flows.progress import Observer, observed_by, observer
-from tasks.budget import machine_budget
+from tasks.budget import available_cores
 from tasks.noise_corpus import write_noise
 
 RANDOM_WEIGHTS = f"{LAYERS} layers of width {HIDDEN} (full size), random weights"
@@ -40,7 +40,7 @@ BYTES_A_CLIP = 100_000
 
 @dataclass(frozen=True)
 class WholeJob(Throughput):
-    """Files in, committed rows out: the flow of `emi process` with one scorer, its start included.
+    """Files in, committed rows out: the flow of `emi process`, its start included.
 
     Attributes:
         first_rows_seconds: until the first block of rows was there, s.
@@ -131,7 +131,7 @@ def run_bench(
     """
     observer().begin("loading the model", None, "")
     if not torch.cuda.is_available():
-        torch.set_num_threads(machine_budget().threads_per_scorer)  # as the flow's scorer
+        torch.set_num_threads(available_cores())
     loaded = random_model() if model is None else load_model(model).model
     name = RANDOM_WEIGHTS if model is None else model
     speed = measure(loaded, name, [precision], seconds=seconds, on_stage=_observed(seconds))
@@ -170,7 +170,7 @@ def _whole_job(
             str(folder / "results"),
             model,
             precision=precision,
-            workers=1,  # one GPU, as the model alone
+            workers=1 if torch.cuda.is_available() else None,  # one GPU, as the model alone
             ray_address="local",  # this machine is to be measured, not a cluster
         )
         took = clock.seconds()

@@ -76,7 +76,7 @@ def cli(context: click.Context) -> None:
     "--workers",
     type=click.IntRange(min=1),
     metavar="N",
-    help="Scoring processes (default: one, or one a GPU; on a cluster as many as have room).",
+    help="Scoring processes (default: two, or one a GPU; on a cluster as many as have room).",
 )
 @click.option(
     "--gpus-per-scorer",

@@ -89,7 +89,7 @@ def process_corpus(
         coverage: ``first`` scores the first window of a clip, as the paper does; ``full`` all.
         limit: take only the first so many clips.
         rescore: score clips again that have a row; the new rows replace the old ones.
-        workers: scoring processes; default one, or one a GPU; on a cluster as many as it has room
+        workers: scoring processes; default two, or one a GPU; on a cluster as many as it has room
             for, as it grows and shrinks.
         precision: ``fp32``, ``bf16``, ``int8`` (CPU), or ``auto``: what the machine does fast.
         gpus_per_scorer: GPUs of each scoring process, at most 1: by 0.5 two share a GPU.

@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from emi_model.errors import ConfigError
@@ -22,6 +22,13 @@ CORES_PER_DECODER = 4
 MIN_DECODERS = 2
 """On a machine of a few cores one decoder would keep a small model waiting."""
 
+SCORERS_ON_CPU = 2
+"""Scorers that share a machine's cores: what one does in a single thread leaves no core idle, and
+who takes a core for a moment holds up only one (a fifth faster on two cores, RESULTS.md). More
+would cost a model's memory each."""
+
+CLIPS_A_SCORER = 64
+"""Fewer clips are not worth another scorer's start."""
 
 SHARES = 10_000
 """Ray counts in ten-thousandths of a GPU, and rounds: a share must not be rounded up."""
@@ -42,7 +49,7 @@ class ScorerPool:
     """What was asked of the pool of scorers.
 
     Attributes:
-        workers: scorers; None: one a machine or one a GPU, on a cluster as many as it has room for.
+        workers: scorers; None: two a machine or one a GPU, on a cluster as many as it has room for.
         gpus_per_scorer: GPUs of each, above 0 and at most 1; None: one, or a share of one where
             there are fewer GPUs than workers.
     """
@@ -78,6 +85,7 @@ class Budget:
         cpus_per_scorer: CPUs that a scorer claims of Ray; its threads may be more.
         cpus_per_decoder: CPUs that a decoder claims of Ray.
         elastic: take more scorers and decoders when nodes come, fewer when they go.
+        asked: the number of scorers was asked for.
     """
 
     cores: int
@@ -88,6 +96,23 @@ class Budget:
     cpus_per_scorer: float
     cpus_per_decoder: float = 1.0
     elastic: bool = False
+    asked: bool = field(default=False, compare=False)
+
+    def for_clips(self, num_clips: int) -> Budget:
+        """Return how few clips are shared: by as many scorers as are worth their start."""
+        worth = max(1, num_clips // CLIPS_A_SCORER)
+        if self.asked or self.elastic or self.gpus_per_scorer or worth >= self.scorers:
+            return self
+        return self.alone(worth)
+
+    def alone(self, scorers: int = 1) -> Budget:
+        """Return a budget of fewer scorers, which have all the cores, on a machine of our own."""
+        if self.elastic or self.gpus_per_scorer:
+            return replace(self, scorers=scorers, elastic=False)
+        threads = max(1, self.cores // scorers)
+        return replace(
+            self, scorers=scorers, threads_per_scorer=threads, cpus_per_scorer=float(threads)
+        )
 
 
 def machine_budget(
@@ -95,7 +120,7 @@ def machine_budget(
 ) -> Budget:
     """Divide a machine.
 
-    With GPUs: a scorer a GPU, the cores decode. Without: the scorers have the cores, and a
+    With GPUs: a scorer a GPU, the cores decode. Without: two scorers have the cores, and a
     decoder for every four of them, two at least, runs beside, niced: it takes what they leave.
 
     Args:
@@ -112,9 +137,10 @@ def machine_budget(
     if share:
         scorers = pool.workers or _room(gpus, share)
         return Budget(cores, scorers, 1, max(1, cores - scorers), share, 0.0)
-    scorers = pool.workers or 1
+    scorers = pool.workers or min(cores, SCORERS_ON_CPU)
     threads = max(1, cores // scorers)
-    return Budget(cores, scorers, threads, _decoders(cores), 0.0, float(threads))
+    asked = pool.workers is not None
+    return Budget(cores, scorers, threads, _decoders(cores), 0.0, float(threads), asked=asked)
 
 
 def cluster_budget(pool: ScorerPool, nodes: Sequence[NodeSize]) -> Budget:

@@ -145,8 +145,10 @@ def _bounds(num_clips: int, clips_per_block: int) -> list[int]:
 
 def _scorers(budget: Budget, num_blocks: int) -> ActorPoolStrategy:
     scorers = min(budget.scorers, num_blocks)
-    if not budget.elastic:
+    if budget.gpus_per_scorer and not budget.elastic:
         return ActorPoolStrategy(size=scorers)
+    if not budget.elastic:  # the second loads its model while the first gives the first rows
+        return ActorPoolStrategy(min_size=1, max_size=scorers, initial_size=1)
     return ActorPoolStrategy(min_size=1, max_size=num_blocks, initial_size=scorers)
 
 

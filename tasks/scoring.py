@@ -153,9 +153,8 @@ def _pass(
 ) -> Generator[pa.Table, None, None]:
     """Run one pass; suspects go one at a time, so that a death names one clip."""
     if not single:
-        return run_pass(clips, settings, budget)
-    alone = replace(budget, scorers=1, decoders=1, elastic=False)
-    return run_pass(clips, settings, alone, clips_per_block=1)
+        return run_pass(clips, settings, budget.for_clips(len(clips)))
+    return run_pass(clips, settings, replace(budget.alone(), decoders=1), clips_per_block=1)
 
 
 def _dead_rows(clips: Sequence[ClipFile], settings: ScoringSettings) -> pa.Table:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -21,8 +22,9 @@ from tasks.budget import (
     ("workers", "cores", "gpus", "budget"),
     [
         (None, 1, 0, Budget(1, 1, 1, 1, 0.0, 1)),
-        (None, 2, 0, Budget(2, 1, 2, 2, 0.0, 2)),
-        (None, 16, 0, Budget(16, 1, 16, 4, 0.0, 16)),
+        (None, 2, 0, Budget(2, 2, 1, 2, 0.0, 1)),
+        (1, 2, 0, Budget(2, 1, 2, 2, 0.0, 2)),
+        (None, 16, 0, Budget(16, 2, 8, 4, 0.0, 8)),
         (4, 16, 0, Budget(16, 4, 4, 4, 0.0, 4)),
         (3, 8, 0, Budget(8, 3, 2, 2, 0.0, 2)),
         (8, 2, 0, Budget(2, 8, 1, 2, 0.0, 1)),
@@ -45,7 +47,7 @@ def test_every_stage_gets_something_and_no_stage_too_much(
 ) -> None:
     budget = machine_budget(ScorerPool(workers), cores=cores, gpus=gpus)
     assert min(budget.scorers, budget.threads_per_scorer, budget.decoders) >= 1
-    assert budget.scorers == (workers or max(1, gpus))
+    assert budget.scorers == (workers or gpus or min(cores, 2))
     if gpus:
         assert 0 < budget.gpus_per_scorer <= 1
         assert gpus * (10_000 // round(budget.gpus_per_scorer * 10_000)) >= budget.scorers
@@ -53,6 +55,19 @@ def test_every_stage_gets_something_and_no_stage_too_much(
         assert budget.scorers * budget.threads_per_scorer <= max(cores, budget.scorers)
     assert budget.decoders <= cores
     assert not budget.elastic
+
+
+def test_few_clips_get_one_scorer_with_all_cores() -> None:
+    budget = machine_budget(cores=16)
+    assert budget.for_clips(127) == budget.alone() == Budget(16, 1, 16, 4, 0.0, 16)
+    assert budget.for_clips(128) == budget
+    asked = machine_budget(ScorerPool(4), cores=16)
+    assert asked.for_clips(1) == asked
+    on_gpus = machine_budget(cores=16, gpus=2)
+    assert on_gpus.for_clips(1) == on_gpus
+    cluster = cluster_budget(ScorerPool(), [NodeSize(16, 0)] * 3)
+    assert cluster.for_clips(1) == cluster
+    assert cluster.alone() == replace(cluster, scorers=1, elastic=False)
 
 
 @pytest.mark.parametrize("workers", [0, -1])
@@ -123,7 +138,7 @@ def test_half_of_a_clusters_cpus_has_room_for_the_scorers(
 def test_cores_of_this_process() -> None:
     cores = available_cores()
     assert 1 <= cores <= (os.cpu_count() or cores)
-    assert machine_budget() == machine_budget(ScorerPool(1), cores=cores)
+    assert machine_budget() == machine_budget(cores=cores)
 
 
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="only Linux binds processes")
