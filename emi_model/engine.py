@@ -17,7 +17,7 @@ from torch import Tensor
 
 from emi_model.backbone import Backbone
 from emi_model.engine_encoder import Clips, Layer
-from emi_model.engine_layers import Conv, Linear, Norm, Positional
+from emi_model.engine_layers import Conv, Linear, Norm, Positional, spaced
 
 CHUNK_FRAMES = {"cpu": 100, "cuda": 3_200}
 """Frames (2 s, 64 s) that go through the convolutions at once: on a CPU their first layer's output,
@@ -83,11 +83,10 @@ class Engine:
         total = sum(num_frames) + between * len(num_frames)
         num_chunks = math.ceil(total / self._chunk_frames)
         stream = waveforms[0].new_zeros((num_chunks * self._chunk_frames - 1) * hop + reach)
-        own, first = [], 0
+        first = 0
         for waveform, frames in zip(waveforms, num_frames, strict=True):
             used = (frames - 1) * hop + reach
             stream[first * hop : first * hop + used] = waveform[:used]
-            own.append(torch.arange(first, first + frames))
             first += frames + between
         # All pieces are of one shape: what lies behind the stream is computed and left.
         length = (self._chunk_frames - 1) * hop + reach
@@ -96,7 +95,7 @@ class Engine:
             self._chunk(stream[start : start + length].to(self._dtype))
             for start in range(0, num_chunks * step, step)
         ]
-        return torch.cat(pieces)[torch.cat(own).to(stream.device)]
+        return torch.cat(pieces)[spaced(num_frames, between).to(stream.device)]
 
     def _chunk(self, samples: Tensor) -> Tensor:
         frames = samples[:, None]

@@ -10,14 +10,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from emi_model.batching import MAX_PADDING_SHARE, padding_share
 from emi_model.engine_int8 import Int8Linear
 from emi_model.engine_layers import Linear, Norm
 
 MAX_PLAIN_FRAMES = 2_048
 """Frames (41 s) up to which a clip's attention weights are held as a whole, on a CPU."""
-
-MAX_PADDING_SHARE = 0.1
-"""On a GPU clips whose longest makes no more than this of them padding share one attention."""
 
 
 @dataclass(frozen=True)
@@ -65,14 +63,10 @@ class Clips:
         for end in range(1, len(num_frames) + 1):
             held = num_frames[begin:end]
             is_last = end == len(num_frames)
-            if is_last or _padding([*held, num_frames[end]]) > MAX_PADDING_SHARE:
+            if is_last or padding_share(num_frames, [range(begin, end + 1)]) > MAX_PADDING_SHARE:
                 groups.append(_Group.of(first, held, device))
                 first, begin = first + sum(held), end
         return cls(list(num_frames), groups)
-
-
-def _padding(num_frames: Sequence[int]) -> float:
-    return 1 - sum(num_frames) / (max(num_frames) * len(num_frames))
 
 
 @dataclass(frozen=True)

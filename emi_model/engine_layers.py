@@ -113,13 +113,18 @@ class Positional:
     def __call__(self, features: Tensor, num_frames: Sequence[int]) -> Tensor:
         """Return float32 (sum of F, hidden) of features (sum of F, hidden)."""
         gap = self.weight.shape[-1] // 2
-        own, first = [], gap
-        for frames in num_frames:
-            own.append(torch.arange(first, first + frames))
-            first += frames + gap
-        places = torch.cat(own).to(features.device)
-        spaced = features.new_zeros((first, features.shape[1]))
-        spaced[places] = features
-        convolved = functional.conv1d(spaced.T[None], self.weight, self.bias, groups=self.groups)
+        places = gap + spaced(num_frames, gap).to(features.device)
+        padded = features.new_zeros(
+            (sum(num_frames) + (len(num_frames) + 1) * gap, features.shape[1])
+        )
+        padded[places] = features
+        convolved = functional.conv1d(padded.T[None], self.weight, self.bias, groups=self.groups)
         embedded: Tensor = self.activation(convolved[0].T[places - gap])
         return embedded.float()
+
+
+def spaced(num_frames: Sequence[int], gap: int) -> Tensor:
+    """Return where frames lie, int64 (sum of F,), with ``gap`` places behind each clip."""
+    frames = torch.tensor(num_frames)
+    shifts = torch.repeat_interleave(gap * torch.arange(len(num_frames)), frames)
+    return torch.arange(len(shifts)) + shifts

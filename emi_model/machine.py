@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import platform
 import time
 from collections.abc import Callable
@@ -13,6 +12,7 @@ from statistics import median
 import torch
 from torch import Tensor
 
+from emi_model.cores import available_cores
 from emi_model.precision import Numerics
 
 SIZES = {
@@ -67,7 +67,7 @@ def this_machine(device: torch.device) -> Machine:
     """Say what this machine is."""
     return Machine(
         processor=_processor(),
-        cores=_cores(),
+        cores=available_cores(),
         gpu=torch.cuda.get_device_name(device) if device.type == "cuda" else None,
         torch=torch.__version__,
         system=f"{platform.system()} {platform.release().partition('-')[0]}",
@@ -133,9 +133,3 @@ def _processor() -> str:
             if line.startswith("model name"):
                 return line.partition(":")[2].strip()
     return platform.processor() or platform.machine()
-
-
-def _cores() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

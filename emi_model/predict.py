@@ -84,9 +84,10 @@ class Predictor:
         self.numerics = numerics(precision, self.device, model.config.hidden_size)
         # In fp32 the model itself runs: the reference of all that is faster.
         self._streamed: StreamedModel | None = None
+        self._dtype = product_dtype(self.numerics)
         if self.numerics != "fp32" and fits(model.backbone):
-            dtype, int8 = product_dtype(self.numerics), self.numerics == "int8"
-            self._streamed = StreamedModel(self.model, dtype, int8=int8)
+            int8 = self.numerics == "int8"
+            self._streamed = StreamedModel(self.model, self._dtype, int8=int8)
 
     def __call__(self, waveforms: Sequence[Int16Waveform | Waveform]) -> list[Scores | OutOfMemory]:
         """Score waveforms (samples,) of 16 kHz mono, int16 or float32, in their order.
@@ -148,7 +149,7 @@ class Predictor:
         if self._streamed is not None:
             return _split(self._streamed(waveforms))
         batch, num_samples = pad([normalise(as_float(waveform)) for waveform in waveforms])
-        lower = torch.bfloat16 if product_dtype(self.numerics) == torch.bfloat16 else None
+        lower = self._dtype if self._dtype != torch.float32 else None
         # TF32 would leave fp32 with 10 bits of mantissa in the convolutions
         with torch.backends.cudnn.flags(enabled=True, allow_tf32=lower is not None):
             output = self.model(

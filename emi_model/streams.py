@@ -60,12 +60,8 @@ def normalised(waveforms: Sequence[Int16Waveform | Waveform], device: torch.devi
     Raises:
         AudioError: samples that are not finite.
     """
-    whole = [
-        waveform.astype(np.int16, copy=False)
-        for waveform in waveforms
-        if waveform.dtype == np.int16
-    ]
-    if device.type != "cpu" and len(whole) == len(waveforms):
+    if device.type != "cpu" and all(waveform.dtype == np.int16 for waveform in waveforms):
+        whole = [waveform.astype(np.int16, copy=False) for waveform in waveforms]
         return normalised_there(whole, device)
     floats = [normalise(as_float(waveform)) for waveform in waveforms]
     return [torch.from_numpy(waveform).to(device) for waveform in floats]

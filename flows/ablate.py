@@ -8,6 +8,7 @@ from prefect import flow, task
 from prefect.cache_policies import NO_CACHE
 from pydantic import Field
 
+from emi_model.cores import available_cores
 from emi_model.recipes import Recipe, recipe_named
 from emi_model.trainer import EpochReport
 from flows import run_names
@@ -17,7 +18,6 @@ from flows.turns import heavy
 from tasks.ablation import missing_runs, recorded_rows, run_ablation
 from tasks.ablation_grid import Ablation, CellRun, find_origins, plan_ablation
 from tasks.ablation_text import AblationReport
-from tasks.budget import available_cores
 from tasks.cluster import ray_cluster
 from tasks.folders import child
 from tasks.gathering import Gathered

@@ -14,6 +14,7 @@ import torch
 from emi_model.card import ModelCard
 from emi_model.checkpoint import save_checkpoint
 from emi_model.config import Precision
+from emi_model.cores import available_cores
 from emi_model.durations import draw_seconds
 from emi_model.errors import ConfigError, ScoringError
 from emi_model.flops import FlopCounter
@@ -24,7 +25,6 @@ from emi_model.speed_report import Row, Speed, rates, throughput_text
 from emi_model.throughput import ModelAlone, OnProgress, Throughput
 from emi_model.units import seconds_to_samples
 from flows.progress import Observer, observed_by, observer
-from tasks.budget import available_cores
 from tasks.noise_corpus import write_noise
 
 RANDOM_WEIGHTS = f"{LAYERS} layers of width {HIDDEN} (full size), random weights"

@@ -19,7 +19,15 @@ from flows.cli_train import recipes, retrain, train
 from flows.cli_up import deploy, up
 from flows.events import use_running_server
 from flows.exits import EXIT_DIFFERS, EXIT_REJECTED, run_to_exit, say
-from flows.options import json_option, model_option, named, pinned, ray_option, wheel_option
+from flows.options import (
+    json_option,
+    model_option,
+    named,
+    pinned,
+    precision_option,
+    ray_option,
+    wheel_option,
+)
 from flows.terminal import send_chatter_to, terminal
 
 if TYPE_CHECKING:
@@ -40,13 +48,6 @@ _coverage = click.option(
     default="first",
     show_default=True,
     help="Score the first 12 s of a clip, as the paper does, or every 12 s window of it.",
-)
-_precision = click.option(
-    "--precision",
-    type=click.Choice(["auto", "fp32", "bf16", "int8"]),
-    default="auto",
-    show_default=True,
-    help="fp32 is exact, bf16 fast, int8 (CPU) faster and coarser; auto: bf16 where it pays.",
 )
 _strict = click.option("--strict", is_flag=True, help="Exit 3 if any clip is rejected.")
 
@@ -69,7 +70,7 @@ def cli(context: click.Context) -> None:
 @_results
 @model_option
 @_coverage
-@_precision
+@precision_option
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Only the first N clips.")
 @click.option("--rescore", is_flag=True, help="Score clips again that have a row.")
 @click.option(
@@ -131,7 +132,7 @@ def process(
 @click.argument("files", nargs=-1, required=True, metavar="FILE...")
 @model_option
 @_coverage
-@_precision
+@precision_option
 @click.option("--raw", is_flag=True, help="Leave EMI scores as the model gives them, unclipped.")
 @_strict
 @json_option

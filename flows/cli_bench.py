@@ -8,19 +8,20 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory, mkstemp
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING
 
 import click
 
-from emi_model.config import Precision
 from emi_model.errors import EmiError
 from flows.exits import EXIT_INTERRUPTED, say
-from flows.options import json_option, named
+from flows.options import json_option, named, precision_option
 from flows.terminal import send_chatter_to, terminal
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
+
+    from emi_model.config import Precision
 
 PREFIX = "emi-bench-"
 """Of what lies in the temporary folder meanwhile."""
@@ -33,13 +34,7 @@ PREFIX = "emi-bench-"
     help="Model folder, hub id, or models:/NAME@champion (default: the full-size model with random "
     "weights, whatever EMI_MODEL says: speed does not depend on weights).",
 )
-@click.option(
-    "--precision",
-    type=click.Choice(get_args(Precision)),
-    default="auto",
-    show_default=True,
-    help="Numerics: fp32 everywhere, what the machine does fast, or a type by name.",
-)
+@precision_option
 @click.option(
     "--seconds",
     type=click.FloatRange(min=0.1, max=3600),

@@ -14,6 +14,7 @@ import torch
 
 from emi_model.card import ModelCard
 from emi_model.checkpoint import CARD_FILE, save_checkpoint
+from emi_model.cores import available_cores
 from emi_model.errors import TrainingError
 from emi_model.labelled import LabelledClip
 from emi_model.metrics import TargetMetrics, evaluate, mean_pearson
@@ -23,7 +24,6 @@ from emi_model.targets import column_name
 from emi_model.train import fit
 from flows.process import process_corpus
 from flows.progress import observer
-from tasks.budget import available_cores
 from tasks.clips import extract_clip
 from tasks.corpus import list_clips
 from tasks.label_file import ClipLabels, read_labels

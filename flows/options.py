@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+from typing import get_args
 
 import click
 
+from emi_model.config import Precision
 from emi_model.errors import ModelNotFound
 
 NO_MODEL = (
@@ -19,6 +21,13 @@ model_option = click.option(
     envvar="EMI_MODEL",
     metavar="REF",
     help="Model folder (or s3://...), hub id, or models:/NAME@champion (default: EMI_MODEL).",
+)
+precision_option = click.option(
+    "--precision",
+    type=click.Choice(get_args(Precision)),
+    default="auto",
+    show_default=True,
+    help="fp32 is exact, bf16 fast, int8 (CPU) faster and coarser; auto: bf16 where it pays.",
 )
 labels_option = click.option(
     "--labels",

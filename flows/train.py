@@ -15,6 +15,7 @@ from pydantic import Field
 
 from emi_model.backbone import geometry_of
 from emi_model.checkpoint import load_checkpoint
+from emi_model.cores import available_cores
 from emi_model.errors import EmiError, RegistryError
 from emi_model.recipes import Recipe, recipe_named
 from emi_model.resampling import FIGURES
@@ -23,7 +24,7 @@ from flows import run_names
 from flows.artifacts import show_report
 from flows.progress import observer
 from flows.turns import heavy
-from tasks.budget import available_cores, training_share
+from tasks.budget import training_share
 from tasks.cluster import joined_cluster, machines, ray_cluster
 from tasks.evaluation import evaluate_predictions
 from tasks.evaluation_report import EvaluationReport

@@ -9,11 +9,11 @@ take what it leaves; as on one machine.
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
+from emi_model.cores import available_cores
 from emi_model.errors import ConfigError
 
 CORES_PER_DECODER = 4
@@ -99,20 +99,18 @@ class Budget:
     asked: bool = field(default=False, compare=False)
 
     def for_clips(self, num_clips: int) -> Budget:
-        """Return how few clips are shared: by as many scorers as are worth their start."""
-        worth = max(1, num_clips // CLIPS_A_SCORER)
-        if self.asked or self.elastic or self.gpus_per_scorer or worth >= self.scorers:
+        """Return how clips are shared: by one scorer if few; others are not worth their start."""
+        settled = self.asked or self.elastic or self.gpus_per_scorer
+        if settled or num_clips >= self.scorers * CLIPS_A_SCORER:
             return self
-        return self.alone(worth)
+        return self.alone()
 
-    def alone(self, scorers: int = 1) -> Budget:
-        """Return a budget of fewer scorers, which have all the cores, on a machine of our own."""
+    def alone(self) -> Budget:
+        """Return the budget of one scorer, which has all the cores on a machine of our own."""
+        one = replace(self, scorers=1, elastic=False)
         if self.elastic or self.gpus_per_scorer:
-            return replace(self, scorers=scorers, elastic=False)
-        threads = max(1, self.cores // scorers)
-        return replace(
-            self, scorers=scorers, threads_per_scorer=threads, cpus_per_scorer=float(threads)
-        )
+            return one
+        return replace(one, threads_per_scorer=self.cores, cpus_per_scorer=float(self.cores))
 
 
 def machine_budget(
@@ -191,13 +189,6 @@ def training_share(workers: int | None, nodes: Sequence[NodeSize]) -> dict[str, 
     hosts = max(1, sum(int(node.cpus) // cpus for node in nodes))
     threads = 1 if gpus else max(1, cpus // math.ceil(workers / hosts))
     return {"workers": workers, "threads": threads, "gpus": gpus}
-
-
-def available_cores() -> int:
-    """Return the cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _decoders(cores: int) -> int:

@@ -19,8 +19,9 @@ import ray
 import torch
 from ray.exceptions import RayError
 
+from emi_model.cores import available_cores
 from emi_model.errors import ClusterError
-from tasks.budget import NodeSize, available_cores
+from tasks.budget import NodeSize
 from tasks.guard import guard_this_process
 from tasks.nodes import address_of, ask_nodes, node_sizes, working_nodes
 from tasks.ray_address import HERE, check_address, named_address

@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
 
+from emi_model.cores import available_cores
 from emi_model.errors import CorpusError
 from tasks.bucket_clips import READERS, statuses, storage_errors
-from tasks.budget import available_cores
 from tasks.clips import ClipFile, hash_clip
 from tasks.folders import StoredFile, child, is_remote, open_folder
 from tasks.manifest import MANIFEST_SUFFIXES, Named, read_manifest

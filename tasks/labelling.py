@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from emi_model.cores import available_cores
 from emi_model.errors import StoreError
 from emi_model.targets import column_name
 from tasks.bucket_clips import READERS
-from tasks.budget import available_cores
 from tasks.clips import ClipFile, hash_clip
 from tasks.corpus import list_clips
 from tasks.folders import LocalFolder

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from emi_model.card import ModelCard
+from emi_model.cores import available_cores
 from emi_model.errors import LabelError
 from emi_model.recipes import Recipe
 from emi_model.reference import load_model, resolve
-from tasks.budget import available_cores
 from tasks.cached_clips import CachedClip
 from tasks.gathering import Gathered
 from tasks.registry import resolve_model

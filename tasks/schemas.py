@@ -7,10 +7,12 @@ Every field carries its unit and meaning in its metadata, where ``DESCRIBE``-lik
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import get_args
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from emi_model.config import Precision
 from emi_model.errors import StoreError
 from emi_model.targets import EMI_TARGETS, VAD_DIMENSIONS, column_name
 from tasks.outcomes import Flag, Reason, Status
@@ -27,6 +29,7 @@ VAD_OF_MEAN = tuple(f"{dimension}_of_mean" for dimension in VAD_DIMENSIONS)
 
 TEXT, FLOAT, DOUBLE = pa.string(), pa.float32(), pa.float64()
 TIME = pa.timestamp("us", tz="UTC")
+PRECISIONS = "|".join(get_args(Precision))
 
 
 def described(
@@ -206,7 +209,7 @@ RUNS_SCHEMA = pa.schema(
         described(
             "coverage", TEXT, "first|full", "which part of a clip was scored", nullable=False
         ),
-        described("precision", TEXT, "auto|fp32|bf16|int8", "numerics asked for", nullable=False),
+        described("precision", TEXT, PRECISIONS, "numerics asked for", nullable=False),
         described("started_at", TIME, "UTC", "", nullable=False),
         described("finished_at", TIME, "UTC", "null while it runs"),
         described("num_listed", pa.int64(), "clips", "found in the source"),

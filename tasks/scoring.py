@@ -12,8 +12,9 @@ from dataclasses import replace
 import pyarrow as pa
 import torch
 
+from emi_model.cores import available_cores
 from emi_model.errors import ScoringError
-from tasks.budget import Budget, ScorerPool, available_cores, cluster_budget, machine_budget
+from tasks.budget import Budget, ScorerPool, cluster_budget, machine_budget
 from tasks.clips import ClipFile, listed_row, rejected
 from tasks.cluster import joins, ray_cluster
 from tasks.nodes import node_sizes

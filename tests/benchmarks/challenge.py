@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import wave
+from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import cycle
@@ -31,10 +32,8 @@ def challenge_corpus(folder: Path, num_clips: int, seed: int = 0) -> str:
     sources = sorted(SPEECH.rglob("*.wav")) if SPEECH.is_dir() else []
     waveforms = _spoken(sources, seconds) if sources else iter(speak(seconds))
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        for number, _ in enumerate(
-            pool.map(_write, (folder / f"{n:05d}.mp4" for n in range(num_clips)), waveforms)
-        ):
-            assert number < num_clips
+        names = (folder / f"{number:05d}.mp4" for number in range(num_clips))
+        deque(pool.map(_write, names, waveforms), maxlen=0)
     return "real speech" if sources else "noise in syllables"
 
 

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections import deque
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -14,11 +15,9 @@ import numpy as np
 import torch
 
 from emi_model.audio import Int16Waveform
-from emi_model.card import ModelCard
-from emi_model.checkpoint import save_checkpoint
 from emi_model.config import EmiConfig, Precision
+from emi_model.errors import OutOfMemory
 from emi_model.machine import matrix_peak
-from emi_model.model import EmiModel
 from emi_model.predict import Predictor, Scores
 from emi_model.reference import load_model
 from emi_model.units import SAMPLING_RATE, samples_to_seconds
@@ -28,7 +27,7 @@ from tasks.pipeline import CLIPS_PER_BLOCK
 from tasks.probe import Prober
 from tasks.query import answer
 from tests.benchmarks.challenge import SPEECH, challenge_corpus
-from tests.benchmarks.work import process
+from tests.benchmarks.work import make_model, process
 
 Row = tuple[str, str]
 
@@ -44,7 +43,7 @@ DRIFTING: tuple[Precision, ...] = ("fp32", "bf16", "int8")
 
 def whole(folder: Path, _: Path) -> Iterator[Row]:
     """Seconds of audio a second, in each precision, against one ffmpeg and one pass a clip."""
-    model = _full_size(folder / "full")
+    model = make_model(folder / "full", EmiConfig())
     corpus = folder / "corpus"
     heard = challenge_corpus(corpus, NUM_CLIPS)
     clips = list_clips(str(corpus))
@@ -89,7 +88,7 @@ def drift(folder: Path, _: Path) -> Iterator[Row]:
     yield "drift: clips", f"{len(waveforms)} of {heard}"
     named = os.environ.get("EMI_MODEL")
     yield "drift: model", named or "full size, random weights"
-    model = load_model(named or str(_full_size(folder / "full"))).model
+    model = load_model(named or str(make_model(folder / "full", EmiConfig()))).model
     scores: dict[Precision, np.ndarray] = {}
     for precision in DRIFTING:
         started = time.perf_counter()
@@ -112,20 +111,20 @@ def compared(found: np.ndarray, exact: np.ndarray) -> str:
 
 def _scores(predictor: Predictor, waveforms: Sequence[Int16Waveform]) -> np.ndarray:
     rows = []
-    for start in range(0, len(waveforms), CLIPS_PER_BLOCK):
-        for one in predictor(waveforms[start : start + CLIPS_PER_BLOCK]):
-            assert isinstance(one, Scores), one
-            assert one.emi is not None, "the model has targets"
-            assert one.vad_mean is not None, "the model has a VAD head"
-            rows.append(np.concatenate([one.emi, one.vad_mean]))
+    for one in _scored(predictor, waveforms):
+        assert isinstance(one, Scores), one
+        assert one.emi is not None, "the model has targets"
+        assert one.vad_mean is not None, "the model has a VAD head"
+        rows.append(np.concatenate([one.emi, one.vad_mean]))
     return np.array(rows)
 
 
-def _full_size(folder: Path) -> Path:
-    torch.manual_seed(0)
-    model = EmiModel(EmiConfig()).eval()
-    save_checkpoint(folder, model, ModelCard("full", model.config.targets))
-    return folder
+def _scored(
+    predictor: Predictor, waveforms: Sequence[Int16Waveform]
+) -> Iterator[Scores | OutOfMemory]:
+    """Score in blocks as large as a run's."""
+    for start in range(0, len(waveforms), CLIPS_PER_BLOCK):
+        yield from predictor(waveforms[start : start + CLIPS_PER_BLOCK])
 
 
 def _plain(clips: Sequence[ClipFile], model: Path) -> float:
@@ -155,8 +154,7 @@ def _alone(waveforms: Sequence[Int16Waveform], model: Path, precision: Precision
     predictor = Predictor(load_model(str(model)).model, precision=precision)
     predictor(waveforms[:2])
     started = time.perf_counter()
-    for start in range(0, len(waveforms), CLIPS_PER_BLOCK):
-        predictor(waveforms[start : start + CLIPS_PER_BLOCK])
+    deque(_scored(predictor, waveforms), maxlen=0)
     return sum(map(len, waveforms)) / SAMPLING_RATE / (time.perf_counter() - started)
 
 

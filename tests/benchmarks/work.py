@@ -15,6 +15,7 @@ import torch
 
 from emi_model.card import ModelCard
 from emi_model.checkpoint import save_checkpoint
+from emi_model.config import EmiConfig
 from emi_model.model import EmiModel
 from emi_model.recipes import demo
 from tasks.synthetic import write_corpus
@@ -32,10 +33,10 @@ class Watched:
     exit_code: int
 
 
-def make_model(folder: Path) -> Path:
-    """The demo's architecture with random weights: speed and memory do not care."""
+def make_model(folder: Path, config: EmiConfig | None = None) -> Path:
+    """A model, the demo's if no other is asked for, with random weights: speed does not care."""
     torch.manual_seed(0)
-    model = EmiModel(demo().model).eval()
+    model = EmiModel(config or demo().model).eval()
     save_checkpoint(folder, model, ModelCard("bench", model.config.targets))
     return folder
 

@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from emi_model.cores import available_cores
 from emi_model.errors import ConfigError
 from tasks.budget import (
     Budget,
     NodeSize,
     ScorerPool,
-    available_cores,
     cluster_budget,
     machine_budget,
 )

@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from tasks.budget import NodeSize, available_cores
+from emi_model.cores import available_cores
+from tasks.budget import NodeSize
 from tasks.cluster import joined_cluster, joins, machines
 
 
