@@ -85,7 +85,7 @@ class Budget:
         cpus_per_scorer: CPUs that a scorer claims of Ray; its threads may be more.
         cpus_per_decoder: CPUs that a decoder claims of Ray.
         elastic: take more scorers and decoders when nodes come, fewer when they go.
-        asked: the number of scorers was asked for.
+        chosen: nobody asked for so many scorers of this machine of our own: one may have all.
     """
 
     cores: int
@@ -96,21 +96,23 @@ class Budget:
     cpus_per_scorer: float
     cpus_per_decoder: float = 1.0
     elastic: bool = False
-    asked: bool = field(default=False, compare=False)
+    chosen: bool = field(default=False, compare=False)
 
     def for_clips(self, num_clips: int) -> Budget:
         """Return how clips are shared: by one scorer if few; others are not worth their start."""
-        settled = self.asked or self.elastic or self.gpus_per_scorer
-        if settled or num_clips >= self.scorers * CLIPS_A_SCORER:
-            return self
-        return self.alone()
+        few = num_clips < self.scorers * CLIPS_A_SCORER
+        return self.alone() if self.chosen and few else self
 
     def alone(self) -> Budget:
-        """Return the budget of one scorer, which has all the cores on a machine of our own."""
+        """Return the budget of one scorer; where their number was chosen, it has all the cores.
+
+        It claims what the others would: Ray was told of no more, and decoders need the rest.
+        """
         one = replace(self, scorers=1, elastic=False)
-        if self.elastic or self.gpus_per_scorer:
+        if not self.chosen:
             return one
-        return replace(one, threads_per_scorer=self.cores, cpus_per_scorer=float(self.cores))
+        claimed = self.scorers * self.cpus_per_scorer
+        return replace(one, threads_per_scorer=self.cores, cpus_per_scorer=claimed)
 
 
 def machine_budget(
@@ -137,8 +139,8 @@ def machine_budget(
         return Budget(cores, scorers, 1, max(1, cores - scorers), share, 0.0)
     scorers = pool.workers or min(cores, SCORERS_ON_CPU)
     threads = max(1, cores // scorers)
-    asked = pool.workers is not None
-    return Budget(cores, scorers, threads, _decoders(cores), 0.0, float(threads), asked=asked)
+    chosen = pool.workers is None
+    return Budget(cores, scorers, threads, _decoders(cores), 0.0, float(threads), chosen=chosen)
 
 
 def cluster_budget(pool: ScorerPool, nodes: Sequence[NodeSize]) -> Budget:

@@ -55,6 +55,9 @@ def test_every_stage_gets_something_and_no_stage_too_much(
         assert budget.scorers * budget.threads_per_scorer <= max(cores, budget.scorers)
     assert budget.decoders <= cores
     assert not budget.elastic
+    claimed, alone = budget.scorers * budget.cpus_per_scorer, budget.alone()
+    assert alone.cpus_per_scorer <= claimed, "of Ray's CPUs some would be missing for decoders"
+    assert alone.scorers == 1
 
 
 def test_few_clips_get_one_scorer_with_all_cores() -> None:
@@ -65,9 +68,10 @@ def test_few_clips_get_one_scorer_with_all_cores() -> None:
     assert asked.for_clips(1) == asked
     on_gpus = machine_budget(cores=16, gpus=2)
     assert on_gpus.for_clips(1) == on_gpus
-    cluster = cluster_budget(ScorerPool(), [NodeSize(16, 0)] * 3)
-    assert cluster.for_clips(1) == cluster
-    assert cluster.alone() == replace(cluster, scorers=1, elastic=False)
+    for pool in (ScorerPool(), ScorerPool(4)):
+        cluster = cluster_budget(pool, [NodeSize(16, 0)] * 3)
+        assert cluster.for_clips(1) == cluster
+        assert cluster.alone() == replace(cluster, scorers=1, elastic=False), "fits into a node"
 
 
 @pytest.mark.parametrize("workers", [0, -1])
