@@ -109,7 +109,7 @@ def process(
     send_chatter_to(store.logs / f"process-{os.getpid()}.log")
     guard_this_process()
 
-    from flows.early import HEAVY_START_SECONDS, temporary_server
+    from flows.early import temporary_server
 
     server = temporary_server()
     from flows.display import ProgressBar, run_summary
@@ -117,7 +117,7 @@ def process(
     from flows.progress import observed_by
 
     if server is not None:
-        server.join(HEAVY_START_SECONDS)
+        server.join()
     with ProgressBar(terminal().err) as bar, observed_by(bar):
         record = process_corpus(source, results, pinned(model), **options)
     if as_json:

@@ -6,15 +6,15 @@ import os
 import threading
 from contextlib import suppress
 
-HEAVY_START_SECONDS = 60.0
-"""No longer than this is waited for it; a flow then starts one itself, and says what is wrong."""
-
 
 def temporary_server() -> threading.Thread | None:
-    """Begin to start the server that a flow without one would start; join the thread before flows.
+    """Begin to start the server that a flow without one would start.
 
     Loading PyTorch and Ray takes as long as the server needs: beside each other they take half.
-    None where there is a server.
+
+    Returns:
+        What to join before a flow begins, which takes a server that is starting for one that has
+        started; Prefect's own time limit ends it. None where there is a server.
     """
     if os.environ.get("PREFECT_API_URL"):
         return None
@@ -24,9 +24,11 @@ def temporary_server() -> threading.Thread | None:
 
 
 def _start() -> None:
+    import httpx
     from prefect.server.api.server import SubprocessASGIServer
     from prefect.settings import get_current_settings
 
     if get_current_settings().api.url is None:
-        with suppress(Exception):  # the flow tries again, and its error is shown
+        # the flow tries again, and its error is shown
+        with suppress(RuntimeError, OSError, httpx.HTTPError):
             SubprocessASGIServer().start()
