@@ -19,18 +19,13 @@ import torch
 from torch import Tensor
 
 from emi_model.backbone import Backbone, wav2vec2_config
-from emi_model.checkpoint import (
-    CONFIG_FILE,
-    LoadedModel,
-    check_weights,
-    hash_files,
-    load_checkpoint,
-    read_config,
-)
+from emi_model.checkpoint import LoadedModel, check_weights, load_checkpoint
 from emi_model.config import MODEL_TYPE
 from emi_model.errors import CheckpointError
-from emi_model.layouts import labels_of, licence_of, load_vad_model, read_weights, translate
-from emi_model.reference import resolve
+from emi_model.layouts import load_vad_model, read_weights, translate
+from emi_model.model_folder import CONFIG_FILE, hash_files, read_config
+from emi_model.papers import name_of, resolve
+from emi_model.public_vad import labels_of, licence_of
 from emi_model.targets import VAD_DIMENSIONS
 
 BACKBONE = "backbone."
@@ -91,7 +86,7 @@ def load_backbone(reference: str) -> LoadedBackbone:
             another shape.
     """
     folder = resolve(reference)
-    name = folder.resolve().name if Path(reference).is_dir() else reference
+    name = name_of(reference, folder)
     config = read_config(folder)
     kind = config.get("model_type")
     if kind == MODEL_TYPE:

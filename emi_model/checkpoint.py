@@ -1,23 +1,18 @@
-"""Checkpoints: a folder with config.json, model.safetensors, card.json and README.md.
-
-Beside them, of a model that was trained on labelled clips: intervals.json (`Intervals`) and
-training_clips.json (which contents trained it, and which chose its epoch).
-"""
+"""Checkpoints: models written to folders, and loaded from them (`emi_model.model_folder`)."""
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
@@ -26,32 +21,34 @@ from emi_model.config import EmiConfig
 from emi_model.conformal import Intervals
 from emi_model.errors import CheckpointError
 from emi_model.model import EmiModel
+from emi_model.model_folder import (
+    CARD_FILE,
+    CONFIG_FILE,
+    INTERVALS_FILE,
+    README_FILE,
+    TRAINING_CLIPS_FILE,
+    WEIGHTS_FILE,
+    ModelPapers,
+    checkpoint_papers,
+)
 
-CONFIG_FILE = "config.json"
-WEIGHTS_FILE = "model.safetensors"
-CARD_FILE = "card.json"
-README_FILE = "README.md"
-INTERVALS_FILE = "intervals.json"
-TRAINING_CLIPS_FILE = "training_clips.json"
 
-
-@dataclass(frozen=True)
-class LoadedModel:
+@dataclass(frozen=True, kw_only=True)
+class LoadedModel(ModelPapers):
     """A model with its papers.
 
     Attributes:
         model: the model, in evaluation mode.
-        card: where it comes from.
-        sha256: hash of its config and weights, and of its intervals where it has some, hex.
-        intervals: intervals around its scores; None where it was not calibrated.
-        training_clips: SHA-256 (hex) of the files of its clips, by split; empty where unknown.
     """
 
     model: EmiModel
-    card: ModelCard
-    sha256: str
-    intervals: Intervals | None = None
-    training_clips: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, papers: ModelPapers, model: EmiModel) -> LoadedModel:
+        """Return a model whose papers were read before."""
+        return cls(
+            model=model, **{part.name: getattr(papers, part.name) for part in fields(papers)}
+        )
 
 
 def save_checkpoint(
@@ -98,30 +95,17 @@ def save_checkpoint(
         shutil.rmtree(aside, ignore_errors=True)
 
 
-def load_checkpoint(folder: Path) -> LoadedModel:
-    """Load a checkpoint that `save_checkpoint` wrote.
+def load_checkpoint(folder: Path, papers: ModelPapers | None = None) -> LoadedModel:
+    """Load a checkpoint that `save_checkpoint` wrote; its papers unless they were read before.
 
     Raises:
         CheckpointError: a file is missing or damaged, weights are missing (none is ever newly
             initialised), superfluous or of another shape, or config, card and weights disagree on
             the targets and their order.
     """
-    config = EmiConfig.from_dict(read_config(folder))
-    card = _read_card(folder)
-    state, recorded = read_safetensors(folder / WEIGHTS_FILE)
-    orders = {
-        CONFIG_FILE: json.dumps(config.targets),
-        CARD_FILE: json.dumps(card.targets),
-        WEIGHTS_FILE: recorded.get("targets"),
-    }
-    if len(set(orders.values())) > 1:
-        raise CheckpointError(f"{folder}: target orders differ: {orders}: restore the checkpoint")
-    return LoadedModel(
-        model=build(config, state, folder),
-        card=card,
-        sha256=_hash(folder),
-        intervals=_read_intervals(folder, config.targets),
-        training_clips=_read_training_clips(folder),
+    papers = papers or checkpoint_papers(folder)
+    return LoadedModel.of(
+        papers, build(papers.config, read_safetensors(folder / WEIGHTS_FILE), folder)
     )
 
 
@@ -166,36 +150,16 @@ def check_weights(
         raise CheckpointError(f"{source}: {said}")
 
 
-def read_config(folder: Path) -> dict[str, Any]:
-    """Return the content of a model folder's config.json.
-
-    Raises:
-        CheckpointError: there is none, or it is no JSON object.
-    """
-    return _read_json(folder / CONFIG_FILE)
-
-
-def read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """Return the weights of a safetensors file and its metadata.
+def read_safetensors(path: Path) -> dict[str, Tensor]:
+    """Return the weights of a safetensors file.
 
     Raises:
         CheckpointError: no such file, or not safetensors.
     """
     try:
-        with safe_open(path, framework="pt") as content:
-            metadata = content.metadata() or {}
-        return load_file(path), metadata
+        return load_file(path)
     except (OSError, SafetensorError) as error:
         raise CheckpointError(f"{path}: cannot be read as safetensors: {error}") from error
-
-
-def hash_files(folder: Path, names: tuple[str, ...] = (CONFIG_FILE, WEIGHTS_FILE)) -> str:
-    """Return one SHA-256 (hex) over the named files of a model folder."""
-    joined = hashlib.sha256()
-    for name in names:
-        with (folder / name).open("rb") as content:
-            joined.update(hashlib.file_digest(content, "sha256").digest())
-    return joined.hexdigest()
 
 
 def _write(folder: Path, model: EmiModel, card: ModelCard) -> None:
@@ -211,53 +175,9 @@ def _write(folder: Path, model: EmiModel, card: ModelCard) -> None:
             os.fsync(content.fileno())
 
 
-def _hash(folder: Path) -> str:
-    """Return the hash of all that decides a score's row: intervals are part of it."""
-    names: tuple[str, ...] = (CONFIG_FILE, WEIGHTS_FILE)
-    if (folder / INTERVALS_FILE).is_file():
-        names += (INTERVALS_FILE,)
-    return hash_files(folder, names)
-
-
-def _read_intervals(folder: Path, targets: tuple[str, ...]) -> Intervals | None:
-    path = folder / INTERVALS_FILE
-    if not path.is_file():
-        return None
-    intervals = Intervals.from_dict(_read_json(path))
-    if intervals.targets != targets:
-        raise CheckpointError(
-            f"{path}: is of targets {list(intervals.targets)}, the model has {list(targets)}"
-        )
-    return intervals
-
-
-def _read_training_clips(folder: Path) -> dict[str, tuple[str, ...]]:
-    path = folder / TRAINING_CLIPS_FILE
-    if not path.is_file():
-        return {}
-    return {split: tuple(hashes) for split, hashes in _read_json(path).items()}
-
-
 def _write_json(path: Path, content: Mapping[str, Any]) -> None:
     path.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def _replaceable(folder: Path) -> bool:
     return folder.is_dir() and (not any(folder.iterdir()) or (folder / CARD_FILE).is_file())
-
-
-def _read_card(folder: Path) -> ModelCard:
-    try:
-        return ModelCard.from_dict(_read_json(folder / CARD_FILE))
-    except (KeyError, TypeError) as error:
-        raise CheckpointError(f"{folder / CARD_FILE}: no model card: {error!r}") from error
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise CheckpointError(f"{path}: cannot be read as JSON: {error}") from error
-    if not isinstance(content, dict):
-        raise CheckpointError(f"{path}: found a JSON {type(content).__name__}, expected an object")
-    return content

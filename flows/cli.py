@@ -98,7 +98,7 @@ def process(
     column uri; on a disk, or as s3://, gs:// or az://. Run it again at any time: it does what is
     missing.
     """
-    from emi_model.reference import resolve
+    from emi_model.papers import resolve
     from tasks.corpus import check_source
     from tasks.guard import guard_this_process
     from tasks.results import create_store
@@ -145,7 +145,7 @@ def score(
     **options: Any,
 ) -> None:
     """Score a few clips at once and print them."""
-    from emi_model.reference import resolve
+    from emi_model.papers import resolve
     from flows.display import score_table, show
     from flows.score import score_files
 
@@ -276,10 +276,9 @@ def main() -> None:
 
 def _say_what_it_gives(folder: Path) -> None:
     """Say once that a model in the public VAD model's layout has no EMI scores."""
-    from emi_model.checkpoint import read_config
-    from emi_model.config import MODEL_TYPE
+    from emi_model.papers import is_ours
 
-    if read_config(folder).get("model_type") != MODEL_TYPE:
+    if not is_ours(folder):
         say("this model gives arousal, dominance, valence alone: EMI scores will be null")
 
 

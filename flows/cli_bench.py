@@ -73,7 +73,7 @@ def bench(
     """
     if num_clips and not whole_job:
         raise click.UsageError("--clips is of the whole job: leave it out, or --no-whole-job")
-    from emi_model.reference import resolve
+    from emi_model.papers import resolve
 
     reference = None if model is None else named(model)
     if reference is not None:

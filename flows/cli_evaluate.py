@@ -60,7 +60,7 @@ def evaluate(
     Pearson, CCC, MAE and RMSE of each target with bootstrap intervals over speakers, the measured
     coverage of the model's own prediction intervals, and a picture of both.
     """
-    from emi_model.reference import resolve
+    from emi_model.papers import resolve
     from tasks.guard import guard_this_process
     from tasks.results import create_store, open_store
 

@@ -13,11 +13,12 @@ import pyarrow as pa
 import torch
 
 from emi_model.card import ModelCard
-from emi_model.checkpoint import CARD_FILE, save_checkpoint
+from emi_model.checkpoint import save_checkpoint
 from emi_model.cores import available_cores
 from emi_model.errors import TrainingError
 from emi_model.labelled import LabelledClip
 from emi_model.metrics import TargetMetrics, evaluate, mean_pearson
+from emi_model.model_folder import CARD_FILE
 from emi_model.recipes import demo as demo_recipe
 from emi_model.start import from_scratch
 from emi_model.targets import column_name

@@ -4,31 +4,33 @@ from __future__ import annotations
 
 import os
 import threading
-from contextlib import suppress
+
+from tasks.temporary_server import TemporaryServer
 
 
 def temporary_server() -> threading.Thread | None:
     """Begin to start the server that a flow without one would start.
 
-    Loading PyTorch and Ray takes as long as the server needs: beside each other they take half.
-
     Returns:
-        What to join before a flow begins, which takes a server that is starting for one that has
-        started; Prefect's own time limit ends it. None where there is a server.
+        What to join before a flow begins, which then takes this server for its own. None where
+        there is a server.
     """
     if os.environ.get("PREFECT_API_URL"):
         return None
-    thread = threading.Thread(target=_start, daemon=True)
+    thread = threading.Thread(target=_hand_over, args=(TemporaryServer(),), daemon=True)
     thread.start()
     return thread
 
 
-def _start() -> None:
-    import httpx
+def _hand_over(server: TemporaryServer) -> None:
+    """Give the server to Prefect, unless its settings name another or it does not start."""
     from prefect.server.api.server import SubprocessASGIServer
     from prefect.settings import get_current_settings
 
-    if get_current_settings().api.url is None:
-        # the flow tries again, and its error is shown
-        with suppress(RuntimeError, OSError, httpx.HTTPError):
-            SubprocessASGIServer().start()
+    settings = get_current_settings()
+    wanted = settings.api.url is None and settings.server.ephemeral.enabled
+    if not (wanted and server.wait()):
+        server.stop()  # the flow does what it would have done, and its error is shown
+        return
+    known = SubprocessASGIServer()
+    known.port, known.server_process, known.running = server.port, server.process, True

@@ -17,10 +17,10 @@ from prefect.exceptions import TerminationSignal
 from prefect.runtime import deployment
 from pydantic import Field
 
-from emi_model.checkpoint import LoadedModel
 from emi_model.config import Precision
 from emi_model.errors import ClusterError, StoreError
-from emi_model.reference import load_model
+from emi_model.model_folder import ModelPapers
+from emi_model.papers import read_papers
 from flows import run_names
 from flows.artifacts import show_run
 from flows.events import scores_committed
@@ -115,12 +115,12 @@ def process_corpus(
     clips = list_clips(source, limit)
     model = pin_model(model)
     folder = resolve_model(model)
-    loaded = load_model(folder)
+    papers = read_papers(folder)
     store = create_store(results)
     with store_turn(store, wait_minutes):
         store.recover()
         mark_killed(store)
-        stamp = _stamp(loaded, coverage)
+        stamp = _stamp(papers, coverage)
         record = RunRecord(stamp, source, precision, started_at, num_listed=len(clips))
         with store.alive(stamp.run_id), _recorded(Run(store, record, Tally())) as run:
             plan = plan_clips(
@@ -135,7 +135,7 @@ def process_corpus(
                 )
             )
             adopt_known(run, plan)
-            settings = _settings(model, folder, loaded, coverage, precision)
+            settings = _settings(model, folder, papers, coverage, precision)
             score_missing(run, plan, settings, pool, ray_address)
             compact(store, f"{stamp.run_id}-compact", superseded=plan.num_superseded > 0)
             run.record.check_counts(run.tally)
@@ -230,28 +230,28 @@ def _end(run: Run, state: RunState, said: str | None = None) -> dict[str, Any]:
     return row
 
 
-def _stamp(loaded: LoadedModel, coverage: Coverage) -> RunStamp:
+def _stamp(papers: ModelPapers, coverage: Coverage) -> RunStamp:
     return RunStamp(
-        model=loaded.card.name,
-        model_sha256=loaded.sha256,
+        model=papers.card.name,
+        model_sha256=papers.sha256,
         coverage=coverage,
         run_id=new_run_id(),
-        backbone_licence=loaded.card.backbone_licence,
-        targets=loaded.card.targets,
-        training_splits=splits_of_contents(loaded.training_clips),
+        backbone_licence=papers.card.backbone_licence,
+        targets=papers.card.targets,
+        training_splits=splits_of_contents(papers.training_clips),
     )
 
 
 def _settings(
-    model: str, folder: str, loaded: LoadedModel, coverage: Coverage, precision: Precision
+    model: str, folder: str, papers: ModelPapers, coverage: Coverage, precision: Precision
 ) -> ScoringSettings:
-    config = loaded.model.config
+    config = papers.config
     return ScoringSettings(
         model=str(Path(folder).absolute()) if Path(folder).is_dir() else folder,
         targets=config.targets,
         max_seconds=config.clip_seconds if coverage == "first" else None,
         coverage=coverage,
         precision=precision,
-        model_sha256=loaded.sha256,
+        model_sha256=papers.sha256,
         elsewhere=model if model != folder else None,
     )

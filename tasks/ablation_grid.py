@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 
 from emi_model.backbones import load_backbone
 from emi_model.errors import CheckpointError, ConfigError, LabelError
+from emi_model.papers import resolve
 from emi_model.recipes import Recipe
-from emi_model.reference import resolve
 from tasks.gathering import Gathered
 from tasks.planning import FROM_SCRATCH
 from tasks.registry import resolve_model

@@ -16,11 +16,11 @@ from contextlib import contextmanager
 from typing import Any
 
 import ray
-import torch
 from ray.exceptions import RayError
 
 from emi_model.cores import available_cores
 from emi_model.errors import ClusterError
+from emi_model.gpus import available_gpus
 from tasks.budget import NodeSize
 from tasks.guard import guard_this_process
 from tasks.nodes import address_of, ask_nodes, node_sizes, working_nodes
@@ -111,7 +111,7 @@ def machines() -> list[NodeSize]:
     """Return the sizes of the machines to work on: a joined cluster's nodes, else this machine."""
     if ray.is_initialized() and joins():
         return node_sizes()
-    return [NodeSize(available_cores(), torch.cuda.device_count())]
+    return [NodeSize(available_cores(), available_gpus())]
 
 
 def check_versions() -> None:
@@ -147,7 +147,7 @@ def _start(num_cpus: int, thread: Executor) -> None:
         ray.init,
         HERE,
         num_cpus=num_cpus,
-        num_gpus=torch.cuda.device_count(),
+        num_gpus=available_gpus(),
         object_store_memory=OBJECT_STORE_BYTES,
         include_dashboard=False,
         **QUIET,

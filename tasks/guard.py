@@ -10,6 +10,7 @@ import atexit
 import os
 import subprocess
 import sys
+import uuid
 from pathlib import Path
 
 from tasks import guard_child
@@ -18,11 +19,15 @@ _guarded: int | None = None  # id of the process that has its guard: a fork of i
 
 
 def guard_this_process() -> None:
-    """Start the guard of this process and of all that it starts, unless it has one."""
+    """Start the guard of this process and of all that it starts, unless it has one.
+
+    What it starts inherits a mark, by which the guard finds also what it had no time to see.
+    """
     global _guarded
     if _guarded == os.getpid() or not Path("/proc/self/stat").exists():
         return
     _guarded = os.getpid()
+    os.environ[guard_child.MARK] = uuid.uuid4().hex
     guard = subprocess.Popen(
         [sys.executable, "-S", "-P", guard_child.__file__],
         stdin=subprocess.PIPE,

@@ -12,6 +12,9 @@ import sys
 import time
 from pathlib import Path
 
+MARK = "EMI_GUARD"
+"""Variable in the environment of all that the parent starts; the guard's own says its value."""
+
 LOOK_SECONDS = 0.2
 GRACE_SECONDS = 5.0
 """Time for Ray's own processes to see that their driver is gone."""
@@ -31,6 +34,8 @@ def main() -> None:
     for pid, started in seen.items():
         if pid != os.getpid() and alive.get(pid) == started:
             _kill(pid)
+    for pid in _marked(f"{MARK}={os.environ[MARK]}".encode()) - {os.getpid()}:
+        _kill(pid)
 
 
 def _descendants(ancestors: set[int]) -> dict[int, str]:
@@ -53,6 +58,18 @@ def _processes() -> dict[int, tuple[int, str]]:
         except OSError:
             continue
         found[int(folder.name)] = int(fields[1]), fields[19]
+    return found
+
+
+def _marked(mark: bytes) -> set[int]:
+    """Return the processes that were started with a mark in their environment."""
+    found = set()
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            if mark in (folder / "environ").read_bytes().split(b"\0"):
+                found.add(int(folder.name))
+        except OSError:
+            continue
     return found
 
 

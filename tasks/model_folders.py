@@ -15,11 +15,11 @@ from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
 from emi_model.errors import CheckpointError, ModelNotFound, RegistryError
+from emi_model.model_folder import CONFIG_FILE, ModelPapers, checkpoint_papers
 from tasks.folders import Folder, StoredFile, is_remote, open_folder, place
 from tasks.home import home
 from tasks.mlflow_client import ask, tracking_uri
 
-CONFIG_FILE = "config.json"
 MODEL_FILES = ("*.json", "*.safetensors", "pytorch_model.bin", "README.md")
 """Of a model folder in a bucket these are fetched, not what else lies in it."""
 
@@ -105,15 +105,23 @@ def check_folder(folder: Path, sha256: str | None) -> None:
     Raises:
         RegistryError: it holds another, or none that can be loaded.
     """
+    try:
+        papers = checkpoint_papers(folder)
+        if sha256 is None:  # a hash that is known is that of a model that was loaded
+            _check_weights(folder, papers)
+    except CheckpointError as error:
+        raise RegistryError(f"no model that can be loaded: {error}") from error
+    if sha256 and papers.sha256 != sha256:
+        raise RegistryError(
+            f"{folder}: found the model {papers.sha256}, expected {sha256}: restore it"
+        )
+
+
+def _check_weights(folder: Path, papers: ModelPapers) -> None:
     # imported here: a list of models should not wait for torch
     from emi_model.checkpoint import load_checkpoint
 
-    try:
-        found = load_checkpoint(folder).sha256
-    except CheckpointError as error:
-        raise RegistryError(f"no model that can be loaded: {error}") from error
-    if found != sha256 and sha256:
-        raise RegistryError(f"{folder}: found the model {found}, expected {sha256}: restore it")
+    load_checkpoint(folder, papers)
 
 
 def _fetched_once(name: str, download: Callable[[Path], Path]) -> Path:

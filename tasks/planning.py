@@ -12,8 +12,9 @@ from typing import Any
 from emi_model.card import ModelCard
 from emi_model.cores import available_cores
 from emi_model.errors import LabelError
+from emi_model.papers import resolve
 from emi_model.recipes import Recipe
-from emi_model.reference import load_model, resolve
+from emi_model.reference import load_model
 from tasks.cached_clips import CachedClip
 from tasks.gathering import Gathered
 from tasks.registry import resolve_model

@@ -7,14 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from itertools import islice
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from emi_model.audio import Int16Waveform
 from emi_model.conformal import Intervals
 from emi_model.errors import OutOfMemory
-from emi_model.predict import Predictor, Scores
 from emi_model.targets import VAD_DIMENSIONS, column_name
 from emi_model.units import SAMPLING_RATE, samples_to_seconds
 from emi_model.windows import duration_weighted_mean, tile
@@ -22,6 +21,9 @@ from tasks.clips import Row, rejected
 from tasks.outcomes import Reason, Status
 from tasks.schemas import VAD_OF_MEAN, bound_columns
 from tasks.settings import Coverage
+
+if TYPE_CHECKING:  # a run's own process knows rows, but never loads PyTorch
+    from emi_model.predict import Predictor, Scores
 
 
 class Cut(NamedTuple):
@@ -87,7 +89,7 @@ class ClipScorer:
         if row["status"] == Status.SCORED.value and not found:
             row = rejected(row, Reason.TOO_SHORT, self._too_short(cut))
         done = without_scores(row, self._targets)
-        scores = [one for one in found if isinstance(one, Scores)]
+        scores = [one for one in found if not isinstance(one, OutOfMemory)]
         return done | self._scored(cut, scores) if scores else done
 
     def _scored(self, cut: Cut, scores: Sequence[Scores]) -> Row:

@@ -1,19 +1,19 @@
-"""The scoring stage in a Ray worker: an actor that holds the model."""
+"""The scoring stage in a Ray worker: an actor that holds the model.
+
+A run's own process names the class as well: PyTorch is loaded where an actor begins.
+"""
 
 from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import ray
-import torch
 
-from emi_model.checkpoint import LoadedModel
 from emi_model.errors import CheckpointError, ClusterError, EmiError
-from emi_model.predict import Predictor
-from emi_model.reference import load_model
+from emi_model.papers import read_papers
 from tasks.budget import Budget
 from tasks.clips import Row
 from tasks.ledger import SCORE, this_worker
@@ -21,6 +21,9 @@ from tasks.outcomes import Status
 from tasks.rows import ClipScorer
 from tasks.schemas import costed_schema
 from tasks.settings import ScoringSettings, code_version
+
+if TYPE_CHECKING:
+    from emi_model.checkpoint import LoadedModel
 
 SHARE_IT = "put the model on a shared folder or in a bucket, so that every node finds the same"
 
@@ -30,6 +33,10 @@ class ScorerActor:
 
     def __init__(self, settings: ScoringSettings, budget: Budget, ledger: Any) -> None:
         """Load the model."""
+        import torch
+
+        from emi_model.predict import Predictor
+
         context = ray.get_runtime_context()
         ray.get(ledger.enlist.remote(context.current_actor))
         self.node: str = context.get_node_id()
@@ -71,9 +78,11 @@ def load_here(settings: ScoringSettings, node: str) -> LoadedModel:
     """Load a run's model on a node: where the driver has it, if this node sees that, or elsewhere.
 
     Raises:
-        CheckpointError: this node does not see the model, or finds another in its place.
+        CheckpointError: this node does not see the model, or finds another in its place; or its
+            weights are damaged.
         ClusterError: this node runs another version of this project.
     """
+    from emi_model.reference import load_model
     from tasks.registry import resolve_model  # MLflow is loaded only where a node has to ask it
 
     if settings.version != code_version():
@@ -85,13 +94,13 @@ def load_here(settings: ScoringSettings, node: str) -> LoadedModel:
         reference = settings.model
         if settings.elsewhere is not None and not Path(reference).is_dir():
             reference = resolve_model(settings.elsewhere)
-        loaded = load_model(reference)
+        papers = read_papers(reference)
     except EmiError as error:
         raise CheckpointError(f"node {node[:8]}: {error}: {SHARE_IT}") from error
-    expected = settings.model_sha256 or loaded.sha256
-    if loaded.sha256 != expected:
+    expected = settings.model_sha256 or papers.sha256
+    if papers.sha256 != expected:
         raise CheckpointError(
-            f"node {node[:8]}: found the model {loaded.sha256[:12]} at {reference}, expected "
+            f"node {node[:8]}: found the model {papers.sha256[:12]} at {reference}, expected "
             f"{expected[:12]}: {SHARE_IT}"
         )
-    return loaded
+    return load_model(reference, papers)

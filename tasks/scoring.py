@@ -10,10 +10,10 @@ from contextlib import closing, contextmanager
 from dataclasses import replace
 
 import pyarrow as pa
-import torch
 
 from emi_model.cores import available_cores
 from emi_model.errors import ScoringError
+from emi_model.gpus import available_gpus
 from tasks.budget import Budget, ScorerPool, cluster_budget, machine_budget
 from tasks.clips import ClipFile, listed_row, rejected
 from tasks.cluster import joins, ray_cluster
@@ -58,7 +58,7 @@ def scoring_cluster(pool: ScorerPool, address: str | None = None) -> Iterator[Bu
         with ray_cluster(available_cores(), address):
             yield cluster_budget(pool, node_sizes())
         return
-    budget = machine_budget(pool, gpus=torch.cuda.device_count())
+    budget = machine_budget(pool, gpus=available_gpus())
     cpus = math.ceil(budget.scorers * budget.cpus_per_scorer) + budget.decoders
     with ray_cluster(cpus, address):
         yield budget

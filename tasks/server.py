@@ -168,7 +168,7 @@ class PrefectServer:
             ServerError: it ended, or does not answer.
         """
         began = time.monotonic()
-        while not _answers(f"{self.url}/api/health"):
+        while not answers(f"{self.url}/api/health"):
             waited = time.monotonic() - began
             self.check()
             if waited > START_SECONDS:
@@ -194,7 +194,8 @@ class PrefectServer:
             self._process.wait()
 
 
-def _answers(url: str) -> bool:
+def answers(url: str) -> bool:
+    """Tell whether a server answers at a URL."""
     import urllib.request  # commands that only look for the note do not wait for it
 
     direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))

@@ -8,22 +8,22 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from emi_model.card import ModelCard
-from emi_model.checkpoint import (
+from emi_model.checkpoint import load_checkpoint, save_checkpoint
+from emi_model.errors import CheckpointError, ConfigError
+from emi_model.model import EmiModel
+from emi_model.model_folder import (
     CARD_FILE,
     CONFIG_FILE,
     README_FILE,
     WEIGHTS_FILE,
+    checkpoint_papers,
     hash_files,
-    load_checkpoint,
     read_config,
-    read_safetensors,
-    save_checkpoint,
 )
-from emi_model.errors import CheckpointError, ConfigError
-from emi_model.model import EmiModel
 from emi_model.predict import Predictor
 
 FILES = {CONFIG_FILE, WEIGHTS_FILE, CARD_FILE, README_FILE}
@@ -46,15 +46,26 @@ def same_weights(one: EmiModel, other: EmiModel) -> bool:
     return ours.keys() == theirs.keys() and all(torch.equal(ours[k], theirs[k]) for k in ours)
 
 
+Read = Callable[[Path], object]
+
+both_readers = pytest.mark.parametrize("read", [load_checkpoint, checkpoint_papers])
+"""Papers are read without the weights, and refuse what loading refuses, but for the weights."""
+
+
 def rewrite_json(path: Path, **change: Any) -> None:
     path.write_text(json.dumps({**json.loads(path.read_text()), **change}))
 
 
 def rewrite_weights(folder: Path, change: Callable[[dict[str, torch.Tensor]], object]) -> None:
     """Change the weights of a checkpoint and leave its metadata as they are."""
-    state, metadata = read_safetensors(folder / WEIGHTS_FILE)
+    state, metadata = load_file(folder / WEIGHTS_FILE), beside_weights(folder)
     change(state)
     save_file(state, folder / WEIGHTS_FILE, metadata=metadata)
+
+
+def beside_weights(folder: Path) -> dict[str, str]:
+    with safe_open(folder / WEIGHTS_FILE, framework="pt") as content:
+        return dict(content.metadata())
 
 
 @pytest.mark.parametrize(
@@ -95,11 +106,10 @@ def test_a_checkpoint_is_four_files_that_all_may_read(saved: Path) -> None:
 
 
 def test_papers_agree_on_the_targets(saved: Path) -> None:
-    _, metadata = read_safetensors(saved / WEIGHTS_FILE)
     orders = [
         read_config(saved)["targets"],
         json.loads((saved / CARD_FILE).read_text())["targets"],
-        json.loads(metadata["targets"]),
+        json.loads(beside_weights(saved)["targets"]),
     ]
     assert orders == [list(load_checkpoint(saved).model.config.targets)] * 3
 
@@ -167,53 +177,60 @@ REORDERED = ["Amusement", "Admiration", "Determination", "Empathic Pain", "Excit
 
 
 @pytest.mark.parametrize("name", [CONFIG_FILE, CARD_FILE])
-def test_another_order_of_targets_is_refused(saved: Path, name: str) -> None:
+@both_readers
+def test_another_order_of_targets_is_refused(read: Read, saved: Path, name: str) -> None:
     rewrite_json(saved / name, targets=REORDERED)
     with pytest.raises(CheckpointError, match="target orders differ"):
-        load_checkpoint(saved)
+        read(saved)
 
 
 @pytest.mark.parametrize("metadata", [None, {"targets": json.dumps(REORDERED)}, {"targets": "?"}])
+@both_readers
 def test_another_order_of_targets_in_the_weights_is_refused(
-    saved: Path, metadata: dict[str, str] | None
+    read: Read, saved: Path, metadata: dict[str, str] | None
 ) -> None:
     save_file(load_file(saved / WEIGHTS_FILE), saved / WEIGHTS_FILE, metadata=metadata)
     with pytest.raises(CheckpointError, match="target"):
-        load_checkpoint(saved)
+        read(saved)
 
 
 @pytest.mark.parametrize("name", [CONFIG_FILE, WEIGHTS_FILE, CARD_FILE])
-def test_a_missing_file_is_named(saved: Path, name: str) -> None:
+@both_readers
+def test_a_missing_file_is_named(read: Read, saved: Path, name: str) -> None:
     (saved / name).unlink()
     with pytest.raises(CheckpointError, match=name):
-        load_checkpoint(saved)
+        read(saved)
 
 
 @pytest.mark.parametrize("name", [CONFIG_FILE, WEIGHTS_FILE, CARD_FILE])
 @pytest.mark.parametrize("content", [b"", b"\xff\xfe", b"[1, 2]", b"{"])
-def test_a_damaged_file_is_named(saved: Path, name: str, content: bytes) -> None:
+@both_readers
+def test_a_damaged_file_is_named(read: Read, saved: Path, name: str, content: bytes) -> None:
     (saved / name).write_bytes(content)
     with pytest.raises(CheckpointError, match=name):
-        load_checkpoint(saved)
+        read(saved)
 
 
-def test_half_a_weights_file_is_refused(saved: Path) -> None:
+@both_readers
+def test_half_a_weights_file_is_refused(read: Read, saved: Path) -> None:
     whole = (saved / WEIGHTS_FILE).read_bytes()
     (saved / WEIGHTS_FILE).write_bytes(whole[: len(whole) // 2])
     with pytest.raises(CheckpointError, match="cannot be read as safetensors"):
-        load_checkpoint(saved)
+        read(saved)
 
 
-def test_a_card_without_targets_is_refused(saved: Path) -> None:
+@both_readers
+def test_a_card_without_targets_is_refused(read: Read, saved: Path) -> None:
     (saved / CARD_FILE).write_text('{"name": "x"}')
     with pytest.raises(CheckpointError, match="no model card"):
-        load_checkpoint(saved)
+        read(saved)
 
 
-def test_a_config_of_a_newer_version_is_refused(saved: Path) -> None:
+@both_readers
+def test_a_config_of_a_newer_version_is_refused(read: Read, saved: Path) -> None:
     rewrite_json(saved / CONFIG_FILE, wings=2)
     with pytest.raises(ConfigError, match="wings"):
-        load_checkpoint(saved)
+        read(saved)
 
 
 def test_a_card_of_another_model_is_not_saved(

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from emi_model.card import UNKNOWN
-from emi_model.layouts import licence_of
+from emi_model.public_vad import licence_of
 
 PUBLIC_NAME = "wav2vec2-large-robust-12-ft-emotion-msp-dim"
 

@@ -14,7 +14,8 @@ from emi_model.card import ModelCard
 from emi_model.checkpoint import save_checkpoint
 from emi_model.errors import CheckpointError, ModelNotFound
 from emi_model.model import EmiModel
-from emi_model.reference import ZERO_SIGNAL_VAD, check_backbone, load_model, resolve
+from emi_model.papers import read_papers, resolve
+from emi_model.reference import ZERO_SIGNAL_VAD, check_backbone, load_model
 
 PUBLIC_ID = "audeering/wav2vec2-large-robust-12-ft-emotion-msp-dim"
 
@@ -75,6 +76,27 @@ def test_both_layouts_load_from_a_folder(
     assert (ours.card.name, ours.card.recipe, ours.model.config.num_targets) == ("tiny", "paper", 6)
     public = load_model(str(write_public(tmp_path / "public", vad_model)))
     assert (public.card.name, public.model.config.num_targets) == ("public", 0)
+
+
+def test_papers_are_those_of_the_loaded_model(
+    tmp_path: Path, tiny_model: Callable[..., EmiModel], vad_model: EmiModel
+) -> None:
+    folders = [
+        write_ours(tmp_path / "ours", tiny_model(lstm=False), data="some"),
+        write_public(tmp_path / "public", vad_model),
+    ]
+    for folder in map(str, folders):
+        papers, loaded = read_papers(folder), load_model(folder)
+        assert papers.config == loaded.model.config
+        assert (papers.card, papers.sha256) == (loaded.card, loaded.sha256)
+        assert load_model(folder, papers).sha256 == papers.sha256
+
+
+def test_a_public_model_without_weights_has_no_papers(tmp_path: Path, vad_model: EmiModel) -> None:
+    folder = write_public(tmp_path / "public", vad_model)
+    (folder / "model.safetensors").unlink()
+    with pytest.raises(CheckpointError, match="no weights"):
+        read_papers(str(folder))
 
 
 def test_a_folder_is_named_by_its_own_name(

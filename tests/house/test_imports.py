@@ -19,6 +19,7 @@ SUBPROCESS_FILES = {
     "tasks/probe.py",
     "tasks/runner.py",
     "tasks/server.py",  # Prefect's server, beside `emi up`
+    "tasks/temporary_server.py",  # and beside a flow without one
 }
 
 
@@ -67,8 +68,9 @@ def test_the_model_is_usable_without_the_workflow():
     assert found.stdout.strip() == "[]"
 
 
-def test_a_decoder_does_not_carry_pytorch():
-    code = "import sys, tasks.extracting, tasks.ledger; print('torch' in sys.modules)"
+@pytest.mark.parametrize("modules", ["tasks.extracting, tasks.ledger", "flows.process"])
+def test_decoders_and_a_run_itself_do_not_carry_pytorch(modules):
+    code = f"import sys, {modules}; print('torch' in sys.modules)"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "False"
 

@@ -1,6 +1,8 @@
 """Whatever ends a run, what is committed stays, and the same command goes on from there."""
 
 import signal
+import subprocess
+import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -100,3 +102,17 @@ def test_ctrl_c_ends_in_order(launch, model, corpus, tmp_path, slow_ffmpeg):
     (run,) = answer(results, "SELECT state, num_scored + num_rejected AS n FROM runs").to_pylist()
     assert run["state"] == "interrupted"
     assert answer(results, "SELECT count(*) AS n FROM scores").to_pylist() == [{"n": run["n"]}]
+
+
+def test_who_is_killed_leaves_no_child_that_nobody_has_seen_yet():
+    """Its guard looks around five times a second: this one dies before it has looked once."""
+    code = """
+import os, signal, subprocess, sys
+from tasks.guard import guard_this_process
+guard_this_process()
+subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+    # returns when nobody holds its output any more
+    killed = subprocess.run([sys.executable, "-c", code], capture_output=True, timeout=60)
+    assert killed.returncode == -signal.SIGKILL
