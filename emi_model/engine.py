@@ -113,5 +113,5 @@ class Engine:
         else:
             clips = Clips.together(num_frames, self._device)
         for layer in self.layers:
-            hidden = layer(hidden, clips)
+            layer(hidden, clips)
         return hidden if self._norm_first else self._norm(hidden)

@@ -12,7 +12,11 @@ import torch
 from torch import Tensor, nn
 
 LARGEST = 127
-"""Integers from -127 to 127 are used; oneDNN wants inputs without a sign, moved up by 128."""
+"""Integers from -127 to 127 are used; oneDNN wants inputs without a sign, moved up by `MOVE`."""
+
+MOVE = 128
+"""In two's complement another top bit; conversion to int8 and this are a fifth of the time of one
+to uint8, and of the addition before it."""
 
 SMALLEST_SCALE = 1e-12
 """A row or a weight of zeros has a scale, too."""
@@ -41,11 +45,12 @@ class Int8Linear:
 
     def __call__(self, values: Tensor) -> Tensor:
         """Return (N, out) of values (N, in)."""
-        largest = values.abs().amax(1, keepdim=True).float().clamp_min(SMALLEST_SCALE)
-        middle = torch.full((), LARGEST + 1.0)
-        moved = torch.addcmul(middle, values, LARGEST / largest).round_().to(torch.uint8)
+        values = values.float()
+        largest = values.abs().amax(1, keepdim=True).clamp_min_(SMALLEST_SCALE)
+        rounded = (values * (LARGEST / largest)).round_().to(torch.int8)
+        moved = rounded.view(torch.uint8).bitwise_xor_(MOVE)
         product = torch.ops.onednn.qlinear_pointwise(
-            moved, 1.0, LARGEST + 1, self.weight, self.scales, self.zero_points,
+            moved, 1.0, MOVE, self.weight, self.scales, self.zero_points,
             None, 1.0, 0, self.dtype, "none", [], "",
         )  # fmt: skip
         out: Tensor = torch.addcmul(self.bias, product, (largest / LARGEST).to(self.dtype))

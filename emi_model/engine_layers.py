@@ -10,6 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from emi_model.packing import Product, packed
+
 
 @dataclass(frozen=True)
 class Norm:
@@ -31,35 +33,33 @@ class Norm:
 
 @dataclass(frozen=True)
 class Linear:
-    """A linear layer."""
+    """A linear layer; its product takes rows (N, in) of ``dtype``."""
 
-    weight: Tensor
-    bias: Tensor | None
+    product: Product
+    dtype: torch.dtype
 
     @classmethod
     def of(cls, linear: nn.Linear, dtype: torch.dtype) -> Linear:
         """Take over a module's weights."""
         bias = None if linear.bias is None else linear.bias.detach().to(dtype)
-        return cls(linear.weight.detach().to(dtype), bias)
+        return cls(packed(linear.weight.detach().to(dtype), bias), dtype)
 
     def __call__(self, values: Tensor) -> Tensor:
         """Return (N, out) of values (N, in) of any type."""
-        return functional.linear(values.to(self.weight.dtype), self.weight, self.bias)
+        return self.product(values.to(self.dtype))
 
 
 @dataclass(frozen=True)
 class Conv:
-    """One layer of the conv stack on frames (T, C): products of matrices, norm, activation.
+    """One layer of the conv stack on frames (T, C): a product of matrices, norm, activation.
 
     Attributes:
-        blocks: (taps x C, out) each: the taps that lie within one stride.
-        bias: (out,) or None.
+        product: of rows (N, kernel x C): the frames that an output hears, side by side.
         kernel: taps.
         stride: frames.
     """
 
-    blocks: tuple[Tensor, ...]
-    bias: Tensor | None
+    product: Product
     kernel: int
     stride: int
     norm: Norm
@@ -70,27 +70,19 @@ class Conv:
         """Take over the weights of a layer of the conv stack."""
         conv = layer.conv
         (kernel,), (stride,) = conv.kernel_size, conv.stride
-        taps = conv.weight.detach().to(dtype).permute(2, 1, 0)  # (kernel, in, out)
-        # A product with one column a tap is too thin: samples are laid out tap by tap instead.
-        width = kernel if conv.in_channels == 1 else stride
-        blocks = tuple(block.flatten(0, 1).contiguous() for block in taps.split(width))
+        weight = conv.weight.detach().to(dtype).permute(0, 2, 1).flatten(1)  # (out, kernel x in)
         bias = None if conv.bias is None else conv.bias.detach().to(dtype)
         norm = Norm.of(layer.layer_norm, dtype)
-        return cls(blocks, bias, kernel, stride, norm, layer.activation)
+        return cls(packed(weight, bias), kernel, stride, norm, layer.activation)
 
     def __call__(self, frames: Tensor) -> Tensor:
         """Return (T', out) of contiguous frames (T, C)."""
         num_out = (len(frames) - self.kernel) // self.stride + 1
         channels = frames.shape[1]
-        hop = self.stride * channels
-        out = frames.new_zeros(()) if self.bias is None else self.bias
-        for number, block in enumerate(self.blocks):
-            start = frames.storage_offset() + number * hop
-            rows = frames.as_strided((num_out, len(block)), (hop, 1), start)
-            if len(block) > hop:  # rows overlap: no product reads those
-                rows = rows.contiguous()
-            out = torch.addmm(out, rows, block) if number == 0 else out.addmm_(rows, block)
-        activated: Tensor = self.activation(self.norm(out))
+        shape, steps = (num_out, self.kernel * channels), (self.stride * channels, 1)
+        rows = frames.as_strided(shape, steps, frames.storage_offset())
+        # where rows overlap they are copied: half as much again, and one product instead of two
+        activated: Tensor = self.activation(self.norm(self.product(rows.contiguous())))
         return activated
 
 

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
+
+from emi_model.packing import Product, packed
 
 STEPS = 16
 """Time steps whose input products are taken together: they stay in the processor's caches."""
-
-PACKED_ROWS = 64
-"""Rows of a product that weights are packed for; others are as right, and little slower."""
-
-Product = Callable[[Tensor], Tensor]
 
 
 @dataclass(frozen=True)
@@ -112,20 +108,3 @@ def _run(
         after[begin : begin + count] = state[:count]
         begin += count
     return after
-
-
-def packed(weight: Tensor, bias: Tensor) -> Product:
-    """Return the linear map of a float32 weight (out, in) and bias (out,), packed where possible.
-
-    The operator is the one that PyTorch's own compiler uses (torch/_inductor/fx_passes).
-    """
-    has_mkldnn: bool = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
-    if not (has_mkldnn and weight.device.type == "cpu"):
-        return lambda values: functional.linear(values, weight, bias)
-    ready = torch.ops.mkldnn._reorder_linear_weight(weight.contiguous(), PACKED_ROWS)
-
-    def product(values: Tensor) -> Tensor:
-        out: Tensor = torch.ops.mkldnn._linear_pointwise(values, ready, bias, "none", [], "")
-        return out
-
-    return product

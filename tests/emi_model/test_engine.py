@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from emi_model import engine, engine_encoder
 from emi_model.batching import plan_streams
 from emi_model.engine import Engine, fits
-from emi_model.engine_encoder import Clips
+from emi_model.engine_encoder import CHUNK_ROWS, Clips
 from emi_model.engine_int8 import Int8Linear
 from emi_model.model import EmiModel
 
@@ -88,7 +88,29 @@ def test_attention_in_groups_as_on_a_gpu_changes_nothing(
     assert sum(len(group.own) for group in together.groups) == sum(num_frames)
     hidden = torch.randn(sum(num_frames), model.config.hidden_size)
     for layer in model_engine.layers:
-        assert torch.allclose(layer(hidden, together), layer(hidden, alone), atol=2e-5)
+        one, other = hidden.clone(), hidden.clone()
+        layer(one, together)
+        layer(other, alone)
+        assert torch.allclose(one, other, atol=2e-5)
+
+
+@torch.inference_mode()
+@pytest.mark.parametrize("norm_first", [True, False])
+@pytest.mark.parametrize("int8", [True, False])
+def test_frames_in_chunks_are_the_same(
+    tiny_model: Callable[..., EmiModel],
+    monkeypatch: pytest.MonkeyPatch,
+    norm_first: bool,
+    int8: bool,
+) -> None:
+    backbone = tiny_model(
+        backbone={"num_hidden_layers": 2, "do_stable_layer_norm": norm_first}
+    ).backbone
+    clips = [torch.randn(length) for length in (16_000, 4_000, 9_000)]
+    whole = Engine(backbone, int8=int8)(clips)
+    assert len(whole) > 7
+    monkeypatch.setitem(CHUNK_ROWS, "cpu", 7)
+    assert torch.allclose(Engine(backbone, int8=int8)(clips), whole, atol=2e-5)
 
 
 @torch.inference_mode()

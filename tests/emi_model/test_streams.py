@@ -17,7 +17,8 @@ from emi_model.batching import pad
 from emi_model.errors import AudioError
 from emi_model.fusion import last_state
 from emi_model.model import EmiModel
-from emi_model.recurrence import PackedLstm, packed
+from emi_model.packing import packed
+from emi_model.recurrence import PackedLstm
 from emi_model.streams import StreamedModel, normalised_there
 
 SHAPES: dict[str, dict[str, Any]] = {
@@ -68,11 +69,17 @@ def test_last_states_are_those_of_the_lstm(num_frames: list[int], size: int, lay
 
 
 @torch.inference_mode()
-def test_products_without_packing_are_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
-    weight, bias, values = torch.randn(33, 17), torch.randn(33), torch.randn(5, 17)
+@pytest.mark.parametrize(("dtype", "apart"), [(torch.float32, 1e-5), (torch.bfloat16, 0.05)])
+@pytest.mark.parametrize("has_bias", [True, False])
+def test_products_without_packing_are_the_same(
+    monkeypatch: pytest.MonkeyPatch, dtype: torch.dtype, apart: float, has_bias: bool
+) -> None:
+    weight, values = torch.randn(33, 17).to(dtype), torch.randn(5, 17).to(dtype)
+    bias = torch.randn(33).to(dtype) if has_bias else None
     ready = packed(weight, bias)(values)
+    assert ready.dtype == dtype
     monkeypatch.setattr(torch.backends.mkldnn, "is_available", lambda: False)
-    assert torch.allclose(packed(weight, bias)(values), ready, atol=1e-5)
+    assert torch.allclose(packed(weight, bias)(values), ready, atol=apart)
 
 
 @given(
