@@ -27,6 +27,9 @@ Floats = NDArray[np.float32]
 MAX_BATCH_SAMPLES = {"cpu": 96 * SAMPLING_RATE, "cuda": 1_536 * SAMPLING_RATE}
 """Samples of one forward pass, padding included; ``EMI_BATCH_SECONDS`` overrides."""
 
+MAX_STREAMED_SAMPLES = {"cpu": 384 * SAMPLING_RATE, "cuda": 1_536 * SAMPLING_RATE}
+"""The same where clips are laid end to end: pieces of it pass the backbone, all of it the heads."""
+
 
 @dataclass(frozen=True)
 class Scores:
@@ -79,7 +82,6 @@ class Predictor:
         self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         self.model = model.to(self.device).eval()
         self.min_samples = model.backbone.geometry.min_samples
-        self.max_batch_samples = max_batch_samples or _default_batch_samples(self.device.type)
         self.padding = (0, 0)
         self.numerics = numerics(precision, self.device, model.config.hidden_size)
         # In fp32 the model itself runs: the reference of all that is faster.
@@ -88,6 +90,8 @@ class Predictor:
         if self.numerics != "fp32" and fits(model.backbone):
             int8 = self.numerics == "int8"
             self._streamed = StreamedModel(self.model, self._dtype, int8=int8)
+        usual = MAX_BATCH_SAMPLES if self._streamed is None else MAX_STREAMED_SAMPLES
+        self.max_batch_samples = max_batch_samples or _batch_samples(usual[self.device.type])
 
     def __call__(self, waveforms: Sequence[Int16Waveform | Waveform]) -> list[Scores | OutOfMemory]:
         """Score waveforms (samples,) of 16 kHz mono, int16 or float32, in their order.
@@ -201,10 +205,10 @@ def _is_out_of_memory(error: BaseException) -> bool:
     return "out of memory" in text or "can't allocate memory" in text
 
 
-def _default_batch_samples(device_type: str) -> int:
+def _batch_samples(usual: int) -> int:
     text = os.environ.get("EMI_BATCH_SECONDS")
     if text is None:
-        return MAX_BATCH_SAMPLES[device_type]
+        return usual
     try:
         seconds = float(text)
     except ValueError as error:

@@ -15,7 +15,7 @@ from pathlib import Path
 MARK = "EMI_GUARD"
 """Variable in the environment of all that the parent starts; the guard's own says its value."""
 
-LOOK_SECONDS = 0.2
+LOOK_SECONDS = 1.0
 GRACE_SECONDS = 5.0
 """Time for Ray's own processes to see that their driver is gone."""
 

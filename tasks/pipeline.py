@@ -27,11 +27,14 @@ from tasks.nodes import alive_nodes, beside_driver, dead_nodes, got, lost_nodes
 from tasks.scorer import ScorerActor
 from tasks.settings import ScoringSettings
 
-CLIPS_PER_BLOCK = 16
-"""Clips that one extraction task takes: short enough for early rows, long enough to be worth it."""
+CLIPS_PER_BLOCK = 32
+"""Clips of one block at most: a step of the LSTM costs the same for a few clips and for some."""
 
 FIRST_CLIPS = 2
-"""Clips of the first block."""
+"""Clips of the first block, for early rows."""
+
+LAST_CLIPS = 4
+"""Clips of the last blocks: while they run out, a scorer waits for another's block."""
 
 CLIPS_PER_GPU_BATCH = 256
 """Clips that a scorer on a GPU takes at once: a step of the LSTM costs the same for one and all."""
@@ -110,7 +113,7 @@ def _pipeline(
     _bound_execution()
     blocks = [
         pa.Table.from_pylist([clip._asdict() for clip in clips[start:end]])
-        for start, end in pairwise(_bounds(len(clips), clips_per_block))
+        for start, end in pairwise(block_bounds(len(clips), clips_per_block, budget.scorers))
     ]
     decoders = None if budget.elastic else min(budget.decoders, len(blocks))
     at_once = CLIPS_PER_GPU_BATCH if clips_per_block > 1 else 1
@@ -137,10 +140,18 @@ def _pipeline(
     return scored
 
 
-def _bounds(num_clips: int, clips_per_block: int) -> list[int]:
-    """Return where blocks begin and the last ends: a small one comes first, for early rows."""
-    first = min(FIRST_CLIPS, clips_per_block, num_clips)
-    return [0, *range(first, num_clips, clips_per_block), num_clips]
+def block_bounds(num_clips: int, clips_per_block: int, scorers: int) -> list[int]:
+    """Return where blocks of clips begin, and where the last one ends.
+
+    A small one comes first, then full ones; from where two full ones a scorer are left they become
+    smaller, half a scorer's share of what is left (Polychronopoulos and Kuck 1987, "Guided
+    Self-Scheduling", IEEE Transactions on Computers C-36(12), with half the share).
+    """
+    bounds = [0]
+    while (left := num_clips - bounds[-1]) > 0:
+        size = FIRST_CLIPS if len(bounds) == 1 else max(LAST_CLIPS, left // (2 * scorers))
+        bounds.append(bounds[-1] + min(size, clips_per_block, left))
+    return bounds
 
 
 def _scorers(budget: Budget, num_blocks: int) -> ActorPoolStrategy:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from emi_model.audio import to_float
 from emi_model.errors import AudioError, ConfigError, OutOfMemory
 from emi_model.model import EmiModel, EmiOutput
-from emi_model.predict import MAX_BATCH_SAMPLES, Predictor, Scores
+from emi_model.predict import MAX_BATCH_SAMPLES, MAX_STREAMED_SAMPLES, Predictor, Scores
 
 TOLERANCE = 1e-5
 
@@ -269,7 +269,10 @@ def test_seconds_from_the_environment_bound_a_batch(
 ) -> None:
     model = tiny_model()
     monkeypatch.delenv("EMI_BATCH_SECONDS", raising=False)
-    assert Predictor(model, device="cpu").max_batch_samples == MAX_BATCH_SAMPLES["cpu"]
+    padded = Predictor(model, device="cpu", precision="fp32")
+    streamed = Predictor(model, device="cpu", precision="bf16")
+    assert padded.max_batch_samples == MAX_BATCH_SAMPLES["cpu"]
+    assert streamed.max_batch_samples == MAX_STREAMED_SAMPLES["cpu"]
     monkeypatch.setenv("EMI_BATCH_SECONDS", "1.5")
     assert Predictor(model, device="cpu").max_batch_samples == 24_000
     assert Predictor(model, device="cpu", max_batch_samples=7).max_batch_samples == 7

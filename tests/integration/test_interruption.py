@@ -105,7 +105,7 @@ def test_ctrl_c_ends_in_order(launch, model, corpus, tmp_path, slow_ffmpeg):
 
 
 def test_who_is_killed_leaves_no_child_that_nobody_has_seen_yet():
-    """Its guard looks around five times a second: this one dies before it has looked once."""
+    """Its guard looks around once a second: this one dies before it has looked at all."""
     code = """
 import os, signal, subprocess, sys
 from tasks.guard import guard_this_process
