@@ -90,6 +90,8 @@ class Predictor:
         if self.numerics != "fp32" and fits(model.backbone):
             int8 = self.numerics == "int8"
             self._streamed = StreamedModel(self.model, self._dtype, int8=int8)
+        elif self.numerics == "int8":  # only clips laid end to end can be multiplied so
+            self.numerics = "fp32" if self._dtype == torch.float32 else "bf16"
         usual = MAX_BATCH_SAMPLES if self._streamed is None else MAX_STREAMED_SAMPLES
         self.max_batch_samples = max_batch_samples or _batch_samples(usual[self.device.type])
 

@@ -19,6 +19,7 @@ from tasks.results import ResultsStore
 from tasks.schemas import (
     COSTS,
     NODE,
+    NUMERICS,
     SCORES,
     TIMELINE,
     WINDOWS,
@@ -70,6 +71,7 @@ class Tally:
     num_parts: int = 0
     reasons: Counter[str] = field(default_factory=Counter)
     nodes: Counter[str] = field(default_factory=Counter)
+    numerics: Counter[str] = field(default_factory=Counter)
 
     @property
     def done(self) -> int:
@@ -87,8 +89,9 @@ class Tally:
         self.scored += scored
         self.rejected += rows.num_rows - scored
         self.reasons.update(rows["reason"].drop_null().to_pylist())
-        if NODE.name in rows.schema.names:
-            self.nodes.update(rows[NODE.name].drop_null().to_pylist())
+        for name, counter in ((NODE.name, self.nodes), (NUMERICS.name, self.numerics)):
+            if name in rows.schema.names:
+                counter.update(rows[name].drop_null().to_pylist())
         self.audio_seconds += pc.sum(rows["scored_seconds"], min_count=0).as_py()
         for name in (cost.name for cost in COSTS):
             if name in rows.schema.names:

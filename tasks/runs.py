@@ -89,6 +89,7 @@ class RunRecord:
             "num_adopted": self.num_adopted,
             "reasons": sorted(tally.reasons.items()),
             "nodes": sorted(tally.nodes.items()),
+            "numerics": sorted(tally.numerics.items()),
             "list_seconds": self.list_seconds,
             "extract_seconds": tally.extract_seconds,
             "score_seconds": tally.score_seconds,
@@ -124,7 +125,7 @@ def write_record(store: ResultsStore, record: RunRecord, tally: Tally) -> dict[s
     """Write a run's record to the store, in place of an earlier one; returns its row."""
     row = record.row(tally)
     store.record_run(checked(pa.Table.from_pylist([row], RUNS_SCHEMA), RUNS_SCHEMA))
-    return row | {name: dict(row[name]) for name in ("reasons", "nodes", "versions")}
+    return row | {name: dict(row[name]) for name in ("reasons", "nodes", "numerics", "versions")}
 
 
 def mark_killed(store: ResultsStore) -> None:

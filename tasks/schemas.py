@@ -168,11 +168,14 @@ COSTS = (
 """What a row cost, on its way from the workers to the store."""
 
 NODE = described("node", TEXT, "", "Ray node that scored the clip; null without a score")
+NUMERICS = described("numerics", TEXT, "fp32|bf16|int8", "what its score was computed in, likewise")
+WORKED = (NODE, NUMERICS)
+"""Where and how a clip was scored."""
 
 
 def costed_schema(targets: Sequence[str]) -> pa.Schema:
-    """Return the schema of rows that workers give: `scored_schema`, the row's cost, and where."""
-    return pa.schema([*scored_schema(targets), *COSTS, NODE])
+    """Return the schema of rows that workers give: `scored_schema`, a row's cost, where and how."""
+    return pa.schema([*scored_schema(targets), *COSTS, *WORKED])
 
 
 def scores_schema(targets: Sequence[str] = EMI_TARGETS) -> pa.Schema:
@@ -221,6 +224,7 @@ RUNS_SCHEMA = pa.schema(
         ),
         described("reasons", pa.map_(TEXT, pa.int64()), "clips", "rejections by reason"),
         described("nodes", pa.map_(TEXT, pa.int64()), "clips", "scored, by Ray node"),
+        described("numerics", pa.map_(TEXT, pa.int64()), "clips", "scored, by what precision was"),
         described("list_seconds", DOUBLE, "s", "listing the corpus and planning"),
         described("extract_seconds", DOUBLE, "s", "extraction, summed over workers"),
         described("score_seconds", DOUBLE, "s", "scoring, summed over workers"),

@@ -63,6 +63,7 @@ class ScorerActor:
             is_scored = row["status"] == Status.SCORED.value
             row |= {"score_seconds": seconds, "model_samples": 0, "padded_samples": 0}
             row["node"] = self.node if is_scored else None
+            row["numerics"] = self.predictor.numerics if is_scored else None
         if scored:
             scored[0] |= self._samples_since(before)
         self.ledger.give.remote(self.worker)

@@ -21,7 +21,7 @@ from tasks.nodes import node_sizes
 from tasks.outcomes import Reason
 from tasks.pipeline import PassDied, run_pass
 from tasks.rows import without_scores
-from tasks.schemas import COSTS, costed_schema
+from tasks.schemas import COSTS, WORKED, costed_schema
 from tasks.settings import ScoringSettings
 
 LOGGER = logging.getLogger(__name__)
@@ -160,7 +160,8 @@ def _pass(
 
 def _dead_rows(clips: Sequence[ClipFile], settings: ScoringSettings) -> pa.Table:
     detail = f"the worker process died {MAX_DEATHS} times with this clip, the last time alone"
-    free = {**dict.fromkeys((cost.name for cost in COSTS), 0), "node": None}
+    costs, worked = (cost.name for cost in COSTS), (column.name for column in WORKED)
+    free = dict.fromkeys(costs, 0) | dict.fromkeys(worked)
     rows = [
         without_scores(rejected(listed_row(clip), Reason.WORKER_DIED, detail), settings.targets)
         | free

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from emi_model.audio import to_float
 from emi_model.errors import AudioError, ConfigError, OutOfMemory
 from emi_model.model import EmiModel, EmiOutput
+from emi_model.precision import multiplies_bf16
 from emi_model.predict import MAX_BATCH_SAMPLES, MAX_STREAMED_SAMPLES, Predictor, Scores
 
 TOLERANCE = 1e-5
@@ -212,6 +213,15 @@ def test_padding_is_counted(
     assert predictor.padding == (3_950, 4_000)
     predictor(noises([400]))
     assert predictor.padding == (4_350, 4_400)
+
+
+def test_numerics_say_what_is_computed(tiny_model: Callable[..., EmiModel]) -> None:
+    group = tiny_model(backbone=BACKBONES["group norm"])
+    beside = "bf16" if multiplies_bf16() else "fp32"
+    wanted = {"auto": "fp32", "fp32": "fp32", "bf16": "bf16", "int8": beside}
+    for precision, numerics in wanted.items():
+        assert Predictor(group, device="cpu", precision=precision).numerics == numerics
+    assert Predictor(tiny_model(), device="cpu", precision="int8").numerics == "int8"
 
 
 def test_a_group_norm_model_is_given_no_padding(

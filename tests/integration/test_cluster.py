@@ -129,9 +129,12 @@ def test_clips_survive_a_cancelled_run_a_lost_node_and_a_new_one(
         same = expected[names[row["clip_id"]].name]
         for target in ("joy", "admiration", "arousal", "valence_of_mean"):
             assert row[target] == pytest.approx(same[target], abs=1e-5)
-    nodes = answer(results, "SELECT num_scored, nodes FROM runs ORDER BY started_at").to_pylist()
+    nodes = answer(
+        results, "SELECT num_scored, nodes, numerics FROM runs ORDER BY started_at"
+    ).to_pylist()
     for run in nodes:
         assert sum(dict(run["nodes"]).values()) == run["num_scored"]
+        assert dict(run["numerics"]) == {"fp32": run["num_scored"]}
     assert dict(nodes[-1]["nodes"])[added.node_id] > 0
 
 

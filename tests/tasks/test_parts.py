@@ -15,6 +15,7 @@ from tasks.results import ResultsStore
 from tasks.schemas import (
     COSTS,
     NODE,
+    NUMERICS,
     SCORES,
     TIMELINE,
     WINDOWS,
@@ -73,6 +74,7 @@ class TestSplit:
         for cost in COSTS:
             rows = rows.append_column(cost, pa.array([1, 2, 3], cost.type))
         rows = rows.append_column(NODE, pa.array(["one", "two", None]))
+        rows = rows.append_column(NUMERICS, pa.array(["bf16", "fp32", None]))
         assert rows.schema.equals(costed_schema(EMI_TARGETS))
         tables = split(rows.slice(1, 1), make_stamp())
         assert tables[SCORES]["clip_id"].to_pylist() == ["b.mp4"]
@@ -98,7 +100,8 @@ class TestTally:
         tally = Tally()
         assert (tally.done, tally.padding_share) == (0, 0.0)
         scored = make_rows("a.mp4", "b.mp4", num_seconds=3)
-        tally.add(scored.append_column(NODE, pa.array(["node 1", "node 1"])))
+        scored = scored.append_column(NODE, pa.array(["node 1", "node 1"]))
+        tally.add(scored.append_column(NUMERICS, pa.array(["bf16", "fp32"])))
         tally.add(make_rows("c.mp4", reason="timeout"))
         rows = make_rows("d.mp4", "e.mp4", reason="missing")
         for cost, values in zip(COSTS, ([0.5, 1], [2, 0], [60, 15], [80, 20]), strict=True):
@@ -107,6 +110,7 @@ class TestTally:
         assert (tally.scored, tally.rejected, tally.done) == (2, 3, 5)
         assert tally.reasons == {"timeout": 1, "missing": 2}
         assert tally.nodes == {"node 1": 2}
+        assert tally.numerics == {"bf16": 1, "fp32": 1}
         assert (tally.audio_seconds, tally.extract_seconds, tally.score_seconds) == (6.0, 1.5, 2.0)
         assert (tally.model_samples, tally.padded_samples) == (75, 100)
         assert tally.padding_share == 0.25

@@ -26,7 +26,7 @@ from tasks.runs import (
     versions,
     write_record,
 )
-from tasks.schemas import NODE, RUNS, RUNS_SCHEMA
+from tasks.schemas import NODE, NUMERICS, RUNS, RUNS_SCHEMA
 from tests.places import DISK_AND_BUCKET
 
 MakeRows = Callable[..., pa.Table]
@@ -45,7 +45,8 @@ def record(make_stamp: MakeStamp) -> RunRecord:
 def tally(make_rows: MakeRows) -> Tally:
     tally = Tally(extract_seconds=1.5, score_seconds=2.5, model_samples=75, padded_samples=100)
     rows = make_rows("a.mp4", num_seconds=3600)
-    tally.add(rows.append_column(NODE, pa.array(["node 1"])))
+    rows = rows.append_column(NODE, pa.array(["node 1"]))
+    tally.add(rows.append_column(NUMERICS, pa.array(["bf16"])))
     tally.add(make_rows("b.mp4", "c.mp4", reason="timeout"))
     return tally
 
@@ -67,7 +68,7 @@ class TestRecord:
         assert stored(store) == [row]
         assert (row["run_id"], row["state"], row["source"]) == ("run1", "completed", "corpus")
         assert (row["num_scored"], row["num_rejected"], row["reasons"]) == (1, 2, {"timeout": 2})
-        assert row["nodes"] == {"node 1": 1}
+        assert (row["nodes"], row["numerics"]) == ({"node 1": 1}, {"bf16": 1})
         assert (row["audio_seconds"], row["padding_share"]) == (3600.0, 0.25)
         assert row["wall_seconds"] == pytest.approx(100, abs=5)
         assert row["audio_hours_per_hour"] == pytest.approx(36, rel=0.06)
