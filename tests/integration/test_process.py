@@ -4,6 +4,8 @@ import json
 import shutil
 
 import duckdb
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
 
 from tasks.query import answer
 from tests.integration.conftest import table
@@ -81,3 +83,22 @@ def test_new_renamed_and_changed_clips(emi, corpus, processed, served, tmp_path)
     timelines = answer(results, "SELECT DISTINCT clip_id FROM timeline").to_pylist()
     scored = {clip_id for clip_id, row in rows.items() if row["status"] == "scored"}
     assert {row["clip_id"] for row in timelines} == scored
+
+
+def test_weights_that_do_not_fit_are_refused_in_one_line(emi, corpus, model, served, tmp_path):
+    """Only scorers load them: what they find ends the run as if it had been found at once."""
+    damaged, results = tmp_path / "damaged", tmp_path / "results"
+    shutil.copytree(model, damaged)
+    file = damaged / "model.safetensors"
+    with safe_open(file, framework="pt") as content:
+        metadata = content.metadata()
+    state = load_file(file)
+    del state["fusion.layers.0.bias"]
+    save_file(state, file, metadata=metadata)
+    code, out, err = emi("process", corpus, "--results", results, "--model", damaged, **served)
+    assert (code, out) == (2, "")
+    said = err.splitlines()[-1]
+    assert said.startswith(f"emi: {damaged}: 1 weights missing")
+    assert "fusion.layers.0.bias" in said
+    (run,) = answer(results, "SELECT state, message FROM runs").to_pylist()
+    assert (run["state"], f"emi: {run['message']}") == ("failed", said)
