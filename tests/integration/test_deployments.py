@@ -15,6 +15,7 @@ from urllib.error import HTTPError
 
 import psutil
 import pytest
+from prefect.events.worker import EventsWorker
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from flows.events import CORPUS_CHANGED, LABELS_ADDED, MODEL_PROMOTED, SCORES_COMMITTED
@@ -146,6 +147,8 @@ def talking_to(site, monkeypatch):
     monkeypatch.setenv("PREFECT_API_URL", f"{site.url}/api")
     with temporary_settings({PREFECT_API_URL: f"{site.url}/api"}):
         yield
+        # else this process would ask that server, which then is gone, about later flows: minutes
+        EventsWorker.drain_all(at_exit=False)
 
 
 def test_it_says_what_it_runs_and_when(site):
