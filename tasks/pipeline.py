@@ -143,14 +143,16 @@ def _pipeline(
 def block_bounds(num_clips: int, clips_per_block: int, scorers: int) -> list[int]:
     """Return where blocks of clips begin, and where the last one ends.
 
-    A small one comes first, then full ones; from where two full ones a scorer are left they become
-    smaller, half a scorer's share of what is left (Polychronopoulos and Kuck 1987, "Guided
-    Self-Scheduling", IEEE Transactions on Computers C-36(12), with half the share).
+    Small ones come first, each twice the one before, then full ones: whichever is extracted first,
+    rows come early. From where two full ones a scorer are left they become smaller, half a scorer's
+    share of what is left (Polychronopoulos and Kuck 1987, "Guided Self-Scheduling", IEEE
+    Transactions on Computers C-36(12), with half the share).
     """
-    bounds = [0]
+    bounds, early = [0], FIRST_CLIPS
     while (left := num_clips - bounds[-1]) > 0:
-        size = FIRST_CLIPS if len(bounds) == 1 else max(LAST_CLIPS, left // (2 * scorers))
-        bounds.append(bounds[-1] + min(size, clips_per_block, left))
+        late = max(LAST_CLIPS, left // (2 * scorers))
+        bounds.append(bounds[-1] + min(early, late, clips_per_block, left))
+        early *= 2
     return bounds
 
 
