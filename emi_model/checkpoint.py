@@ -7,7 +7,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -46,9 +46,7 @@ class LoadedModel(ModelPapers):
     @classmethod
     def of(cls, papers: ModelPapers, model: EmiModel) -> LoadedModel:
         """Return a model whose papers were read before."""
-        return cls(
-            model=model, **{part.name: getattr(papers, part.name) for part in fields(papers)}
-        )
+        return cls(model=model, **vars(papers))
 
 
 def save_checkpoint(

@@ -11,7 +11,10 @@ from emi_model.errors import ConfigError
 from emi_model.targets import EMI_TARGETS, VAD_DIMENSIONS, validate_targets
 from emi_model.units import CLIP_SECONDS, SAMPLING_RATE, seconds_to_samples
 
-Precision = Literal["auto", "fp32", "bf16", "int8"]
+Numerics = Literal["fp32", "bf16", "int8"]
+"""What a score can be computed in."""
+
+Precision = Literal["auto", Numerics]
 """Numerics of scoring: float32 everywhere, or the backbone's products of matrices in bfloat16, or
 on a CPU those of its encoder's linear layers in int8. Heads are float32 in all of them.
 

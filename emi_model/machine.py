@@ -12,8 +12,8 @@ from statistics import median
 import torch
 from torch import Tensor
 
+from emi_model.config import Numerics
 from emi_model.cores import available_cores
-from emi_model.precision import Numerics
 
 SIZES = {
     "cpu": ((1024, 1024, 1024), (1600, 1024, 2048), (1600, 1024, 4096)),

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 import torch
 
-from emi_model.config import Precision
+from emi_model.config import Numerics, Precision
 from emi_model.errors import ConfigError
-
-Numerics = Literal["fp32", "bf16", "int8"]
 
 MIN_BF16_HIDDEN = 512
 """Hidden size from which bfloat16 pays: smaller models are faster read than multiplied, and have

@@ -148,11 +148,11 @@ def block_bounds(num_clips: int, clips_per_block: int, scorers: int) -> list[int
     share of what is left (Polychronopoulos and Kuck 1987, "Guided Self-Scheduling", IEEE
     Transactions on Computers C-36(12), with half the share).
     """
-    bounds, early = [0], FIRST_CLIPS
+    bounds, most = [0], FIRST_CLIPS
     while (left := num_clips - bounds[-1]) > 0:
-        late = max(LAST_CLIPS, left // (2 * scorers))
-        bounds.append(bounds[-1] + min(early, late, clips_per_block, left))
-        early *= 2
+        size = min(most, max(LAST_CLIPS, left // (2 * scorers)), clips_per_block, left)
+        bounds.append(bounds[-1] + size)
+        most = 2 * size
     return bounds
 
 

@@ -12,7 +12,7 @@ from typing import get_args
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from emi_model.config import Precision
+from emi_model.config import Numerics, Precision
 from emi_model.errors import StoreError
 from emi_model.targets import EMI_TARGETS, VAD_DIMENSIONS, column_name
 from tasks.outcomes import Flag, Reason, Status
@@ -29,7 +29,7 @@ VAD_OF_MEAN = tuple(f"{dimension}_of_mean" for dimension in VAD_DIMENSIONS)
 
 TEXT, FLOAT, DOUBLE = pa.string(), pa.float32(), pa.float64()
 TIME = pa.timestamp("us", tz="UTC")
-PRECISIONS = "|".join(get_args(Precision))
+PRECISIONS, COMPUTED_IN = "|".join(get_args(Precision)), "|".join(get_args(Numerics))
 
 
 def described(
@@ -168,7 +168,7 @@ COSTS = (
 """What a row cost, on its way from the workers to the store."""
 
 NODE = described("node", TEXT, "", "Ray node that scored the clip; null without a score")
-NUMERICS = described("numerics", TEXT, "fp32|bf16|int8", "what its score was computed in, likewise")
+NUMERICS = described("numerics", TEXT, COMPUTED_IN, "what its score was computed in, likewise")
 WORKED = (NODE, NUMERICS)
 """Where and how a clip was scored."""
 

@@ -186,12 +186,17 @@ class PrefectServer:
 
     def stop(self) -> None:
         """End it, in order if it does so soon."""
-        self._process.terminate()
-        try:
-            self._process.wait(STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
+        end(self._process, STOP_SECONDS)
+
+
+def end(process: subprocess.Popen[bytes], seconds: float) -> None:
+    """End a process: in order if it does so within some seconds, else at once."""
+    process.terminate()
+    try:
+        process.wait(seconds)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
 
 
 def answers(url: str) -> bool:

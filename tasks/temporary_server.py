@@ -12,7 +12,7 @@ import subprocess
 import sys
 import time
 
-from tasks.server import START_SECONDS, answers, free_port
+from tasks.server import START_SECONDS, answers, end, free_port
 
 HOST = "127.0.0.1"
 APPLICATION = "prefect.server.api.server:create_app"
@@ -62,9 +62,4 @@ class TemporaryServer:
 
     def stop(self) -> None:
         """End it, in order if it does so soon."""
-        self.process.terminate()
-        try:
-            self.process.wait(STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
+        end(self.process, STOP_SECONDS)

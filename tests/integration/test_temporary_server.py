@@ -7,10 +7,17 @@ import sys
 import pytest
 
 FLOW = """
-from flows.early import temporary_server
-{before}
-joined = temporary_server()
+import flows.early
 from tasks.temporary_server import TemporaryServer
+
+begun = []
+class Kept(TemporaryServer):
+    def __init__(self):
+        super().__init__()
+        begun.append(self)
+flows.early.TemporaryServer = Kept
+
+joined = flows.early.temporary_server()
 {between}
 joined.join()
 from prefect import flow
@@ -25,20 +32,9 @@ server = SubprocessASGIServer()
 print(server.port, server.server_process.pid, begun[0].port, begun[0].process.pid)
 """
 
-KEPT = """
-import tasks.temporary_server as room
-begun = []
-class Kept(room.TemporaryServer):
-    def __init__(self):
-        super().__init__()
-        begun.append(self)
-import flows.early
-flows.early.TemporaryServer = Kept
-"""
-
 
 def run(tmp_path, between=""):
-    code = FLOW.format(before=KEPT, between=between)
+    code = FLOW.format(between=between)
     unset = ("PREFECT_API_URL", "PREFECT_SERVER_ALLOW_EPHEMERAL_MODE")
     environment = {name: value for name, value in os.environ.items() if name not in unset}
     home = {"PREFECT_HOME": str(tmp_path / "prefect")}
