@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
+import gc
 import os
 import sys
 from collections.abc import Mapping, Sequence
@@ -10,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
+from emi_model.loading import loading
 from flows.cli_ablate import ablate
 from flows.cli_bench import bench
 from flows.cli_evaluate import evaluate
@@ -98,10 +101,11 @@ def process(
     column uri; on a disk, or as s3://, gs:// or az://. Run it again at any time: it does what is
     missing.
     """
-    from emi_model.papers import resolve
-    from tasks.corpus import check_source
-    from tasks.guard import guard_this_process
-    from tasks.results import create_store
+    with loading():
+        from emi_model.papers import resolve
+        from tasks.corpus import check_source
+        from tasks.guard import guard_this_process
+        from tasks.results import create_store
 
     check_source(source)
     _say_what_it_gives(resolve(named(model)))
@@ -112,9 +116,10 @@ def process(
     from flows.early import temporary_server
 
     server = temporary_server()
-    from flows.display import ProgressBar, run_summary
-    from flows.process import process_corpus
-    from flows.progress import observed_by
+    with loading():
+        from flows.display import ProgressBar, run_summary
+        from flows.process import process_corpus
+        from flows.progress import observed_by
 
     if server is not None:
         server.join()
@@ -145,9 +150,10 @@ def score(
     **options: Any,
 ) -> None:
     """Score a few clips at once and print them."""
-    from emi_model.papers import resolve
-    from flows.display import score_table, show
-    from flows.score import score_files
+    with loading():
+        from emi_model.papers import resolve
+        from flows.display import score_table, show
+        from flows.score import score_files
 
     reference = named(model)
     _say_what_it_gives(resolve(reference))
@@ -271,6 +277,7 @@ for _verb in (labels, train, evaluate, ablate, retrain, models, recipes, up, dep
 
 def main() -> None:
     """Run the command and turn what ends it into one line and an exit code."""
+    atexit.register(gc.freeze)  # else the interpreter looks through all of it before it ends
     run_to_exit(cli)
 
 

@@ -13,6 +13,7 @@ import pyarrow as pa
 import ray
 
 from emi_model.errors import CheckpointError, ClusterError, EmiError
+from emi_model.loading import loading
 from emi_model.papers import read_papers
 from tasks.budget import Budget
 from tasks.clips import Row
@@ -33,9 +34,10 @@ class ScorerActor:
 
     def __init__(self, settings: ScoringSettings, budget: Budget, ledger: Any) -> None:
         """Load the model."""
-        import torch
+        with loading():
+            import torch
 
-        from emi_model.predict import Predictor
+            from emi_model.predict import Predictor
 
         context = ray.get_runtime_context()
         ray.get(ledger.enlist.remote(context.current_actor))

@@ -16,6 +16,13 @@ from tasks.server import START_SECONDS, answers, end, free_port
 
 HOST = "127.0.0.1"
 APPLICATION = "prefect.server.api.server:create_app"
+SERVE = """
+from emi_model.loading import loading
+with loading():
+    import prefect.server.api.server
+    import uvicorn
+uvicorn.main()
+"""
 MARKS = {
     "PREFECT_UI_ENABLED": "0",
     "PREFECT__SERVER_EPHEMERAL": "1",
@@ -45,7 +52,7 @@ class TemporaryServer:
         where = ["--host", HOST, "--port", str(self.port)]
         quiet = ["--log-level", "error", "--lifespan", "on"]
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "uvicorn", "--factory", APPLICATION, *where, *quiet],
+            [sys.executable, "-c", SERVE, "--factory", APPLICATION, *where, *quiet],
             env={**os.environ, **MARKS},
             stdin=subprocess.DEVNULL,
         )

@@ -1,0 +1,50 @@
+"""Libraries are loaded without the garbage collector, which then works as before."""
+
+import gc
+
+import pytest
+
+from emi_model.loading import loading
+
+
+@pytest.fixture
+def thawed():
+    yield
+    gc.unfreeze()
+    gc.enable()
+
+
+def test_nothing_is_collected_while_libraries_load(thawed):
+    with loading():
+        assert not gc.isenabled()
+    assert gc.isenabled()
+
+
+def test_what_was_loaded_is_not_looked_at_again(thawed):
+    gc.unfreeze()
+    with loading():
+        loaded = [[] for _ in range(1_000)]
+    assert gc.get_freeze_count() > len(loaded)
+    assert not any(thing is loaded for thing in gc.get_objects())
+
+
+def test_garbage_made_later_is_collected(thawed):
+    with loading():
+        pass
+    ring = []
+    ring.append(ring)
+    del ring
+    assert gc.collect() >= 1
+
+
+def test_a_process_that_collects_nothing_keeps_to_that(thawed):
+    gc.disable()
+    with loading():
+        pass
+    assert not gc.isenabled()
+
+
+def test_the_collector_is_back_after_a_library_that_does_not_load(thawed):
+    with pytest.raises(ModuleNotFoundError), loading():
+        import no_such_library  # noqa: F401
+    assert gc.isenabled()
