@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import atexit
-import gc
 import os
 import sys
 from collections.abc import Mapping, Sequence
@@ -21,7 +19,7 @@ from flows.cli_models import models
 from flows.cli_train import recipes, retrain, train
 from flows.cli_up import deploy, up
 from flows.events import use_running_server
-from flows.exits import EXIT_DIFFERS, EXIT_REJECTED, run_to_exit, say
+from flows.exits import EXIT_DIFFERS, EXIT_REJECTED, quick_end, run_to_exit, say
 from flows.options import (
     json_option,
     model_option,
@@ -277,8 +275,8 @@ for _verb in (labels, train, evaluate, ablate, retrain, models, recipes, up, dep
 
 def main() -> None:
     """Run the command and turn what ends it into one line and an exit code."""
-    atexit.register(gc.freeze)  # else the interpreter looks through all of it before it ends
-    run_to_exit(cli)
+    with quick_end():
+        run_to_exit(cli)
 
 
 def _say_what_it_gives(folder: Path) -> None:

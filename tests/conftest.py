@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import itertools
 import logging
 import shutil
@@ -15,6 +16,22 @@ import pytest
 import flows  # noqa: F401 - sets the environment that OpenMP, Prefect and Ray read
 
 BUCKET_NUMBERS = itertools.count(1)
+
+
+def pytest_collection(session: pytest.Session) -> None:
+    """Load the libraries that tests import without looking for garbage among them."""
+    gc.disable()
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Look for garbage again, but not among what was loaded."""
+    gc.freeze()
+    gc.enable()
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Let what was loaded be cleared up: libraries count what is left of them."""
+    gc.unfreeze()
 
 
 @pytest.fixture(scope="session")

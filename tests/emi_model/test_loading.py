@@ -7,20 +7,20 @@ import pytest
 from emi_model.loading import loading
 
 
-@pytest.fixture
-def thawed():
+@pytest.fixture(autouse=True)
+def collecting():
     yield
     gc.unfreeze()
     gc.enable()
 
 
-def test_nothing_is_collected_while_libraries_load(thawed):
+def test_nothing_is_collected_while_libraries_load():
     with loading():
         assert not gc.isenabled()
     assert gc.isenabled()
 
 
-def test_what_was_loaded_is_not_looked_at_again(thawed):
+def test_what_was_loaded_is_not_looked_at_again():
     gc.unfreeze()
     with loading():
         loaded = [[] for _ in range(1_000)]
@@ -28,7 +28,7 @@ def test_what_was_loaded_is_not_looked_at_again(thawed):
     assert not any(thing is loaded for thing in gc.get_objects())
 
 
-def test_garbage_made_later_is_collected(thawed):
+def test_garbage_made_later_is_collected():
     with loading():
         pass
     ring = []
@@ -37,14 +37,14 @@ def test_garbage_made_later_is_collected(thawed):
     assert gc.collect() >= 1
 
 
-def test_a_process_that_collects_nothing_keeps_to_that(thawed):
+def test_a_process_that_collects_nothing_keeps_to_that():
     gc.disable()
     with loading():
         pass
     assert not gc.isenabled()
 
 
-def test_the_collector_is_back_after_a_library_that_does_not_load(thawed):
+def test_the_collector_is_back_after_a_library_that_does_not_load():
     with pytest.raises(ModuleNotFoundError), loading():
         import no_such_library  # noqa: F401
     assert gc.isenabled()

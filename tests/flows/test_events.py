@@ -144,7 +144,7 @@ def test_without_a_server_prefect_is_not_even_imported(tmp_path):
         "import sys, flows.cli\n"
         "sys.argv = ['emi', *sys.argv[1:]]\n"
         "flows.cli.main()\n"
-        "sys.exit('prefect' in sys.modules)"
+        "print('prefect' in sys.modules)"
     )
     command = [sys.executable, "-c", code, "labels", "add", "labels.csv"]
     found = subprocess.run(
@@ -156,4 +156,5 @@ def test_without_a_server_prefect_is_not_even_imported(tmp_path):
         check=False,
     )
     assert "1 clips added" in found.stdout, found.stderr
+    assert found.stdout.splitlines()[-1] == "False"
     assert found.returncode == 0, found.stderr
