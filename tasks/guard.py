@@ -28,6 +28,7 @@ def guard_this_process() -> None:
         return
     _guarded = os.getpid()
     os.environ[guard_child.MARK] = uuid.uuid4().hex
+    os.environ["SPT_NOENV"] = "1"  # Ray's agents: do not write a title over the environment
     guard = subprocess.Popen(
         [sys.executable, "-S", "-P", guard_child.__file__],
         stdin=subprocess.PIPE,

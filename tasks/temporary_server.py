@@ -52,7 +52,7 @@ class TemporaryServer:
         where = ["--host", HOST, "--port", str(self.port)]
         quiet = ["--log-level", "error", "--lifespan", "on"]
         self.process = subprocess.Popen(
-            [sys.executable, "-c", SERVE, "--factory", APPLICATION, *where, *quiet],
+            [sys.executable, "-P", "-c", SERVE, "--factory", APPLICATION, *where, *quiet],
             env={**os.environ, **MARKS},
             stdin=subprocess.DEVNULL,
         )

@@ -104,6 +104,29 @@ def test_ctrl_c_ends_in_order(launch, model, corpus, tmp_path, slow_ffmpeg):
     assert answer(results, "SELECT count(*) AS n FROM scores").to_pylist() == [{"n": run["n"]}]
 
 
+def test_all_of_rays_processes_bear_the_mark_of_the_guard():
+    """By it those are found that no look around has seen, whatever they call themselves."""
+    code = """
+import os, time
+import psutil
+from tasks.cluster import ray_cluster
+from tasks.guard_child import MARK, _marked
+with ray_cluster(1):
+    named = "ray::DashboardAgent", "ray::RuntimeEnvAgent", "raylet", "gcs_server"
+    wanted = set()
+    while not wanted.issuperset(named):
+        children = psutil.Process().children(recursive=True)
+        wanted = {child.name() for child in children}
+    time.sleep(1)  # a process has its name before its title is written
+    found = _marked(f"{MARK}={os.environ[MARK]}".encode())
+    print(sorted(child.name() for child in children if child.pid not in found))
+"""
+    found = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=120
+    )
+    assert found.stdout == "[]\n", found.stderr
+
+
 def test_who_is_killed_leaves_no_child_that_nobody_has_seen_yet():
     """Its guard looks around once a second: this one dies before it has looked at all."""
     code = """
