@@ -67,14 +67,15 @@ def whole_job(folder: Path, model: Path) -> Iterator[Row]:
 
 
 def memory(folder: Path, model: Path) -> Iterator[Row]:
-    """Peak memory of a run over 200 clips and over 2,000."""
+    """Peak memory of a run over 200 clips, over which its second scorer hardly works, and more."""
     peaks = {}
-    for count in (200, 2000):
+    for count in (200, 2000, 6000):
         corpus = make_corpus(folder / f"corpus{count}", count)
         watched = watch(process(corpus, folder / f"results{count}", model))
         peaks[count] = watched.peak_mib
         yield f"peak memory, {count} clips", f"{watched.peak_mib} MiB, {watched.seconds:.0f} s"
     yield "2,000 clips over 200", f"{peaks[2000] / peaks[200]:.3f}"
+    yield "6,000 clips over 2,000", f"{peaks[6000] / peaks[2000]:.3f}"
 
 
 def kills(folder: Path, model: Path) -> Iterator[Row]:
