@@ -39,9 +39,11 @@ def quick_end() -> Iterator[None]:
     The interpreter would look through all that a run has loaded for garbage first: a second. Within
     this the process's last words are said, an exit is its exit code.
     """
-    code = 0
+    code: int | None = None  # an error that nothing caught is the interpreter's to tell
 
     def end() -> None:
+        if code is None:
+            return
         for stream in (sys.stdout, sys.stderr):
             with suppress(OSError, ValueError):
                 stream.flush()
@@ -50,11 +52,9 @@ def quick_end() -> Iterator[None]:
     atexit.register(end)  # first in, last out
     try:
         yield
+        code = 0
     except SystemExit as ended:
         code = ended.code if isinstance(ended.code, int) else int(ended.code is not None)
-        raise
-    except BaseException:
-        atexit.unregister(end)  # the interpreter knows what to say
         raise
 
 

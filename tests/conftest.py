@@ -8,25 +8,22 @@ import logging
 import shutil
 import sqlite3
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
 import pytest
 
 import flows  # noqa: F401 - sets the environment that OpenMP, Prefect and Ray read
+from emi_model.loading import loading
 
 BUCKET_NUMBERS = itertools.count(1)
 
 
-def pytest_collection(session: pytest.Session) -> None:
+@pytest.hookimpl(wrapper=True)
+def pytest_collection(session: pytest.Session) -> Generator[None, object, object]:
     """Load the libraries that tests import without looking for garbage among them."""
-    gc.disable()
-
-
-def pytest_collection_finish(session: pytest.Session) -> None:
-    """Look for garbage again, but not among what was loaded."""
-    gc.freeze()
-    gc.enable()
+    with loading():
+        return (yield)
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
