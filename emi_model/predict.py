@@ -12,14 +12,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from emi_model.audio import Int16Waveform, Waveform, as_float, normalise
-from emi_model.batching import pad, padding_share, plan_batches, plan_streams
-from emi_model.config import Precision
-from emi_model.engine import fits
+from emi_model.architecture.config import Precision
+from emi_model.architecture.model import EmiModel, EmiOutput
+from emi_model.audio.batching import pad, padding_share, plan_batches, plan_streams
+from emi_model.audio.waveform import Int16Waveform, Waveform, as_float, normalise
+from emi_model.engine.backbone import fits
+from emi_model.engine.model import StreamedModel
+from emi_model.engine.precision import numerics, product_dtype
 from emi_model.errors import AudioError, ConfigError, OutOfMemory
-from emi_model.model import EmiModel, EmiOutput
-from emi_model.precision import numerics, product_dtype
-from emi_model.streams import StreamedModel
 from emi_model.units import SAMPLING_RATE
 
 Floats = NDArray[np.float32]
@@ -75,7 +75,7 @@ class Predictor:
 
         Args:
             model: the model to score with.
-            precision: as `emi_model.config.Precision` says.
+            precision: as `emi_model.architecture.config.Precision` says.
             device: ``cpu``, ``cuda`` or ``cuda:N``; default: CUDA if available.
             max_batch_samples: bound on one forward pass, padding included.
         """

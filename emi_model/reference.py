@@ -6,11 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from emi_model.checkpoint import LoadedModel, load_checkpoint
+from emi_model.checkpoints.load import load_model
 from emi_model.errors import CheckpointError
-from emi_model.layouts import load_vad_model
-from emi_model.model_folder import ModelPapers
-from emi_model.papers import is_ours, name_of, resolve
 from emi_model.predict import Predictor
 from emi_model.targets import VAD_DIMENSIONS
 from emi_model.units import SAMPLING_RATE
@@ -32,24 +29,6 @@ class BackboneCheck:
     def passed(self) -> bool:
         """Whether every dimension agrees within 1e-3."""
         return bool(np.allclose(self.found, self.expected, rtol=0, atol=ZERO_SIGNAL_TOLERANCE))
-
-
-def load_model(reference: str, papers: ModelPapers | None = None) -> LoadedModel:
-    """Load the model that a reference names.
-
-    Args:
-        reference: a folder (checkpoint of this project, or the public VAD model's layout), or the
-            id of such a model on the hub, ``owner/name``.
-        papers: its papers, where they were read before: weights need not be hashed again.
-
-    Raises:
-        ModelNotFound: neither a folder nor to be had from the hub.
-        CheckpointError: it is there, but not what it says it is.
-    """
-    folder = resolve(reference)
-    if is_ours(folder):
-        return load_checkpoint(folder, papers)
-    return load_vad_model(folder, name_of(reference, folder), papers)
 
 
 def check_backbone(reference: str) -> BackboneCheck:

@@ -8,22 +8,22 @@ from prefect import flow, task
 from prefect.cache_policies import NO_CACHE
 from pydantic import Field
 
-from emi_model.cores import available_cores
-from emi_model.recipes import Recipe, recipe_named
-from emi_model.trainer import EpochReport
-from flows import run_names
-from flows.progress import observer
+from emi_model.devices import available_cores
+from emi_model.training.recipes import Recipe, recipe_named
+from emi_model.training.trainer import EpochReport
+from flows.exclusive import heavy
+from flows.server import run_names
 from flows.train import gather_for
-from flows.turns import heavy
-from tasks.ablation import missing_runs, recorded_rows, run_ablation
-from tasks.ablation_grid import Ablation, CellRun, find_origins, plan_ablation
-from tasks.ablation_text import AblationReport
-from tasks.cluster import ray_cluster
-from tasks.folders import child
-from tasks.gathering import Gathered
-from tasks.labels import load_labels
-from tasks.results import ResultsStore, create_store
-from tasks.splits import TRAIN, VALID
+from tasks.ablation.grid import Ablation, CellRun, find_origins, plan_ablation
+from tasks.ablation.report import AblationReport
+from tasks.ablation.run import missing_runs, recorded_rows, run_ablation
+from tasks.cluster.connection import ray_cluster
+from tasks.labels.label_set import load_labels
+from tasks.labels.labelled_clips import Gathered
+from tasks.labels.splits import TRAIN, VALID
+from tasks.progress import observer
+from tasks.storage.folder import child
+from tasks.store.store import ResultsStore, create_store
 
 REPORTS_FOLDER = "reports"
 

@@ -11,21 +11,21 @@ from typing import Any
 
 import torch
 
-from emi_model.card import ModelCard
-from emi_model.checkpoint import save_checkpoint
-from emi_model.config import Precision
-from emi_model.cores import available_cores
-from emi_model.durations import draw_seconds
+from emi_model.architecture.config import Precision
+from emi_model.architecture.model import EmiModel
+from emi_model.checkpoints.card import ModelCard
+from emi_model.checkpoints.checkpoint import save_checkpoint
+from emi_model.checkpoints.load import load_model
+from emi_model.devices import available_cores
 from emi_model.errors import ConfigError, ScoringError
-from emi_model.flops import FlopCounter
-from emi_model.model import EmiModel
-from emi_model.reference import load_model
-from emi_model.speed import HIDDEN, LAYERS, measure, random_model
-from emi_model.speed_report import Row, Speed, rates, throughput_text
-from emi_model.throughput import ModelAlone, OnProgress, Throughput
+from emi_model.speed.flops import FlopCounter
+from emi_model.speed.measure import HIDDEN, LAYERS, measure, random_model
+from emi_model.speed.noise_clips import draw_seconds
+from emi_model.speed.report import Row, Speed, rates, throughput_text
+from emi_model.speed.throughput import ModelAlone, OnProgress, Throughput
 from emi_model.units import seconds_to_samples
-from flows.progress import Observer, observed_by, observer
-from tasks.noise_corpus import write_noise
+from tasks.progress import Observer, observed_by, observer
+from tasks.synthetic.noise import write_noise
 
 RANDOM_WEIGHTS = f"{LAYERS} layers of width {HIDDEN} (full size), random weights"
 

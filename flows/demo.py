@@ -12,28 +12,28 @@ import numpy as np
 import pyarrow as pa
 import torch
 
-from emi_model.card import ModelCard
-from emi_model.checkpoint import save_checkpoint
-from emi_model.cores import available_cores
+from emi_model.checkpoints.card import ModelCard
+from emi_model.checkpoints.checkpoint import save_checkpoint
+from emi_model.checkpoints.metadata import CARD_FILE
+from emi_model.devices import available_cores
 from emi_model.errors import TrainingError
-from emi_model.labelled import LabelledClip
-from emi_model.metrics import TargetMetrics, evaluate, mean_pearson
-from emi_model.model_folder import CARD_FILE
-from emi_model.recipes import demo as demo_recipe
-from emi_model.start import from_scratch
+from emi_model.metrics.agreement import TargetMetrics, evaluate, mean_pearson
 from emi_model.targets import column_name
-from emi_model.train import fit
+from emi_model.training.clips import LabelledClip
+from emi_model.training.first_weights import from_scratch
+from emi_model.training.fit import fit
+from emi_model.training.recipes import demo as demo_recipe
 from flows.process import process_corpus
-from flows.progress import observer
-from tasks.clips import extract_clip
-from tasks.corpus import list_clips
-from tasks.label_file import ClipLabels, read_labels
-from tasks.matching import match_labels
-from tasks.media import TIMEOUT_SECONDS
-from tasks.probe import Prober
-from tasks.query import answer, stored_question
-from tasks.splits import TRAIN, VALID
-from tasks.synthetic import LABELS_NAME, write_corpus
+from tasks.corpus.listing import list_clips
+from tasks.extraction.audio import TIMEOUT_SECONDS
+from tasks.extraction.headers import Prober
+from tasks.extraction.rows import extract_clip
+from tasks.labels.label_file import ClipLabels, read_labels
+from tasks.labels.matching import match_labels
+from tasks.labels.splits import TRAIN, VALID
+from tasks.progress import observer
+from tasks.store.query import answer, stored_question
+from tasks.synthetic.corpus import LABELS_NAME, write_corpus
 
 QUESTIONS = ("joyful_clips", "folders", "arousal_peaks")
 

@@ -6,20 +6,20 @@ from dataclasses import dataclass
 
 from prefect import flow
 
-from emi_model.reference import load_model
-from flows import run_names
-from flows.artifacts import show_report
-from flows.progress import observer
-from flows.turns import heavy
-from tasks.evaluation import evaluate_gathered, label_columns
-from tasks.evaluation_report import EvaluationReport
-from tasks.folders import child
-from tasks.gathering import gather
-from tasks.labels import load_labels
-from tasks.plots import agreement_plot, check_picture, save_picture
-from tasks.registry import resolve_model
-from tasks.results import create_store, open_store
-from tasks.splits import Split
+from emi_model.checkpoints.load import load_model
+from flows.exclusive import heavy
+from flows.server import run_names
+from flows.server.artifacts import show_report
+from tasks.evaluation.evaluate import evaluate_gathered, label_columns
+from tasks.evaluation.plots import agreement_plot, check_picture, save_picture
+from tasks.evaluation.report import EvaluationReport
+from tasks.labels.label_set import load_labels
+from tasks.labels.labelled_clips import gather
+from tasks.labels.splits import Split
+from tasks.progress import observer
+from tasks.registry.registry import resolve_model
+from tasks.storage.folder import child
+from tasks.store.store import create_store, open_store
 
 PLOTS_FOLDER = "plots"
 

@@ -17,25 +17,27 @@ from prefect.exceptions import TerminationSignal
 from prefect.runtime import deployment
 from pydantic import Field
 
-from emi_model.config import Precision
+from emi_model.architecture.config import Precision
+from emi_model.checkpoints.metadata import ModelPapers
+from emi_model.checkpoints.resolve import read_papers
 from emi_model.errors import ClusterError, StoreError
-from emi_model.model_folder import ModelPapers
-from emi_model.papers import read_papers
-from flows import run_names
-from flows.artifacts import show_run
-from flows.events import scores_committed
-from flows.progress import observer
-from flows.turns import heavy, store_turn
-from tasks.adoption import adopt
-from tasks.budget import ScorerPool
-from tasks.compaction import compact
-from tasks.corpus import Plan, list_clips, plan_clips
-from tasks.parts import Committer, RunStamp, Tally, recounted, splits_of_contents
-from tasks.registry import pin_model, resolve_model
-from tasks.results import ResultsStore, create_store
-from tasks.runs import RunRecord, RunState, ended, mark_killed, new_run_id, write_record
-from tasks.scoring import score_clips, scoring_cluster
-from tasks.settings import Coverage, ScoringSettings
+from flows.exclusive import heavy, store_turn
+from flows.server import run_names
+from flows.server.artifacts import show_run
+from flows.server.events import scores_committed
+from tasks.cluster.budget import ScorerPool
+from tasks.corpus.done import Plan, plan_clips
+from tasks.corpus.listing import list_clips
+from tasks.progress import observer
+from tasks.provenance import new_run_id
+from tasks.registry.registry import pin_model, resolve_model
+from tasks.scoring.commit import Committer, RunStamp, Tally, recounted, splits_of_contents
+from tasks.scoring.reuse import adopt
+from tasks.scoring.run_record import RunRecord, RunState, ended, mark_killed, write_record
+from tasks.scoring.score_clips import score_clips, scoring_cluster
+from tasks.scoring.settings import Coverage, ScoringSettings
+from tasks.store.compaction import compact
+from tasks.store.store import ResultsStore, create_store
 
 RETRY_SECONDS = [10.0, 60.0]
 """Waits before scoring is tried again, where it may heal."""

@@ -9,21 +9,20 @@ import numpy as np
 from prefect import flow
 from pydantic import Field
 
-from emi_model.checkpoint import LoadedModel, load_checkpoint
+from emi_model.checkpoints.checkpoint import LoadedModel, load_checkpoint
 from emi_model.errors import LabelError, ModelNotFound
-from emi_model.metrics import evaluate, mean_pearson
-from emi_model.recipes import Recipe, recipe_named
-from flows import run_names
-from flows.artifacts import show_decision
-from flows.events import model_promoted
+from emi_model.metrics.agreement import evaluate, mean_pearson
+from emi_model.training.recipes import Recipe, recipe_named
+from flows.exclusive import heavy
 from flows.process import process_corpus
-from flows.progress import observer
+from flows.server import run_names
+from flows.server.artifacts import show_decision
+from flows.server.events import model_promoted
 from flows.train import NewVersion, gather_for, new_version, summary
-from flows.turns import heavy
-from tasks.budget import training_share
-from tasks.cached_clips import CachedClip
-from tasks.cluster import joined_cluster, machines
-from tasks.decisions import (
+from tasks.cluster.budget import training_share
+from tasks.cluster.connection import joined_cluster, machines
+from tasks.evaluation.evaluate import label_columns, predict
+from tasks.evaluation.promotion import (
     LEVEL,
     MARGIN,
     Contest,
@@ -32,15 +31,16 @@ from tasks.decisions import (
     decided_before,
     record_decision,
 )
-from tasks.evaluation import label_columns, predict
-from tasks.gathering import Gathered
-from tasks.labels import LabelSet, load_labels
-from tasks.planning import Start, plan_training, start_of
-from tasks.registers import DECISIONS_SCHEMA
-from tasks.registry import find, folder_of, promote
-from tasks.results import open_store
-from tasks.splits import TEST, TRAIN, VALID
-from tasks.versions import CHAMPION, MODEL, Version
+from tasks.labels.label_set import LabelSet, load_labels
+from tasks.labels.labelled_clips import CachedClip, Gathered
+from tasks.labels.splits import TEST, TRAIN, VALID
+from tasks.progress import observer
+from tasks.registry.champion import promote
+from tasks.registry.registry import find, folder_of
+from tasks.registry.version import CHAMPION, MODEL, Version
+from tasks.schema.registers import DECISIONS_SCHEMA
+from tasks.store.store import open_store
+from tasks.training.plan import Start, plan_training, start_of
 
 Origin = Literal["backbone", "champion"]
 DEFAULT_RECIPE = "paper"

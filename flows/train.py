@@ -13,34 +13,34 @@ from typing import Annotated, Any
 from prefect import flow
 from pydantic import Field
 
-from emi_model.backbone import geometry_of
-from emi_model.checkpoint import load_checkpoint
-from emi_model.cores import available_cores
+from emi_model.architecture.audio_branch import geometry_of
+from emi_model.checkpoints.checkpoint import load_checkpoint
+from emi_model.devices import available_cores
 from emi_model.errors import EmiError, RegistryError
-from emi_model.recipes import Recipe, recipe_named
-from emi_model.resampling import FIGURES
-from emi_model.trainer import EpochReport
-from flows import run_names
-from flows.artifacts import show_report
-from flows.progress import observer
-from flows.turns import heavy
-from tasks.budget import training_share
-from tasks.cluster import joined_cluster, machines, ray_cluster
-from tasks.evaluation import evaluate_predictions
-from tasks.evaluation_report import EvaluationReport
-from tasks.gathering import Gathered, gather
+from emi_model.metrics.resamples import FIGURES
+from emi_model.training.recipes import Recipe, recipe_named
+from emi_model.training.trainer import EpochReport
+from flows.exclusive import heavy
+from flows.server import run_names
+from flows.server.artifacts import show_report
+from tasks.cluster.budget import training_share
+from tasks.cluster.connection import joined_cluster, machines, ray_cluster
+from tasks.evaluation.evaluate import evaluate_predictions
+from tasks.evaluation.plots import agreement_plot, curve_plot, save_picture
+from tasks.evaluation.report import EvaluationReport
 from tasks.home import home
-from tasks.labels import LabelSet, load_labels
-from tasks.planning import Plan, plan_training, start_of, storage_of
-from tasks.plots import agreement_plot, curve_plot, save_picture
-from tasks.registry import folder_of, register, versions
-from tasks.results import open_store
-from tasks.runs import source_commit
-from tasks.runs import versions as package_versions
-from tasks.splits import TRAIN, VALID
-from tasks.tracking import TRAINING_ID, TrainingRun, start_run
-from tasks.training import Trained, train
-from tasks.versions import MODEL, Version
+from tasks.labels.label_set import LabelSet, load_labels
+from tasks.labels.labelled_clips import Gathered, gather
+from tasks.labels.splits import TRAIN, VALID
+from tasks.progress import observer
+from tasks.provenance import source_commit
+from tasks.provenance import versions as package_versions
+from tasks.registry.registry import folder_of, register, versions
+from tasks.registry.tracking import TRAINING_ID, TrainingRun, start_run
+from tasks.registry.version import MODEL, Version
+from tasks.store.store import open_store
+from tasks.training.plan import Plan, plan_training, start_of, storage_of
+from tasks.training.run import Trained, train
 
 
 @dataclass(frozen=True)

@@ -13,12 +13,12 @@ from prefect.cache_policies import NO_CACHE
 from pydantic import Field
 
 from emi_model.errors import ConfigError, CorpusError
-from flows.artifacts import show_label_files
-from flows.events import corpus_changed, labels_added
-from flows.run_names import watched
-from tasks.arrivals import clips_without_rows
-from tasks.inbox import REFUSED, WAITING, NewFile, Terms, look_into
-from tasks.splits import Shares
+from flows.server.artifacts import show_label_files
+from flows.server.events import corpus_changed, labels_added
+from flows.server.run_names import watched
+from tasks.corpus.arrivals import clips_without_rows
+from tasks.labels.inbox import REFUSED, WAITING, NewFile, Terms, look_into
+from tasks.labels.splits import Shares
 
 LOGGER = logging.getLogger(__name__)
 

@@ -39,7 +39,7 @@ def mlflow_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """
     import sqlalchemy
 
-    from tasks.mlflow_client import mlflow_client
+    from tasks.registry.client import mlflow_client
 
     with pytest.MonkeyPatch.context() as environment:
         home = tmp_path_factory.mktemp("emi-home")

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.evaluation import evaluate_predictions
-from tasks.evaluation_report import EvaluationReport
-from tasks.labels import LabelledRow, LabelSet
+from tasks.evaluation.evaluate import evaluate_predictions
+from tasks.evaluation.report import EvaluationReport
+from tasks.labels.label_set import LabelledRow, LabelSet
 
 TARGETS = ("Awe", "Sheer Joy")
 

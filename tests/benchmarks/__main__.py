@@ -13,13 +13,13 @@ from pathlib import Path
 
 import numpy as np
 
+from emi_model.checkpoints.load import load_model
 from emi_model.predict import Predictor
-from emi_model.reference import load_model
-from tasks.clips import extract_clip
-from tasks.corpus import list_clips
-from tasks.media import find_ffmpeg
-from tasks.probe import Prober
-from tasks.query import answer
+from tasks.corpus.listing import list_clips
+from tasks.extraction.audio import find_ffmpeg
+from tasks.extraction.headers import Prober
+from tasks.extraction.rows import extract_clip
+from tasks.store.query import answer
 from tests.benchmarks.extraction import extraction
 from tests.benchmarks.learning import coverage, emodb, retraining
 from tests.benchmarks.odd_one import odd_one

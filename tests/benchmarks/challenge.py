@@ -13,11 +13,11 @@ from pathlib import Path
 
 import numpy as np
 
-from emi_model.audio import Int16Waveform
-from emi_model.durations import draw_seconds, speak
+from emi_model.audio.waveform import Int16Waveform
+from emi_model.speed.noise_clips import draw_seconds, speak
 from emi_model.units import SAMPLING_RATE, seconds_to_samples
-from tasks.media import Extraction, extract, find_ffmpeg
-from tasks.probe import Prober
+from tasks.extraction.audio import Extraction, extract, find_ffmpeg
+from tasks.extraction.headers import Prober
 
 SPEECH = Path(__file__).resolve().parents[2].parent / "shared" / "media" / "emodb"
 """Clips of acted speech beside the project; where they are not, noise in syllables stands in."""

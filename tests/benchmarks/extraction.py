@@ -13,13 +13,14 @@ import psutil
 import pyarrow as pa
 
 from emi_model.targets import EMI_TARGETS
-from tasks.clips import ClipFile, extract_clip
-from tasks.corpus import list_clips
-from tasks.extracting import extract_rows
-from tasks.media import MAX_CLIPS_TOGETHER
-from tasks.probe import Prober
-from tasks.schemas import COSTS, EXTRACTED
-from tasks.settings import ScoringSettings
+from tasks.corpus.clips import ClipFile
+from tasks.corpus.listing import list_clips
+from tasks.extraction.audio import MAX_CLIPS_TOGETHER
+from tasks.extraction.headers import Prober
+from tasks.extraction.rows import extract_clip
+from tasks.schema.scores import COSTS, EXTRACTED
+from tasks.scoring.extract_stage import extract_rows
+from tasks.scoring.settings import ScoringSettings
 from tests.benchmarks.work import make_corpus
 
 NUM_CLIPS = 64

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from tasks.synthetic import LABELS_NAME, write_corpus
+from tasks.synthetic.corpus import LABELS_NAME, write_corpus
 from tests.benchmarks.work import EMI
 
 Row = tuple[str, str]

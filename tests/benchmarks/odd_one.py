@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from tasks.noise_corpus import write_noise
-from tasks.query import answer
+from tasks.store.query import answer
+from tasks.synthetic.noise import write_noise
 from tests.benchmarks.work import make_corpus, process, watch
 
 Row = tuple[str, str]

@@ -21,15 +21,16 @@ import psutil
 import pyarrow as pa
 import ray
 
-from emi_model.audio import measure_levels
+from emi_model.audio.waveform import measure_levels
 from emi_model.predict import Predictor, Scores
-from tasks.clips import ClipFile, listed_row
-from tasks.ledger import EXTRACT, this_worker
-from tasks.outcomes import Status
-from tasks.query import answer
-from tasks.schemas import COSTS, EXTRACTED
-from tasks.server import PrefectServer, free_port
-from tasks.settings import ScoringSettings
+from tasks.corpus.clips import ClipFile
+from tasks.extraction.rows import listed_row
+from tasks.processes.prefect_server import PrefectServer, free_port
+from tasks.schema.outcomes import Status
+from tasks.schema.scores import COSTS, EXTRACTED
+from tasks.scoring.ledger import EXTRACT, this_worker
+from tasks.scoring.settings import ScoringSettings
+from tasks.store.query import answer
 from tests.benchmarks.work import memory_of
 
 Row = tuple[str, str]
@@ -162,18 +163,18 @@ class StubPredictor(Predictor):
 
 def main() -> None:
     """Run the flow with the stubs in place."""
-    import tasks.pipeline
-    import tasks.scorer
+    import tasks.scoring.passes
+    import tasks.scoring.score_stage
     from flows.process import process_corpus
 
-    class StubScorer(tasks.scorer.ScorerActor):
+    class StubScorer(tasks.scoring.score_stage.ScorerActor):
         def __init__(self, settings: Any, budget: Any, ledger: Any) -> None:
             super().__init__(settings, budget, ledger)
             self.predictor = StubPredictor(self.predictor.model, precision="fp32")
             self.score.predictor = self.predictor
 
-    tasks.pipeline.extract_block = extract_stub
-    tasks.pipeline.ScorerActor = StubScorer
+    tasks.scoring.passes.extract_block = extract_stub
+    tasks.scoring.passes.ScorerActor = StubScorer
     corpus, results, model = sys.argv[1:]
     process_corpus(corpus, results, model)
 

@@ -13,14 +13,14 @@ from pathlib import Path
 from statistics import median
 from typing import get_args
 
-from emi_model.audio import Int16Waveform
-from emi_model.config import Precision
-from emi_model.durations import speak, typical_seconds
-from emi_model.flops import FlopCounter
-from emi_model.machine import matrix_peak, this_machine
+from emi_model.architecture.config import Precision
+from emi_model.audio.waveform import Int16Waveform
 from emi_model.predict import Predictor
-from emi_model.speed import HIDDEN, LAYERS, checked_device, random_model
-from emi_model.throughput import CLIPS_PER_CALL, FEWEST_PER_CALL, Throughput, plain_way
+from emi_model.speed.flops import FlopCounter
+from emi_model.speed.machine import matrix_peak, this_machine
+from emi_model.speed.measure import HIDDEN, LAYERS, checked_device, random_model
+from emi_model.speed.noise_clips import speak, typical_seconds
+from emi_model.speed.throughput import CLIPS_PER_CALL, FEWEST_PER_CALL, Throughput, plain_way
 from emi_model.units import SAMPLING_RATE
 
 Row = tuple[str, str]

@@ -14,18 +14,19 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from emi_model.audio import Int16Waveform
-from emi_model.config import EmiConfig, Precision
+from emi_model.architecture.config import EmiConfig, Precision
+from emi_model.audio.waveform import Int16Waveform
+from emi_model.checkpoints.load import load_model
 from emi_model.errors import OutOfMemory
-from emi_model.machine import matrix_peak
 from emi_model.predict import Predictor, Scores
-from emi_model.reference import load_model
+from emi_model.speed.machine import matrix_peak
 from emi_model.units import SAMPLING_RATE, samples_to_seconds
-from tasks.clips import ClipFile, extract_clip
-from tasks.corpus import list_clips
-from tasks.pipeline import CLIPS_PER_BLOCK
-from tasks.probe import Prober
-from tasks.query import answer
+from tasks.corpus.clips import ClipFile
+from tasks.corpus.listing import list_clips
+from tasks.extraction.headers import Prober
+from tasks.extraction.rows import extract_clip
+from tasks.scoring.passes import CLIPS_PER_BLOCK
+from tasks.store.query import answer
 from tests.benchmarks.challenge import SPEECH, challenge_corpus
 from tests.benchmarks.work import make_model, process
 

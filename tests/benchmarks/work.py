@@ -13,12 +13,12 @@ from pathlib import Path
 import psutil
 import torch
 
-from emi_model.card import ModelCard
-from emi_model.checkpoint import save_checkpoint
-from emi_model.config import EmiConfig
-from emi_model.model import EmiModel
-from emi_model.recipes import demo
-from tasks.synthetic import write_corpus
+from emi_model.architecture.config import EmiConfig
+from emi_model.architecture.model import EmiModel
+from emi_model.checkpoints.card import ModelCard
+from emi_model.checkpoints.checkpoint import save_checkpoint
+from emi_model.training.recipes import demo
+from tasks.synthetic.corpus import write_corpus
 
 EMI = Path(sys.executable).parent / "emi"
 LOOK_SECONDS = 0.25

@@ -15,8 +15,8 @@ import torch
 from hypothesis import settings
 from numpy.typing import NDArray
 
-from emi_model.config import EmiConfig
-from emi_model.model import EmiModel
+from emi_model.architecture.config import EmiConfig
+from emi_model.architecture.model import EmiModel
 
 torch.set_num_threads(1)  # a pool over more threads than free cores is a hundred times slower
 

@@ -9,10 +9,10 @@ import torch
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from emi_model.audio import to_float
+from emi_model.architecture.model import EmiModel, EmiOutput
+from emi_model.audio.waveform import to_float
+from emi_model.engine.precision import multiplies_bf16
 from emi_model.errors import AudioError, ConfigError, OutOfMemory
-from emi_model.model import EmiModel, EmiOutput
-from emi_model.precision import multiplies_bf16
 from emi_model.predict import MAX_BATCH_SAMPLES, MAX_STREAMED_SAMPLES, Predictor, Scores
 
 TOLERANCE = 1e-5

@@ -10,12 +10,13 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from emi_model.card import ModelCard
-from emi_model.checkpoint import save_checkpoint
+from emi_model.architecture.model import EmiModel
+from emi_model.checkpoints.card import ModelCard
+from emi_model.checkpoints.checkpoint import save_checkpoint
+from emi_model.checkpoints.load import load_model
+from emi_model.checkpoints.resolve import read_papers, resolve
 from emi_model.errors import CheckpointError, ModelNotFound
-from emi_model.model import EmiModel
-from emi_model.papers import read_papers, resolve
-from emi_model.reference import ZERO_SIGNAL_VAD, check_backbone, load_model
+from emi_model.reference import ZERO_SIGNAL_VAD, check_backbone
 
 PUBLIC_ID = "audeering/wav2vec2-large-robust-12-ft-emotion-msp-dim"
 

@@ -4,14 +4,14 @@ import sys
 
 import pytest
 
-from flows import cli
+from flows.cli import main
 
 
 @pytest.fixture(autouse=True)
 def no_server(monkeypatch):
     """The developer's own server is not told of what tests do."""
     monkeypatch.delenv("PREFECT_API_URL", raising=False)
-    monkeypatch.setattr(cli, "use_running_server", lambda: None)
+    monkeypatch.setattr(main, "use_running_server", lambda: None)
 
 
 @pytest.fixture
@@ -22,7 +22,7 @@ def emi(monkeypatch, capfd):
     def run(*arguments):
         monkeypatch.setattr(sys, "argv", ["emi", *map(str, arguments)])
         try:
-            cli.main()
+            main.main()
             code = 0
         except SystemExit as end:
             code = end.code or 0

@@ -15,11 +15,11 @@ FORBIDDEN = {
 }
 HEAVY = {"ray", "prefect", "torch", "duckdb", "pyarrow", "rich", "mlflow", "matplotlib"}
 SUBPROCESS_FILES = {
-    "tasks/guard.py",
-    "tasks/probe.py",
-    "tasks/runner.py",
-    "tasks/server.py",  # Prefect's server, beside `emi up`
-    "tasks/temporary_server.py",  # and beside a flow without one
+    "tasks/processes/guard.py",
+    "tasks/extraction/headers.py",
+    "tasks/processes/bounded.py",
+    "tasks/processes/prefect_server.py",  # Prefect's server, beside `emi up`
+    "tasks/processes/temporary_server.py",  # and beside a flow without one
 }
 
 
@@ -60,15 +60,17 @@ def test_outside_programs_are_started_in_few_places():
 def test_the_model_is_usable_without_the_workflow():
     code = (
         "import sys\n"
-        "import emi_model.reference, emi_model.predict, emi_model.train, emi_model.recipes\n"
-        "import emi_model.speed\n"
+        "import emi_model.reference, emi_model.predict, emi_model.speed.__main__\n"
+        "import emi_model.training.fit, emi_model.training.recipes\n"
         "print(sorted({'ray', 'prefect', 'duckdb', 'pyarrow', 'av', 'ffmpeg'} & set(sys.modules)))"
     )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "[]"
 
 
-@pytest.mark.parametrize("modules", ["tasks.extracting, tasks.ledger", "flows.process"])
+@pytest.mark.parametrize(
+    "modules", ["tasks.scoring.extract_stage, tasks.scoring.ledger", "flows.process"]
+)
 def test_decoders_and_a_run_itself_do_not_carry_pytorch(modules):
     code = f"import sys, {modules}; print('torch' in sys.modules)"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -78,7 +80,7 @@ def test_decoders_and_a_run_itself_do_not_carry_pytorch(modules):
 def test_the_command_says_its_help_without_the_libraries():
     code = (
         "import sys\n"
-        "from flows.cli import cli\n"
+        "from flows.cli.main import cli\n"
         "cli.main(['--help'], standalone_mode=False)\n"
         f"print(sorted({HEAVY} & set(sys.modules)))"
     )

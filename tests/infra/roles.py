@@ -20,11 +20,11 @@ START_SECONDS = 120.0
 
 CLIPS = """
 from pathlib import Path
-from emi_model.card import ModelCard
-from emi_model.checkpoint import save_checkpoint
-from emi_model.model import EmiModel
-from emi_model.recipes import demo
-from tasks.synthetic import write_corpus
+from emi_model.checkpoints.card import ModelCard
+from emi_model.checkpoints.checkpoint import save_checkpoint
+from emi_model.architecture.model import EmiModel
+from emi_model.training.recipes import demo
+from tasks.synthetic.corpus import write_corpus
 write_corpus(Path("clips"))
 model = EmiModel(demo().model).eval()
 save_checkpoint(Path("model"), model, ModelCard("check", model.config.targets))

@@ -21,11 +21,12 @@ import psutil
 import pyarrow as pa
 
 from emi_model.targets import EMI_TARGETS
-from tasks.clips import ClipFile
-from tasks.compaction import compact
-from tasks.corpus import plan_clips
-from tasks.results import create_store
-from tasks.schemas import SCORES, TIMELINE, WINDOWS, scores_schema, timeline_schema, windows_schema
+from tasks.corpus.clips import ClipFile
+from tasks.corpus.done import plan_clips
+from tasks.schema.scores import scores_schema, timeline_schema, windows_schema
+from tasks.schema.tables import SCORES, TIMELINE, WINDOWS
+from tasks.store.compaction import compact
+from tasks.store.store import create_store
 
 NUMBERS = (50_000, 200_000)
 PARTS = 20

@@ -65,7 +65,8 @@ def test_what_is_copied_is_there_and_reaches_the_engine():
 
 
 def test_every_package_of_the_wheel_is_copied():
-    packages = {name.partition(".")[0] for name in PROJECT["tool"]["setuptools"]["packages"]}
+    found = PROJECT["tool"]["setuptools"]["packages"]["find"]["include"]
+    packages = {name.removesuffix("*") for name in found}
     assert packages <= set(copied())
     assert {PROJECT["project"]["readme"], *PROJECT["project"]["license-files"]} <= set(copied())
 

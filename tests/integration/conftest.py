@@ -11,13 +11,13 @@ from pathlib import Path
 import pytest
 import torch
 
-from emi_model.card import ModelCard
-from emi_model.checkpoint import save_checkpoint
-from emi_model.config import EmiConfig
-from emi_model.model import EmiModel
-from tasks.media import find_ffmpeg
-from tasks.query import answer
-from tasks.synthetic import write_corpus
+from emi_model.architecture.config import EmiConfig
+from emi_model.architecture.model import EmiModel
+from emi_model.checkpoints.card import ModelCard
+from emi_model.checkpoints.checkpoint import save_checkpoint
+from tasks.extraction.audio import find_ffmpeg
+from tasks.store.query import answer
+from tasks.synthetic.corpus import write_corpus
 from tests.tiny import BACKBONE
 
 SHORT = ("test_ablation", "test_worker_deaths", "test_evaluate", "test_parity", "test_registry")

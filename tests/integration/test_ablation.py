@@ -11,18 +11,18 @@ import psutil
 import pytest
 import torch
 
-from emi_model.recipes import recipe_named
-from tasks.ablation import recorded_rows, run_ablation
-from tasks.ablation_cell import CellJob, train_cell
-from tasks.ablation_grid import CellRun
-from tasks.cluster import ray_cluster
-from tasks.gathering import gather
-from tasks.labelling import add_labels
-from tasks.labels import load_labels
-from tasks.registers import MEAN
-from tasks.results import create_store
-from tests.tasks.ablations import planned, save_wav2vec2
-from tests.tasks.labelled_corpus import TARGETS, write_labelled
+from emi_model.training.recipes import recipe_named
+from tasks.ablation.cell import CellJob, train_cell
+from tasks.ablation.grid import CellRun
+from tasks.ablation.run import recorded_rows, run_ablation
+from tasks.cluster.connection import ray_cluster
+from tasks.labels.add_labels import add_labels
+from tasks.labels.label_set import load_labels
+from tasks.labels.labelled_clips import gather
+from tasks.schema.registers import MEAN
+from tasks.store.store import create_store
+from tests.tasks.ablation.ablations import planned, save_wav2vec2
+from tests.tasks.labels.labelled_corpus import TARGETS, write_labelled
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")
 

@@ -8,9 +8,9 @@ import time
 import psutil
 import pytest
 
-from tasks.folders import open_folder
-from tasks.query import answer
-from tasks.synthetic import LABELS_NAME
+from tasks.storage.open import open_folder
+from tasks.store.query import answer
+from tasks.synthetic.corpus import LABELS_NAME
 from tests.integration.conftest import rounded
 
 ELSEWHERE = ("uri", "modified_ns")

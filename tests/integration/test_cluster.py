@@ -13,14 +13,15 @@ from ray.cluster_utils import Cluster
 
 from emi_model.errors import CheckpointError, TrainingError
 from emi_model.targets import EMI_TARGETS
-from flows.score import score_files
-from tasks.budget import ScorerPool
-from tasks.corpus import list_clips
-from tasks.nodes import alive_nodes, ask_nodes
-from tasks.query import answer
-from tasks.scoring import score_clips, scoring_cluster
-from tasks.settings import ScoringSettings, code_version
-from tasks.training import check_shared
+from tasks.cluster.budget import ScorerPool
+from tasks.cluster.nodes import alive_nodes, ask_nodes
+from tasks.corpus.listing import list_clips
+from tasks.provenance import code_version
+from tasks.scoring.direct import score_files
+from tasks.scoring.score_clips import score_clips, scoring_cluster
+from tasks.scoring.settings import ScoringSettings
+from tasks.store.query import answer
+from tasks.training.run import check_shared
 from tests.integration.conftest import A_CLIP
 from tests.integration.test_interruption import parts, wait_for
 

@@ -18,11 +18,11 @@ import pytest
 from prefect.events.worker import EventsWorker
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
-from flows.events import CORPUS_CHANGED, LABELS_ADDED, MODEL_PROMOTED, SCORES_COMMITTED
+from flows.server.events import CORPUS_CHANGED, LABELS_ADDED, MODEL_PROMOTED, SCORES_COMMITTED
 from flows.watch import watch
-from tasks import inbox
-from tasks.query import answer
-from tasks.synthetic import write_corpus
+from tasks.labels import inbox
+from tasks.store.query import answer
+from tasks.synthetic.corpus import write_corpus
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")
 

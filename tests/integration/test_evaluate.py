@@ -6,14 +6,14 @@ import shutil
 import pytest
 import torch
 
-from emi_model.card import ModelCard
-from emi_model.checkpoint import save_checkpoint
-from emi_model.config import EmiConfig
-from emi_model.conformal import Intervals
-from emi_model.model import EmiModel
+from emi_model.architecture.config import EmiConfig
+from emi_model.architecture.model import EmiModel
+from emi_model.checkpoints.card import ModelCard
+from emi_model.checkpoints.checkpoint import save_checkpoint
+from emi_model.metrics.conformal import Intervals
 from emi_model.targets import EMI_TARGETS
-from tasks.clips import hash_content
-from tasks.query import answer
+from tasks.corpus.clips import hash_content
+from tasks.store.query import answer
 from tests.tiny import BACKBONE
 
 HEADER = "Filename,Admiration,Amusement,Determination,Empathic Pain,Excitement,Joy"

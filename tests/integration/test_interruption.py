@@ -10,7 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tasks.query import answer
+from tasks.store.query import answer
 from tests.integration.conftest import table
 
 
@@ -109,8 +109,8 @@ def test_all_of_rays_processes_bear_the_mark_of_the_guard():
     code = """
 import os, time
 import psutil
-from tasks.cluster import ray_cluster
-from tasks.guard_child import MARK, _marked
+from tasks.cluster.connection import ray_cluster
+from tasks.processes.guard_child import MARK, _marked
 with ray_cluster(1):
     named = "ray::DashboardAgent", "ray::RuntimeEnvAgent", "raylet", "gcs_server"
     wanted = set()
@@ -131,7 +131,7 @@ def test_who_is_killed_leaves_no_child_that_nobody_has_seen_yet():
     """Its guard looks around once a second: this one dies before it has looked at all."""
     code = """
 import os, signal, subprocess, sys
-from tasks.guard import guard_this_process
+from tasks.processes.guard import guard_this_process
 guard_this_process()
 subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
 os.kill(os.getpid(), signal.SIGKILL)

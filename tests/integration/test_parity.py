@@ -10,7 +10,7 @@ from torch import nn
 from transformers import Wav2Vec2Config, Wav2Vec2Model
 
 from emi_model.targets import EMI_TARGETS, column_name
-from tasks.media import Extraction, extract
+from tasks.extraction.audio import Extraction, extract
 
 BACKBONE = {
     "model_type": "wav2vec2",

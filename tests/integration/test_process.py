@@ -7,7 +7,7 @@ import duckdb
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
-from tasks.query import answer
+from tasks.store.query import answer
 from tests.integration.conftest import table
 
 BROKEN = {

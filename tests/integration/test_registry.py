@@ -11,18 +11,19 @@ from itertools import pairwise
 
 import pytest
 
-from emi_model.checkpoint import load_checkpoint, save_checkpoint
-from tasks.mlflow_client import mlflow_client
-from tasks.registry import CHAMPIONS_TAG, register, versions
-from tasks.tracking import start_run
+from emi_model.checkpoints.checkpoint import load_checkpoint, save_checkpoint
+from tasks.registry.champion import CHAMPIONS_TAG
+from tasks.registry.client import mlflow_client
+from tasks.registry.registry import register, versions
+from tasks.registry.tracking import start_run
 
 PROCESSES = 2
 
 WORK = """
 import sys
 from pathlib import Path
-from tasks.registry import promote, register
-from tasks.tracking import start_run
+from tasks.registry.registry import promote, register
+from tasks.registry.tracking import start_run
 
 name, models = sys.argv[1], [Path(model) for model in sys.argv[2:]]
 own, shared = start_run(name, {}), start_run("shared", {})
@@ -34,7 +35,7 @@ own.finish("FINISHED")
 """
 
 FIRST_USE = (
-    "from tasks.mlflow_client import mlflow_client; print('go', flush=True); mlflow_client()"
+    "from tasks.registry.client import mlflow_client; print('go', flush=True); mlflow_client()"
 )
 
 

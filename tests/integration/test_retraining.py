@@ -6,13 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from emi_model.checkpoint import load_checkpoint
+from emi_model.checkpoints.checkpoint import load_checkpoint
 from flows.retrain import retrain_model
-from tasks.cluster import ray_cluster
-from tasks.labelling import add_labels
-from tasks.query import answer
-from tasks.registry import find, promote, register, resolve_model
-from tasks.tracking import start_run
+from tasks.cluster.connection import ray_cluster
+from tasks.labels.add_labels import add_labels
+from tasks.registry.champion import promote
+from tasks.registry.registry import find, register, resolve_model
+from tasks.registry.tracking import start_run
+from tasks.store.query import answer
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")
 

@@ -7,17 +7,17 @@ import sys
 import pytest
 
 FLOW = """
-import flows.early
-from tasks.temporary_server import TemporaryServer
+import flows.server.prestart
+from tasks.processes.temporary_server import TemporaryServer
 
 begun = []
 class Kept(TemporaryServer):
     def __init__(self):
         super().__init__()
         begun.append(self)
-flows.early.TemporaryServer = Kept
+flows.server.prestart.TemporaryServer = Kept
 
-joined = flows.early.temporary_server()
+joined = flows.server.prestart.temporary_server()
 {between}
 joined.join()
 from prefect import flow

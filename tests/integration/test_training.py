@@ -10,18 +10,18 @@ import pytest
 import torch
 
 from emi_model.errors import TrainingError
-from emi_model.evaluate import predict_clips
-from emi_model.recipes import recipe_named
-from emi_model.train import FitResult, fit
-from flows.score import score_files
-from tasks.cluster import ray_cluster
-from tasks.gathering import gather
-from tasks.labelling import add_labels
-from tasks.labels import load_labels
-from tasks.planning import plan_training
-from tasks.query import answer
-from tasks.training import train
-from tests.tasks.labelled_corpus import write_labelled
+from emi_model.training.fit import FitResult, fit
+from emi_model.training.recipes import recipe_named
+from emi_model.training.validate import predict_clips
+from tasks.cluster.connection import ray_cluster
+from tasks.labels.add_labels import add_labels
+from tasks.labels.label_set import load_labels
+from tasks.labels.labelled_clips import gather
+from tasks.scoring.direct import score_files
+from tasks.store.query import answer
+from tasks.training.plan import plan_training
+from tasks.training.run import train
+from tests.tasks.labels.labelled_corpus import write_labelled
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 

@@ -11,10 +11,10 @@ import psutil
 import pytest
 
 from emi_model.targets import EMI_TARGETS
-from tasks.budget import ScorerPool
-from tasks.corpus import list_clips
-from tasks.scoring import score_clips, scoring_cluster
-from tasks.settings import ScoringSettings
+from tasks.cluster.budget import ScorerPool
+from tasks.corpus.listing import list_clips
+from tasks.scoring.score_clips import score_clips, scoring_cluster
+from tasks.scoring.settings import ScoringSettings
 
 # Ray's own map keywords are deprecated without a successor in this version.
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")

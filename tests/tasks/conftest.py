@@ -13,12 +13,12 @@ import pyarrow as pa
 import pytest
 
 from emi_model.targets import EMI_TARGETS, VAD_DIMENSIONS, column_name
-from tasks.media import Extraction, Rejection, extract, find_ffmpeg
-from tasks.parts import RunStamp, split
-from tasks.probe import Prober
-from tasks.results import ResultsStore, create_store
-from tasks.schemas import VAD_OF_MEAN, scored_schema
-from tasks.views import connect
+from tasks.extraction.audio import Extraction, Rejection, extract, find_ffmpeg
+from tasks.extraction.headers import Prober
+from tasks.schema.scores import VAD_OF_MEAN, scored_schema
+from tasks.scoring.commit import RunStamp, split
+from tasks.store.store import ResultsStore, create_store
+from tasks.store.views import connect
 from tests.faulty_bucket import FaultyBucket
 
 
@@ -87,8 +87,8 @@ def reject(prober: Prober) -> Callable[[Path], Rejection]:
 @pytest.fixture
 def faulty(monkeypatch: pytest.MonkeyPatch) -> Iterator[FaultyBucket]:
     """Return a bucket that goes wrong on demand, asked with no patience."""
-    monkeypatch.setattr("tasks.buckets.MAX_RETRIES", 0)
-    monkeypatch.setattr("tasks.fetching.PAUSES_SECONDS", (0.0,))
+    monkeypatch.setattr("tasks.storage.buckets.MAX_RETRIES", 0)
+    monkeypatch.setattr("tasks.corpus.fetching.PAUSES_SECONDS", (0.0,))
     with FaultyBucket() as server:
         for name, value in server.environment.items():
             monkeypatch.setenv(name, value)

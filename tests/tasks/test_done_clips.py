@@ -2,8 +2,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from tasks.parts import RunStamp
-from tasks.results import ResultsStore
+from tasks.scoring.commit import RunStamp
+from tasks.store.store import ResultsStore
 from tests.places import DISK_AND_BUCKET
 
 Commit = Callable[..., None]

@@ -1,0 +1,1 @@
+"""Waveforms before the model hears them: levels, normalising, windows, batches, augmentation."""

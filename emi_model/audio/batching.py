@@ -1,0 +1,86 @@
+"""Which clips share a forward pass: batches of like durations, bounded by total samples."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+import torch
+
+from emi_model.audio.waveform import Waveform
+
+MAX_PADDING_SHARE = 0.1
+"""A batch takes no clip that would make more than this share of it padding."""
+
+
+def plan_batches(
+    num_samples: Sequence[int], max_batch_samples: int, *, equal_lengths: bool = False
+) -> list[list[int]]:
+    """Group clips into batches by duration, shortest first.
+
+    Args:
+        num_samples: samples of each clip.
+        max_batch_samples: bound on clips x longest clip of a batch, padding included; a clip
+            longer than that is a batch of its own.
+        equal_lengths: only clips of one length share a batch (group-norm backbones).
+
+    Returns:
+        Batches of indices into ``num_samples``, with at most a tenth of padding; every index once.
+    """
+    most_padding = 0.0 if equal_lengths else MAX_PADDING_SHARE
+    order = sorted(range(len(num_samples)), key=lambda index: (num_samples[index], index))
+    batches: list[list[int]] = []
+    held = 0  # samples of the last batch, without padding
+    for index in order:
+        longest = num_samples[index]  # sorted: the newcomer is the longest of its batch
+        padded = longest * (len(batches[-1]) + 1) if batches else 0
+        fits = batches and padded <= max_batch_samples
+        if fits and padded - held - longest <= most_padding * padded:
+            batches[-1].append(index)
+            held += longest
+        else:
+            batches.append([index])
+            held = longest
+    return batches
+
+
+def plan_streams(num_samples: Sequence[int], max_samples: int) -> list[list[int]]:
+    """Group clips that are laid end to end, without padding: shortest first, as many as fit.
+
+    Args:
+        num_samples: samples of each clip.
+        max_samples: bound on the samples of a group; a longer clip is a group of its own.
+
+    Returns:
+        Groups of indices into ``num_samples``; every index once.
+    """
+    order = sorted(range(len(num_samples)), key=lambda index: (num_samples[index], index))
+    streams: list[list[int]] = []
+    held = max_samples
+    for index in order:
+        if held + num_samples[index] > max_samples:
+            streams.append([])
+            held = 0
+        streams[-1].append(index)
+        held += num_samples[index]
+    return streams
+
+
+def padding_share(num_samples: Sequence[int], batches: Iterable[Sequence[int]]) -> float:
+    """Return the share of padding among all samples that the batches hold, [0, 1)."""
+    lengths = [[num_samples[index] for index in batch] for batch in batches]
+    padded = sum(max(batch) * len(batch) for batch in lengths)
+    return 1 - sum(map(sum, lengths)) / padded if padded else 0.0
+
+
+def pad(waveforms: Sequence[Waveform]) -> tuple[torch.Tensor, torch.Tensor]:
+    """Stack waveforms with zeros behind the shorter ones.
+
+    Returns:
+        float32 (B, S) with S the longest, and int64 (B,) the samples of each.
+    """
+    num_samples = torch.tensor([len(waveform) for waveform in waveforms], dtype=torch.int64)
+    batch = np.zeros((len(waveforms), int(num_samples.max())), dtype=np.float32)
+    for row, waveform in zip(batch, waveforms, strict=True):
+        row[: len(waveform)] = waveform
+    return torch.from_numpy(batch), num_samples

@@ -1,0 +1,181 @@
+"""Checkpoints: models written to folders, and loaded from them."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from emi_model.architecture.config import EmiConfig
+from emi_model.architecture.model import EmiModel
+from emi_model.checkpoints.card import ModelCard
+from emi_model.checkpoints.metadata import (
+    CARD_FILE,
+    CONFIG_FILE,
+    INTERVALS_FILE,
+    README_FILE,
+    TRAINING_CLIPS_FILE,
+    WEIGHTS_FILE,
+    ModelPapers,
+    checkpoint_papers,
+)
+from emi_model.errors import CheckpointError
+from emi_model.metrics.conformal import Intervals
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoadedModel(ModelPapers):
+    """A model with its papers.
+
+    Attributes:
+        model: the model, in evaluation mode.
+    """
+
+    model: EmiModel
+
+    @classmethod
+    def of(cls, papers: ModelPapers, model: EmiModel) -> LoadedModel:
+        """Return a model whose papers were read before."""
+        return cls(model=model, **vars(papers))
+
+
+def save_checkpoint(
+    folder: Path,
+    model: EmiModel,
+    card: ModelCard,
+    *,
+    intervals: Intervals | None = None,
+    training_clips: Mapping[str, Sequence[str]] | None = None,
+) -> None:
+    """Write a checkpoint; what is at ``folder`` afterwards is complete.
+
+    Args:
+        folder: new, empty, or a checkpoint that is replaced.
+        model: the model.
+        card: where it comes from.
+        intervals: intervals around its scores.
+        training_clips: SHA-256 (hex) of the files of its clips, by split.
+
+    Raises:
+        CheckpointError: the card names other targets than the model, or the folder is in use by
+            something that is no checkpoint.
+    """
+    if card.targets != model.config.targets:
+        raise CheckpointError(
+            f"card names targets {list(card.targets)}, the model has {list(model.config.targets)}"
+        )
+    if folder.exists() and not _replaceable(folder):
+        raise CheckpointError(f"{folder} exists and is no checkpoint: choose another folder")
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    aside = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    try:
+        (aside / "new").mkdir()
+        if intervals is not None:
+            _write_json(aside / "new" / INTERVALS_FILE, intervals.to_dict())
+        if training_clips:
+            plain = {split: sorted(hashes) for split, hashes in training_clips.items()}
+            _write_json(aside / "new" / TRAINING_CLIPS_FILE, plain)
+        _write(aside / "new", model, card)
+        if folder.exists():  # set aside whole: removing it in place would leave a half one
+            folder.rename(aside / "old")
+        (aside / "new").rename(folder)
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+def load_checkpoint(folder: Path, papers: ModelPapers | None = None) -> LoadedModel:
+    """Load a checkpoint that `save_checkpoint` wrote; its papers unless they were read before.
+
+    Raises:
+        CheckpointError: a file is missing or damaged, weights are missing (none is ever newly
+            initialised), superfluous or of another shape, or config, card and weights disagree on
+            the targets and their order.
+    """
+    papers = papers or checkpoint_papers(folder)
+    return LoadedModel.of(
+        papers, build(papers.config, read_safetensors(folder / WEIGHTS_FILE), folder)
+    )
+
+
+def build(config: EmiConfig, state: Mapping[str, Tensor], source: Path) -> EmiModel:
+    """Return the model of a config with exactly these weights.
+
+    Raises:
+        CheckpointError: a weight is missing, superfluous or of another shape.
+    """
+    with torch.device("meta"):  # no first weights are drawn: that takes longer than to read these
+        model = EmiModel(config)
+    check_weights(model.state_dict(), state, source)
+    # copies: what safetensors gives is the file itself, which somebody may write to
+    own = {name: weight.to(torch.float32, copy=True) for name, weight in state.items()}
+    model.load_state_dict(own, assign=True)
+    return model.eval()
+
+
+def check_weights(
+    expected: Mapping[str, Tensor], state: Mapping[str, Tensor], source: Path
+) -> None:
+    """Check that a state holds exactly the expected weights, by name and shape.
+
+    Raises:
+        CheckpointError: a weight is missing, superfluous or of another shape.
+    """
+    wanted = {name: tuple(weight.shape) for name, weight in expected.items()}
+    found = {name: tuple(weight.shape) for name, weight in state.items()}
+    problems = {
+        "missing (would be newly initialised)": sorted(wanted.keys() - found.keys()),
+        "not of this architecture": sorted(found.keys() - wanted.keys()),
+        "of another shape": sorted(
+            name for name in wanted.keys() & found.keys() if wanted[name] != found[name]
+        ),
+    }
+    if any(problems.values()):
+        said = "; ".join(
+            f"{len(names)} weights {kind}: {', '.join(names[:3])}{', ...' if names[3:] else ''}"
+            for kind, names in problems.items()
+            if names
+        )
+        raise CheckpointError(f"{source}: {said}")
+
+
+def read_safetensors(path: Path) -> dict[str, Tensor]:
+    """Return the weights of a safetensors file.
+
+    Raises:
+        CheckpointError: no such file, or not safetensors.
+    """
+    try:
+        return load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise CheckpointError(f"{path}: cannot be read as safetensors: {error}") from error
+
+
+def _write(folder: Path, model: EmiModel, card: ModelCard) -> None:
+    state = {name: weight.detach().contiguous() for name, weight in model.state_dict().items()}
+    # one entry: safetensors writes several in no fixed order, and equal models would differ in hash
+    metadata = {"targets": json.dumps(model.config.targets)}
+    save_file(state, folder / WEIGHTS_FILE, metadata=metadata)
+    _write_json(folder / CONFIG_FILE, model.config.to_dict())
+    (folder / CARD_FILE).write_text(card.to_json(), encoding="utf-8")
+    (folder / README_FILE).write_text(card.to_markdown(), encoding="utf-8")
+    for path in folder.iterdir():
+        with path.open("rb") as content:
+            os.fsync(content.fileno())
+
+
+def _write_json(path: Path, content: Mapping[str, Any]) -> None:
+    path.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def _replaceable(folder: Path) -> bool:
+    return folder.is_dir() and (not any(folder.iterdir()) or (folder / CARD_FILE).is_file())

@@ -1,0 +1,26 @@
+"""Models that ``--model`` names, loaded."""
+
+from __future__ import annotations
+
+from emi_model.checkpoints.checkpoint import LoadedModel, load_checkpoint
+from emi_model.checkpoints.foreign import load_vad_model
+from emi_model.checkpoints.metadata import ModelPapers
+from emi_model.checkpoints.resolve import is_ours, name_of, resolve
+
+
+def load_model(reference: str, papers: ModelPapers | None = None) -> LoadedModel:
+    """Load the model that a reference names.
+
+    Args:
+        reference: a folder (checkpoint of this project, or the public VAD model's layout), or the
+            id of such a model on the hub, ``owner/name``.
+        papers: its papers, where they were read before: weights need not be hashed again.
+
+    Raises:
+        ModelNotFound: neither a folder nor to be had from the hub.
+        CheckpointError: it is there, but not what it says it is.
+    """
+    folder = resolve(reference)
+    if is_ours(folder):
+        return load_checkpoint(folder, papers)
+    return load_vad_model(folder, name_of(reference, folder), papers)

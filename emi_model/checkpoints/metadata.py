@@ -1,0 +1,144 @@
+"""Model folders without their weights: file names, config, card, intervals, hash.
+
+Beside config.json, model.safetensors, card.json and README.md, a model that was trained on labelled
+clips has intervals.json (`Intervals`) and training_clips.json (which contents trained it, and which
+chose its epoch). Light to import: who only asks what a model is need not wait for PyTorch.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError, safe_open
+
+from emi_model.architecture.config import EmiConfig
+from emi_model.checkpoints.card import ModelCard
+from emi_model.errors import CheckpointError
+from emi_model.metrics.conformal import Intervals
+
+CONFIG_FILE = "config.json"
+WEIGHTS_FILE = "model.safetensors"
+CARD_FILE = "card.json"
+README_FILE = "README.md"
+INTERVALS_FILE = "intervals.json"
+TRAINING_CLIPS_FILE = "training_clips.json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelPapers:
+    """What a model is, without its weights.
+
+    Attributes:
+        config: its architecture.
+        card: where it comes from.
+        sha256: hash of its config and weights, and of its intervals where it has some, hex.
+        intervals: intervals around its scores; None where it was not calibrated.
+        training_clips: SHA-256 (hex) of the files of its clips, by split; empty where unknown.
+    """
+
+    config: EmiConfig
+    card: ModelCard
+    sha256: str
+    intervals: Intervals | None = None
+    training_clips: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+def checkpoint_papers(folder: Path) -> ModelPapers:
+    """Read the papers of a checkpoint of this project; of its weights only name and hash.
+
+    Raises:
+        CheckpointError: a file is missing or damaged, or config, card and weights disagree on the
+            targets and their order.
+    """
+    config = EmiConfig.from_dict(read_config(folder))
+    card = _read_card(folder)
+    orders = {
+        CONFIG_FILE: json.dumps(config.targets),
+        CARD_FILE: json.dumps(card.targets),
+        WEIGHTS_FILE: _recorded(folder / WEIGHTS_FILE).get("targets"),
+    }
+    if len(set(orders.values())) > 1:
+        raise CheckpointError(f"{folder}: target orders differ: {orders}: restore the checkpoint")
+    return ModelPapers(
+        config=config,
+        card=card,
+        sha256=_hash(folder),
+        intervals=_read_intervals(folder, config.targets),
+        training_clips=_read_training_clips(folder),
+    )
+
+
+def read_config(folder: Path) -> dict[str, Any]:
+    """Return the content of a model folder's config.json.
+
+    Raises:
+        CheckpointError: there is none, or it is no JSON object.
+    """
+    return _read_json(folder / CONFIG_FILE)
+
+
+def hash_files(folder: Path, names: tuple[str, ...] = (CONFIG_FILE, WEIGHTS_FILE)) -> str:
+    """Return one SHA-256 (hex) over the named files of a model folder."""
+    joined = hashlib.sha256()
+    for name in names:
+        with (folder / name).open("rb") as content:
+            joined.update(hashlib.file_digest(content, "sha256").digest())
+    return joined.hexdigest()
+
+
+def _recorded(path: Path) -> dict[str, str]:
+    """Return what a safetensors file says beside its weights."""
+    try:
+        with safe_open(path, framework="np") as content:
+            return content.metadata() or {}
+    except (OSError, SafetensorError) as error:
+        raise CheckpointError(f"{path}: cannot be read as safetensors: {error}") from error
+
+
+def _hash(folder: Path) -> str:
+    """Return the hash of all that decides a score's row: intervals are part of it."""
+    names: tuple[str, ...] = (CONFIG_FILE, WEIGHTS_FILE)
+    if (folder / INTERVALS_FILE).is_file():
+        names += (INTERVALS_FILE,)
+    return hash_files(folder, names)
+
+
+def _read_intervals(folder: Path, targets: tuple[str, ...]) -> Intervals | None:
+    path = folder / INTERVALS_FILE
+    if not path.is_file():
+        return None
+    intervals = Intervals.from_dict(_read_json(path))
+    if intervals.targets != targets:
+        raise CheckpointError(
+            f"{path}: is of targets {list(intervals.targets)}, the model has {list(targets)}"
+        )
+    return intervals
+
+
+def _read_training_clips(folder: Path) -> dict[str, tuple[str, ...]]:
+    path = folder / TRAINING_CLIPS_FILE
+    if not path.is_file():
+        return {}
+    return {split: tuple(hashes) for split, hashes in _read_json(path).items()}
+
+
+def _read_card(folder: Path) -> ModelCard:
+    try:
+        return ModelCard.from_dict(_read_json(folder / CARD_FILE))
+    except (KeyError, TypeError) as error:
+        raise CheckpointError(f"{folder / CARD_FILE}: no model card: {error!r}") from error
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise CheckpointError(f"{path}: cannot be read as JSON: {error}") from error
+    if not isinstance(content, dict):
+        raise CheckpointError(f"{path}: found a JSON {type(content).__name__}, expected an object")
+    return content

@@ -1,0 +1,69 @@
+"""What ``--model`` takes, and what it is; without its weights, hence without PyTorch."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from emi_model.architecture.config import MODEL_TYPE
+from emi_model.checkpoints.metadata import CONFIG_FILE, ModelPapers, checkpoint_papers, read_config
+from emi_model.checkpoints.public_vad import vad_papers
+from emi_model.errors import ModelNotFound
+
+HUB_FILES = ["config.json", "*.safetensors", "pytorch_model.bin", "card.json", "README.md"]
+
+
+def read_papers(reference: str) -> ModelPapers:
+    """Read the papers of the model that a reference names.
+
+    Args:
+        reference: as `emi_model.checkpoints.load.load_model` takes it.
+
+    Raises:
+        ModelNotFound: neither a folder nor to be had from the hub.
+        CheckpointError: it is there, but not what it says it is.
+    """
+    folder = resolve(reference)
+    if is_ours(folder):
+        return checkpoint_papers(folder)
+    return vad_papers(folder, name_of(reference, folder))
+
+
+def is_ours(folder: Path) -> bool:
+    """Tell a checkpoint of this project from a model in the public VAD model's layout."""
+    return read_config(folder).get("model_type") == MODEL_TYPE
+
+
+def name_of(reference: str, folder: Path) -> str:
+    """Return the short name of a model that a reference names, and that lies in a folder."""
+    return folder.resolve().name if Path(reference).is_dir() else reference
+
+
+def resolve(reference: str) -> Path:
+    """Return the local folder of a model reference, downloading from the hub if it names one.
+
+    Raises:
+        ModelNotFound: neither a folder nor to be had from the hub.
+    """
+    folder = Path(reference)
+    if (folder / CONFIG_FILE).is_file():
+        return folder
+    if folder.exists():
+        raise ModelNotFound(f"{reference}: exists, but holds no {CONFIG_FILE}: not a model folder")
+    if reference.count("/") != 1 or reference.startswith(("/", ".")):
+        raise ModelNotFound(f"{reference}: no such folder, and no hub id of the form owner/name")
+    return _download(reference)
+
+
+def _download(reference: str) -> Path:
+    # imported here: a local folder should not pay for the hub client
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+
+    try:
+        return Path(snapshot_download(reference, allow_patterns=HUB_FILES))
+    except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
+        said = str(error).strip().partition("\n")[0]
+        raise ModelNotFound(
+            f"{reference}: no such folder, and the hub did not give it ({said}): name a local "
+            "model folder"
+        ) from error

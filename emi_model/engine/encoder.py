@@ -1,0 +1,173 @@
+"""The engine's encoder layers: attention within each clip, the rest for every frame alike."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from emi_model.audio.batching import MAX_PADDING_SHARE, padding_share
+from emi_model.engine.int8 import Int8Linear
+from emi_model.engine.layers import Linear, Norm
+
+MAX_PLAIN_FRAMES = 2_048
+"""Frames (41 s) up to which a clip's attention weights are held as a whole, on a CPU."""
+
+CHUNK_ROWS = {"cpu": 256, "cuda": 2**31 - 1}
+"""Frames that pass a layer at once, attention aside: on a CPU what lies between the products of a
+feed-forward, 2 MB in bfloat16, stays in the caches. In int8 it is a fourth of the layer's time."""
+
+
+@dataclass(frozen=True)
+class _Group:
+    """Clips next to each other that share one attention.
+
+    Attributes:
+        places: (B, F), where their frames lie in the stream; behind a clip's end any place.
+        mask: bool (B, 1, 1, F), true for a clip's own frames; None if all are.
+        own: of the B x F frames those that are some clip's.
+    """
+
+    places: Tensor
+    mask: Tensor | None
+    own: Tensor
+
+    @classmethod
+    def of(cls, first: int, frames: Sequence[int], device: torch.device) -> _Group:
+        lengths = torch.tensor(frames)
+        steps = torch.arange(int(lengths.max()))
+        is_own = steps < lengths[:, None]
+        starts = first + lengths.cumsum(0) - lengths
+        places = (starts[:, None] + steps) * is_own
+        mask = None if bool(is_own.all()) else is_own[:, None, None].to(device)
+        own = is_own.flatten().nonzero().squeeze(1)
+        return cls(places.to(device), mask, own.to(device))
+
+
+@dataclass(frozen=True)
+class Clips:
+    """Where clips lie in the stream: frames of each, and groups for attention or None."""
+
+    num_frames: list[int]
+    groups: list[_Group] | None
+
+    @classmethod
+    def alone(cls, num_frames: Sequence[int]) -> Clips:
+        """Each clip has an attention of its own: the fastest on a CPU (RESULTS.md)."""
+        return cls(list(num_frames), None)
+
+    @classmethod
+    def together(cls, num_frames: Sequence[int], device: torch.device) -> Clips:
+        """Clips next to each other share one, with little padding: a GPU wants few calls."""
+        groups, first, begin = [], 0, 0
+        for end in range(1, len(num_frames) + 1):
+            held = num_frames[begin:end]
+            is_last = end == len(num_frames)
+            if is_last or padding_share(num_frames, [range(begin, end + 1)]) > MAX_PADDING_SHARE:
+                groups.append(_Group.of(first, held, device))
+                first, begin = first + sum(held), end
+        return cls(list(num_frames), groups)
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One layer of the encoder: attention within each clip, feed-forward for every frame."""
+
+    attention_norm: Norm
+    qkv: Linear | Int8Linear
+    out: Linear | Int8Linear
+    heads: int
+    norm: Norm
+    wide: Linear | Int8Linear
+    narrow: Linear | Int8Linear
+    activation: Any
+    norm_first: bool
+
+    @classmethod
+    def of(cls, layer: Any, dtype: torch.dtype, *, int8: bool) -> Layer:
+        """Take over the weights of a layer; the scale of its queries goes into their weights."""
+        linear = Int8Linear.of if int8 else Linear.of
+        attention, feed = layer.attention, layer.feed_forward
+        return cls(
+            attention_norm=Norm.of(layer.layer_norm),
+            qkv=linear(_together(attention), dtype),
+            out=linear(attention.out_proj, dtype),
+            heads=attention.num_heads,
+            norm=Norm.of(layer.final_layer_norm),
+            wide=linear(feed.intermediate_dense, dtype),
+            narrow=linear(feed.output_dense, dtype),
+            activation=feed.intermediate_act_fn,
+            norm_first=type(layer).__name__.endswith("StableLayerNorm"),
+        )
+
+    def __call__(self, hidden: Tensor, clips: Clips) -> None:
+        """Take hidden states, float32 (N, hidden), to those behind this layer, in their place.
+
+        What is done to every frame alike is done to some at a time.
+        """
+        num_rows = CHUNK_ROWS[hidden.device.type]
+        norm = self.attention_norm if self.norm_first else _as_it_is
+        chunks = torch.split(hidden, num_rows)
+        found = self._attend(torch.cat([self.qkv(norm(rows)) for rows in chunks]), clips)
+        for rows, attended in zip(chunks, torch.split(found, num_rows), strict=True):
+            rows += self.out(attended)
+            if self.norm_first:
+                rows += self._fed(self.norm(rows))
+            else:
+                rows.copy_(self.attention_norm(rows))
+                rows += self._fed(rows)
+                rows.copy_(self.norm(rows))
+
+    def _fed(self, hidden: Tensor) -> Tensor:
+        return self.narrow(self.activation(self.wide(hidden)))
+
+    def _attend(self, qkv: Tensor, clips: Clips) -> Tensor:
+        if clips.groups is not None:
+            return torch.cat([self._attend_together(qkv, group) for group in clips.groups])
+        return torch.cat([self._attend_alone(clip) for clip in torch.split(qkv, clips.num_frames)])
+
+    def _attend_together(self, qkv: Tensor, group: _Group) -> Tensor:
+        """Return the attention (sum of F, hidden) of one group's clips."""
+        num_clips, frames = group.places.shape
+        query, key, value = (
+            qkv[group.places].view(num_clips, frames, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
+        )
+        found = functional.scaled_dot_product_attention(
+            query, key, value, attn_mask=group.mask, scale=1.0
+        )
+        return found.transpose(1, 2).flatten(0, 1).flatten(1)[group.own]
+
+    def _attend_alone(self, qkv: Tensor) -> Tensor:
+        """Return one clip's attention (F, hidden) of its queries, keys, values (F, 3 x hidden)."""
+        frames = len(qkv)
+        # one copy: the products would make three, the keys' against the grain
+        query, key, value = qkv.view(frames, 3, self.heads, -1).permute(1, 2, 0, 3).contiguous()
+        if frames > MAX_PLAIN_FRAMES:
+            found = functional.scaled_dot_product_attention(query, key, value, scale=1.0)
+        else:
+            # On a CPU two and a half times as fast as the fused kernel (RESULTS.md).
+            logits = torch.bmm(query, key.transpose(1, 2))
+            weights = torch.softmax(logits, -1)  # summed in float32 whatever the type
+            found = torch.bmm(weights, value)
+        return found.transpose(0, 1).reshape(frames, -1)
+
+
+def _as_it_is(values: Tensor) -> Tensor:
+    return values
+
+
+def _together(attention: Any) -> nn.Linear:
+    """Return queries, keys and values as one layer."""
+    parts = (attention.q_proj, attention.k_proj, attention.v_proj)
+    scales = (attention.scaling, 1.0, 1.0)
+    layer = nn.Linear(parts[0].in_features, sum(part.out_features for part in parts))
+    for name in ("weight", "bias"):
+        values = [
+            getattr(part, name).detach() * scale for part, scale in zip(parts, scales, strict=True)
+        ]
+        setattr(layer, name, nn.Parameter(torch.cat(values), requires_grad=False))
+    return layer

@@ -1,0 +1,116 @@
+"""A model for scoring clips laid end to end: waveforms in, scores out, nothing of it padding."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from emi_model.architecture.model import EmiModel, EmiOutput
+from emi_model.audio.batching import plan_streams
+from emi_model.audio.waveform import (
+    NORMALISATION_EPSILON,
+    Int16Waveform,
+    Waveform,
+    as_float,
+    normalise,
+)
+from emi_model.engine.backbone import Engine
+from emi_model.engine.heads import StreamHeads
+from emi_model.units import INT16_FULL_SCALE, SAMPLING_RATE
+
+STREAM_SAMPLES = {"cpu": 32 * SAMPLING_RATE, "cuda": 512 * SAMPLING_RATE}
+"""Samples that pass the backbone at once: enough for the products of matrices, on a CPU few enough
+for the caches. The heads then take a whole batch: an LSTM's step costs the same for one clip and
+for many."""
+
+
+class StreamedModel:
+    """A model's weights laid out for scoring in one type on one device; the heads are float32."""
+
+    def __init__(self, model: EmiModel, dtype: torch.dtype, *, int8: bool = False) -> None:
+        """Take over the weights of a model in evaluation mode whose backbone the engine fits.
+
+        Args:
+            model: on its device.
+            dtype: of the backbone's products of matrices.
+            int8: take those of the encoder's linear layers in int8; on a CPU.
+        """
+        self._device = next(model.parameters()).device
+        self._engine = Engine(model.backbone, dtype, int8=int8)
+        self._heads = StreamHeads(model)
+
+    def __call__(self, waveforms: Sequence[Int16Waveform | Waveform]) -> EmiOutput:
+        """Score waveforms (samples,), int16 or float32 of 16 kHz mono, each a frame long or more.
+
+        Raises:
+            AudioError: samples that are not finite.
+        """
+        lengths = [len(waveform) for waveform in waveforms]
+        hidden, num_frames, order = [], [], []
+        for stream in plan_streams(lengths, STREAM_SAMPLES[self._device.type]):
+            clips = normalised([waveforms[index] for index in stream], self._device)
+            hidden.append(self._engine(clips))
+            num_frames += self._engine.num_frames(clips)
+            order += stream
+        return _reordered(self._heads(torch.cat(hidden), num_frames), order)
+
+
+def normalised(waveforms: Sequence[Int16Waveform | Waveform], device: torch.device) -> list[Tensor]:
+    """Return waveforms as `emi_model.audio.waveform.normalise` gives them, float32, on a device.
+
+    To a GPU samples travel as int16, and are normalised there.
+
+    Raises:
+        AudioError: samples that are not finite.
+    """
+    if device.type != "cpu" and all(waveform.dtype == np.int16 for waveform in waveforms):
+        whole = [waveform.astype(np.int16, copy=False) for waveform in waveforms]
+        return normalised_there(whole, device)
+    floats = [normalise(as_float(waveform)) for waveform in waveforms]
+    return [torch.from_numpy(waveform).to(device) for waveform in floats]
+
+
+def normalised_there(waveforms: Sequence[Int16Waveform], device: torch.device) -> list[Tensor]:
+    """Return int16 waveforms normalised by the device they are moved to.
+
+    Sums of samples and of their squares are whole numbers, and exact.
+    """
+    joined = torch.from_numpy(np.concatenate(waveforms).astype(np.int16, copy=False))
+    if device.type == "cuda":
+        joined = joined.pin_memory()
+    samples = joined.to(device, non_blocking=True).long()
+    lengths = torch.tensor([len(waveform) for waveform in waveforms], device=device)
+    ends = lengths.cumsum(0)
+
+    def mean(values: Tensor) -> Tensor:
+        sums = values.cumsum(0)[ends - 1]
+        return torch.diff(sums, prepend=sums.new_zeros(1)).double() / lengths
+
+    means = mean(samples)
+    variances = (mean(samples * samples) - means * means) / INT16_FULL_SCALE**2
+    scales = (variances + NORMALISATION_EPSILON).rsqrt() / INT16_FULL_SCALE
+    each = torch.repeat_interleave(torch.stack([means, scales]), lengths, dim=1)
+    return list(torch.split(((samples - each[0]) * each[1]).float(), lengths.tolist()))
+
+
+def _reordered(output: EmiOutput, order: Sequence[int]) -> EmiOutput:
+    """Return the output of clips in the order that they were given in."""
+    places = torch.tensor(order).argsort()
+
+    def rows(values: Tensor) -> Tensor:
+        return values[places.to(values.device)]
+
+    def maybe(values: Tensor | None) -> Tensor | None:
+        return None if values is None else rows(values)
+
+    return EmiOutput(
+        emi=maybe(output.emi),
+        vad_mean=maybe(output.vad_mean),
+        vad_of_mean=maybe(output.vad_of_mean),
+        frame_vad=maybe(output.frame_vad),
+        global_vector=rows(output.global_vector),
+        num_frames=rows(output.num_frames),
+    )

@@ -1,0 +1,110 @@
+"""The LSTM for scoring on a CPU: its weights packed once, clips dropped where they end."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from emi_model.engine.packed_linear import Product, packed
+
+STEPS = 16
+"""Time steps whose input products are taken together: they stay in the processor's caches."""
+
+
+@dataclass(frozen=True)
+class _Layer:
+    """One layer.
+
+    Weights of the cell's gate are doubled: tanh(x) is 2 sigmoid(2 x) - 1, so that all four gates
+    are one sigmoid, which PyTorch computes several times as fast as tanh.
+    """
+
+    from_input: Product
+    from_state: Product
+    size: int
+
+
+class PackedLstm:
+    """A batch-first `nn.LSTM` of float32 on a CPU, for its last states alone.
+
+    `nn.LSTM` reads its recurrent weights in plain order at every step; packed as oneDNN wants them
+    a step takes less than half the time (RESULTS.md).
+    """
+
+    def __init__(self, lstm: nn.LSTM) -> None:
+        """Take over the weights; later changes to them are not seen.
+
+        Args:
+            lstm: one direction, with biases, without a projection.
+        """
+        self._size = lstm.hidden_size
+        self._layers = [_layer(lstm, number) for number in range(lstm.num_layers)]
+
+    def __call__(self, features: Tensor, num_frames: Sequence[int]) -> Tensor:
+        """Return the top layer's state (B, size) at each clip's last frame.
+
+        Args:
+            features: float32 (sum of F, size), clips end to end.
+            num_frames: of each clip, one or more.
+        """
+        order = sorted(range(len(num_frames)), key=lambda clip: -num_frames[clip])
+        frames = torch.tensor([num_frames[clip] for clip in order])
+        ends = torch.tensor(num_frames).cumsum(0)[order]
+        firsts = ends - frames
+        states = [
+            (features.new_zeros(len(order), self._size), features.new_zeros(len(order), self._size))
+            for _ in self._layers
+        ]
+        for start in range(0, int(frames[0]), STEPS):
+            # clips of which a step is left, for each step: the longest come first
+            times = torch.arange(start, min(start + STEPS, int(frames[0])))
+            active = (frames[None] > times[:, None]).sum(1).tolist()
+            rows = [firsts[:count] + time for count, time in zip(active, times, strict=True)]
+            values = features[torch.cat(rows)]
+            for layer, (state, cell) in zip(self._layers, states, strict=True):
+                values = _run(layer, values, active, state, cell)
+        last = torch.empty_like(states[-1][0])
+        last[order] = states[-1][0]
+        return last
+
+
+def _layer(lstm: nn.LSTM, number: int) -> _Layer:
+    def gates(name: str) -> Tensor:
+        i, f, g, o = getattr(lstm, f"{name}_l{number}").detach().chunk(4)
+        return torch.cat([i, f, 2 * g, o])
+
+    bias = gates("bias_ih") + gates("bias_hh")
+    return _Layer(
+        packed(gates("weight_ih"), bias),
+        packed(gates("weight_hh"), torch.zeros_like(bias)),
+        lstm.hidden_size,
+    )
+
+
+def _run(
+    layer: _Layer, values: Tensor, active: Sequence[int], state: Tensor, cell: Tensor
+) -> Tensor:
+    """Take some steps, changing state and cell (B, size); returns the states after each.
+
+    Args:
+        layer: the layer.
+        values: inputs of the steps one behind the other, as many rows each as are active.
+        active: clips of each step.
+        state: of all clips.
+        cell: of all clips.
+    """
+    after = values.new_empty(len(values), layer.size)
+    begin = 0
+    for inputs in torch.split(layer.from_input(values), list(active)):
+        count = len(inputs)
+        i, f, g, o = layer.from_state(state[:count]).add_(inputs).sigmoid_().chunk(4, 1)
+        own = cell[:count]
+        own.mul_(f).addcmul_(i, g, value=2).sub_(i)  # i (2 g - 1)
+        squashed = torch.sigmoid(own + own).mul_(2).sub_(1)
+        torch.mul(squashed, o, out=state[:count])
+        after[begin : begin + count] = state[:count]
+        begin += count
+    return after

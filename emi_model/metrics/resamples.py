@@ -1,0 +1,147 @@
+"""Clips drawn again and again: weights of bootstrap resamples, and the figures under them.
+
+A resample is a row of whole-number weights, and each figure a function of weighted means, so a
+matrix product gives thousands of resamples at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from emi_model.metrics.agreement import Floats, ccc, pearson
+
+Counts = NDArray[np.int64]
+Flags = NDArray[np.bool_]
+
+FIGURES = ("pearson", "ccc", "mae", "rmse")
+"""The order of the figures wherever they stand in an array."""
+
+WEIGHTS_AT_ONCE = 2**22
+"""Weights (resamples x clips) held at once: 32 MiB each time as integers and as floats."""
+
+VAGUE = 1e-6
+"""A variance below this share of its second moment has lost too many digits to subtraction."""
+
+
+def resampled_counts(
+    groups: Sequence[str | None] | None, num_clips: int, num_resamples: int, seed: int
+) -> Iterator[Counts]:
+    """Yield how often each clip stands in each resample: (r, num_clips), r of them at a time.
+
+    As many groups as there are, are drawn with replacement, all clips of a group together. The
+    rows of all that is yielded are ``num_resamples``; one seed gives the same rows again.
+
+    Args:
+        groups: a name a clip; None or empty: the clip is a group of its own.
+        num_clips: at least 1.
+        num_resamples: at least 1.
+        seed: of the draws.
+
+    Raises:
+        ValueError: not a group a clip, or nothing to draw.
+    """
+    if num_resamples < 1:
+        raise ValueError(f"found {num_resamples} resamples, expected 1 or more")
+    group_of = number_groups(groups, num_clips)
+    num_groups = int(group_of.max()) + 1
+    generator = np.random.default_rng(seed)
+    rows_at_once = max(1, WEIGHTS_AT_ONCE // num_clips)
+    for start in range(0, num_resamples, rows_at_once):
+        rows = min(rows_at_once, num_resamples - start)
+        drawn = generator.integers(num_groups, size=(rows, num_groups))
+        drawn += num_groups * np.arange(rows)[:, np.newaxis]  # one range of numbers a resample
+        counts = np.bincount(drawn.ravel(), minlength=rows * num_groups)
+        yield counts.reshape(rows, num_groups)[:, group_of]
+
+
+def number_groups(groups: Sequence[str | None] | None, num_clips: int) -> Counts:
+    """Return each clip's group (N,), numbered from 0 as they come: names decide nothing.
+
+    Args:
+        groups: a name a clip; None or empty: the clip is a group of its own.
+        num_clips: at least 1.
+
+    Raises:
+        ValueError: not a group a clip, or no clip.
+    """
+    names = [None] * num_clips if groups is None else groups
+    if len(names) != num_clips or not num_clips:
+        raise ValueError(f"found {len(names)} groups of {num_clips} clips, expected one a clip")
+    numbers: dict[str | int, int] = {}
+    return np.array([numbers.setdefault(name or i, len(numbers)) for i, name in enumerate(names)])
+
+
+def resample_figures(
+    predicted: Floats,
+    true: Floats,
+    groups: Sequence[str | None] | None,
+    num_resamples: int,
+    seed: int,
+) -> Floats:
+    """Return (4, num_resamples, T): `FIGURES` of each resample, NaN where undefined.
+
+    Args:
+        predicted: (N, T), finite.
+        true: labels (N, T), finite.
+        groups: see `resampled_counts`.
+        num_resamples: see `resampled_counts`.
+        seed: see `resampled_counts`.
+
+    Raises:
+        ValueError: see `resampled_counts`.
+    """
+    features = _features(predicted, true)
+    varied = (np.ptp(predicted, axis=0) > 0, np.ptp(true, axis=0) > 0)
+    found = []
+    for counts in resampled_counts(groups, len(true), num_resamples, seed):
+        weights = counts.astype(np.float64)
+        weights /= weights.sum(axis=1, keepdims=True)
+        means = (weights @ features).reshape(len(counts), -1, true.shape[1])
+        figures, vague = _figures(means.transpose(1, 0, 2), varied)
+        for row, column in np.argwhere(vague):  # few: say it again with the clips themselves
+            repeated = [np.repeat(values[:, column], counts[row]) for values in (predicted, true)]
+            for place, metric in enumerate((pearson, ccc)):
+                value = metric(*repeated)
+                figures[place, row, column] = np.nan if value is None else value
+        found.append(figures)
+    return np.concatenate(found, axis=1)
+
+
+def _features(predicted: Floats, true: Floats) -> Floats:
+    """Return (N, 8 T), the values whose weighted means make up every figure."""
+    errors = predicted - true
+    p, y = _centred(predicted), _centred(true)
+    return np.hstack([p, y, p * p, y * y, p * y, errors, np.abs(errors), errors * errors])
+
+
+def _centred(values: Floats) -> Floats:
+    # a constant column becomes exactly 0, which a mean in floating point does not promise
+    constant = np.ptp(values, axis=0) == 0
+    centred: Floats = values - np.where(constant, values[0], values.mean(axis=0))
+    return centred
+
+
+def _figures(means: Floats, varied: tuple[Flags, Flags]) -> tuple[Floats, Flags]:
+    """Return (4, r, T) `FIGURES` from weighted means (8, r, T), and where two are vague (r, T).
+
+    Args:
+        means: of the `_features`.
+        varied: (T,) whether predictions, and labels, differ at all; what never does is exact.
+    """
+    p, y, pp, yy, py, error, absolute, squared = means
+    variance, label_variance = pp - p * p, yy - y * y
+    covariance = py - p * y
+    vague = (variance <= VAGUE * pp) & varied[0] | (label_variance <= VAGUE * yy) & varied[1]
+    figures = np.full((len(FIGURES), *vague.shape), np.nan)
+    labels_vary = ~vague & varied[1]
+    scale = np.sqrt(variance, where=~vague, out=np.ones_like(p))
+    scale *= np.sqrt(label_variance, where=~vague, out=np.ones_like(p))
+    np.divide(covariance, scale, out=figures[0], where=labels_vary & varied[0])
+    np.clip(figures[0], -1.0, 1.0, out=figures[0])
+    spread = variance + label_variance + error * error
+    np.divide(2.0 * covariance, spread, out=figures[1], where=labels_vary)
+    figures[2], figures[3] = absolute, np.sqrt(squared)
+    return figures, vague

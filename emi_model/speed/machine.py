@@ -1,0 +1,135 @@
+"""The machine that a model runs on: what it is, and how fast it multiplies matrices at best."""
+
+from __future__ import annotations
+
+import platform
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+
+import torch
+from torch import Tensor
+
+from emi_model.architecture.config import Numerics
+from emi_model.devices import available_cores
+
+SIZES = {
+    "cpu": ((1024, 1024, 1024), (1600, 1024, 2048), (1600, 1024, 4096)),
+    "cuda": ((4096, 4096, 4096), (8192, 8192, 8192), (16384, 4096, 4096), (16384, 16384, 8192)),
+}
+"""Rows, inner size and columns of the products that are tried, by kind of device."""
+
+MIN_REPEATS = 3
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What a figure was measured on.
+
+    Attributes:
+        processor: its name.
+        cores: that this process may use.
+        gpu: name of the device, None on a CPU.
+        torch: version of PyTorch.
+        system: operating system and its release.
+    """
+
+    processor: str
+    cores: int
+    gpu: str | None
+    torch: str
+    system: str
+
+
+@dataclass(frozen=True)
+class Peak:
+    """The fastest product of matrices that was found.
+
+    Attributes:
+        numerics: type of the factors.
+        flops_per_second: operations a second at best: what the machine can do.
+        median_flops_per_second: in the median of the same products; far less where other programs
+            share the machine, and then all figures are too low.
+        shape: rows, inner size and columns of the product.
+        threads: PyTorch's, on a CPU.
+    """
+
+    numerics: str
+    flops_per_second: float
+    median_flops_per_second: float
+    shape: tuple[int, int, int]
+    threads: int
+
+
+def this_machine(device: torch.device) -> Machine:
+    """Say what this machine is."""
+    return Machine(
+        processor=_processor(),
+        cores=available_cores(),
+        gpu=torch.cuda.get_device_name(device) if device.type == "cuda" else None,
+        torch=torch.__version__,
+        system=f"{platform.system()} {platform.release().partition('-')[0]}",
+    )
+
+
+def matrix_peak(device: torch.device, numerics: Numerics | str, seconds: float = 1.5) -> Peak:
+    """Time large products of matrices and return the fastest.
+
+    Args:
+        device: where.
+        numerics: ``fp32`` (without TF32), ``bf16``, or ``int8`` into int32.
+        seconds: in all, about; each size gets three products at least.
+    """
+    sizes = SIZES.get(device.type, SIZES["cpu"])
+    rates = {shape: _rates(device, numerics, shape, seconds / len(sizes)) for shape in sizes}
+    shape = max(rates, key=lambda each: max(rates[each]))
+    found = rates[shape]
+    return Peak(numerics, max(found), median(found), shape, torch.get_num_threads())
+
+
+@torch.inference_mode()
+def _rates(
+    device: torch.device, numerics: str, shape: tuple[int, int, int], seconds: float
+) -> list[float]:
+    """Return the operations a second of several products of one shape."""
+    rows, inner, columns = shape
+    multiply = _product(device, numerics, shape)
+    multiply()  # chooses its kernel
+    _wait(device)
+    ends, rates = time.perf_counter() + seconds, list[float]()
+    while len(rates) < MIN_REPEATS or time.perf_counter() < ends:
+        started = time.perf_counter()
+        multiply()
+        _wait(device)
+        rates.append(2 * rows * inner * columns / (time.perf_counter() - started))
+    return rates
+
+
+def _product(
+    device: torch.device, numerics: str, shape: tuple[int, int, int]
+) -> Callable[[], Tensor]:
+    rows, inner, columns = shape
+    if numerics == "int8":
+        left = torch.randint(-100, 100, (rows, inner), dtype=torch.int8, device=device)
+        right = torch.randint(-100, 100, (columns, inner), dtype=torch.int8, device=device).T
+        return lambda: torch._int_mm(left, right)
+    dtype = torch.float32 if numerics == "fp32" else torch.bfloat16
+    one = torch.randn((rows, inner), device=device).to(dtype)
+    weight = torch.randn((columns, inner), device=device).to(dtype)
+    return lambda: torch.nn.functional.linear(one, weight)
+
+
+def _wait(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+def _processor() -> str:
+    described = Path("/proc/cpuinfo")
+    if described.is_file():
+        for line in described.read_text(encoding="utf-8", errors="replace").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()

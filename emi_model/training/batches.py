@@ -1,0 +1,180 @@
+"""Which clips a training step takes: order and batches of one epoch, drawn from its number alone.
+
+Nothing random is carried from epoch to epoch, so a training that was stopped goes on with the
+very draws it would have made.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch.utils.data import DataLoader, Dataset
+
+from emi_model.audio.augment import augment, random_crop
+from emi_model.audio.waveform import Waveform, normalise, to_float
+from emi_model.errors import EmiError, TrainingError
+from emi_model.training.clips import Floats, PreparedClip, TrainingClip
+from emi_model.training.config import TrainConfig
+from emi_model.units import seconds_to_samples
+
+ORDER, CLIP, TORCH = range(3)
+"""What a stream of random numbers is for; two purposes never share one."""
+
+
+def num_steps(num_clips: int, config: TrainConfig) -> int:
+    """Return the steps of one epoch."""
+    return math.ceil(num_clips / config.batch_size)
+
+
+def plan_epoch(num_samples: Sequence[int], config: TrainConfig, epoch: int) -> list[list[int]]:
+    """Return the batches of an epoch, in order, as indices into the training clips.
+
+    Clips are shuffled, sorted by duration within pools of ``bucket_batches`` batches, cut into
+    batches of almost one size (no step sees a rest of one or two clips), and the batches shuffled.
+
+    Args:
+        num_samples: samples of each clip.
+        config: the recipe.
+        epoch: counted from 1.
+    """
+    rng = rng_of(config, ORDER, epoch)
+    order = rng.permutation(len(num_samples))
+    steps = num_steps(len(num_samples), config)
+    batches = np.array_split(order, steps)
+    if config.bucket_batches == 1:
+        return [[int(index) for index in batch] for batch in batches]
+    heard = _heard(num_samples, config)
+    # whole batches make a pool: one across two pools would hold the longest and the shortest
+    shares = np.array_split(np.arange(steps), math.ceil(steps / config.bucket_batches))
+    pools = [np.concatenate([batches[place] for place in share]) for share in shares]
+    by_duration = np.concatenate([pool[np.argsort(heard[pool], kind="stable")] for pool in pools])
+    batches = np.array_split(by_duration, steps)
+    return [[int(index) for index in batches[place]] for place in rng.permutation(steps)]
+
+
+def rng_of(config: TrainConfig, *purpose: int) -> np.random.Generator:
+    """Return the random numbers of one purpose, and no other, under the recipe's seed."""
+    return np.random.default_rng([config.seed, *purpose])
+
+
+def seed_torch(config: TrainConfig, epoch: int, rank: int) -> None:
+    """Seed what draws from global generators in an epoch: dropout, layer drop, SpecAugment."""
+    words = np.random.SeedSequence([config.seed, TORCH, epoch, rank]).generate_state(2)
+    torch.manual_seed(int(words[0]))
+    np.random.seed(int(words[1]))  # transformers draws SpecAugment's masks from it
+
+
+class Preparation(Dataset[PreparedClip | EmiError]):
+    """The training waveforms of one epoch: cropped, changed, normalised.
+
+    What happens to a clip depends on the seed, the epoch and the clip, not on who prepares it.
+    """
+
+    def __init__(
+        self,
+        clips: Sequence[TrainingClip],
+        config: TrainConfig,
+        epoch: int,
+        *,
+        window_samples: int,
+        min_samples: int,
+    ) -> None:
+        """Take the clips and the model's window and shortest clip, in samples."""
+        self._clips = clips
+        self._config = config
+        self._epoch = epoch
+        self._window_samples = window_samples
+        self._min_samples = min_samples
+
+    def __len__(self) -> int:
+        """Return the number of clips."""
+        return len(self._clips)
+
+    def __getitem__(self, index: int) -> PreparedClip | EmiError:
+        """Return a prepared clip, or why it cannot be had.
+
+        An error that a `DataLoader` brings from another process is a traceback of many lines.
+        """
+        try:
+            return self._prepare(index)
+        except EmiError as error:
+            return error
+
+    def batches(
+        self, plan: list[list[int]], *, num_workers: int = 0
+    ) -> Iterator[list[PreparedClip]]:
+        """Yield the planned batches; with workers, prepared ahead in processes of their own.
+
+        Raises:
+            TrainingError: less than one frame is left of a clip.
+            EmiError: whatever reading a clip raises.
+        """
+        loader = DataLoader(
+            self,
+            batch_sampler=plan,
+            collate_fn=list,
+            num_workers=num_workers,
+            generator=torch.Generator(),  # else it draws from the one that dropout uses
+        )
+        for found in loader:
+            batch: list[PreparedClip] = []
+            for item in found:
+                if isinstance(item, EmiError):
+                    raise item
+                batch.append(item)
+            yield batch
+
+    def _prepare(self, index: int) -> PreparedClip:
+        rng = rng_of(self._config, CLIP, self._epoch, index)
+        clip = self._clips[index]
+        alone = PreparedClip(clip.clip_id, self._changed(clip, rng), clip.emi, clip.vad)
+        if not self._config.mixup:
+            return alone
+        clip = self._clips[int(rng.integers(len(self._clips)))]
+        other = PreparedClip(clip.clip_id, self._changed(clip, rng), clip.emi, clip.vad)
+        share = float(rng.beta(self._config.mixup, self._config.mixup))
+        return mix(alone, other, max(share, 1.0 - share))
+
+    def _changed(self, clip: TrainingClip, rng: np.random.Generator) -> Waveform:
+        waveform = clip.waveform
+        if self._config.crop_seconds is not None:
+            waveform = random_crop(waveform, self._config.crop_seconds, rng)
+        heard = to_float(waveform[: self._window_samples])
+        changed = augment(heard, self._config.augmentation, rng)
+        if len(changed) < self._min_samples:
+            raise TrainingError(
+                f"{clip.clip_id} gives {len(changed)} samples, expected {self._min_samples} "
+                "(one frame) or more: leave it out"
+            )
+        return normalise(changed)
+
+
+def mix(clip: PreparedClip, other: PreparedClip, share: float) -> PreparedClip:
+    """Return ``share`` of a clip and the rest of another, as long as the longer one."""
+    waveform = np.zeros(max(len(clip.waveform), len(other.waveform)), np.float32)
+    waveform[: len(clip.waveform)] = np.float32(share) * clip.waveform
+    waveform[: len(other.waveform)] += np.float32(1.0 - share) * other.waveform
+    vad = None
+    if clip.vad is not None and other.vad is not None:
+        vad = _mixed(clip.vad, other.vad, share)
+    return PreparedClip(
+        f"{clip.clip_id} with {other.clip_id}",
+        waveform,
+        _mixed(clip.emi, other.emi, share),
+        vad,
+    )
+
+
+def _mixed(labels: Floats, others: Floats, share: float) -> Floats:
+    return (share * labels + (1.0 - share) * others).astype(np.float32)
+
+
+def _heard(num_samples: Sequence[int], config: TrainConfig) -> NDArray[np.int64]:
+    heard = np.asarray(num_samples, np.int64)
+    if config.crop_seconds is None:
+        return heard
+    return heard.clip(max=seconds_to_samples(config.crop_seconds))

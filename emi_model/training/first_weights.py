@@ -1,0 +1,103 @@
+"""First weights: from scratch, from a backbone, or from a model that was trained before."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import torch
+
+from emi_model.architecture.model import EmiModel
+from emi_model.checkpoints.checkpoint import LoadedModel
+from emi_model.checkpoints.pretrained import HEAD, LoadedBackbone, backbone_of
+from emi_model.errors import CheckpointError
+from emi_model.training.filterbank import initialise_filterbank
+from emi_model.training.recipes import Recipe
+
+FRESH = "fusion."
+"""Weights that no backbone has: they are always new."""
+
+
+def from_scratch(recipe: Recipe, targets: tuple[str, ...]) -> EmiModel:
+    """Return a recipe's model with new weights, the same for the same seed."""
+    torch.manual_seed(recipe.train.seed)
+    model = EmiModel(replace(recipe.model, targets=targets))
+    if recipe.filterbank:
+        initialise_filterbank(model)
+    return model
+
+
+def from_backbone(
+    recipe: Recipe,
+    targets: tuple[str, ...],
+    start: LoadedModel | LoadedBackbone,
+    *,
+    fresh_head: bool = False,
+) -> EmiModel:
+    """Return a recipe's model over a backbone, with its VAD head; the fusion is new.
+
+    SpecAugment is the backbone's own where the recipe does not speak of it; a backbone that has
+    no embedding for masked frames goes without.
+
+    Args:
+        recipe: its switches hold, its backbone gives way to the one that is given.
+        targets: outputs, in order.
+        start: the VAD model, any model with a backbone, or a backbone alone.
+        fresh_head: let the VAD head be new where ``start`` has none.
+
+    Raises:
+        CheckpointError: the recipe's model needs weights that ``start`` does not have.
+    """
+    torch.manual_seed(recipe.train.seed)
+    source = start if isinstance(start, LoadedBackbone) else backbone_of(start)
+    backbone = _arguments(recipe, source)
+    model = EmiModel(replace(recipe.model, backbone=backbone, targets=targets))
+    given = {**source.weights, **source.head}
+    new = (FRESH, HEAD) if fresh_head and not source.head else (FRESH,)
+    wanted = {name for name in model.state_dict() if not name.startswith(new)}
+    if missing := sorted(wanted - given.keys()):
+        raise CheckpointError(
+            f"{source.name}: {len(missing)} weights are missing (would be newly initialised): "
+            f"{', '.join(missing[:3])}: name a model with a VAD head"
+        )
+    kept = {name: given[name] for name in wanted}
+    model.load_state_dict({**model.state_dict(), **kept})
+    return model
+
+
+def from_model(targets: tuple[str, ...], start: LoadedModel) -> EmiModel:
+    """Return a trained model to train on.
+
+    Raises:
+        CheckpointError: it has other targets.
+    """
+    if start.model.config.targets != targets:
+        raise CheckpointError(
+            f"{start.card.name} has targets {list(start.model.config.targets)}, the labels "
+            f"{list(targets)}: start from the backbone"
+        )
+    return start.model
+
+
+def _arguments(recipe: Recipe, source: LoadedBackbone) -> dict[str, Any]:
+    """Return the backbone's arguments, SpecAugment as the recipe says or as is possible."""
+    masks = _masks(recipe)
+    arguments = {**source.arguments, **masks}
+    if source.has_mask_embedding:
+        return arguments
+    if masks.get("apply_spec_augment"):
+        raise CheckpointError(
+            f"{source.name} has no weights for masked frames, which recipe {recipe.name!r} needs "
+            "(they would be newly initialised): take a recipe without SpecAugment"
+        )
+    # transformers makes the embedding wherever a probability is set, used or not
+    return {**arguments, "mask_time_prob": 0.0, "mask_feature_prob": 0.0}
+
+
+def _masks(recipe: Recipe) -> dict[str, Any]:
+    """Return what a recipe says of SpecAugment; nothing leaves it to the backbone's config."""
+    return {
+        name: value
+        for name, value in recipe.model.backbone.items()
+        if name.startswith("mask_") or name == "apply_spec_augment"
+    }

@@ -1,0 +1,125 @@
+"""Training: clips and a recipe in, the weights worth keeping out.
+
+`fit` is one process; several that call it with a group train one model together.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from emi_model.architecture.model import EmiModel
+from emi_model.errors import TrainingError
+from emi_model.metrics.agreement import mean_pearson
+from emi_model.training.batches import num_steps
+from emi_model.training.clips import TrainingClip
+from emi_model.training.config import TrainConfig
+from emi_model.training.group import Alone
+from emi_model.training.state import Journal
+from emi_model.training.trainer import EpochReport, Trainer
+from emi_model.training.validate import evaluate_clips
+
+
+@dataclass(frozen=True)
+class FitResult:
+    """What `fit` did; the weights are in the model.
+
+    Attributes:
+        epoch: the epoch whose weights the model holds.
+        history: one report an epoch; that of the kept one is ``history[epoch - 1]``.
+        seconds: wall-clock time of all of it.
+    """
+
+    epoch: int
+    history: tuple[EpochReport, ...]
+    seconds: float
+
+
+def fit(
+    model: EmiModel,
+    train_set: Sequence[TrainingClip],
+    valid_set: Sequence[TrainingClip],
+    config: TrainConfig,
+    *,
+    on_epoch: Callable[[EpochReport], None] | None = None,
+    device: str | None = None,
+    group: Alone | None = None,
+    journal: Journal | None = None,
+) -> FitResult:
+    """Train ``model`` in place and leave it in evaluation mode with the weights to keep.
+
+    Two runs with one seed, one number of threads and equal first weights give equal weights on a
+    CPU, also if one of them was stopped in between. Several processes give those of one up to the
+    order in which floats are added, unless the recipe has dropout, layer drop or SpecAugment:
+    those are drawn in each process. The global generators of torch and numpy are seeded.
+
+    Args:
+        model: with first weights of any origin.
+        train_set: clips to learn from; read anew every epoch, so a lazy sequence will do.
+        valid_set: clips to watch, and with ``keep="best"`` to choose the epoch by; may be empty
+            with ``keep="last"``.
+        config: the recipe.
+        on_epoch: called after every epoch.
+        device: ``cpu``, ``cuda`` or ``cuda:N``; default: CUDA if available.
+        group: the processes that train together, all with the same clips; default: this one.
+        journal: where the state is kept after every epoch, and taken from at the start.
+
+    Raises:
+        TrainingError: sets or a model that do not fit the recipe, a state of another training, or
+            a loss that is not finite: no step was taken on it, its clips are named.
+    """
+    _check(model, train_set, valid_set, config, group or Alone())
+    trainer = Trainer(model, train_set, valid_set, config, device, group or Alone())
+    if journal is not None and (kept := journal.last()) is not None:
+        trainer.restore(kept)
+    began = time.monotonic() - trainer.seconds
+    while trainer.epoch < config.epochs:
+        train_loss = trainer.run_epoch()
+        valid = (
+            evaluate_clips(trainer.smoothed, valid_set, device=device, group=trainer.group)
+            if valid_set
+            else None
+        )
+        report = EpochReport(
+            epoch=trainer.epoch,
+            num_epochs=config.epochs,
+            train_loss=train_loss,
+            learning_rate=trainer.optimiser.learning_rate,
+            valid=valid,
+            valid_pearson=mean_pearson(valid) if valid else None,
+            seconds=time.monotonic() - began,
+        )
+        trainer.note(report)
+        if journal is not None:
+            journal.keep(report.epoch, trainer.write)
+        if on_epoch is not None:
+            on_epoch(report)
+    model.load_state_dict(trainer.best_weights or trainer.smoothed.state_dict())
+    model.eval()
+    return FitResult(
+        trainer.best_epoch or config.epochs, tuple(trainer.history), time.monotonic() - began
+    )
+
+
+def _check(
+    model: EmiModel,
+    train_set: Sequence[TrainingClip],
+    valid_set: Sequence[TrainingClip],
+    config: TrainConfig,
+    group: Alone,
+) -> None:
+    if not len(train_set):
+        raise TrainingError("found no training clip: label some, or check their split")
+    if config.keep == "best" and not len(valid_set):
+        raise TrainingError("found no validation clip to choose the best epoch by: keep='last'?")
+    if not model.config.targets:
+        raise TrainingError("the model has no targets, expected one output a label")
+    if config.vad_loss_weight and model.vad_head is None:
+        raise TrainingError("vad_loss_weight is set, but the model has no VAD head")
+    smallest = len(train_set) // num_steps(len(train_set), config)
+    if smallest < group.size:
+        raise TrainingError(
+            f"found batches of {smallest} clips for {group.size} workers, expected a clip each: "
+            "take fewer workers"
+        )

@@ -1,0 +1,101 @@
+"""The state of a training between two epochs: all that going on needs, in one file."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from itertools import chain
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+
+from emi_model.architecture.config import EmiConfig
+from emi_model.checkpoints.foreign import DAMAGED
+from emi_model.errors import TrainingError
+from emi_model.training.clips import TrainingClip
+from emi_model.training.config import TrainConfig
+
+STATE_FILE = "training.pt"
+
+
+class Journal(Protocol):
+    """Where a training keeps its state, so that one that was killed goes on from there."""
+
+    def last(self) -> Path | None:
+        """Return the file that was kept last; None at the start."""
+
+    def keep(self, epoch: int, write: Callable[[Path], None]) -> None:
+        """Keep the state after an epoch; ``write`` writes it to a file.
+
+        Every process of a group calls it; one of them has to write.
+        """
+
+
+class FolderJournal:
+    """A journal in a folder on this machine."""
+
+    def __init__(self, folder: Path) -> None:
+        """Take a folder that no other training uses; it is made on demand."""
+        self._folder = folder
+
+    def last(self) -> Path | None:
+        """Return the file that was kept last; None at the start."""
+        path = self._folder / STATE_FILE
+        return path if path.is_file() else None
+
+    def keep(self, epoch: int, write: Callable[[Path], None]) -> None:
+        """Put the state of a later epoch in the place of the one before, whole or not at all."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        aside = self._folder / f".{STATE_FILE}-{os.getpid()}"
+        try:
+            write(aside)
+            aside.replace(self._folder / STATE_FILE)
+        finally:
+            aside.unlink(missing_ok=True)
+
+
+def write_state(path: Path, state: dict[str, Any]) -> None:
+    """Write a state of tensors, numbers, texts, lists and dicts of them, synced to the disk."""
+    with path.open("wb") as file:
+        torch.save(state, file)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def read_state(path: Path, fingerprint: str) -> dict[str, Any]:
+    """Read what `write_state` wrote, on the CPU.
+
+    Raises:
+        TrainingError: it is damaged, or of another training.
+    """
+    try:
+        state: Any = torch.load(path, map_location="cpu", weights_only=True)
+    except DAMAGED as error:
+        said = str(error).strip().partition("\n")[0] or type(error).__name__
+        raise TrainingError(f"{path}: cannot be read ({said}): remove it to begin anew") from error
+    if not isinstance(state, dict) or state.get("fingerprint") != fingerprint:
+        raise TrainingError(
+            f"{path}: is of a training with other clips, labels or settings: name another run, or "
+            "remove it to begin anew"
+        )
+    return state
+
+
+def fingerprint_of(
+    model: EmiConfig,
+    config: TrainConfig,
+    train_set: Sequence[TrainingClip],
+    valid_set: Sequence[TrainingClip],
+) -> str:
+    """Return a hash (hex) of what has to be equal for a training to go on."""
+    settings = {"model": model.to_dict(), "train": asdict(config), "num_train": len(train_set)}
+    found = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
+    for clip in chain(train_set, valid_set):
+        found.update(f"{clip.clip_id}\0{clip.num_samples}\0".encode())
+        found.update(clip.emi.tobytes())
+        found.update(b"" if clip.vad is None else clip.vad.tobytes())
+    return found.hexdigest()

@@ -1,0 +1,227 @@
+"""What one training carries from step to step and from epoch to epoch."""
+
+from __future__ import annotations
+
+import copy
+import math
+import os
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from emi_model.architecture.model import EmiModel
+from emi_model.audio.batching import pad
+from emi_model.errors import TrainingError
+from emi_model.metrics.agreement import TargetMetrics
+from emi_model.targets import VAD_DIMENSIONS
+from emi_model.training.batches import Preparation, num_steps, plan_epoch, seed_torch
+from emi_model.training.clips import PreparedClip, TrainingClip
+from emi_model.training.config import TrainConfig
+from emi_model.training.group import Alone
+from emi_model.training.losses import LOSSES, mse_loss
+from emi_model.training.optimiser import Optimiser
+from emi_model.training.state import fingerprint_of, read_state, write_state
+
+MAX_LOADERS = 8
+"""Processes that prepare waveforms for a GPU."""
+
+
+@dataclass(frozen=True)
+class EpochReport:
+    """How training stands after an epoch.
+
+    Attributes:
+        epoch: counted from 1.
+        num_epochs: epochs of the recipe.
+        train_loss: mean over the epoch's steps.
+        learning_rate: of the step after the epoch.
+        valid: figures of each target on the validation clips; None without such clips.
+        valid_pearson: mean Pearson over the targets; None without clips or where undefined.
+        seconds: since `fit` began, with what was spent before it was stopped and went on.
+    """
+
+    epoch: int
+    num_epochs: int
+    train_loss: float
+    learning_rate: float
+    valid: dict[str, TargetMetrics] | None
+    valid_pearson: float | None
+    seconds: float
+
+
+class Trainer:
+    """Takes the steps of a training and remembers how it went.
+
+    Attributes:
+        epoch: epochs that are done.
+        history: their reports.
+        best_epoch: the one with the highest mean validation Pearson, where the recipe keeps it.
+        best_weights: its weights.
+    """
+
+    def __init__(
+        self,
+        model: EmiModel,
+        clips: Sequence[TrainingClip],
+        valid_set: Sequence[TrainingClip],
+        config: TrainConfig,
+        device: str | None,
+        group: Alone,
+    ) -> None:
+        """Move the model to its device and give every process of the group the same weights."""
+        self._device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        self._model = model.to(self._device)
+        wav2vec2: Any = model.backbone.wav2vec2
+        wav2vec2.feature_extractor.requires_grad_(True)  # an earlier training may have frozen it
+        if config.freeze_conv:  # not by requires_grad_: that would still differentiate the waveform
+            wav2vec2.freeze_feature_encoder()
+        self._clips = clips
+        self._valid_set = valid_set
+        self._config = config
+        self.group = group
+        group.share_weights(self._model)
+        self.optimiser = Optimiser(self._model, config, num_steps(len(clips), config))
+        self.epoch = 0
+        self.history: list[EpochReport] = []
+        self.best_epoch: int | None = None
+        self.best_weights: dict[str, Tensor] | None = None
+
+    @property
+    def smoothed(self) -> EmiModel:
+        """The model to evaluate and return: with averaged weights where the recipe says so."""
+        return self.optimiser.smoothed
+
+    @property
+    def seconds(self) -> float:
+        """Seconds that the epochs took."""
+        return self.history[-1].seconds if self.history else 0.0
+
+    def run_epoch(self) -> float:
+        """Take one step a batch; return the mean loss over the steps."""
+        self.epoch += 1
+        seed_torch(self._config, self.epoch, self.group.rank)
+        self._model.train()
+        prepared = Preparation(
+            self._clips,
+            self._config,
+            self.epoch,
+            window_samples=self._model.config.window_samples,
+            min_samples=self._model.backbone.geometry.min_samples,
+        )
+        plan = plan_epoch([clip.num_samples for clip in self._clips], self._config, self.epoch)
+        own = [batch[self.group.rank :: self.group.size] for batch in plan]
+        losses = [self._step(batch) for batch in prepared.batches(own, num_workers=self._loaders())]
+        return sum(losses) / len(losses)
+
+    def note(self, report: EpochReport) -> None:
+        """Take down how an epoch went, and its weights if they are the best so far."""
+        earlier = [past.valid_pearson for past in self.history]
+        self.history.append(report)
+        found = report.valid_pearson
+        if self._config.keep != "best" or found is None:
+            return
+        if all(pearson is None or found > pearson for pearson in earlier):
+            self.best_epoch = report.epoch
+            self.best_weights = copy.deepcopy(self.smoothed.state_dict())
+
+    def write(self, path: Path) -> None:
+        """Write all that going on after this epoch needs."""
+        state = {
+            "fingerprint": self._fingerprint,
+            "epoch": self.epoch,
+            "history": [asdict(report) for report in self.history],
+            "model": self._model.state_dict(),
+            "optimiser": self.optimiser.state(),
+            "best_epoch": self.best_epoch,
+            "best_weights": self.best_weights,
+        }
+        write_state(path, state)
+
+    def restore(self, path: Path) -> None:
+        """Go back to what `write` wrote."""
+        state = read_state(path, self._fingerprint)
+        self._model.load_state_dict(state["model"])
+        self.optimiser.restore(state["optimiser"])
+        self.epoch = state["epoch"]
+        self.history = [report_from_dict(past) for past in state["history"]]
+        self.best_epoch, self.best_weights = state["best_epoch"], state["best_weights"]
+
+    @cached_property
+    def _fingerprint(self) -> str:
+        return fingerprint_of(self._model.config, self._config, self._clips, self._valid_set)
+
+    def _loaders(self) -> int:
+        """Return how many processes prepare waveforms: beside a GPU some, beside a CPU none."""
+        if self._device.type == "cpu":
+            return 0
+        return min(MAX_LOADERS, max(1, (os.cpu_count() or 1) // self.group.size - 1))
+
+    def _step(self, clips: Sequence[PreparedClip]) -> float:
+        waveforms, num_samples = pad([clip.waveform for clip in clips])
+        output = self._model(
+            waveforms.to(self._device, non_blocking=True),
+            num_samples.to(self._device, non_blocking=True),
+            backbone_dtype=torch.float16 if self.optimiser.mixed else None,
+        )
+        assert output.emi is not None, "a model without targets has been refused"
+        loss = self._loss(output.emi, output.vad_mean, clips)
+        value = float(loss.item())
+        if not math.isfinite(value):
+            raise TrainingError(self._blame(value, output.emi, clips))
+        self.optimiser.step(loss, self.group)
+        return value
+
+    def _loss(self, emi: Tensor, vad: Tensor | None, clips: Sequence[PreparedClip]) -> Tensor:
+        """Return the loss of the whole batch, of all processes."""
+        labels = _labels_of(clips, emi.shape[1]).to(emi)
+        loss = LOSSES[self._config.loss](self.group.gather(emi), self.group.gather(labels))
+        if not self._config.vad_loss_weight or vad is None:
+            return loss
+        rated = self.group.gather(_vad_of(clips).to(vad))
+        heard = self.group.gather(vad)
+        known = ~rated.isnan().any(dim=1)
+        if not bool(known.any()):
+            return loss
+        return loss + self._config.vad_loss_weight * mse_loss(heard[known], rated[known])
+
+    def _blame(self, value: float, emi: Tensor, clips: Sequence[PreparedClip]) -> str:
+        """Say which clips made the loss what it is: those whose own values are not finite."""
+        labels = _labels_of(clips, emi.shape[1])
+        odd = ~(emi.detach().cpu().isfinite() & labels.isfinite()).all(dim=1)
+        odd |= _vad_of(clips).isinf().any(dim=1)  # NaN: unrated
+        named = [clip.clip_id for clip, is_odd in zip(clips, odd.tolist(), strict=True) if is_odd]
+        found = self.group.gather_objects(named)
+        everyone = self.group.gather_objects([clip.clip_id for clip in clips])
+        return (
+            f"the loss is {value} in epoch {self.epoch}, on {', '.join(found or everyone)}: listen "
+            "to these clips, check their labels, or lower the learning rate"
+        )
+
+
+def _labels_of(clips: Sequence[PreparedClip], num_targets: int) -> Tensor:
+    """Return (B, targets); one label for many targets would broadcast, so shapes are checked."""
+    for clip in clips:
+        if clip.emi.shape != (num_targets,):
+            raise TrainingError(
+                f"{clip.clip_id} has labels of shape {clip.emi.shape}, expected {num_targets}"
+            )
+    return torch.from_numpy(np.stack([clip.emi for clip in clips]))
+
+
+def _vad_of(clips: Sequence[PreparedClip]) -> Tensor:
+    """Return (B, 3), NaN where nobody rated a clip."""
+    unrated = np.full(len(VAD_DIMENSIONS), np.nan, np.float32)
+    return torch.from_numpy(np.stack([unrated if c.vad is None else c.vad for c in clips]))
+
+
+def report_from_dict(past: dict[str, Any]) -> EpochReport:
+    """Return the report that ``dataclasses.asdict`` made plain."""
+    valid = past["valid"]
+    figures = None if valid is None else {name: TargetMetrics(**v) for name, v in valid.items()}
+    return EpochReport(**{**past, "valid": figures})

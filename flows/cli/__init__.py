@@ -1,0 +1,1 @@
+"""The `emi` command: its verbs, what they share, how it ends."""

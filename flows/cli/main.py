@@ -1,0 +1,61 @@
+"""The `emi` command: one function a verb."""
+
+from __future__ import annotations
+
+import click
+
+from flows.cli.exits import quick_end, run_to_exit
+from flows.cli.verbs.ablate import ablate
+from flows.cli.verbs.bench import bench
+from flows.cli.verbs.checkpoints import check_backbone, import_checkpoint
+from flows.cli.verbs.demo import demo
+from flows.cli.verbs.evaluate import evaluate
+from flows.cli.verbs.labels import labels
+from flows.cli.verbs.models import models
+from flows.cli.verbs.process import process
+from flows.cli.verbs.query import query, status
+from flows.cli.verbs.score import score
+from flows.cli.verbs.train import recipes, retrain, train
+from flows.cli.verbs.up import deploy, up
+from flows.server.events import use_running_server
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(package_name="emi-workflow", prog_name="emi")
+@click.pass_context
+def cli(context: click.Context) -> None:
+    """Turn a corpus of videos into a table of emotion scores.
+
+    Six scores of Emotional Mimicry Intensity, and arousal, dominance, valence, from the audio of
+    each clip. Scores are a model's estimate of how expression is perceived, not of what is felt.
+    """
+    if context.invoked_subcommand not in (up.name, deploy.name):
+        use_running_server()
+
+
+for _verb in (
+    process,
+    score,
+    query,
+    status,
+    demo,
+    import_checkpoint,
+    check_backbone,
+    labels,
+    train,
+    evaluate,
+    ablate,
+    retrain,
+    models,
+    recipes,
+    up,
+    deploy,
+    bench,
+):
+    cli.add_command(_verb)
+
+
+def main() -> None:
+    """Run the command and turn what ends it into one line and an exit code."""
+    with quick_end():
+        run_to_exit(cli)

@@ -1,0 +1,114 @@
+"""Options that several verbs of the `emi` command share."""
+
+from __future__ import annotations
+
+import os
+from typing import get_args
+
+import click
+
+from emi_model.architecture.config import Precision
+from emi_model.errors import ModelNotFound
+
+NO_MODEL = (
+    "no model named: `emi demo` trains a small one (demo/model); then --model FOLDER, "
+    "--model OWNER/NAME of the hub, --model models:/emi@champion, or EMI_MODEL in the environment"
+)
+
+model_option = click.option(
+    "--model",
+    "model",
+    envvar="EMI_MODEL",
+    metavar="REF",
+    help="Model folder (or s3://...), hub id, or models:/NAME@champion (default: EMI_MODEL).",
+)
+precision_option = click.option(
+    "--precision",
+    type=click.Choice(get_args(Precision)),
+    default="auto",
+    show_default=True,
+    help="fp32 is exact, bf16 fast, int8 (CPU) faster and coarser; auto: bf16 where it pays.",
+)
+labels_option = click.option(
+    "--labels",
+    required=True,
+    metavar="DIR",
+    help="Results store with the labels (`emi labels add`): a folder, or s3://...",
+)
+corpus_option = click.option(
+    "--corpus", required=True, metavar="DIR", help="Folder, s3://... or manifest of the clips."
+)
+snapshot_option = click.option(
+    "--snapshot", metavar="ID", help="Label snapshot, by number or id (default: the latest)."
+)
+recipe_option = click.option(
+    "--recipe",
+    default="paper",
+    show_default=True,
+    metavar="NAME",
+    help="Recipe, with variants: paper, paper_small+ccc, ... (`emi recipes` lists them).",
+)
+ray_option = click.option(
+    "--ray-address",
+    envvar="RAY_ADDRESS",
+    metavar="HOST:PORT",
+    help="Ray cluster to run on (default: RAY_ADDRESS, else Ray is started on this machine).",
+)
+
+
+def _send_along(context: click.Context, option: click.Parameter, wheel: str | None) -> None:
+    """Let whoever joins the cluster find the wheel: it is no parameter of a flow."""
+    if wheel:
+        os.environ["EMI_WHEEL"] = wheel
+
+
+wheel_option = click.option(
+    "--wheel",
+    metavar="FILE",
+    expose_value=False,
+    callback=_send_along,
+    help="Wheel that brings this code to the cluster (default: EMI_WHEEL, or its nodes have it).",
+)
+results_option = click.option(
+    "--results",
+    required=True,
+    metavar="DIR",
+    help="Results store: a folder, or s3://BUCKET/NAME; gs:// and az:// likewise.",
+)
+coverage_option = click.option(
+    "--coverage",
+    type=click.Choice(["first", "full"]),
+    default="first",
+    show_default=True,
+    help="Score the first 12 s of a clip, as the paper does, or every 12 s window of it.",
+)
+strict_option = click.option("--strict", is_flag=True, help="Exit 3 if any clip is rejected.")
+json_option = click.option(
+    "--json", "as_json", is_flag=True, help="One JSON object a line on stdout."
+)
+
+
+def named(model: str | None) -> str:
+    """Return what loads the model that was named: a folder, or an id of the hub.
+
+    Raises:
+        ModelNotFound: none was named, or the registry has no such version.
+        RegistryError: the registry does not answer.
+    """
+    from tasks.registry.registry import resolve_model
+
+    return resolve_model(pinned(model))
+
+
+def pinned(model: str | None) -> str:
+    """Return the reference of the model that was named, a registered one by its number.
+
+    Raises:
+        ModelNotFound: as `named`.
+        RegistryError: likewise.
+    """
+    from tasks.registry.registry import pin_model
+
+    if not model:
+        raise ModelNotFound(NO_MODEL)
+    return pin_model(model)

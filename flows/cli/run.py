@@ -1,0 +1,43 @@
+"""What several verbs do alike: show progress, keep other output from the terminal, write JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from flows.display.terminal import say, send_chatter_to, terminal
+
+
+def log_to(log: Path) -> None:
+    """Send what libraries write to a log file, and let no child process outlive this one."""
+    from tasks.processes.guard import guard_this_process
+
+    send_chatter_to(log)
+    guard_this_process()
+
+
+@contextmanager
+def progress_bar() -> Iterator[None]:
+    """Show how far the flow inside is, as a bar on standard error."""
+    from flows.display.tables import ProgressBar
+    from tasks.progress import observed_by
+
+    with ProgressBar(terminal().err) as bar, observed_by(bar):
+        yield
+
+
+def write_json(rows: Sequence[Mapping[str, Any]]) -> None:
+    """Write one JSON object a line to standard output."""
+    from tasks.store.query import write_json_lines
+
+    write_json_lines(rows, terminal().out)
+
+
+def report_missing_emi_scores(folder: Path) -> None:
+    """Write one line if a model, in the public VAD model's layout, has no EMI scores."""
+    from emi_model.checkpoints.resolve import is_ours
+
+    if not is_ours(folder):
+        say("this model gives arousal, dominance, valence alone: EMI scores will be null")

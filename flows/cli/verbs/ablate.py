@@ -1,0 +1,123 @@
+"""`emi ablate`: what each part of the model is worth."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from flows.cli.exits import EXIT_USAGE
+from flows.cli.options import (
+    corpus_option,
+    json_option,
+    labels_option,
+    ray_option,
+    recipe_option,
+    snapshot_option,
+    wheel_option,
+)
+from flows.display.terminal import say, send_chatter_to, terminal
+
+if TYPE_CHECKING:
+    from tasks.ablation.report import AblationReport
+
+
+@click.command()
+@labels_option
+@corpus_option
+@recipe_option
+@click.option(
+    "--seeds",
+    type=click.IntRange(min=1),
+    default=3,
+    show_default=True,
+    metavar="N",
+    help="Trainings of each cell: the recipe's seed and those after it.",
+)
+@click.option(
+    "--backbone",
+    "backbones",
+    multiple=True,
+    metavar="REF",
+    help="Another wav2vec2 model as a row of its own, may be repeated: folder or hub id.",
+)
+@click.option(
+    "--start-from",
+    metavar="REF",
+    help="Model to start every cell from, in place of the recipe's own backbone.",
+)
+@click.option(
+    "--results",
+    metavar="DIR",
+    help="Results store that keeps the figures (default: the one with the labels).",
+)
+@click.option(
+    "--out",
+    metavar="DIR",
+    help="Folder of the report (default: reports/ablation-... in the results store).",
+)
+@snapshot_option
+@ray_option
+@wheel_option
+@json_option
+def ablate(
+    labels: str,
+    results: str | None,
+    out: str | None,
+    backbones: tuple[str, ...],
+    as_json: bool,
+    **options: Any,
+) -> None:
+    """Train a recipe whole and with each part switched off, and compare.
+
+    The rows of the paper's Table 2: global vector, regression head, LSTM, VAD head, and any other
+    backbones. Run it again at any time: it does what is missing; more seeds add to it.
+    """
+    from tasks.processes.guard import guard_this_process
+    from tasks.store.store import create_store, open_store
+
+    open_store(labels)
+    store = create_store(results or labels)
+    send_chatter_to(store.logs / f"ablate-{os.getpid()}.log")
+    guard_this_process()
+
+    from flows.ablate import ablate as run
+    from flows.display.tables import ProgressBar
+    from tasks.progress import observed_by
+
+    with ProgressBar(terminal().err) as bar, observed_by(bar):
+        found = run(
+            labels,
+            results=store.location,
+            out=out,
+            backbones=list(backbones),
+            **options,
+        )
+    _show(found["report"], found["folder"], as_json=as_json)
+    for failure, reason in found["failed"].items():
+        say(f"{failure.cell}, seed {failure.seed} failed: {reason}")
+    if found["failed"]:
+        sys.exit(EXIT_USAGE)
+
+
+def _show(report: AblationReport, folder: str, *, as_json: bool) -> None:
+    from rich.table import Column, Table
+
+    from flows.display.tables import show
+    from tasks.ablation.summary import report_table
+    from tasks.store.query import write_json_lines
+
+    out = terminal().out
+    if as_json:
+        write_json_lines(report_table(report.ablation, report.summaries).to_pylist(), out)
+        return
+    cell, *others = report.columns()
+    table = Table(Column(cell, overflow="fold"), *others)
+    for line in report.cells():
+        table.add_row(*line)
+    show(table, out)
+    for note in report.notes():
+        click.echo(note, file=out)
+    click.echo(f"report: {folder}", file=out)

@@ -1,0 +1,143 @@
+"""`emi bench`: a user's own machine, measured."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory, mkstemp
+from typing import TYPE_CHECKING
+
+import click
+
+from emi_model.errors import EmiError
+from flows.cli.exits import EXIT_INTERRUPTED
+from flows.cli.options import json_option, named, precision_option
+from flows.display.terminal import say, send_chatter_to, terminal
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
+    from emi_model.architecture.config import Precision
+
+PREFIX = "emi-bench-"
+"""Of what lies in the temporary folder meanwhile."""
+
+
+@click.command()
+@click.option(
+    "--model",
+    metavar="REF",
+    help="Model folder, hub id, or models:/NAME@champion (default: the full-size model with random "
+    "weights, whatever EMI_MODEL says: speed does not depend on weights).",
+)
+@precision_option
+@click.option(
+    "--seconds",
+    type=click.FloatRange(min=0.1, max=3600),
+    default=20.0,
+    show_default=True,
+    metavar="S",
+    help="Measure the model alone for about so long.",
+)
+@click.option(
+    "--whole-job/--no-whole-job",
+    default=True,
+    show_default=True,
+    help="Also run the real flow, on a corpus made for it.",
+)
+@click.option(
+    "--clips",
+    "num_clips",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Clips of that corpus (default: a minute's work for the model alone, 128 to 8192).",
+)
+@json_option
+def bench(
+    model: str | None,
+    precision: Precision,
+    seconds: float,
+    whole_job: bool,
+    num_clips: int | None,
+    as_json: bool,
+) -> None:
+    """Measure how fast this machine scores, and what share of its peak that is.
+
+    The fastest product of matrices; one clip a call in float32, the plain way; the model alone in
+    blocks of clips; and the whole job, from files to committed rows, over the model alone. Clips
+    last as long as the challenge's and hold noise. Nothing is kept.
+    """
+    if num_clips and not whole_job:
+        raise click.UsageError("--clips is of the whole job: leave it out, or --no-whole-job")
+    from emi_model.checkpoints.resolve import resolve
+
+    reference = None if model is None else named(model)
+    if reference is not None:
+        resolve(reference)
+    with _told_at_the_end(), _room(needs_log=whole_job) as folder:
+        from flows.bench import run_bench
+        from flows.display.tables import ProgressBar
+        from tasks.progress import observed_by
+
+        with ProgressBar(terminal().err) as bar, observed_by(bar):
+            found = run_bench(
+                reference,
+                folder,
+                precision=precision,
+                seconds=seconds,
+                whole_job=whole_job,
+                num_clips=num_clips,
+            )
+    _write(found.to_dict(), found.rows(), as_json=as_json)
+
+
+@contextmanager
+def _told_at_the_end() -> Iterator[None]:
+    """End at Ctrl-C with a line of this verb's own: there is nothing to go on from."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        say("interrupted: nothing is kept")
+        sys.exit(EXIT_INTERRUPTED)
+
+
+@contextmanager
+def _room(*, needs_log: bool) -> Iterator[Path]:
+    """Yield a folder that is gone afterwards; a log stays only after an error of ours."""
+    log = _turn_chatter_away() if needs_log else None
+    try:
+        with TemporaryDirectory(prefix=PREFIX, ignore_cleanup_errors=True) as folder:
+            yield Path(folder)
+    except Exception as error:
+        if not isinstance(error, EmiError):
+            log = None  # its traceback goes there, and whoever reports it needs that
+        raise
+    finally:
+        if log is not None:
+            log.unlink(missing_ok=True)
+
+
+def _turn_chatter_away() -> Path:
+    """Send what Ray and Prefect say to a log; let them not outlive this process."""
+    from tasks.processes.guard import guard_this_process
+
+    descriptor, name = mkstemp(prefix=PREFIX, suffix=".log")
+    os.close(descriptor)
+    send_chatter_to(Path(name))
+    guard_this_process()
+    return Path(name)
+
+
+def _write(found: Mapping[str, Any], rows: list[tuple[str, str]], *, as_json: bool) -> None:
+    if as_json:
+        from tasks.store.query import write_json_lines
+
+        write_json_lines([found], terminal().out)
+        return
+    from flows.display.tables import plain_table, show
+
+    show(plain_table(["figure", "measured"], rows), terminal().out)

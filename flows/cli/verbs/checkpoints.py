@@ -1,0 +1,54 @@
+"""`emi import-checkpoint`, `emi check-backbone`: models of others."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from flows.cli.exits import EXIT_DIFFERS
+
+if TYPE_CHECKING:
+    pass
+
+
+@click.command("import-checkpoint")
+@click.argument("authors", type=click.Path(path_type=Path), metavar="AUTHORS.pth")
+@click.option(
+    "--backbone",
+    required=True,
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Folder whose config.json describes the backbone.",
+)
+@click.option(
+    "--out", required=True, type=click.Path(path_type=Path), metavar="DIR", help="New model folder."
+)
+@click.option("--licence", help="Licence of the backbone (default: what its folder says).")
+def import_checkpoint(authors: Path, backbone: Path, out: Path, licence: str | None) -> None:
+    """Convert the state dict that the paper's code saves to a model folder."""
+    from emi_model.checkpoints.checkpoint import save_checkpoint
+    from emi_model.checkpoints.foreign import load_authors_model
+
+    model, card = load_authors_model(authors, backbone, licence)
+    save_checkpoint(out, model, card)
+    click.echo(f"{out}: {len(card.targets)} targets, backbone licence {card.backbone_licence}")
+
+
+@click.command("check-backbone")
+@click.argument("reference", metavar="REF")
+def check_backbone(reference: str) -> None:
+    """Run the public VAD model's zero-signal reference: one second of zeros."""
+    from emi_model.reference import check_backbone as check
+    from emi_model.targets import VAD_DIMENSIONS
+    from flows.display.tables import plain_table, show
+    from tasks.registry.registry import resolve_model
+
+    found = check(resolve_model(reference))
+    rows = zip(VAD_DIMENSIONS, found.expected, found.found, strict=True)
+    show(plain_table(["dimension", "expected", "found"], rows), sys.stdout)
+    click.echo("agrees within 0.001" if found.passed else "differs by more than 0.001")
+    if not found.passed:
+        sys.exit(EXIT_DIFFERS)

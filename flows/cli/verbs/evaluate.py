@@ -1,0 +1,94 @@
+"""`emi evaluate`: how well a model follows labels, and with what uncertainty."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import click
+
+from flows.cli.options import (
+    corpus_option,
+    json_option,
+    labels_option,
+    model_option,
+    named,
+    snapshot_option,
+)
+from flows.display.terminal import say, send_chatter_to, terminal
+
+if TYPE_CHECKING:
+    from tasks.labels.splits import Split
+
+
+@click.command()
+@model_option
+@labels_option
+@corpus_option
+@click.option(
+    "--split",
+    type=click.Choice(["train", "valid", "test"]),
+    default="valid",
+    show_default=True,
+    help="Whose clips.",
+)
+@click.option(
+    "--results",
+    metavar="DIR",
+    help="Results store that keeps the figures (default: that of --labels).",
+)
+@snapshot_option
+@click.option(
+    "--plot",
+    metavar="FILE",
+    help="Picture to draw: .png, .pdf or .svg (default: plots/ID.png in that store).",
+)
+@json_option
+def evaluate(
+    model: str | None,
+    labels: str,
+    corpus: str,
+    split: Split,
+    results: str | None,
+    snapshot: str | None,
+    plot: str | None,
+    as_json: bool,
+) -> None:
+    """Measure how well a model follows the labels of a split.
+
+    Pearson, CCC, MAE and RMSE of each target with bootstrap intervals over speakers, the measured
+    coverage of the model's own prediction intervals, and a picture of both.
+    """
+    from emi_model.checkpoints.resolve import resolve
+    from tasks.processes.guard import guard_this_process
+    from tasks.store.store import create_store, open_store
+
+    reference = named(model)
+    resolve(reference)
+    store = open_store(labels) if results is None else create_store(results)
+    send_chatter_to(store.logs / f"evaluate-{os.getpid()}.log")
+    guard_this_process()
+
+    from flows.display.evaluation import evaluation_rows, show_evaluation, training_warning
+    from flows.display.tables import ProgressBar
+    from flows.evaluate import evaluate_model
+    from tasks.progress import observed_by
+    from tasks.store.query import write_json_lines
+
+    with ProgressBar(terminal().err) as bar, observed_by(bar):
+        found = evaluate_model(
+            reference,
+            labels,
+            corpus,
+            split,
+            results=results,
+            snapshot=snapshot,
+            plot=plot,
+        )
+    if as_json:
+        write_json_lines(evaluation_rows(found.report, found.plot), terminal().out)
+        warning = training_warning(found.report)
+        if warning is not None:
+            say(warning)
+    else:
+        show_evaluation(found.report, found.plot, terminal().out)

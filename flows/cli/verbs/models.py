@@ -1,0 +1,148 @@
+"""`emi models`: the registered versions of a model, and which of them is the champion."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from flows.display.terminal import say
+from flows.server.events import model_promoted
+
+if TYPE_CHECKING:
+    from tasks.registry.version import Version
+
+SHORT = 12
+"""Characters of a hash that a list shows; it tells two apart all the same."""
+
+_name = click.option(
+    "--name", default="emi", show_default=True, metavar="NAME", help="Of the registered model."
+)
+_json = click.option("--json", "as_json", is_flag=True, help="One JSON object a line on stdout.")
+_reference = click.argument("reference", metavar="REF")
+
+
+@click.group()
+def models() -> None:
+    """List the trained models that are registered, and choose the champion.
+
+    REF is a version's number, `champion`, or models:/NAME/VERSION or models:/NAME@champion as every
+    --model takes it.
+    """
+
+
+@models.command("list")
+@_name
+@_json
+def list_models(name: str, as_json: bool) -> None:
+    """List the versions, oldest first."""
+    from tasks.registry.registry import versions, what_there_is
+
+    known = versions(name)
+    if as_json:
+        _write_json(known)
+    elif known:
+        _show_list(known)
+    else:
+        say(what_there_is(name, known))
+
+
+@models.command("show")
+@_reference
+@_name
+@_json
+def show_model(reference: str, name: str, as_json: bool) -> None:
+    """Show all that the registry says of a version."""
+    from flows.display.tables import plain_table, show
+    from tasks.registry.registry import find
+
+    version = find(reference, name)
+    if as_json:
+        _write_json([version])
+        return
+    row = version.row()
+    facts = {
+        **row,
+        "aliases": ", ".join(version.aliases) or None,
+        "mean_pearson": _with_interval(row),
+        "registered_at": f"{version.registered_at:%Y-%m-%d %H:%M:%S} UTC",
+        "source_run": row["run_id"],
+    }
+    for shown_elsewhere in ("mean_pearson_low", "mean_pearson_high", "run_id"):
+        del facts[shown_elsewhere]
+    show(plain_table(["what", "value"], facts.items()), sys.stdout)
+
+
+@models.command()
+@_reference
+@_name
+def promote(reference: str, name: str) -> None:
+    """Make a version the champion; it must be there and load."""
+    from tasks.registry.champion import promote
+    from tasks.registry.registry import find
+
+    version = find(reference, name)
+    _say_champion(promote(version.name, version.number))
+
+
+@models.command()
+@_name
+def rollback(name: str) -> None:
+    """Make the champion before this one the champion again; once more goes further back."""
+    from tasks.registry.champion import rollback
+
+    _say_champion(rollback(name))
+
+
+@models.command()
+@_reference
+@click.argument("folder", type=click.Path(path_type=Path), metavar="DIR")
+@_name
+def export(reference: str, folder: Path, name: str) -> None:
+    """Copy the files of a version to DIR, which is new or empty."""
+    from tasks.registry.registry import export
+
+    version = export(reference, folder, name)
+    click.echo(f"{folder}: {version.reference}, {version.sha256}")
+
+
+def _show_list(known: list[Version]) -> None:
+    from flows.display.tables import plain_table, show
+
+    columns = ["version", "alias", "sha256", "recipe", "snapshot", "mean pearson", "licence"]
+    rows = []
+    for version in known:
+        row = version.row()
+        rows.append(
+            [
+                version.number,
+                ", ".join(version.aliases),
+                (row["sha256"] or "")[:SHORT],
+                row["recipe"],
+                (row["snapshot"] or "")[:SHORT],
+                _with_interval(row),
+                row["licence"],
+                f"{version.registered_at:%Y-%m-%d %H:%M}",
+            ]
+        )
+    show(plain_table([*columns, "registered (UTC)"], rows), sys.stdout)
+
+
+def _with_interval(row: dict[str, Any]) -> str | None:
+    mean, low, high = (row[f"mean_pearson{end}"] for end in ("", "_low", "_high"))
+    if mean is None:
+        return None
+    return f"{mean:.3f}" if None in (low, high) else f"{mean:.3f} ({low:.3f} to {high:.3f})"
+
+
+def _say_champion(version: Version) -> None:
+    click.echo(f"{version.name}: version {version.number} is the champion, {version.sha256}")
+    model_promoted(version)
+
+
+def _write_json(known: list[Version]) -> None:
+    from tasks.store.query import write_json_lines
+
+    write_json_lines((version.row() for version in known), sys.stdout)

@@ -1,0 +1,94 @@
+"""`emi process`: a corpus becomes rows in a results store."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from emi_model.loading import loading
+from flows.cli.exits import EXIT_REJECTED
+from flows.cli.options import (
+    coverage_option,
+    json_option,
+    model_option,
+    named,
+    pinned,
+    precision_option,
+    ray_option,
+    results_option,
+    strict_option,
+    wheel_option,
+)
+from flows.cli.run import report_missing_emi_scores, write_json
+from flows.display.terminal import send_chatter_to, terminal
+
+if TYPE_CHECKING:
+    pass
+
+
+@click.command()
+@click.argument("source")
+@results_option
+@model_option
+@coverage_option
+@precision_option
+@click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Only the first N clips.")
+@click.option("--rescore", is_flag=True, help="Score clips again that have a row.")
+@click.option(
+    "--workers",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Scoring processes (default: two, or one a GPU; on a cluster as many as have room).",
+)
+@click.option(
+    "--gpus-per-scorer",
+    type=click.FloatRange(min=0, min_open=True, max=1),
+    metavar="SHARE",
+    help="GPUs of each scoring process: by 0.5 two share one (default: 1).",
+)
+@ray_option
+@wheel_option
+@strict_option
+@json_option
+def process(
+    source: str, results: str, model: str | None, strict: bool, as_json: bool, **options: Any
+) -> None:
+    """Score every clip of SOURCE that the results store has no row for.
+
+    SOURCE is a folder (searched at any depth), one media file, or a manifest: CSV or Parquet with a
+    column uri; on a disk, or as s3://, gs:// or az://. Run it again at any time: it does what is
+    missing.
+    """
+    with loading():
+        from emi_model.checkpoints.resolve import resolve
+        from tasks.corpus.listing import check_source
+        from tasks.processes.guard import guard_this_process
+        from tasks.store.store import create_store
+
+    check_source(source)
+    report_missing_emi_scores(resolve(named(model)))
+    store = create_store(results)
+    send_chatter_to(store.logs / f"process-{os.getpid()}.log")
+    guard_this_process()
+
+    from flows.server.prestart import temporary_server
+
+    server = temporary_server()
+    with loading():
+        from flows.display.tables import ProgressBar, run_summary
+        from flows.process import process_corpus
+        from tasks.progress import observed_by
+
+    if server is not None:
+        server.join()
+    with ProgressBar(terminal().err) as bar, observed_by(bar):
+        record = process_corpus(source, results, pinned(model), **options)
+    if as_json:
+        write_json([record])
+    else:
+        click.echo(run_summary(record, results), file=terminal().out)
+    if strict and record["num_rejected"]:
+        sys.exit(EXIT_REJECTED)

@@ -1,0 +1,57 @@
+"""`emi score`: a few clips at once."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from emi_model.loading import loading
+from flows.cli.exits import EXIT_REJECTED
+from flows.cli.options import (
+    coverage_option,
+    json_option,
+    model_option,
+    named,
+    precision_option,
+    strict_option,
+)
+from flows.cli.run import report_missing_emi_scores, write_json
+
+if TYPE_CHECKING:
+    from tasks.scoring.settings import Coverage
+
+
+@click.command()
+@click.argument("files", nargs=-1, required=True, metavar="FILE...")
+@model_option
+@coverage_option
+@precision_option
+@click.option("--raw", is_flag=True, help="Leave EMI scores as the model gives them, unclipped.")
+@strict_option
+@json_option
+def score(
+    files: Sequence[str],
+    model: str | None,
+    coverage: Coverage,
+    strict: bool,
+    as_json: bool,
+    **options: Any,
+) -> None:
+    """Score a few clips at once and print them."""
+    with loading():
+        from emi_model.checkpoints.resolve import resolve
+        from flows.display.tables import score_table, show
+        from tasks.scoring.direct import score_files
+
+    reference = named(model)
+    report_missing_emi_scores(resolve(reference))
+    rows, targets = score_files(files, reference, coverage=coverage, **options)
+    if as_json:
+        write_json(rows)
+    else:
+        show(score_table(rows, targets), sys.stdout)
+    if strict and any(row["reason"] for row in rows):
+        sys.exit(EXIT_REJECTED)

@@ -1,0 +1,287 @@
+"""`emi up`, `emi deploy`: runs that start by themselves, on this machine or on a Prefect server."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from emi_model.errors import ConfigError, ServerError
+from flows.cli.options import model_option, ray_option
+from flows.display.terminal import say, send_chatter_to, terminal
+
+if TYPE_CHECKING:
+    from flows.server.deployments import Setup
+    from tasks.processes.prefect_server import PrefectServer
+
+SAY_SECONDS = 5.0
+LOOK_SECONDS = 1.0
+
+
+def _setup_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Add the options that say what a site runs."""
+    for option in reversed(_OPTIONS):
+        command = option(command)
+    return command
+
+
+_OPTIONS = [
+    click.option("--corpus", required=True, metavar="DIR", help="Folder, bucket or manifest."),
+    click.option("--results", required=True, metavar="DIR", help="The results store."),
+    click.option("--labels", metavar="DIR", help="Store of the labels (default: --results)."),
+    model_option,
+    click.option(
+        "--name",
+        default="emi",
+        show_default=True,
+        metavar="NAME",
+        help="Registered model that retraining improves; its champion scores unless --model is "
+        "given.",
+    ),
+    click.option("--recipe", metavar="NAME", help="Of retraining (default: the champion's)."),
+    click.option(
+        "--cron",
+        default="15 2 * * *",
+        show_default=True,
+        metavar="CRON",
+        help="When the corpus is scanned; `never`: not by the clock.",
+    ),
+    click.option("--timezone", metavar="ZONE", help="Of --cron (default: this machine's)."),
+    click.option("--watch", "watch_corpus", is_flag=True, help="Look for new clips all the time."),
+    click.option(
+        "--label-inbox", metavar="DIR", help="Folder or bucket whose new label files are added."
+    ),
+    click.option(
+        "--watch-cron",
+        default="*/10 * * * *",
+        show_default=True,
+        metavar="CRON",
+        help="When --watch and --label-inbox look.",
+    ),
+    click.option(
+        "--debounce",
+        "debounce_seconds",
+        type=click.IntRange(min=0),
+        default=60,
+        show_default=True,
+        metavar="SECONDS",
+        help="Label snapshots within such a time lead to one retraining.",
+    ),
+    click.option(
+        "--coverage",
+        type=click.Choice(["first", "full"]),
+        default="first",
+        show_default=True,
+        help="First 12 s of a clip, or every 12 s window of it.",
+    ),
+    ray_option,
+    click.option(
+        "--gpus-per-scorer",
+        type=click.FloatRange(min=0, min_open=True, max=1),
+        metavar="SHARE",
+        help="GPUs of each scoring process (default: 1, where there are any).",
+    ),
+    click.option(
+        "--suffix",
+        default="",
+        metavar="TEXT",
+        help="Of the deployments' names, for a second site on one server.",
+    ),
+]
+
+
+@click.command()
+@_setup_options
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option(
+    "--port", type=click.IntRange(0, 65535), default=4200, show_default=True, help="0: any free."
+)
+def up(host: str, port: int, **options: Any) -> None:
+    """Run everything on this machine: nightly scans, retraining on new labels, Prefect's UI.
+
+    Starts a Prefect server and runs what it schedules, until Ctrl-C, which ends both in order and
+    with exit code 0. Other commands on this machine find the server: what `emi labels add` adds
+    leads to a retraining, a promotion to a scan by the new champion.
+    """
+    from flows.exclusive import TURNS
+    from tasks.home import home
+    from tasks.processes.guard import guard_this_process
+    from tasks.processes.prefect_server import (
+        Note,
+        PrefectServer,
+        free_port,
+        remove_note,
+        write_note,
+    )
+
+    _check_alone(host)
+    port = free_port(host, port)
+    _set_environment(host, port)  # before Prefect is imported, which reads it
+    setup = _setup(options)
+    if setup.ray_address is None:
+        os.environ.setdefault(TURNS, "1")
+    _check_stores(setup)
+    logs = home() / "logs"
+    logs.mkdir(parents=True, exist_ok=True)
+    send_chatter_to(logs / f"up-{os.getpid()}.log")
+    guard_this_process()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # systemd's way to say Ctrl-C
+    try:
+        with PrefectServer(host, port, logs / "prefect-server.log") as server:
+            write_note(Note.of_this_process(server.url))
+            _serve(server, setup)
+    except KeyboardInterrupt:
+        say("stopped")
+    finally:
+        remove_note()
+
+
+@click.command()
+@_setup_options
+@click.option(
+    "--api-url",
+    envvar="PREFECT_API_URL",
+    metavar="URL",
+    help="Of the Prefect server (default: PREFECT_API_URL).",
+)
+@click.option(
+    "--pool",
+    default="emi",
+    show_default=True,
+    metavar="NAME",
+    help="Work pool; made, for processes, if it is not there.",
+)
+def deploy(api_url: str | None, pool: str, **options: Any) -> None:
+    """Register everything on an existing Prefect server, for workers of a work pool.
+
+    Locations are those that the workers see: absolute paths, or s3://, gs://, az://.
+    """
+    from flows.server.events import use_servers_password
+
+    if not api_url:
+        raise ConfigError("no server named: --api-url http://HOST:4200/api, or PREFECT_API_URL")
+    os.environ["PREFECT_API_URL"] = api_url
+    use_servers_password()
+    setup = _setup(options)
+
+    from flows.server.registration import register
+
+    names = register(setup, pool)
+    click.echo("\n".join(f"registered {name}" for name in names))
+    click.echo(
+        f"start a worker where this package is installed: prefect worker start --pool {pool}"
+    )
+
+
+def _setup(options: dict[str, Any]) -> Setup:
+    from emi_model.training.recipes import recipe_named
+    from flows.server.deployments import Setup, check_schedule, local_timezone
+    from flows.server.events import located
+    from tasks.registry.version import SCHEME
+
+    given = {name: value for name, value in options.items() if value is not None}
+    for name in ("corpus", "results", "labels", "label_inbox"):
+        if name in given:
+            given[name] = located(given[name])
+    model = given.get("model")
+    if model and not model.startswith(SCHEME) and Path(model).exists():
+        given["model"] = located(model)
+    if "recipe" in given:
+        recipe_named(given["recipe"])
+    given.setdefault("labels", given["results"])
+    given.setdefault("timezone", local_timezone())
+    check_schedule(given["watch_cron"], given["timezone"])
+    if given["cron"] == "never":
+        given["cron"] = None
+    else:
+        check_schedule(given["cron"], given["timezone"])
+    return Setup(**given)
+
+
+def _check_alone(host: str) -> None:
+    """Check that no other server is meant, and that none is open to everyone."""
+    from flows.server.events import SERVER_PASSWORD
+    from tasks.processes.prefect_server import is_loopback, running_server
+
+    note = running_server()
+    if note is not None:
+        raise ServerError(f"`emi up` runs already: {note.url} (process {note.pid})")
+    elsewhere = os.environ.get("PREFECT_API_URL")
+    if elsewhere:
+        raise ServerError(
+            f"PREFECT_API_URL names a server, {elsewhere}: `emi deploy` registers there; unset it "
+            "to start one here"
+        )
+    if not is_loopback(host) and not os.environ.get(SERVER_PASSWORD):
+        raise ServerError(
+            f"on {host} anyone who reaches this machine could start runs: set {SERVER_PASSWORD}="
+            "USER:PASSWORD, or keep to 127.0.0.1"
+        )
+
+
+def _check_stores(setup: Setup) -> None:
+    from tasks.store.store import create_store
+
+    for place in {setup.results, setup.labels}:
+        create_store(place)
+
+
+def _set_environment(host: str, port: int) -> None:
+    """Set what the server, this process and its runs read."""
+    from flows.server.deployment import JOB_VARIABLES
+    from flows.server.events import use_servers_password
+    from tasks.home import home
+    from tasks.processes.prefect_server import address
+
+    os.environ["PREFECT_API_URL"] = f"{address(host, port)}/api"
+    os.environ.setdefault("PREFECT_HOME", str(home() / "prefect"))
+    Path(os.environ["PREFECT_HOME"]).mkdir(parents=True, exist_ok=True)
+    for name, value in JOB_VARIABLES["env"].items():
+        os.environ.setdefault(name, value)
+    use_servers_password()
+
+
+def _serve(server: PrefectServer, setup: Setup) -> None:
+    """Wait for the server, serve, and end in order when told to."""
+    say("starting Prefect's server")
+    from flows.server.serving import Service  # the libraries are imported while the server starts
+
+    service = Service(setup)
+    server.wait(_teller())
+    service.start()
+    _show(server, setup)
+    try:
+        while service.wait(LOOK_SECONDS):
+            server.check()
+    except KeyboardInterrupt:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_IGN)  # it takes as long as it takes
+        say("stopping: runs are cancelled, what they have committed stays")
+        service.stop()
+        raise
+
+
+def _teller() -> Callable[[float], None]:
+    """Return what says now and then how long the server has been awaited."""
+    said = 0.0
+
+    def tell(waited: float) -> None:
+        nonlocal said
+        if waited - said > SAY_SECONDS:
+            said = waited
+            say(f"waiting for Prefect's server: {waited:.0f} s")
+
+    return tell
+
+
+def _show(server: PrefectServer, setup: Setup) -> None:
+    from flows.server.deployments import deployments
+    from flows.server.startup_notes import start_notes
+
+    lines = [f"{one.full_name:<29} {one.when}" for one in deployments(setup)]
+    lines += [*start_notes(setup), f"Prefect's UI: {server.url} (Ctrl-C ends it and all that runs)"]
+    click.echo("\n".join(lines), file=terminal().out)

@@ -1,0 +1,158 @@
+"""What training and evaluation found, on a terminal."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, TextIO
+
+from rich.table import Column, Table
+
+from emi_model.metrics.bootstrap import FEW_GROUPS
+from flows.display.tables import show
+from tasks.schema.registers import MEAN
+
+if TYPE_CHECKING:
+    from emi_model.metrics.bootstrap import Estimate, TargetFigures
+    from tasks.evaluation.report import EvaluationReport
+
+UNDEFINED, NOT_MEASURED = "undefined", "-"
+
+MAX_NAMED = 10
+"""Missing clips that are named; the JSON output names all."""
+
+
+def show_evaluation(report: EvaluationReport, plot: str, out: TextIO) -> None:
+    """Write the figures of an evaluation, and below them what to know of them."""
+    warning = training_warning(report)
+    if warning is not None:
+        out.write(f"{warning}\n")
+    show(evaluation_table(report), out)
+    for line in [*evaluation_notes(report), *missing_notes(report)]:
+        out.write(f"{line}\n")
+    out.write(f"evaluation {report.evaluation_id}, picture {plot}\n")
+
+
+def evaluation_rows(report: EvaluationReport, plot: str) -> list[dict[str, Any]]:
+    """Return the rows of the store; that of the mean with all there is to know of it."""
+    *rows, mean = report.rows()
+    said = {
+        "missing": dict(report.missing),
+        "notes": list(evaluation_notes(report)),
+        "plot": str(plot),
+    }
+    return [*rows, mean | said]
+
+
+def evaluation_table(report: EvaluationReport) -> Table:
+    """Return a table with a row a target and one for the mean."""
+    level = report.standing.coverage_level
+    covered = "Coverage" if level is None else f"Coverage of {100 * level:.0f} %"
+    columns = ["Pearson", "CCC", "MAE", "RMSE", covered]
+    table = Table("Target", *(Column(name, justify="right") for name in columns))
+    for target, figures in report.evaluation.targets.items():
+        table.add_row(target, *_cells(figures), _share(report.standing.coverage.get(target)))
+    table.add_section()
+    table.add_row(MEAN, *_cells(report.evaluation.mean), _share(report.coverage_mean))
+    return table
+
+
+def training_warning(report: EvaluationReport) -> str | None:
+    """Return why these figures are no measure of the model; None if they are."""
+    if not report.standing.num_trained_on:
+        return None
+    return (
+        f"WARNING: {report.standing.num_trained_on} of these {report.evaluation.num_clips} clips "
+        "trained this model: the figures do not say how good it is on others"
+    )
+
+
+def evaluation_notes(report: EvaluationReport) -> Iterator[str]:
+    """Yield what the figures are made of."""
+    found = report.evaluation
+    speakers = f" of {report.num_speakers} speakers" if report.num_speakers else ""
+    yield (
+        f"{report.model} ({report.model_sha256[:12]}) on split {report.split} of label snapshot "
+        f"{report.labels.number} ({report.labels.snapshot[:12]}): {report.num_labelled} clips "
+        f"labelled, {found.num_clips} evaluated{speakers}, {len(report.missing)} missing"
+    )
+    yield _on_intervals(report)
+    alike = [name for name, of in found.targets.items() if of.pearson.value is None]
+    if alike:
+        yield (
+            f"{UNDEFINED}: labels, or predictions, all alike ({', '.join(alike)}); not in the mean"
+        )
+    yield from _on_training(report)
+    yield from _on_coverage(report)
+
+
+def missing_notes(report: EvaluationReport) -> Iterator[str]:
+    """Yield which clips are missing, by reason."""
+    by_reason: dict[str, list[str]] = defaultdict(list)
+    for clip_id, reason in report.missing.items():
+        by_reason[reason].append(clip_id)
+    for reason, clip_ids in by_reason.items():
+        more = len(clip_ids) - MAX_NAMED
+        rest = f" and {more} more (--json names all)" if more > 0 else ""
+        yield f"missing, {reason}: {', '.join(clip_ids[:MAX_NAMED])}{rest}"
+
+
+def _on_intervals(report: EvaluationReport) -> str:
+    found = report.evaluation
+    drawn = "by speaker" if any(report.speakers) else "clip by clip, as no speakers are known"
+    said = (
+        f"in brackets: {100 * found.level:.0f} % bootstrap intervals, drawn {drawn}, "
+        f"{found.num_resamples} times"
+    )
+    if found.num_groups < 2:
+        return "no intervals: all clips are of one speaker"
+    few = f"; of so few ({found.num_groups}) they are somewhat too narrow"
+    return said + few if found.num_groups < FEW_GROUPS else said
+
+
+def _on_training(report: EvaluationReport) -> Iterator[str]:
+    standing, num_clips = report.standing, report.evaluation.num_clips
+    if standing.num_trained_on is None:
+        yield "the model does not say which clips trained it: some of these may have"
+    elif standing.num_held_out is not None and not standing.num_trained_on:
+        num_chosen = num_clips - standing.num_held_out
+        if num_chosen:
+            yield (
+                f"{num_chosen} of the clips chose the model's epoch: expect somewhat less on clips "
+                "that it never met"
+            )
+
+
+def _on_coverage(report: EvaluationReport) -> Iterator[str]:
+    standing, num_clips = report.standing, report.evaluation.num_clips
+    if standing.coverage_level is None:
+        yield "no coverage: the model has no prediction intervals"
+    elif standing.num_held_out == 0:
+        yield (
+            "no coverage: the model's intervals were calibrated on these clips, or it was trained "
+            "on them; held-out clips measure it"
+        )
+    elif standing.num_held_out is not None and standing.num_held_out < num_clips:
+        yield (
+            f"coverage is measured on {standing.num_held_out} of the {num_clips} clips: the others "
+            "trained the model or calibrated its intervals"
+        )
+
+
+def _cells(figures: TargetFigures) -> list[str]:
+    errors = (figures.mae.value, figures.rmse.value)
+    return [_with_interval(figures.pearson), _number(figures.ccc.value), *map(_number, errors)]
+
+
+def _with_interval(estimate: Estimate) -> str:
+    if estimate.low is None or estimate.high is None:
+        return _number(estimate.value)
+    return f"{_number(estimate.value)} [{estimate.low:.3f}, {estimate.high:.3f}]"
+
+
+def _number(value: float | None) -> str:
+    return UNDEFINED if value is None else f"{value:.3f}"
+
+
+def _share(value: float | None) -> str:
+    return NOT_MEASURED if value is None else f"{100 * value:.1f} %"

@@ -1,0 +1,162 @@
+"""What a run and its rows look like on a terminal."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path, PurePath
+from typing import TYPE_CHECKING, Any, TextIO
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Column, Table
+
+from emi_model.targets import VAD_DIMENSIONS, column_name
+from tasks.progress import Observer
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from flows.demo import DemoReport
+
+PLAIN_WIDTH = 160
+"""Columns of a table that goes to a file or a pipe."""
+
+PLAIN_SECONDS = 30.0
+"""Between two lines of progress where there is no terminal."""
+
+
+class ProgressBar(Observer):
+    """An observer that draws a bar; where there is no terminal it writes a line now and then."""
+
+    def __init__(self, err: TextIO) -> None:
+        """Draw on ``err``."""
+        self._console = Console(file=err)
+        self._live = self._console.is_terminal
+        self._bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[unit]} {task.fields[said]}"),
+            TimeRemainingColumn(),
+            console=self._console,
+            disable=not self._live,
+        )
+        self._task: TaskID | None = None
+        self._stage = self._unit = ""
+        self._total: int | None = None
+        self._done = 0
+        self._last_line = time.monotonic()
+
+    def __enter__(self) -> ProgressBar:
+        """Show the bar."""
+        self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Leave the bar as it stands."""
+        self._bar.stop()
+
+    def begin(self, stage: str, total: int | None, unit: str) -> None:
+        """Draw a bar for a stage in place of the one before."""
+        if self._task is not None:
+            self._bar.remove_task(self._task)
+        self._task = self._bar.add_task(stage, total=total, unit=unit, said="")
+        self._stage, self._total, self._unit, self._done = stage, total, unit, 0
+        if not self._live:
+            self._console.print(f"{stage}: {total} {unit}" if total is not None else stage)
+
+    def advance(self, num_done: int, said: str = "") -> None:
+        """Move the bar."""
+        self._move(self._done + num_done, self._total, said)
+
+    def reached(self, num_done: int, total: int) -> None:
+        """Set the bar."""
+        self._move(num_done, total, "")
+
+    def _move(self, done: int, total: int | None, said: str) -> None:
+        self._done, self._total = done, total
+        if self._task is not None:
+            self._bar.update(self._task, completed=done, total=total, said=said)
+        if not self._live and time.monotonic() - self._last_line > PLAIN_SECONDS:
+            self._last_line = time.monotonic()
+            self._console.print(f"{self._stage}: {done}/{total} {self._unit} {said}")
+
+
+def run_summary(record: Mapping[str, Any], results: str) -> str:
+    """Return what a run did, in a few lines."""
+    lines = [
+        f"{record['num_listed']} clips: {record['num_scored']} scored, "
+        f"{record['num_rejected']} rejected, {record['num_skipped']} skipped (done before)",
+    ]
+    lines += [f"  rejected, {reason}: {count}" for reason, count in record["reasons"].items()]
+    if record["num_scored"]:
+        hours = record["audio_seconds"] / 3600
+        lines.append(
+            f"{hours:.3f} hours of audio in {record['wall_seconds']:.1f} s: "
+            f"{record['audio_hours_per_hour']:.1f} audio-hours per hour"
+        )
+    lines.append(f"run {record['run_id']} in {results}")
+    return "\n".join(lines)
+
+
+def score_table(rows: Sequence[Mapping[str, Any]], targets: Sequence[str]) -> Table:
+    """Return a table of scored and rejected clips, a row a clip."""
+    columns = [*targets, *(dimension.capitalize() for dimension in VAD_DIMENSIONS)]
+    table = Table(Column("Clip", overflow="fold"), *columns, "Seconds", "Note")
+    for row in rows:
+        values = [_number(row[column_name(column)], 3) for column in columns]
+        note = ", ".join(filter(None, [row["reason"], *row["flags"], row["detail"]]))
+        table.add_row(
+            PurePath(row["clip_id"]).name, *values, _number(row["scored_seconds"], 1), note
+        )
+    return table
+
+
+def show_demo(report: DemoReport, folder: Path, out: TextIO) -> None:
+    """Write what the demo found out: correlations, rejections, questions and their answers."""
+    console = Console(file=out, highlight=False)
+    metrics = [(name, figures.pearson) for name, figures in report.metrics.items()]
+    console.print(f"\nPearson on {report.num_held_out} clips of speakers held out of training:")
+    show(plain_table(["target", "pearson"], [*metrics, ("mean", report.mean_pearson)]), out)
+    console.print("\nRejected, each a row with its reason:")
+    show(plain_table(*_cells(report.rejections)), out)
+    for question, found in report.answers.items():
+        console.print(f"\n{question}")
+        show(plain_table(*_cells(found)), out)
+    console.print(
+        f"\nThe same on your clips: emi process FOLDER --results DIR --model {folder}/model"
+    )
+
+
+def _cells(table: pa.Table) -> tuple[list[str], list[list[Any]]]:
+    return table.schema.names, [list(row.values()) for row in table.to_pylist()]
+
+
+def plain_table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> Table:
+    """Return a table of any values."""
+    table = Table(*columns)
+    for row in rows:
+        table.add_row(*(_number(value, 3) for value in row))
+    return table
+
+
+def show(table: Table, out: TextIO) -> None:
+    """Write a table; wide where no terminal limits it."""
+    console = Console(file=out)
+    if not console.is_terminal:
+        console = Console(file=out, width=PLAIN_WIDTH)
+    console.print(table)
+
+
+def _number(value: Any, digits: int) -> str:
+    if value is None:
+        return "-"
+    return f"{value:.{digits}f}" if isinstance(value, float) else str(value)

@@ -1,0 +1,61 @@
+"""The terminal while a run goes on: ours alone; Ray's and Prefect's chatter goes to a log file."""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TextIO
+
+import click
+
+STDOUT, STDERR = 1, 2
+
+
+@dataclass(frozen=True)
+class Terminal:
+    """Where a verb writes.
+
+    Attributes:
+        out: results.
+        err: progress and errors.
+        log: where everything else went; None while nothing was turned away.
+    """
+
+    out: TextIO
+    err: TextIO
+    log: Path | None = None
+
+
+_CURRENT: list[Terminal] = []
+
+
+def terminal() -> Terminal:
+    """Return where to write now."""
+    return _CURRENT[-1] if _CURRENT else Terminal(sys.stdout, sys.stderr)
+
+
+def send_chatter_to(log: Path) -> None:
+    """Turn standard output and error of this process and its children to a log file, for good.
+
+    On the level of file descriptors, since Ray's processes write past Python; for good, since both
+    libraries still speak while the interpreter ends. `terminal` gives what was there before.
+    """
+    sys.stdout.flush()
+    sys.stderr.flush()
+    log.parent.mkdir(parents=True, exist_ok=True)
+    kept = Terminal(_duplicate(STDOUT), _duplicate(STDERR), log)
+    with log.open("ab") as file:
+        os.dup2(file.fileno(), STDOUT)
+        os.dup2(file.fileno(), STDERR)
+    _CURRENT.append(kept)
+
+
+def _duplicate(descriptor: int) -> TextIO:
+    return os.fdopen(os.dup(descriptor), "w", encoding="utf-8", errors="replace", buffering=1)
+
+
+def say(line: str) -> None:
+    """Write one line to standard error, the terminal's."""
+    click.echo(f"emi: {line}", file=terminal().err)

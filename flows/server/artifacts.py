@@ -1,0 +1,256 @@
+"""What a flow shows in Prefect's UI: how far it is while it runs, and what it found.
+
+Only where there is a server that outlives the flow: the temporary one takes its UI with it. What a
+server does not take is logged, and the flow goes on.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import copy_context
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from flows.server.events import api_url
+from tasks.progress import Observer, observed_by, observer
+
+if TYPE_CHECKING:
+    from prefect.client.orchestration import SyncPrefectClient
+
+    from tasks.evaluation.report import EvaluationReport
+    from tasks.labels.inbox import NewFile
+
+LOGGER = logging.getLogger(__name__)
+
+UPDATE_SECONDS = 5.0
+"""Between two changes of the progress artifact."""
+
+CLOSE_SECONDS = 10.0
+
+
+class Several(Observer):
+    """An observer that tells others."""
+
+    def __init__(self, *others: Observer) -> None:
+        """Tell these."""
+        self._others = others
+
+    def begin(self, stage: str, total: int | None, unit: str) -> None:
+        """Tell all of a stage."""
+        for other in self._others:
+            other.begin(stage, total, unit)
+
+    def advance(self, num_done: int, said: str = "") -> None:
+        """Tell all of units done."""
+        for other in self._others:
+            other.advance(num_done, said)
+
+    def reached(self, num_done: int, total: int) -> None:
+        """Tell all how far it is."""
+        for other in self._others:
+            other.reached(num_done, total)
+
+
+class ProgressArtifact(Observer):
+    """An observer that keeps one artifact of the flow run up to date; a context manager.
+
+    A thread of its own sends, so that a slow server does not hold up the work.
+    """
+
+    def __init__(self, flow_run_id: UUID) -> None:
+        """Show how far a flow run is."""
+        self._flow_run_id = flow_run_id
+        self._stage = self._unit = self._said = ""
+        self._total: int | None = None
+        self._done = 0
+        self._artifact_id: UUID | None = None
+        self._shown: tuple[float, str] | None = None
+        self._closing = threading.Event()
+        self._sender = threading.Thread(target=copy_context().run, args=(self._send,), daemon=True)
+
+    def __enter__(self) -> ProgressArtifact:
+        """Begin to send."""
+        self._sender.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        """Send how it stands at the end."""
+        if kind is None:
+            self._stage, self._total, self._done, self._said = "done", None, 0, ""
+        self._closing.set()
+        self._sender.join(CLOSE_SECONDS)
+
+    def begin(self, stage: str, total: int | None, unit: str) -> None:
+        """Show another stage."""
+        self._stage, self._total, self._unit = stage, total, unit
+        self._done, self._said = 0, ""
+
+    def advance(self, num_done: int, said: str = "") -> None:
+        """Show more units."""
+        self._done += num_done
+        self._said = said.strip(" ·")
+
+    def reached(self, num_done: int, total: int) -> None:
+        """Show units."""
+        self._done, self._total = num_done, total
+
+    def _now(self) -> tuple[float, str]:
+        """Return the share that is done, in percent, and a line about it."""
+        done, total = self._done, self._total
+        share = min(100.0, 100 * done / total) if total else 100.0 * (self._stage == "done")
+        counted = f"{done} of {total} {self._unit}" if total else ""
+        return share, " · ".join(filter(None, [self._stage, counted, self._said]))
+
+    def _send(self) -> None:
+        from prefect.client.orchestration import get_client
+
+        with get_client(sync_client=True) as client:
+            while not self._closing.wait(UPDATE_SECONDS):
+                _tried(lambda: self._update(client))
+            _tried(lambda: self._update(client))
+
+    def _update(self, client: SyncPrefectClient) -> None:
+        now = self._now()
+        if now == self._shown:
+            return
+        content = {"data": now[0], "description": now[1]}
+        if self._artifact_id is None:
+            new = {"type": "progress", "key": "progress", "flow_run_id": str(self._flow_run_id)}
+            answer = client.request("POST", "/artifacts/", json=new | content)
+            self._artifact_id = UUID(answer.json()["id"])
+        else:  # not by the client's own method, which leaves an event every time
+            path = {"id": self._artifact_id}
+            client.request("PATCH", "/artifacts/{id}", json=content, path_params=path)
+        self._shown = now
+
+
+@contextmanager
+def shown_in_ui() -> Iterator[None]:
+    """Show the progress of the flow run of this context, beside whoever observes it now."""
+    from prefect.runtime import flow_run
+
+    if api_url() is None or flow_run.id is None:
+        yield
+        return
+    with (
+        ProgressArtifact(UUID(flow_run.id)) as progress,
+        observed_by(Several(observer(), progress)),
+    ):
+        yield
+
+
+def show_run(record: Mapping[str, Any]) -> None:
+    """Show what a run did: its counts, and its rejections by reason."""
+    names = ("num_listed", "num_scored", "num_rejected", "num_skipped", "num_adopted")
+    counts = [{"what": name.removeprefix("num_"), "clips": record[name]} for name in names]
+    hours = record["audio_seconds"] / 3600
+    said = (
+        f"{record['model']}, run {record['run_id']}: {record['state']}, {hours:.2f} hours of audio "
+        f"in {record['wall_seconds']:.0f} s"
+    )
+    _table("run-counts", counts, said)
+    rejections = sorted(record["reasons"].items(), key=lambda reason: -reason[1])
+    if rejections:
+        rows = [{"reason": reason, "clips": count} for reason, count in rejections]
+        _table("run-rejections", rows, f"rejected clips, run {record['run_id']}")
+
+
+def show_report(report: EvaluationReport, heading: str) -> None:
+    """Show how well a model follows labels."""
+    _markdown("evaluation", "\n\n".join([f"## {heading}", evaluation_markdown(report)]))
+
+
+def show_decision(row: Mapping[str, Any]) -> None:
+    """Show whether a challenger became champion, and why."""
+    _markdown("decision", decision_markdown(row))
+
+
+def show_label_files(files: Sequence[NewFile]) -> None:
+    """Show which label files a watch took, and which it refused."""
+    rows = [{"file": one.name, "outcome": one.outcome, "said": one.said} for one in files]
+    if rows:
+        _table("label-files", rows, "label files that were new")
+
+
+def evaluation_markdown(report: EvaluationReport) -> str:
+    """Return the figures of an evaluation, a row a target, and what they are made of."""
+    mean = report.evaluation.mean.pearson
+    figures = [*report.evaluation.targets.items(), ("**mean**", report.evaluation.mean)]
+    cells = [
+        (target, _interval(of.pearson), _number(of.ccc.value), _number(of.mae.value))
+        for target, of in figures
+    ]
+    known = f", {report.num_speakers} speakers" if report.num_speakers else ""
+    return "\n".join(
+        [
+            f"**rho {_interval(mean)}** (mean Pearson, {100 * report.evaluation.level:.0f} % "
+            f"interval) on {report.evaluation.num_clips} clips of split {report.split}{known}; "
+            f"label snapshot {report.labels.number}",
+            "",
+            "| target | Pearson | CCC | MAE |",
+            "|---|---|---|---|",
+            *(f"| {' | '.join(row)} |" for row in cells),
+        ]
+    )
+
+
+def decision_markdown(row: Mapping[str, Any]) -> str:
+    """Return a decision, as its row in the register holds it."""
+    if row["challenger"] is None:
+        return f"## {row['name']}: {row['reason']}"
+    verdict = "promoted" if row["promoted"] else "not promoted"
+    champion = f"version {row['champion']}" if row["champion"] else "none"
+    difference = row["difference"]
+    gained = "" if difference is None else f", a difference of {difference:+.3f}"
+    return "\n".join(
+        [
+            f"## {row['name']} version {row['challenger']}: {verdict}",
+            "",
+            row["reason"],
+            "",
+            "| | version | rho (mean Pearson) |",
+            "|---|---|---|",
+            f"| champion before | {champion} | {_number(row['champion_pearson'], '-')} |",
+            f"| challenger | version {row['challenger']} | {_number(row['challenger_pearson'])} |",
+            "",
+            f"On {row['num_clips']} clips that neither was trained on{gained}.",
+        ]
+    )
+
+
+def _interval(estimate: Any) -> str:
+    if estimate.low is None or estimate.high is None:
+        return _number(estimate.value)
+    return f"{_number(estimate.value)} ({estimate.low:.3f} to {estimate.high:.3f})"
+
+
+def _number(value: float | None, absent: str = "undefined") -> str:
+    return absent if value is None else f"{value:.3f}"
+
+
+def _table(key: str, rows: Sequence[Mapping[str, Any]], description: str) -> None:
+    from prefect.artifacts import create_table_artifact
+
+    if api_url() is not None:
+        table = [dict(row) for row in rows]
+        _tried(lambda: create_table_artifact(table=table, key=key, description=description))
+
+
+def _markdown(key: str, text: str) -> None:
+    from prefect.artifacts import create_markdown_artifact
+
+    if api_url() is not None:
+        _tried(lambda: create_markdown_artifact(markdown=text, key=key))
+
+
+def _tried(send: Callable[[], object]) -> None:
+    """Send something; a server that does not take it costs no run."""
+    import httpx
+
+    try:
+        send()
+    except (httpx.HTTPError, OSError) as error:
+        LOGGER.warning("Prefect's server did not take an artifact: %s", error)

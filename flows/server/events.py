@@ -1,0 +1,200 @@
+"""What the flows tell a Prefect server, so that its deployments follow: one event a publish.
+
+emi.scores.committed   a run ended, with its counts              emi.store.LOCATION
+emi.labels.added       a store has a new label snapshot          emi.store.LOCATION
+emi.corpus.changed     a corpus has clips without a row          emi.store.LOCATION
+emi.model.promoted     a model has a new champion                emi.model.NAME
+
+An event is posted and answered before the command ends: Prefect's own clients send from a thread
+in the background, which a short command does not outlive. Without a server nothing is done, and
+Prefect is not even imported.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import sys
+import time
+import uuid
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.error import HTTPError
+from urllib.parse import urlsplit
+
+from flows.display.terminal import say
+from tasks.processes.prefect_server import is_loopback, running_server
+from tasks.storage.folder import is_remote, local_path
+
+if TYPE_CHECKING:
+    from urllib.request import OpenerDirector
+
+    from tasks.registry.version import Version
+
+SCORES_COMMITTED = "emi.scores.committed"
+LABELS_ADDED = "emi.labels.added"
+CORPUS_CHANGED = "emi.corpus.changed"
+MODEL_PROMOTED = "emi.model.promoted"
+
+PASSWORD, SERVER_PASSWORD = "PREFECT_API_AUTH_STRING", "PREFECT_SERVER_API_AUTH_STRING"
+"""``USER:PASSWORD``, of clients and of a server."""
+
+TIMEOUT_SECONDS = 10.0
+RETRY_SECONDS = (0.5, 2.0)
+"""Waits before the second and the third try."""
+
+COUNTS = ("num_listed", "num_scored", "num_rejected", "num_skipped", "num_adopted")
+
+
+def use_running_server() -> None:
+    """Let this process talk to the server of `emi up` on this machine, unless told otherwise."""
+    if "PREFECT_API_URL" not in os.environ and (note := running_server()) is not None:
+        os.environ["PREFECT_API_URL"] = note.api_url
+    use_servers_password()
+
+
+def use_servers_password() -> None:
+    """Take the password that a server is started with for that of its clients too."""
+    if SERVER_PASSWORD in os.environ:
+        os.environ.setdefault(PASSWORD, os.environ[SERVER_PASSWORD])
+
+
+def api_url() -> str | None:
+    """Return the address of the server that events go to; None without one."""
+    return os.environ.get("PREFECT_API_URL") or None
+
+
+def located(reference: str | Path) -> str:
+    """Return a location as every command spells it: absolute, without a slash at its end."""
+    reference = str(reference)
+    if is_remote(reference):
+        return reference.rstrip("/")
+    return str(local_path(reference).expanduser().resolve())
+
+
+def store_resource(place: str) -> str:
+    """Return the resource id of a results store at a place as `located` spells it."""
+    return f"emi.store.{place}"
+
+
+def model_resource(name: str) -> str:
+    """Return the resource id of a registered model."""
+    return f"emi.model.{name}"
+
+
+def scores_committed(record: Mapping[str, Any], results: str | Path) -> None:
+    """Tell how a run ended; ``record`` is its row of the table ``runs``."""
+    counts = {name: record[name] for name in COUNTS}
+    facts = {name: record[name] for name in ("run_id", "state", "model", "model_sha256")}
+    emit(
+        SCORES_COMMITTED,
+        store_resource(located(results)),
+        {**facts, **counts, "store": located(results), "reasons": dict(record["reasons"])},
+    )
+
+
+def labels_added(store: str | Path, corpus: str, snapshot: str, number: int | None) -> None:
+    """Tell that a store has a new label snapshot, of clips of a corpus."""
+    place = located(store)
+    payload = {"snapshot": snapshot, "number": number, "store": place, "corpus": located(corpus)}
+    emit(LABELS_ADDED, store_resource(place), payload)
+
+
+def model_promoted(version: Version) -> None:
+    """Tell who is champion now."""
+    emit(
+        MODEL_PROMOTED,
+        model_resource(version.name),
+        {
+            "name": version.name,
+            "version": version.number,
+            "reference": version.reference,
+            "sha256": version.sha256,
+        },
+    )
+
+
+def corpus_changed(results: str | Path, corpus: str, num_new: int) -> None:
+    """Tell that a corpus has clips without a row in a store."""
+    emit(
+        CORPUS_CHANGED,
+        store_resource(located(results)),
+        {"store": located(results), "corpus": located(corpus), "num_new": num_new},
+    )
+
+
+def emit(event: str, resource: str, payload: Mapping[str, Any]) -> bool:
+    """Post one event and wait until the server has taken it; what it does not take is one line.
+
+    Returns:
+        Whether a server has it.
+    """
+    url = api_url()
+    if url is None:
+        return False
+    body = [
+        {
+            "id": str(uuid.uuid4()),  # the server takes an id once, however often it is posted
+            "occurred": datetime.now(UTC).isoformat(),
+            "event": event,
+            "resource": {"prefect.resource.id": resource},
+            "related": _related(),
+            "payload": payload,
+        }
+    ]
+    said = _posted(f"{url.rstrip('/')}/events", json.dumps(body).encode())
+    if said is not None:
+        say(f"{url} did not take the event {event} ({said}): what it would start does not start")
+    return said is None
+
+
+def _posted(url: str, body: bytes) -> str | None:
+    """Post a body, again where that may help; returns what went wrong in the end."""
+    import urllib.request  # a command that sends nothing does not wait for it
+
+    headers = {"Content-Type": "application/json", **_authorization()}
+    said = "no answer"
+    for wait in (0.0, *RETRY_SECONDS):
+        time.sleep(wait)
+        request = urllib.request.Request(url, body, headers)
+        try:
+            _opener(url).open(request, timeout=TIMEOUT_SECONDS).close()
+        except HTTPError as error:
+            error.close()
+            said = f"HTTP {error.code} {error.reason}"
+            if error.code < 500:
+                return said
+        except (OSError, ValueError) as error:
+            said = str(getattr(error, "reason", error))
+        else:
+            return None
+    return said
+
+
+def _opener(url: str) -> OpenerDirector:
+    """Return what opens a URL: a server on this machine is not asked through a proxy."""
+    import urllib.request
+
+    here = is_loopback(urlsplit(url).hostname or "")
+    return urllib.request.build_opener(*[urllib.request.ProxyHandler({})] * here)
+
+
+def _authorization() -> dict[str, str]:
+    password = os.environ.get(PASSWORD)
+    key = os.environ.get("PREFECT_API_KEY")
+    if password:
+        return {"Authorization": f"Basic {base64.b64encode(password.encode()).decode()}"}
+    return {"Authorization": f"Bearer {key}"} if key else {}
+
+
+def _related() -> list[dict[str, str]]:
+    """Return the flow run that the event comes of, if it comes of one."""
+    if "prefect" not in sys.modules:
+        return []
+    from prefect.runtime import flow_run
+
+    run = {"prefect.resource.id": f"prefect.flow-run.{flow_run.id}"}
+    return [run | {"prefect.resource.role": "flow-run"}] if flow_run.id else []

@@ -1,0 +1,53 @@
+"""What `emi up` points out when it starts: what happened, or did not, while no server ran."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from emi_model.errors import EmiError, ModelNotFound
+from flows.server.deployments import Setup
+from tasks.labels.add_labels import describe_snapshots
+from tasks.registry.registry import find
+from tasks.registry.version import CHAMPION, SCHEME
+from tasks.store.query import answer
+
+
+def start_notes(setup: Setup) -> Iterator[str]:
+    """Yield a line for each thing that no event will start, or that will fail.
+
+    What cannot be found out is left out: the runs themselves will say it.
+    """
+    try:
+        yield from _no_champion(setup)
+        yield from _undecided(setup)
+    except EmiError as error:
+        yield f"note: {error}"
+
+
+def _no_champion(setup: Setup) -> Iterator[str]:
+    reference = setup.model or setup.champion
+    if not reference.startswith(SCHEME):
+        return
+    try:
+        find(reference)
+    except ModelNotFound as error:
+        yield f"note: scans fail until there is such a model: {error}"
+
+
+def _undecided(setup: Setup) -> Iterator[str]:
+    snapshots = describe_snapshots(setup.labels)
+    if not snapshots:
+        return
+    latest = snapshots[-1]
+    decided = answer(setup.labels, "SELECT DISTINCT snapshot FROM decisions").to_pylist()
+    if latest["snapshot"] in {row["snapshot"] for row in decided}:
+        return
+    try:
+        if find(CHAMPION, setup.name).tags.get("snapshot") == latest["snapshot"]:
+            return
+    except ModelNotFound:
+        pass
+    yield (
+        f"note: label snapshot {latest['number']} led to no decision yet: start retrain/on-labels "
+        "in the UI, or `emi retrain`"
+    )

@@ -1,0 +1,180 @@
+"""The Ray cluster of a run: one on this machine for as long as the run needs it, or one to join.
+
+The code on a cluster's nodes comes with their image, or with a wheel that is sent to them; their
+settings come from here. Models, stores and clips are reached from every node by itself.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import threading
+from collections.abc import Iterator, Mapping
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Any
+
+import ray
+from ray.exceptions import RayError
+
+from emi_model.devices import available_cores, available_gpus
+from emi_model.errors import ClusterError
+from tasks.cluster.address import HERE, check_address, named_address
+from tasks.cluster.budget import NodeSize
+from tasks.cluster.environment import worker_environment
+from tasks.cluster.nodes import address_of, ask_nodes, node_sizes, working_nodes
+from tasks.processes.guard import guard_this_process
+from tasks.provenance import code_version
+
+OBJECT_STORE_BYTES = 512 * 2**20
+"""Shared memory for what goes from process to process, so that it does not grow with the corpus."""
+
+MAX_SAID = 300
+
+BE_A_NODE = (
+    "this machine has to be a node of it (`ray start --address HOST:PORT`), with its Ray and Python"
+)
+
+QUIET: Mapping[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
+
+
+_started_here = False  # this process's Ray, if it has one; else others may use it, too
+_wanted: str | None = None  # address that was named for all that is begun at present
+
+
+@contextmanager
+def ray_cluster(num_cpus: int, address: str | None = None) -> Iterator[None]:
+    """Join the cluster at an address, or start Ray on this machine; what is joined already is used.
+
+    The wheel that ``EMI_WHEEL`` names brings this project's code to the nodes of the cluster;
+    without one they have it.
+
+    Args:
+        num_cpus: cores to give, where Ray is started here.
+        address: ``HOST:PORT`` of a cluster that this machine is a node of, ``auto`` for the one
+            that runs on it, or ``local``: start Ray here. Default: ``RAY_ADDRESS``, else ``local``.
+
+    Raises:
+        ClusterError: Ray does not start, the cluster cannot be joined, or its nodes do not run
+            this version.
+    """
+    global _started_here
+    if ray.is_initialized():
+        yield
+        return
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    _started_here = not joins(address)
+    # Not in the main thread: there Ray takes SIGTERM, which is how Prefect cancels, for itself, and
+    # a signal in the middle leaves half a Ray behind. Ray's processes die with the thread that
+    # started them, so this one stays.
+    with ThreadPoolExecutor(1) as thread:
+        try:
+            if _started_here:
+                _start(num_cpus, thread)
+            else:
+                _join(named_address(address or _wanted), thread)
+            yield
+        finally:
+            _started_here = False
+            thread.submit(ray.shutdown).result()
+
+
+@contextmanager
+def joined_cluster(address: str | None = None) -> Iterator[None]:
+    """Join the cluster at an address, if one is named; else Ray is started when it is needed.
+
+    Raises:
+        ClusterError: as `ray_cluster`.
+    """
+    global _wanted
+    _wanted, before = address or _wanted, _wanted
+    try:
+        if joins():
+            with ray_cluster(available_cores()):
+                yield
+        else:
+            yield
+    finally:
+        _wanted = before
+
+
+def joins(address: str | None = None) -> bool:
+    """Tell whether `ray_cluster` works with a cluster that was there before, not with its own."""
+    if ray.is_initialized():
+        return not _started_here
+    return named_address(address or _wanted) != HERE
+
+
+def machines() -> list[NodeSize]:
+    """Return the sizes of the machines to work on: a joined cluster's nodes, else this machine."""
+    if ray.is_initialized() and joins():
+        return node_sizes()
+    return [NodeSize(available_cores(), available_gpus())]
+
+
+def check_versions() -> None:
+    """Check that every node runs this project in this version.
+
+    Raises:
+        ClusterError: a node has another version, or none; or no node answers.
+    """
+    nodes = working_nodes()
+
+    def version_there() -> str:
+        from importlib.metadata import version
+
+        return version("emi-workflow")
+
+    answers = ask_nodes(version_there, nodes.keys())
+    if nodes and not answers:
+        raise ClusterError("no node of the cluster answers: look at `ray status`")
+    here = code_version()
+    for node, found in answers.items():
+        if found != here:
+            there = _reason(found) if isinstance(found, RayError) else f"emi-workflow {found}"
+            raise ClusterError(
+                f"node {address_of(nodes[node])}: found {there}, expected emi-workflow {here}: "
+                "start the nodes from an image with this version, or send it along as a wheel "
+                "(`make wheel`, --wheel or EMI_WHEEL)"
+            )
+
+
+def _start(num_cpus: int, thread: Executor) -> None:
+    guard_this_process()
+    starting = thread.submit(
+        ray.init,
+        HERE,
+        num_cpus=num_cpus,
+        num_gpus=available_gpus(),
+        object_store_memory=OBJECT_STORE_BYTES,
+        include_dashboard=False,
+        **QUIET,
+    )
+    _await(starting, "Ray did not start", "look at its logs in /tmp/ray/session_latest/logs")
+
+
+def _join(address: str, thread: Executor) -> None:
+    check_address(address)
+    with worker_environment(os.environ.get("EMI_WHEEL")) as environment:
+        joining = thread.submit(ray.init, address, runtime_env=environment, **QUIET)
+        _await(joining, f"{address}: cannot join the cluster", BE_A_NODE)
+    check_versions()
+
+
+def _await(connecting: Future[Any], failed: str, advice: str) -> None:
+    try:
+        connecting.result()
+    except (RayError, OSError, RuntimeError, ValueError) as error:
+        said = " ".join(str(error).split())
+        raise ClusterError(f"{failed}: {said[:MAX_SAID]}: {advice}") from error
+    if threading.current_thread() is threading.main_thread():
+        # Ray's compiled part has put a handler in front that aborts the process three seconds
+        # later, in the middle of clearing up. Set anew, Python's own is in front again.
+        signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGTERM) or signal.SIG_DFL)
+
+
+def _reason(error: RayError) -> str:
+    """Return the last line of what an error says: of a worker's traceback the reason."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[-1] if lines else type(error).__name__

@@ -1,0 +1,48 @@
+"""Clips of a corpus that a store has no row for, whatever the model: what a watch looks for."""
+
+from __future__ import annotations
+
+import time
+
+from tasks.corpus.clips import ClipFile
+from tasks.corpus.done import plan_clips
+from tasks.corpus.listing import list_clips
+from tasks.store.query import answer
+from tasks.store.store import DoneClip, create_store
+
+SETTLED_SECONDS = 20.0
+"""A file that was modified less long ago may still be written."""
+
+_LATEST_ROWS = """
+SELECT clip_id, content_sha256, bytes, modified_ns FROM scores
+QUALIFY row_number() OVER (PARTITION BY clip_id ORDER BY scored_at DESC) = 1
+"""
+
+
+def clips_without_rows(corpus: str, results: str) -> list[ClipFile]:
+    """Return the clips that are new, or have changed, since a store last had a row for them.
+
+    Those that may still be written are left for the next look.
+
+    Args:
+        corpus: folder, bucket or manifest.
+        results: the results store; made if it is not there.
+
+    Raises:
+        CorpusError: no such corpus, or no clips in it.
+        StoreError: the store is foreign or damaged.
+    """
+    clips = list_clips(corpus)
+    create_store(results)
+    done = {
+        row["clip_id"]: DoneClip(row["content_sha256"], row["bytes"], row["modified_ns"])
+        for row in answer(results, _LATEST_ROWS).to_pylist()
+    }
+    plan = plan_clips(clips, done)
+    return [clip for clip in (*plan.todo, *(clip for clip, _ in plan.adopted)) if is_settled(clip)]
+
+
+def is_settled(clip: ClipFile) -> bool:
+    """Tell whether a clip is there and nobody has written to it for a while."""
+    young = time.time_ns() - int(SETTLED_SECONDS * 1e9)
+    return clip.modified_ns is not None and clip.modified_ns <= young

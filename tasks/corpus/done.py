@@ -1,0 +1,87 @@
+"""Which clips of a corpus are done: the one place that decides it."""
+
+from __future__ import annotations
+
+from collections.abc import Container, Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+
+from emi_model.devices import available_cores
+from tasks.corpus.clips import ClipFile, hash_clip
+from tasks.corpus.objects import READERS
+from tasks.store.store import DoneClip
+from tasks.threads import spread
+
+
+@dataclass
+class Plan:
+    """What a run has to do.
+
+    Attributes:
+        todo: clips to extract and score.
+        adopted: clips whose content the store knows under another name: clip and that name.
+        num_skipped: clips that are done.
+        num_superseded: clips of these whose earlier row in the store they will replace.
+    """
+
+    todo: list[ClipFile] = field(default_factory=list)
+    adopted: list[tuple[ClipFile, str]] = field(default_factory=list)
+    num_skipped: int = 0
+    num_superseded: int = 0
+
+    @property
+    def num_listed(self) -> int:
+        """All clips of the source."""
+        return len(self.todo) + len(self.adopted) + self.num_skipped
+
+
+def plan_clips(
+    clips: Sequence[ClipFile], done: Mapping[str, DoneClip], *, rescore: bool = False
+) -> Plan:
+    """Tell what is done from what is to do.
+
+    A clip is done when the store holds a row for its content. Unchanged size and modification
+    time say so without reading it; otherwise its hash decides, if a row has its size. A clip whose
+    content has a row under another name adopts that row. So does an object with an own row of
+    another time: the next run need not fetch it to see that it is the same.
+
+    Args:
+        clips: the listed clips.
+        done: the store's rows under this model and coverage, by clip id.
+        rescore: everything is to do.
+
+    Raises:
+        CorpusError: a storage does not answer.
+    """
+    plan = Plan()
+    new = [clip for clip in clips if rescore or not _is_unchanged(clip, done.get(clip.clip_id))]
+    plan.num_skipped = len(clips) - len(new)
+    sizes = {row.size for row in done.values() if row.content_sha256}
+    contents = {} if rescore else _contents(new, sizes)
+    known = {row.content_sha256: clip_id for clip_id, row in done.items() if row.content_sha256}
+    for clip in new:
+        row, content = done.get(clip.clip_id), contents.get(clip.clip_id)
+        is_same = row is not None and content is not None and content == row.content_sha256
+        if is_same and not clip.is_remote:
+            plan.num_skipped += 1
+            continue
+        plan.num_superseded += row is not None
+        if content in known:
+            plan.adopted.append((clip, clip.clip_id if is_same else known[content]))
+        else:
+            plan.todo.append(clip)
+    return plan
+
+
+def _is_unchanged(clip: ClipFile, row: DoneClip | None) -> bool:
+    if row is None or row.content_sha256 is None:
+        return False
+    return (clip.size, clip.modified_ns) == (row.size, row.modified_ns)
+
+
+def _contents(clips: Sequence[ClipFile], sizes: Container[int | None]) -> dict[str, str | None]:
+    """Return the hashes of clips that have one of these sizes; None for what cannot be read."""
+    worth = [clip for clip in clips if clip.size is not None and clip.size in sizes]
+    threads = READERS if any(clip.is_remote for clip in worth) else available_cores()
+    hashes = spread(worth, lambda: nullcontext(hash_clip), threads=threads)
+    return dict(zip((clip.clip_id for clip in worth), hashes, strict=True))

@@ -1,0 +1,163 @@
+"""The corpus: which clips a source holds, and which of them a store has not seen."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+from pathlib import Path
+
+from emi_model.errors import CorpusError
+from tasks.corpus.clips import ClipFile
+from tasks.corpus.manifest import MANIFEST_SUFFIXES, Named, read_manifest
+from tasks.corpus.objects import statuses, storage_errors
+from tasks.storage.folder import StoredFile, child, is_remote
+from tasks.storage.open import open_folder
+
+# fmt: off
+MEDIA_SUFFIXES = frozenset(
+    {
+        "3g2", "3gp", "aac", "aif", "aiff", "amr", "asf", "avi", "caf", "f4v", "flac", "flv",
+        "m2ts", "m4a", "m4b", "m4v", "mka", "mkv", "mov", "mp2", "mp3", "mp4", "mpeg", "mpg",
+        "mts", "mxf", "oga", "ogg", "ogv", "opus", "ts", "vob", "wav", "weba", "webm", "wma",
+        "wmv",
+    }
+)
+# fmt: on
+"""File name suffixes, without the dot and in lower case, that a folder is searched for."""
+
+
+def list_clips(source: str, limit: int | None = None) -> list[ClipFile]:
+    """List a source's clips, sorted by clip id.
+
+    Args:
+        source: a folder, searched at any depth for media suffixes; one file; or a manifest
+            (`tasks.corpus.manifest.read_manifest`); on a disk or in a bucket.
+        limit: take only so many, the first by clip id.
+
+    Raises:
+        CorpusError: no such source, no media in it, a manifest that cannot be read, or a storage
+            that does not answer.
+    """
+    path = Path(source)
+    if is_remote(source):
+        clips = sorted(_objects(source)) or _one_or_manifest(source, limit)
+    elif path.is_dir():
+        clips = sorted(_walk(path))
+        if not clips:
+            raise CorpusError(f"{source}: no media file in this folder or below it")
+        _check_unique(clips)
+    elif path.is_file():
+        clips = _one_or_manifest(source, limit)
+    else:
+        raise CorpusError(f"{source}: no such folder, file or manifest")
+    return clips[:limit]
+
+
+def check_source(source: str) -> None:
+    """Check that a source holds a clip, without listing all of a large folder or manifest.
+
+    Raises:
+        CorpusError: as `list_clips`.
+    """
+    path = Path(source)
+    if is_remote(source):
+        first = next(_objects(source), None)
+    else:
+        first = next(_walk(path), None) if path.is_dir() else None
+    if first is None:
+        list_clips(source, limit=1)
+
+
+def _objects(source: str) -> Iterator[ClipFile]:
+    """Yield the media files below a prefix of a bucket."""
+    with storage_errors():
+        folder = open_folder(source)
+        for file in folder.files():
+            if _is_media(file.name):
+                yield _stored(file.name, child(folder.uri, file.name), file)
+
+
+def _one_or_manifest(source: str, limit: int | None) -> list[ClipFile]:
+    """Return the clips of what is no folder."""
+    path = Path(source)
+    one = clip_file(path.name, os.fsencode(source if is_remote(source) else path))
+    if one.size is None:
+        raise CorpusError(f"{source}: no media file below it, and no object of this name")
+    if not source.lower().endswith(MANIFEST_SUFFIXES):
+        return [one]
+    return _located(sorted(read_manifest(source))[:limit])
+
+
+def _located(named: Sequence[Named]) -> list[ClipFile]:
+    """Return clips that a manifest names, with what is known of their files and objects."""
+    uris = {clip: os.fsdecode(clip.path) for clip in named if is_remote(os.fsdecode(clip.path))}
+    found = statuses(list(uris.values()))
+    return [
+        _stored(clip.clip_id, uris[clip], found[uris[clip]]) if clip in uris else clip_file(*clip)
+        for clip in named
+    ]
+
+
+def _stored(clip_id: str, uri: str, file: StoredFile | None) -> ClipFile:
+    if file is None:
+        return ClipFile(clip_id, os.fsencode(uri), None, None)
+    return ClipFile(clip_id, os.fsencode(uri), file.size, file.modified_ns)
+
+
+def _is_media(name: str) -> bool:
+    _, dot, suffix = name.rpartition(".")
+    return bool(dot) and suffix.lower() in MEDIA_SUFFIXES
+
+
+def _walk(root: Path) -> Iterator[ClipFile]:
+    """Yield the media files below a folder; links to folders are followed once."""
+    seen: set[tuple[int, int]] = set()
+    for folder, folders, files in os.walk(os.fsencode(root), onerror=_stop, followlinks=True):
+        status = os.stat(folder)  # noqa: PTH116 - bytes paths: any name, also undecodable ones
+        if (status.st_dev, status.st_ino) in seen:
+            folders.clear()
+            continue
+        seen.add((status.st_dev, status.st_ino))
+        folders.sort()  # which of two ways to a folder is taken must not change
+        for name in files:
+            if _is_media(os.fsdecode(name)):
+                path = os.path.join(folder, name)  # noqa: PTH118 - bytes paths
+                yield clip_file(_printable(os.path.relpath(path, os.fsencode(root))), path)
+
+
+def _check_unique(clips: Sequence[ClipFile]) -> None:
+    """Two names can share a clip id only by bytes that are no text, spelled out in one of them."""
+    for one, next_one in pairwise(clips):
+        if one.clip_id == next_one.clip_id:
+            raise CorpusError(
+                f"{one.path!r} and {next_one.path!r} share the clip id {one.clip_id!r}: rename one"
+            )
+
+
+def _stop(error: OSError) -> None:
+    """A folder that cannot be listed would take its clips out of the table unseen."""
+    raise CorpusError(
+        f"{error.filename!r}: cannot be listed ({error.strerror}): make it readable, or name the "
+        "clips in a manifest"
+    ) from error
+
+
+def clip_file(clip_id: str, path: bytes) -> ClipFile:
+    """Return a file or object as a listed clip; one that is not there has no size and no time.
+
+    Raises:
+        CorpusError: a storage does not answer.
+    """
+    uri = os.fsdecode(path)
+    if is_remote(uri):
+        return _stored(clip_id, uri, statuses([uri])[uri])
+    try:
+        status = os.stat(path)  # noqa: PTH116 - bytes paths
+    except (OSError, ValueError):  # ValueError: a NUL in the name
+        return ClipFile(clip_id, path, None, None)
+    return ClipFile(clip_id, path, status.st_size, status.st_mtime_ns)
+
+
+def _printable(path: bytes) -> str:
+    return path.decode("utf-8", errors="backslashreplace").replace(os.sep, "/")

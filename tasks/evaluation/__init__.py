@@ -1,0 +1,1 @@
+"""A model held against labels: figures with intervals, pictures, the decision on a promotion."""

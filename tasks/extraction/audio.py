@@ -1,0 +1,227 @@
+"""From media files to waveforms: one header read a file, bounded runs of ffmpeg.
+
+What was decoded decides over a clip, never an exit status: ffmpeg leaves with 0 where it decoded
+nothing, and with an error where it decoded all there is.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from emi_model.errors import ConfigError
+from emi_model.units import SAMPLING_RATE, samples_to_seconds, seconds_to_samples
+from tasks.extraction.ffmpeg import (
+    Decoded,
+    TrackOfFile,
+    decode,
+    decode_together,
+    ffmpeg_version,
+    find_ffmpeg,
+)
+from tasks.extraction.headers import Prober
+from tasks.extraction.tracks import Decodable, choose_track, find_track, one_line
+from tasks.schema.outcomes import Reason, Rejection, Source
+
+__all__ = [
+    "MAX_CLIPS_TOGETHER",
+    "MAX_CLIP_SECONDS",
+    "MAX_SECONDS_TOGETHER",
+    "TIMEOUT_SECONDS",
+    "Extraction",
+    "Rejection",
+    "Source",
+    "choose_track",
+    "extract",
+    "extract_together",
+    "ffmpeg_version",
+    "find_ffmpeg",
+]
+
+MAX_CLIP_SECONDS = 2 * 3600.0
+"""No clip gives more than two hours (230 MB of int16), whatever is asked for."""
+
+TIMEOUT_SECONDS = 120.0
+"""For one clip, header and decoding together."""
+
+MAX_CLIPS_TOGETHER = 16
+"""Clips that one run of ffmpeg decodes: its start costs more than the decoding of a short one."""
+
+MAX_SECONDS_TOGETHER = 60.0
+"""A clip of which more is wanted, and which has more or does not say, is decoded by itself."""
+
+# Headers round, decoders keep or drop the encoder's padding (0.05 s for AAC), and of a cut
+# MPEG stream the first frame may be lost: real clips that are whole miss up to 0.09 s.
+_SHORT_SECONDS = 0.1
+_SHORT_SHARE = 0.1
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Extraction(Source):
+    """The audio of a clip.
+
+    Attributes:
+        waveform: int16 (samples,), 16 kHz mono, at least one sample, read-only.
+        truncated: The track goes on after the last sample.
+        short_decode: The track declares over 10 % and over 0.1 s more than could be decoded.
+    """
+
+    waveform: NDArray[np.int16]
+    truncated: bool
+    short_decode: bool
+
+
+def extract(
+    path: Path,
+    *,
+    max_seconds: float | None,
+    timeout_seconds: float = TIMEOUT_SECONDS,
+    prober: Prober | None = None,
+) -> Extraction | Rejection:
+    """Decode the best audio track of a media file to 16 kHz mono.
+
+    The waveform begins with the track's first sample, also where the track begins late.
+
+    Args:
+        path: A regular file of any name.
+        max_seconds: Seconds from the start to decode; None for all, up to ``MAX_CLIP_SECONDS``.
+        timeout_seconds: Wall-clock limit for reading the header and decoding together.
+        prober: Reads the header; without one, a process is started for this call (0.1 s).
+
+    Returns:
+        The audio, or why there is none; no file, however damaged, raises an error.
+
+    Raises:
+        ConfigError: ``max_seconds`` is less than one sample.
+        MediaToolError: There is no usable ffmpeg.
+    """
+    num_wanted = _num_wanted(max_seconds)
+    if prober is None:
+        with Prober() as own:
+            found = find_track(path, own, timeout_seconds)
+    else:
+        found = find_track(path, prober, timeout_seconds)
+    return found if isinstance(found, Rejection) else _decode_alone(found, num_wanted)
+
+
+def extract_together(
+    paths: Sequence[Path],
+    *,
+    max_seconds: float | None,
+    timeout_seconds: float = TIMEOUT_SECONDS,
+    prober: Prober,
+) -> Iterator[Extraction | Rejection]:
+    """Decode several files at less cost; yields for each what `extract` returns, in their order.
+
+    Short clips go through one run of ffmpeg. That run is only a short cut: what does not come out
+    of it whole, because of this clip or of another, is decoded by itself within its own limits.
+    Long clips are decoded when it is their turn, so that memory holds one of them at a time.
+
+    Args:
+        paths: Regular files of any name, at most ``MAX_CLIPS_TOGETHER``.
+        max_seconds: As for `extract`.
+        timeout_seconds: As for `extract`, a clip; their common run may take as long once more.
+        prober: Reads the headers.
+
+    Raises:
+        ConfigError: ``max_seconds`` is less than one sample.
+        MediaToolError: There is no usable ffmpeg.
+    """
+    num_wanted = _num_wanted(max_seconds)
+    found = [find_track(path, prober, timeout_seconds) for path in paths]
+    short = {
+        place: one
+        for place, one in enumerate(found)
+        if isinstance(one, Decodable) and _is_brief(one, num_wanted)
+    }
+    whole = _decode_short(short, num_wanted)
+    for place, one in enumerate(found):
+        if isinstance(one, Rejection):
+            yield one
+        elif place in whole:
+            yield _extraction(whole.pop(place), one, num_wanted)
+        else:
+            yield _decode_alone(one, num_wanted)
+
+
+def _num_wanted(max_seconds: float | None) -> int:
+    if max_seconds is None:
+        return seconds_to_samples(MAX_CLIP_SECONDS)
+    if not max_seconds * SAMPLING_RATE >= 1:  # nor a NaN
+        raise ConfigError(
+            f"found max_seconds={max_seconds}, expected one sample or more; "
+            "give seconds above 0, or None for all"
+        )
+    return seconds_to_samples(min(max_seconds, MAX_CLIP_SECONDS))
+
+
+def _is_brief(found: Decodable, num_wanted: int) -> bool:
+    """Whether a clip's audio should be small, and its decoder is there."""
+    if not found.track.allowed:
+        return False
+    declared_seconds = found.track.seconds or found.header.seconds or math.inf
+    return min(samples_to_seconds(num_wanted), declared_seconds) <= MAX_SECONDS_TOGETHER
+
+
+def _decode_short(short: Mapping[int, Decodable], num_wanted: int) -> dict[int, NDArray[np.int16]]:
+    """Decode clips together; returns the waveforms that came out whole, under the same keys."""
+    if len(short) < 2:
+        return {}
+    # A header may be wrong. Where this bound cuts off what was wanted, the clip goes on alone.
+    bound = min(num_wanted, seconds_to_samples(MAX_SECONDS_TOGETHER)) + 1
+    waveforms = decode_together(
+        [TrackOfFile(one.url, one.track.index) for one in short.values()],
+        num_samples=bound,
+        timeout_seconds=min(one.seconds_left for one in short.values()),
+    )
+    return {
+        place: waveform
+        for place, waveform in zip(short, waveforms, strict=True)
+        if waveform is not None and (0 < waveform.size < bound or waveform.size > num_wanted)
+    }
+
+
+def _decode_alone(found: Decodable, num_wanted: int) -> Extraction | Rejection:
+    decoded = decode(
+        found.url,
+        found.track.index,
+        num_samples=num_wanted + 1,  # the one more tells that the track goes on
+        timeout_seconds=found.seconds_left,
+    )
+    return _judge(decoded, found, num_wanted)
+
+
+def _judge(decoded: Decoded, found: Decodable, num_wanted: int) -> Extraction | Rejection:
+    if decoded.timed_out:
+        words = f"stopped at the time limit: {decoded.words}"
+        return Rejection(reason=Reason.TIMEOUT, detail=one_line(words), **found.source())
+    num_decoded = decoded.waveform.size
+    if not found.track.allowed or (decoded.no_decoder and not num_decoded):
+        reason = Reason.UNSUPPORTED_CODEC
+        return Rejection(reason=reason, detail=one_line(decoded.words), **found.source())
+    if not num_decoded:
+        words = one_line(decoded.words)
+        return Rejection(reason=Reason.NO_SAMPLES, detail=words, **found.source())
+    return _extraction(decoded.waveform, found, num_wanted)
+
+
+def _extraction(waveform: NDArray[np.int16], found: Decodable, num_wanted: int) -> Extraction:
+    return Extraction(
+        waveform=waveform[:num_wanted],
+        truncated=waveform.size > num_wanted,
+        short_decode=_is_short(found.track.seconds, num_wanted, waveform.size),
+        **found.source(),
+    )
+
+
+def _is_short(declared_seconds: float | None, num_wanted: int, num_decoded: int) -> bool:
+    if declared_seconds is None:
+        return False
+    expected_seconds = min(declared_seconds, samples_to_seconds(num_wanted))
+    lost_seconds = expected_seconds - samples_to_seconds(num_decoded)
+    return lost_seconds > max(_SHORT_SECONDS, _SHORT_SHARE * expected_seconds)

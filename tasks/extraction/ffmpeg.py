@@ -1,0 +1,235 @@
+"""ffmpeg: where it is, and bounded runs of it that decode the start of audio tracks."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import ffmpeg
+import imageio_ffmpeg
+import numpy as np
+from numpy.typing import NDArray
+
+from emi_model.errors import MediaToolError
+from emi_model.units import SAMPLING_RATE
+from tasks.extraction.headers import ALLOWED_CONTAINERS, ALLOWED_DECODERS
+from tasks.processes.bounded import Finished, run_bounded, run_piped
+
+_BYTES_PER_SAMPLE = 2
+# A filter's threads, else as many as there are cores, have nothing to do here.
+_QUIET = ("-nostdin", "-hide_banner", "-nostats", "-loglevel", "error", "-filter_threads", "1")
+# Every thread may get a pool of memory of its own, of which the limit on memory counts the room:
+# with the five threads of each of many clips it would be reached on a machine of many cores.
+_FEW_ARENAS = {"MALLOC_ARENA_MAX": "4"}
+_VERSION_SECONDS = 30.0
+_VERSION_BYTES = 64 * 1024
+
+_URL_STAND_IN = "file:clip{}"
+_SPEAKER = re.compile(r"\[[^\]]* @ [^\]]*\]\s*")
+# Codecs of pictures that are not on the list, the output that never was: nothing to report.
+_NO_NEWS = re.compile(r"not on whitelist|Error opening output|Last message repeated")
+_NO_DECODER = re.compile(r"no decoder found|Decoder \(.*\) not found|Unknown decoder")
+
+
+@dataclass(frozen=True)
+class TrackOfFile:
+    """One track of one file.
+
+    Attributes:
+        url: A ``file:`` URL as libav understands it, without percent escapes.
+        index: The track's place among all streams of the file.
+    """
+
+    url: str
+    index: int
+
+
+class Decoded(NamedTuple):
+    """What one run of ffmpeg gave.
+
+    Attributes:
+        waveform: int16 (samples,), 16 kHz mono, read-only, possibly without a sample.
+        words: What ffmpeg said of errors: its distinct lines, without the file's path.
+        timed_out: It was stopped at the time limit.
+        no_decoder: It said that it has no decoder for this track.
+    """
+
+    waveform: NDArray[np.int16]
+    words: str
+    timed_out: bool
+    no_decoder: bool
+
+
+def find_ffmpeg() -> str:
+    """Return the ffmpeg to run: ``EMI_FFMPEG`` (a path or a name) if set, else the wheel's.
+
+    Raises:
+        MediaToolError: There is none that can be executed.
+    """
+    wanted = os.environ.get("EMI_FFMPEG")
+    if wanted:
+        found = shutil.which(wanted)
+        if found is None:
+            raise MediaToolError(
+                f"found EMI_FFMPEG={wanted!r}, expected an executable; correct or unset it"
+            )
+        return found
+    try:
+        return str(imageio_ffmpeg.get_ffmpeg_exe())
+    except RuntimeError as error:
+        raise MediaToolError(
+            "found no ffmpeg, expected the one of the imageio-ffmpeg wheel; "
+            "reinstall imageio-ffmpeg or set EMI_FFMPEG to an executable"
+        ) from error
+
+
+def ffmpeg_version() -> str:
+    """Return the version that ffmpeg states, such as ``7.1`` or ``n9.0.2-17-g2a571b6068``.
+
+    Raises:
+        MediaToolError: There is no ffmpeg, or what was found is none.
+    """
+    executable = find_ffmpeg()
+    finished = _run([executable, "-version"], _VERSION_SECONDS, _VERSION_BYTES)
+    stated = re.match(r"ffmpeg version (\S+)", finished.stdout.decode("utf-8", errors="replace"))
+    if stated is None:
+        raise MediaToolError(
+            f"found {executable!r} that states no version, expected ffmpeg; set EMI_FFMPEG to one"
+        )
+    return stated[1]
+
+
+def decode(url: str, index: int, *, num_samples: int, timeout_seconds: float) -> Decoded:
+    """Decode the first samples that one track holds to 16 kHz mono.
+
+    Args:
+        url: A ``file:`` URL as libav understands it, without percent escapes.
+        index: The track's place among all streams of the file.
+        num_samples: Samples at 16 kHz after which to stop.
+        timeout_seconds: Wall-clock limit.
+
+    Raises:
+        MediaToolError: There is no usable ffmpeg; nothing else, whatever the file holds.
+    """
+    output = _output(0, index, "pipe:", num_samples)
+    command = _command([find_ffmpeg(), *_QUIET], output, [url])
+    finished = _run(command, timeout_seconds, num_samples * _BYTES_PER_SAMPLE)
+    return Decoded(
+        waveform=_waveform(finished.stdout),
+        words=_last_words(finished, url),
+        timed_out=finished.timed_out,
+        no_decoder=bool(_NO_DECODER.search(finished.stderr_tail)),
+    )
+
+
+def decode_together(
+    tracks: Sequence[TrackOfFile], *, num_samples: int, timeout_seconds: float
+) -> list[NDArray[np.int16] | None]:
+    """Decode the first samples of tracks of several files in one run, each into a pipe of its own.
+
+    One track may spoil the run for all: ffmpeg may refuse to begin, stop early, crash or hang.
+    What has come till then is not to be trusted, unless it is all that was asked for.
+
+    Args:
+        tracks: What to decode.
+        num_samples: Samples at 16 kHz after which to stop, each.
+        timeout_seconds: Wall-clock limit of the run.
+
+    Returns:
+        For each track what `decode` gives as its waveform; None if it did not come out whole.
+
+    Raises:
+        MediaToolError: There is no ffmpeg.
+    """
+    executable = find_ffmpeg()
+    max_bytes = num_samples * _BYTES_PER_SAMPLE
+
+    def command(pipes: Sequence[int]) -> list[str]:
+        # Not a write for every packet: what comes of a run that ends badly is worth nothing.
+        outputs = [
+            _output(place, track.index, f"pipe:{pipe}", num_samples, flush_packets=0)
+            for place, (track, pipe) in enumerate(zip(tracks, pipes, strict=True))
+        ]
+        # That most of one track cannot be decoded is no reason to stop the others.
+        quiet = [executable, *_QUIET, "-max_error_rate", "1"]
+        return _command(quiet, ffmpeg.merge_outputs(*outputs), [track.url for track in tracks])
+
+    try:
+        finished = run_piped(
+            command,
+            num_pipes=len(tracks),
+            timeout_seconds=timeout_seconds,
+            max_pipe_bytes=max_bytes,
+            environment=_FEW_ARENAS,
+        )
+    except OSError:  # too many pipes, or no ffmpeg at all; to decode one alone will tell
+        return [None] * len(tracks)
+    return [
+        _waveform(data) if finished.exit_status == 0 or len(data) == max_bytes else None
+        for data in finished.outputs
+    ]
+
+
+def _output(place: int, index: int, target: str, num_samples: int, **options: Any) -> Any:
+    """Return the part of a command that decodes the track of one file."""
+    # Not -t: it counts from the container's start, so a track that begins late would lose its end.
+    # The filter counts what the track holds.
+    first_samples = (
+        f"aformat=sample_fmts=s16:sample_rates={SAMPLING_RATE}:channel_layouts=mono,"
+        f"atrim=end_sample={num_samples}"
+    )
+    source = ffmpeg.input(
+        _URL_STAND_IN.format(place),
+        protocol_whitelist="file",
+        format_whitelist=ALLOWED_CONTAINERS,
+        codec_whitelist=ALLOWED_DECODERS,
+        threads=1,
+    )
+    return source[str(index)].output(
+        target,
+        format="s16le",
+        acodec="pcm_s16le",
+        ac=1,
+        ar=SAMPLING_RATE,
+        af=first_samples,
+        vn=None,
+        sn=None,
+        dn=None,
+        **options,
+    )
+
+
+def _command(executable: Sequence[str], outputs: Any, urls: Sequence[str]) -> list[str]:
+    # ffmpeg-python cannot take a name that is no valid UTF-8; a process can.
+    names = {_URL_STAND_IN.format(place): url for place, url in enumerate(urls)}
+    return [names.get(arg, arg) for arg in outputs.compile(cmd=list(executable))]
+
+
+def _waveform(stdout: bytes) -> NDArray[np.int16]:
+    return np.frombuffer(stdout, dtype="<i2", count=len(stdout) // _BYTES_PER_SAMPLE)
+
+
+def _run(command: Sequence[str], timeout_seconds: float, max_stdout_bytes: int) -> Finished:
+    try:
+        return run_bounded(
+            command, timeout_seconds=timeout_seconds, max_stdout_bytes=max_stdout_bytes
+        )
+    except OSError as error:
+        raise MediaToolError(
+            f"found {command[0]!r} that cannot be started ({error.strerror}), expected ffmpeg; "
+            "set EMI_FFMPEG to a working one"
+        ) from error
+
+
+def _last_words(finished: Finished, url: str) -> str:
+    """Return stderr's distinct lines as one, without the file's path and memory addresses."""
+    shown_url = os.fsencode(url).decode("utf-8", errors="replace")
+    lines = _SPEAKER.sub("", finished.stderr_tail.replace(shown_url, "the clip")).splitlines()
+    words = "; ".join(dict.fromkeys(line for line in lines if not _NO_NEWS.search(line)))
+    if words or finished.exit_status is None:
+        return words or "no message"
+    return f"no message, exit status {finished.exit_status}"

@@ -1,0 +1,141 @@
+"""The process behind ``tasks.extraction.headers``: reads media headers with PyAV.
+
+Run as ``python headers_child.py CONTAINERS DECODERS``, both lists separated by commas. A request
+is one line, ``{"url": "file:...", "limit_seconds": 120}``; its answer, one line of JSON, holds
+either ``container``, ``seconds`` and ``tracks``, or ``refused`` and ``words``. It imports nothing
+of this project: libav reads bytes that others wrote, and if one of them ends this process, little
+is lost and it is back in 0.1 s.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+import sys
+from collections.abc import Iterable
+from contextlib import suppress
+from itertools import islice
+from typing import IO, Any
+
+import av
+import av.logging
+from av.audio.stream import AudioStream
+from av.container import InputContainer
+from av.error import FFmpegError
+from av.stream import Discard, Disposition
+
+Logs = list[tuple[int, str, str]]
+"""Level, the part of libav that speaks (the container's format, for one), and its message."""
+
+_REFUSALS = ("Format not on whitelist", "Not detecting m3u8")
+_FIRST_PACKETS = 256
+_CLOCK = re.compile(r"(\d+):(\d\d):(\d\d(?:\.\d+)?)")
+
+
+def serve(requests: Iterable[str], answers: IO[str], containers: str, decoders: str) -> None:
+    """Answer every request line with one line, until there are no more."""
+    av.logging.set_level(av.logging.WARNING)
+    # A message that was also the last one of the file before must not be left out.
+    av.logging.set_skip_repeated(False)
+    for line in requests:
+        request = json.loads(line)
+        # Should the parent be gone, nobody else would end a read that hangs.
+        signal.alarm(request["limit_seconds"])
+        answer = read_header(request["url"], containers, decoders)
+        signal.alarm(0)
+        answers.write(json.dumps(answer) + "\n")
+        answers.flush()
+
+
+def read_header(url: str, containers: str, decoders: str) -> dict[str, Any]:
+    """Open a media file with all whitelists set and return its answer as described above."""
+    options = {
+        "protocol_whitelist": "file",
+        "format_whitelist": containers,
+        "codec_whitelist": decoders,
+    }
+    with av.logging.Capture() as logs:
+        try:
+            with av.open(url, options=options, metadata_errors="replace") as container:
+                return _describe(container, logs, frozenset(decoders.split(",")))
+        except FFmpegError as error:
+            return _failure(error, logs)
+
+
+def _failure(error: FFmpegError, logs: Logs) -> dict[str, Any]:
+    for _, part, message in logs:
+        if message.startswith(_REFUSALS):
+            kind = part or "hls"  # the only one of the two that speaks without a name
+            return {"refused": True, "words": f"{kind} is not on the list of allowed containers"}
+    words = [error.strerror or str(error)]
+    for level, _, message in logs:
+        # That a codec of pictures is not on the list is no news.
+        if level <= av.logging.ERROR and "not on whitelist" not in message:
+            words.append(message.strip())
+    return {"refused": False, "words": "; ".join(dict.fromkeys(words))}
+
+
+def _describe(container: InputContainer, logs: Logs, decoders: frozenset[str]) -> dict[str, Any]:
+    encrypted = _encrypted_tracks(container)
+    tracks = []
+    for stream in container.streams.audio:
+        codec = stream.codec_context.codec if stream.codec_context else None
+        tracks.append(
+            {
+                "index": stream.index,
+                "codec": codec.canonical_name if codec else None,
+                "allowed": codec is not None and codec.name in decoders,
+                "encrypted": stream.index in encrypted,
+                "sampling_rate": (codec and stream.codec_context.sample_rate) or None,
+                "channels": (codec and stream.codec_context.channels) or None,
+                "default": Disposition.default in stream.disposition,
+                "seconds": _stream_seconds(stream),
+            }
+        )
+    seconds = container.duration / av.time_base if container.duration else None
+    # An estimate from the bit rate is nothing that the file declares.
+    if any(message.startswith("Estimating duration from bitrate") for _, _, message in logs):
+        seconds = None
+        tracks = [track | {"seconds": None} for track in tracks]
+    return {"container": container.format.name, "seconds": seconds, "tracks": tracks}
+
+
+def _stream_seconds(stream: AudioStream) -> float | None:
+    if stream.duration is not None and stream.time_base:
+        return float(stream.duration * stream.time_base)
+    # Matroska has no such field, but its writers leave a tag: where the track ends, from zero.
+    clock = _CLOCK.match(stream.metadata.get("DURATION", ""))
+    if not clock:
+        return None
+    hours, minutes, seconds = map(float, clock.groups())
+    start = float((stream.start_time or 0) * (stream.time_base or 0))
+    return 3600 * hours + 60 * minutes + seconds - max(start, 0.0)
+
+
+def _encrypted_tracks(container: InputContainer) -> set[int]:
+    """Return the indices of audio streams that need a key.
+
+    Matroska says so in the header. The mov demuxer hides it (codec and tag are those of the clear
+    stream) and only marks the packets, so the first one of each track is looked at.
+    """
+    audio = container.streams.audio
+    found = {stream.index for stream in audio if "enc_key_id" in stream.metadata}
+    if not audio or "mov" not in container.format.name:
+        return found
+    for stream in container.streams:
+        if stream.type != "audio":
+            stream.discard = Discard.all
+    unseen = {stream.index for stream in audio}
+    with suppress(FFmpegError):  # a damaged packet: decoding will show what it is worth
+        for packet in islice(container.demux(audio), _FIRST_PACKETS):
+            unseen.discard(packet.stream_index)
+            if packet.has_sidedata("encryption_info"):
+                found.add(packet.stream_index)
+            if not unseen:
+                break
+    return found
+
+
+if __name__ == "__main__":
+    serve(sys.stdin, sys.stdout, *sys.argv[1:])

@@ -1,0 +1,166 @@
+"""A clip and its extraction: from a listed file or object to a row that is ready to be scored."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from typing import Any
+
+from emi_model.audio.waveform import SILENCE_DBFS, measure_levels
+from emi_model.units import samples_to_seconds
+from tasks.corpus.clips import ClipFile, hash_clip, hash_content
+from tasks.corpus.fetching import Local, fetched
+from tasks.extraction.audio import Extraction, Rejection, extract, extract_together
+from tasks.extraction.headers import Prober
+from tasks.schema.outcomes import Flag, Reason, Status
+from tasks.schema.scores import EXTRACTED
+from tasks.storage.folder import StoredFile
+
+Row = dict[str, Any]
+
+CLIPPED_FRACTION = 1e-3
+"""Share of samples at full scale from which a clip is flagged as clipped."""
+
+
+def extract_clip(
+    clip: ClipFile,
+    *,
+    max_seconds: float | None,
+    timeout_seconds: float,
+    prober: Prober | None = None,
+) -> Row:
+    """Return a clip's row before scoring, under the `EXTRACTED` schema, however bad the clip is.
+
+    Args:
+        clip: the clip.
+        max_seconds: seconds to decode; None for all.
+        timeout_seconds: after which extraction is given up.
+        prober: the process that reads headers; None starts one for this clip.
+
+    Raises:
+        CorpusError: its storage does not answer, or this node has no room to fetch it to.
+    """
+    with local_file(clip) as local:
+        return extract_local(
+            clip, local, max_seconds=max_seconds, timeout_seconds=timeout_seconds, prober=prober
+        )
+
+
+@contextmanager
+def local_file(clip: ClipFile) -> Iterator[Local | Rejection]:
+    """Yield a clip's file on this node, or why it is not to be had; an object is fetched.
+
+    Raises:
+        CorpusError: as `extract_clip`.
+    """
+    if not clip.is_remote:
+        yield Local(clip.file(), hash_content(clip.file()), clip.size, clip.modified_ns)
+        return
+    listed = None
+    if clip.size is not None:
+        listed = StoredFile(clip.clip_id, clip.size, clip.modified_ns or 0)
+    with fetched(clip.uri, listed) as found:
+        yield found
+
+
+def extract_local(
+    clip: ClipFile,
+    local: Local | Rejection,
+    *,
+    max_seconds: float | None,
+    timeout_seconds: float,
+    prober: Prober | None = None,
+) -> Row:
+    """Return the row of a clip whose file is on this node, as `extract_clip` does."""
+    if isinstance(local, Rejection):
+        return _row_not_at_hand(clip, local)
+    found = extract(
+        local.path, max_seconds=max_seconds, timeout_seconds=timeout_seconds, prober=prober
+    )
+    return _row(clip, local, found)
+
+
+def extract_group(
+    group: Sequence[tuple[ClipFile, Local | Rejection]],
+    *,
+    max_seconds: float | None,
+    timeout_seconds: float,
+    prober: Prober,
+) -> Iterator[Row]:
+    """Yield the rows of clips whose files are on this node, each as `extract_local` returns it.
+
+    Args:
+        group: the clips, at most `MAX_CLIPS_TOGETHER`, and their files or why they are not there.
+        max_seconds: seconds of a clip to decode; None for all.
+        timeout_seconds: after which extraction of one clip is given up.
+        prober: the process that reads headers.
+    """
+    paths = [local.path for _, local in group if isinstance(local, Local)]
+    extracted = extract_together(
+        paths, max_seconds=max_seconds, timeout_seconds=timeout_seconds, prober=prober
+    )
+    for clip, local in group:
+        if isinstance(local, Rejection):
+            yield _row_not_at_hand(clip, local)
+        else:
+            yield _row(clip, local, next(extracted))
+
+
+def listed_row(clip: ClipFile) -> Row:
+    """Return the row of a clip of which nothing but its content's hash is known."""
+    return _listed_row(clip, hash_clip(clip))
+
+
+def rejected(row: Mapping[str, Any], reason: Reason, detail: str) -> Row:
+    """Return the row as that of a rejected clip."""
+    return {
+        **row,
+        "status": Status.REJECTED.value,
+        "reason": reason.value,
+        "detail": detail,
+        "waveform": None,
+    }
+
+
+def _row_not_at_hand(clip: ClipFile, why: Rejection) -> Row:
+    return rejected(_listed_row(clip, None), why.reason, why.detail)
+
+
+def _row(clip: ClipFile, local: Local, found: Extraction | Rejection) -> Row:
+    clip = clip._replace(size=local.size, modified_ns=local.modified_ns)
+    row = _listed_row(clip, local.content_sha256)
+    names = ("codec", "sampling_rate", "channels", "track", "num_tracks", "declared_seconds")
+    row |= {name: getattr(found, name) for name in names}
+    if isinstance(found, Rejection):
+        return rejected(row, found.reason, found.detail)
+    return row | _measured(found)
+
+
+def _listed_row(clip: ClipFile, content_sha256: str | None) -> Row:
+    row: Row = dict.fromkeys(EXTRACTED.names)
+    return row | {
+        "clip_id": clip.clip_id,
+        "uri": clip.uri,
+        "content_sha256": content_sha256,
+        "bytes": clip.size,
+        "modified_ns": clip.modified_ns,
+        "flags": [],
+    }
+
+
+def _measured(found: Extraction) -> Row:
+    levels = measure_levels(found.waveform)
+    flags = {
+        Flag.TRUNCATED: found.truncated,
+        Flag.SILENT: levels.rms_dbfs < SILENCE_DBFS,
+        Flag.CLIPPED: levels.clipped_fraction >= CLIPPED_FRACTION,
+        Flag.SHORT_DECODE: found.short_decode,
+    }
+    measured = {name: value for name, value in asdict(levels).items() if name in EXTRACTED.names}
+    return measured | {
+        "status": Status.SCORED.value,
+        "duration_seconds": samples_to_seconds(len(found.waveform)),
+        "flags": [flag.value for flag, holds in flags.items() if holds],
+        "waveform": found.waveform.tobytes(),
+    }

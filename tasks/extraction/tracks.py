@@ -1,0 +1,126 @@
+"""What is to be decoded of a media file: its best audio track, or why there is nothing."""
+
+from __future__ import annotations
+
+import stat
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tasks.extraction.headers import AudioTrack, Header, ProbeFailure, Prober
+from tasks.schema.outcomes import Reason, Rejection
+
+_DETAIL_CHARS = 300
+
+
+@dataclass(frozen=True)
+class Decodable:
+    """A track that is to be decoded.
+
+    Attributes:
+        url: The file, as libav understands it.
+        header: What the file says of itself.
+        track: One of its tracks.
+        seconds_left: Of the clip's time limit, after the header was read.
+    """
+
+    url: str
+    header: Header
+    track: AudioTrack
+    seconds_left: float
+
+    def source(self) -> dict[str, Any]:
+        """Return the fields of a `Source`."""
+        return _source(self.header, self.track)
+
+
+def find_track(path: Path, prober: Prober, timeout_seconds: float) -> Decodable | Rejection:
+    """Read a file's header and choose its track.
+
+    Args:
+        path: A regular file of any name.
+        prober: Reads the header.
+        timeout_seconds: Wall-clock limit of the clip, from now on.
+
+    Returns:
+        The track, or why there is none; no file, however damaged, raises an error.
+    """
+    deadline = time.monotonic() + timeout_seconds
+    rejection = _reject_path(path)
+    if rejection is not None:
+        return rejection
+    url = f"file:{path.absolute()}"
+    header = prober.read(url, timeout_seconds=timeout_seconds)
+    if isinstance(header, ProbeFailure):
+        return Rejection(reason=header.reason, detail=one_line(header.words))
+    if not header.tracks:
+        words = f"no audio track in {header.container}"
+        return Rejection(reason=Reason.NO_AUDIO_TRACK, detail=words, num_tracks=0)
+    track = choose_track(header.tracks)
+    rejection = _reject_track(header, track)
+    if rejection is not None:
+        return rejection
+    return Decodable(url, header, track, max(deadline - time.monotonic(), 0.0))
+
+
+def choose_track(tracks: Sequence[AudioTrack]) -> AudioTrack:
+    """Return the audio track to decode.
+
+    Tracks that can be decoded go before those that cannot, then tracks marked as default before
+    those that are not, then the highest sampling rate, then the first.
+
+    Args:
+        tracks: The file's audio tracks in their order, at least one.
+    """
+
+    def rank(track: AudioTrack) -> tuple[bool, bool, int]:
+        decodable = track.allowed and not track.encrypted
+        return decodable, track.default, track.sampling_rate or 0
+
+    return max(tracks, key=rank)
+
+
+def one_line(words: str) -> str:
+    """Return words of a tool as the one line that a rejection holds."""
+    printable = "".join(char if char.isprintable() else " " for char in words)
+    return " ".join(printable.split())[:_DETAIL_CHARS]
+
+
+def _reject_path(path: Path) -> Rejection | None:
+    """Reject what is no regular file: reading a pipe or a device may never end."""
+    try:
+        status = path.stat()
+    except (FileNotFoundError, NotADirectoryError) as error:
+        return Rejection(reason=Reason.MISSING, detail=str(error.strerror))
+    except (OSError, ValueError) as error:
+        words = error.strerror if isinstance(error, OSError) else error
+        return Rejection(reason=Reason.UNREADABLE, detail=one_line(str(words)))
+    if not stat.S_ISREG(status.st_mode):
+        return Rejection(reason=Reason.UNREADABLE, detail="not a regular file")
+    if status.st_size == 0:
+        return Rejection(reason=Reason.UNREADABLE, detail="the file is empty")
+    return None
+
+
+def _reject_track(header: Header, track: AudioTrack) -> Rejection | None:
+    """Reject what is not to be decoded; a codec that libav does not know is left to ffmpeg."""
+    if track.encrypted:
+        words = f"the {track.codec} track is encrypted"
+        return Rejection(reason=Reason.ENCRYPTED, detail=words, **_source(header, track))
+    if track.codec is not None and not track.allowed:
+        words = f"{track.codec} is not on the list of allowed decoders"
+        return Rejection(reason=Reason.UNSUPPORTED_CODEC, detail=words, **_source(header, track))
+    return None
+
+
+def _source(header: Header, track: AudioTrack) -> dict[str, Any]:
+    return {
+        "codec": track.codec,
+        "sampling_rate": track.sampling_rate,
+        "channels": track.channels,
+        "track": header.tracks.index(track) + 1,
+        "num_tracks": len(header.tracks),
+        "declared_seconds": header.seconds if track.seconds is None else track.seconds,
+    }

@@ -1,0 +1,296 @@
+"""Adding labels: a label file and a corpus become a snapshot, or a list of all that is wrong."""
+
+from __future__ import annotations
+
+import fcntl
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from emi_model.devices import available_cores
+from emi_model.errors import StoreError
+from emi_model.targets import column_name
+from tasks.corpus.clips import ClipFile, hash_clip
+from tasks.corpus.listing import list_clips
+from tasks.corpus.objects import READERS
+from tasks.labels.label_file import ClipLabels, LabelFile, Problem, read_label_file
+from tasks.labels.label_set import merged
+from tasks.labels.matching import match_labels
+from tasks.labels.snapshots import (
+    Floats,
+    LabelledRow,
+    Snapshot,
+    new_snapshot,
+    read_snapshots,
+    write_snapshot,
+)
+from tasks.labels.splits import SPLITS, Placed, Shares, assign_splits
+from tasks.schema.tables import LABELS
+from tasks.storage.local import LocalFolder
+from tasks.store.readers import holds_store
+from tasks.store.store import ResultsStore, create_store, open_store
+from tasks.threads import Progress, spread
+
+MAX_TRIES = 100
+"""Times that others may add labels before these are; each time somebody's labels were added."""
+
+
+@dataclass(frozen=True)
+class AddReport:
+    """What adding a label file did.
+
+    Attributes:
+        snapshot: id of the new snapshot; None if the store knew all of the file already.
+        number: of the store's latest snapshot.
+        num_added: clips that had no labels before.
+        num_corrected: clips that had others.
+        num_unchanged: clips that had the same.
+        num_without_labels: clips of the corpus that the file does not name.
+        clips_by_split: all labelled clips of the store.
+        targets: as the store spells them, in the order of the values.
+    """
+
+    snapshot: str | None
+    number: int
+    num_added: int
+    num_corrected: int
+    num_unchanged: int
+    num_without_labels: int
+    clips_by_split: Mapping[str, int]
+    targets: tuple[str, ...]
+
+
+class _Offered(NamedTuple):
+    """A label file beside its corpus; ``contents`` holds None for what cannot be read."""
+
+    file: LabelFile
+    labels: Mapping[str, ClipLabels]
+    contents: Mapping[str, str | None]
+    problems: list[Problem]
+    num_without_labels: int
+
+
+class _Added(NamedTuple):
+    """The rows that a file added to a chain, the chain with them, and what it knew before."""
+
+    news: list[LabelledRow]
+    chain: list[Snapshot]
+    known: Mapping[str, LabelledRow]
+
+
+def add_labels(
+    location: str | Path,
+    path: str | Path,
+    corpus: str,
+    *,
+    shares: Shares | None = None,
+    seed: int = 1,
+    targets: Sequence[str] = (),
+    on_progress: Progress | None = None,
+) -> AddReport:
+    """Add a label file to a store as a new snapshot, whole or not at all.
+
+    Args:
+        location: of a results store; made if it is absent and nothing is wrong with the file.
+        path: the label file, CSV or Parquet.
+        corpus: folder or manifest that holds its clips.
+        shares: of the splits that are drawn; default 20 % for validation.
+        seed: of the splits that are drawn.
+        targets: columns that are targets; default all that are nothing else.
+        on_progress: told of clips read and their total.
+
+    Raises:
+        LabelError: something is wrong with the file; the message lists all of it by line.
+        CorpusError: no such corpus.
+        StoreError: the folder is no store, or a snapshot in it is damaged.
+    """
+    shares = shares or Shares()
+    offered = _offered(path, corpus, targets, on_progress)
+    if not holds_store(location):
+        _settled(offered, [], shares, seed)  # what is refused leaves no store behind
+    store = create_store(location)
+    with _locked(store):
+        added = _added(offered, store, shares, seed)
+    num_corrected = sum(row.clip_id in added.known for row in added.news)
+    return AddReport(
+        snapshot=added.chain[-1].snapshot if added.news else None,
+        number=len(added.chain),
+        num_added=len(added.news) - num_corrected,
+        num_corrected=num_corrected,
+        num_unchanged=len(offered.labels) - len(added.news),
+        num_without_labels=offered.num_without_labels,
+        clips_by_split=count_splits(merged(added.chain).values()),
+        targets=added.chain[-1].targets,
+    )
+
+
+def describe_snapshots(location: str | Path) -> list[dict[str, Any]]:
+    """Return a row a snapshot, the first first.
+
+    Each with its number, id, parent, targets, the label file's name, the seed, the time, the rows
+    that it added or corrected, and all clips labelled by then, by split.
+
+    Raises:
+        StoreError: there is no store, or a snapshot is damaged.
+    """
+    chain = read_snapshots(open_store(location))
+    return [
+        {
+            "number": link.number,
+            "snapshot": link.snapshot,
+            "parent": link.parent,
+            "num_rows": len(link.rows),
+            "clips_by_split": count_splits(merged(chain[: link.number]).values()),
+            "targets": list(link.targets),
+            "file": link.file,
+            "seed": link.seed,
+            "added_at": link.added_at,
+        }
+        for link in chain
+    ]
+
+
+def count_splits(rows: Iterable[LabelledRow]) -> dict[str, int]:
+    """Return how many clips each split has, also where it has none."""
+    counts = Counter(row.split for row in rows)
+    return {split: counts[split] for split in SPLITS}
+
+
+def _offered(
+    path: str | Path, corpus: str, targets: Sequence[str], on_progress: Progress | None
+) -> _Offered:
+    file = read_label_file(path, targets)
+    clips = {clip.clip_id: clip for clip in list_clips(corpus)}
+    matched = match_labels(file, list(clips))
+    contents = _hashed([clips[clip_id] for clip_id in matched.labels], on_progress)
+    problems = [*file.problems, *matched.problems]
+    problems += [
+        Problem(matched.labels[clip_id].line, f"{clip_id} cannot be read")
+        for clip_id, content in contents.items()
+        if content is None
+    ]
+    return _Offered(file, matched.labels, contents, problems, len(matched.without_labels))
+
+
+def _hashed(clips: Sequence[ClipFile], on_progress: Progress | None) -> dict[str, str | None]:
+    contents = spread(
+        clips,
+        lambda: nullcontext(hash_clip),
+        threads=READERS if any(clip.is_remote for clip in clips) else available_cores(),
+        on_progress=on_progress,
+    )
+    return dict(zip((clip.clip_id for clip in clips), contents, strict=True))
+
+
+def _added(offered: _Offered, store: ResultsStore, shares: Shares, seed: int) -> _Added:
+    """Add what is new in a file to the chain as it is then; in a bucket another may be first.
+
+    Raises:
+        LabelError: there is any problem.
+        StoreError: others were first again and again.
+    """
+    for _ in range(MAX_TRIES):
+        chain = read_snapshots(store)
+        rows, targets = _settled(offered, chain, shares, seed)
+        known = merged(chain)
+        news = [
+            row
+            for row in rows
+            if row.clip_id not in known or row.content() != known[row.clip_id].content()
+        ]
+        if not news:
+            return _Added(news, chain, known)
+        name = Path(offered.file.path).name
+        chain.append(new_snapshot(news, targets, chain, file=name, seed=seed))
+        if write_snapshot(store, chain[-1]):
+            return _Added(news, chain, known)
+    raise StoreError(f"{store.location}: others add labels all the time: try again later")
+
+
+def _settled(
+    offered: _Offered, chain: Sequence[Snapshot], shares: Shares, seed: int
+) -> tuple[list[LabelledRow], tuple[str, ...]]:
+    """Return the rows as they would be kept, and the targets in their order.
+
+    Raises:
+        LabelError: there is any problem.
+    """
+    known = merged(chain)
+    targets = chain[-1].targets if chain else offered.file.targets
+    speakers = {
+        clip_id: labels.speaker or (known[clip_id].speaker if clip_id in known else "")
+        for clip_id, labels in offered.labels.items()
+    }
+    new = [
+        Placed(clip_id, speakers[clip_id], offered.contents[clip_id], labels.split, labels.line)
+        for clip_id, labels in offered.labels.items()
+    ]
+    splits, clashes = assign_splits(new, list(_placed(chain, offered.labels)), shares, seed)
+    problems = [*offered.problems, *(Problem(*clash) for clash in clashes)]
+    order = _order(offered.file.targets, targets)
+    if order is None:
+        problems.append(Problem(1, _other_targets(offered.file.targets, targets)))
+    if problems or order is None:
+        raise offered.file.error(problems)
+    rows = [
+        LabelledRow(
+            clip_id=clip_id,
+            content_sha256=offered.contents[clip_id] or "",
+            emi=labels.emi[order],
+            vad=_vad(labels, known.get(clip_id)),
+            speaker=speakers[clip_id],
+            split=splits[clip_id],
+        )
+        for clip_id, labels in offered.labels.items()
+    ]
+    return rows, targets
+
+
+def _vad(labels: ClipLabels, known: LabelledRow | None) -> Floats | None:
+    """Return the file's VAD; a file without these columns takes nothing away."""
+    return labels.vad if labels.vad is not None or known is None else known.vad
+
+
+def _placed(chain: Sequence[Snapshot], offered: Mapping[str, ClipLabels]) -> Iterator[Placed]:
+    """Yield what earlier snapshots bind.
+
+    A content binds for ever: a model may have been trained on it. A speaker binds as far as no
+    later row corrects the name.
+    """
+    latest = merged(chain)
+    for snapshot in chain:
+        for row in snapshot.rows:
+            counts = row is latest[row.clip_id] and row.clip_id not in offered
+            speaker = row.speaker if counts else ""
+            yield Placed(row.clip_id, speaker, row.content_sha256, row.split)
+
+
+def _order(found: Sequence[str], wanted: Sequence[str]) -> list[int] | None:
+    """Return where each wanted target stands in what was found; None if they are not the same."""
+    columns = [column_name(target) for target in found]
+    names = [column_name(target) for target in wanted]
+    return [columns.index(name) for name in names] if sorted(columns) == sorted(names) else None
+
+
+def _other_targets(found: Sequence[str], wanted: Sequence[str]) -> str:
+    return (
+        f"the targets are {', '.join(found)}, the store's are {', '.join(wanted)}: name those with "
+        "--target, or choose another store"
+    )
+
+
+@contextmanager
+def _locked(store: ResultsStore) -> Iterator[None]:
+    """Hold the chain; another who adds labels waits, shortly: nothing slow is done meanwhile.
+
+    In a bucket nothing is held: there a snapshot's name says whether it came first.
+    """
+    if not isinstance(store.folder, LocalFolder):
+        yield
+        return
+    with (store.folder.root / LABELS / ".lock").open("a+") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield

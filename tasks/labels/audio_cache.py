@@ -1,0 +1,181 @@
+"""The audio cache: the sound of labelled clips, extracted once, by the content it came from.
+
+    <root>/v1/1f/1f0c....flac
+
+FLAC keeps every sample. A file is written aside, synced and renamed, so processes that fill the
+cache at once do the same work twice at worst; what is there is whole and is never changed.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import soundfile
+
+from emi_model.audio.waveform import Int16Waveform
+from emi_model.errors import CorpusError
+from emi_model.units import SAMPLING_RATE
+from tasks.corpus.clips import ClipFile
+from tasks.extraction.audio import TIMEOUT_SECONDS
+from tasks.extraction.headers import Prober
+from tasks.extraction.rows import extract_clip
+from tasks.storage.local import place
+from tasks.threads import Progress, spread
+
+CACHED_SECONDS = 60.0
+"""Audio kept of a clip, from its start: five windows of the paper's 12 s."""
+
+FORMAT = "v1"
+
+CHANGED = "changed"
+"""Reason of a clip whose file is no longer the one that was labelled."""
+
+
+class CacheFailure(NamedTuple):
+    """Why a clip has no cached audio.
+
+    Attributes:
+        reason: of `tasks.schema.outcomes.Reason`, or ``changed``.
+        detail: the tool's own words.
+    """
+
+    reason: str
+    detail: str
+
+    def __str__(self) -> str:
+        """Return both, for people."""
+        return f"{self.reason}: {self.detail}"
+
+
+class AudioCache:
+    """A cache in a folder, shared by all who name it.
+
+    Attributes:
+        root: its folder; made when something is written.
+    """
+
+    def __init__(self, root: Path) -> None:
+        """Take a folder; nothing is read or written yet."""
+        self.root = root
+
+    def fill(
+        self,
+        clips: Sequence[tuple[ClipFile, str]],
+        *,
+        decoders: int,
+        on_progress: Progress | None = None,
+    ) -> Mapping[str, CacheFailure]:
+        """Extract what is not there yet.
+
+        Args:
+            clips: each with the hash of its content when it was labelled.
+            decoders: extractions at a time.
+            on_progress: told of clips done and their total, those that are there counted first.
+
+        Returns:
+            The clips that could not be cached by clip id; they are tried again the next time.
+
+        Raises:
+            CorpusError: the cache cannot be written.
+            MediaToolError: there is no usable ffmpeg.
+        """
+        lacking = [item for item in clips if not self._file(item[1]).exists()]
+        num_there = len(clips) - len(lacking)
+
+        def tell(num_done: int, _: int) -> None:
+            if on_progress is not None:
+                on_progress(num_there + num_done, len(clips))
+
+        tell(0, 0)
+        found = spread(lacking, self._extractor, threads=decoders, on_progress=tell)
+        failures = zip((clip.clip_id for clip, _ in lacking), found, strict=True)
+        return {clip_id: failure for clip_id, failure in failures if failure is not None}
+
+    def read(
+        self, content_sha256: str, start: int = 0, num_samples: int | None = None
+    ) -> Int16Waveform:
+        """Return audio, int16 (samples,), 16 kHz mono, the very samples that extraction gave.
+
+        Args:
+            content_sha256: hash of the clip's content.
+            start: first sample.
+            num_samples: at most so many; None for all that follow.
+
+        Raises:
+            CorpusError: the content is not in the cache, or its file is damaged.
+        """
+        with self._opened(content_sha256) as sound:
+            sound.seek(min(start, sound.frames))
+            waveform: Int16Waveform = sound.read(
+                -1 if num_samples is None else num_samples, dtype="int16"
+            )
+        return waveform
+
+    def num_samples(self, content_sha256: str) -> int:
+        """Return how many samples are cached of a content.
+
+        Raises:
+            CorpusError: as `read`.
+        """
+        with self._opened(content_sha256) as sound:
+            return int(sound.frames)
+
+    def _file(self, content_sha256: str) -> Path:
+        return self.root / FORMAT / content_sha256[:2] / f"{content_sha256}.flac"
+
+    @contextmanager
+    def _opened(self, content_sha256: str) -> Iterator[Any]:
+        file = self._file(content_sha256)
+        try:
+            with soundfile.SoundFile(file) as sound:
+                yield sound
+        except soundfile.LibsndfileError as error:
+            advice = "remove it and run again" if file.exists() else "the cache must be filled"
+            raise CorpusError(
+                f"{file}: no cached audio ({error.error_string}): {advice}"
+            ) from error
+
+    @contextmanager
+    def _extractor(self) -> Iterator[Callable[[tuple[ClipFile, str]], CacheFailure | None]]:
+        with Prober() as prober:
+            yield lambda item: self._extract(*item, prober)
+
+    def _extract(self, clip: ClipFile, content_sha256: str, prober: Prober) -> CacheFailure | None:
+        row = extract_clip(
+            clip, max_seconds=CACHED_SECONDS, timeout_seconds=TIMEOUT_SECONDS, prober=prober
+        )
+        found = row["content_sha256"]
+        if found is not None and found != content_sha256:
+            detail = (
+                f"its content was {content_sha256[:12]} when it was labelled, it is {found[:12]}"
+            )
+            return CacheFailure(CHANGED, f"{detail} now: add its labels again")
+        if row["waveform"] is None:
+            return CacheFailure(row["reason"], row["detail"])
+        self._keep(content_sha256, np.frombuffer(row["waveform"], np.int16))
+        return None
+
+    def _keep(self, content_sha256: str, waveform: Int16Waveform) -> None:
+        final = self._file(content_sha256)
+        aside = final.with_name(f".{final.stem}-{os.getpid()}-{threading.get_ident()}.tmp")
+        try:
+            final.parent.mkdir(parents=True, exist_ok=True)
+            with aside.open("wb") as file:
+                soundfile.write(file, waveform, SAMPLING_RATE, format="FLAC", subtype="PCM_16")
+                file.flush()
+                os.fsync(file.fileno())
+            place(aside, final)
+        except (OSError, soundfile.LibsndfileError) as error:
+            raise CorpusError(
+                f"{final}: the audio cache cannot be written ({error}): make room, or set EMI_HOME "
+                "to another folder"
+            ) from error
+        finally:
+            with suppress(OSError):
+                aside.unlink(missing_ok=True)

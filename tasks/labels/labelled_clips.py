@@ -1,0 +1,122 @@
+"""From labels to clips that can be heard: what is labelled, found, and in the audio cache."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from emi_model.audio.waveform import Int16Waveform
+from tasks.cluster.budget import machine_budget
+from tasks.corpus.listing import list_clips
+from tasks.home import home
+from tasks.labels.audio_cache import AudioCache
+from tasks.labels.label_set import LabelSet
+
+Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
+class CachedClip:
+    """An `emi_model.training.clips.TrainingClip` that is read from the cache each time it is heard.
+
+    Attributes:
+        clip_id: path below the corpus root.
+        content_sha256: hash of the clip's file, hex.
+        emi: (targets,) in [0, 1].
+        vad: (3,) arousal, dominance, valence in [0, 1]; None where nobody rated it.
+        speaker: who speaks; empty where unknown.
+        num_samples: samples in the cache.
+        cache: folder of the cache.
+    """
+
+    clip_id: str
+    content_sha256: str
+    emi: Floats
+    vad: Floats | None
+    speaker: str
+    num_samples: int
+    cache: Path
+
+    @property
+    def waveform(self) -> Int16Waveform:
+        """int16 (samples,), 16 kHz mono."""
+        return AudioCache(self.cache).read(self.content_sha256)
+
+
+CACHE_FOLDER = "cache"
+
+MIN_SAMPLES = 400
+"""One frame of the standard conv stack: 25 ms."""
+
+
+@dataclass(frozen=True)
+class Gathered:
+    """Labelled clips and their audio.
+
+    Attributes:
+        labels: the labels that were asked for.
+        clips: whose audio is in the cache, by split, in the labels' order.
+        missing: why a labelled clip is not among them, by clip id.
+    """
+
+    labels: LabelSet
+    clips: Mapping[str, tuple[CachedClip, ...]]
+    missing: Mapping[str, str]
+
+    def of_split(self, split: str) -> tuple[CachedClip, ...]:
+        """Return the clips of a split."""
+        return self.clips.get(split, ())
+
+
+def gather(
+    labels: LabelSet,
+    corpus: str,
+    splits: Sequence[str],
+    *,
+    min_samples: int = MIN_SAMPLES,
+    on_progress: Callable[[int, int], None] | None = None,
+) -> Gathered:
+    """Extract the audio of labelled clips to the cache, once for all who use it.
+
+    Args:
+        labels: what is labelled.
+        corpus: folder, file or manifest that holds the clips.
+        splits: which splits are wanted.
+        min_samples: one frame of the model: shorter clips are missing.
+        on_progress: called with clips done and all clips.
+
+    Raises:
+        CorpusError: the corpus holds no clip.
+    """
+    cache = AudioCache(home() / CACHE_FOLDER)
+    files = {clip.clip_id: clip for clip in list_clips(corpus)}
+    wanted = [row for row in labels.clips if row.split in splits]
+    found = [(files[row.clip_id], row.content_sha256) for row in wanted if row.clip_id in files]
+    missing = {row.clip_id: "not in the corpus" for row in wanted if row.clip_id not in files}
+    decoders = machine_budget().cores
+    failed = cache.fill(found, decoders=decoders, on_progress=on_progress)
+    missing |= {clip_id: f"{why.reason}: {why.detail}" for clip_id, why in failed.items()}
+    clips: dict[str, list[CachedClip]] = {split: [] for split in splits}
+    for row in wanted:
+        if row.clip_id in missing:
+            continue
+        num_samples = cache.num_samples(row.content_sha256)
+        if num_samples < min_samples:
+            missing[row.clip_id] = f"{num_samples} samples, expected {min_samples} or more"
+            continue
+        clips[row.split].append(
+            CachedClip(
+                clip_id=row.clip_id,
+                content_sha256=row.content_sha256,
+                emi=row.emi,
+                vad=row.vad,
+                speaker=row.speaker,
+                num_samples=num_samples,
+                cache=cache.root,
+            )
+        )
+    return Gathered(labels, {split: tuple(rows) for split, rows in clips.items()}, missing)

@@ -1,0 +1,228 @@
+"""Label snapshots: immutable files, each with the rows that it added and the name of its parent.
+
+    labels/000001-1f0c....parquet     the first rows
+    labels/000002-9ab3....parquet     rows that were added or corrected later
+
+In a bucket a file is named by its number alone: of two who add labels at once, one has the name.
+
+A snapshot's id is the hash of its content: of its targets, its parent and its rows. Time is none of
+it, so the same files added in the same order have the same ids everywhere.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from emi_model.errors import StoreError
+from emi_model.targets import VAD_DIMENSIONS, column_name
+from tasks.schema.fields import checked
+from tasks.schema.registers import labels_schema
+from tasks.schema.tables import LABELS
+from tasks.storage.folder import child, is_remote
+from tasks.store.store import ResultsStore
+
+Floats = NDArray[np.float32]
+
+_NAME_CHARS = 16
+
+
+@dataclass(frozen=True, eq=False)
+class LabelledRow:
+    """A clip and what the raters said of it.
+
+    Attributes:
+        clip_id: its path below the corpus root.
+        content_sha256: hash of its file when it was labelled, hex.
+        emi: (targets,) in [0, 1].
+        vad: (3,) arousal, dominance, valence in [0, 1]; None if nobody rated it.
+        speaker: who speaks; empty if unknown.
+        split: ``train``, ``valid`` or ``test``.
+    """
+
+    clip_id: str
+    content_sha256: str
+    emi: Floats
+    vad: Floats | None
+    speaker: str
+    split: str
+
+    def content(self) -> list[Any]:
+        """Return all of it in plain types: two rows are the same if this is."""
+        vad = None if self.vad is None else self.vad.tolist()
+        return [self.clip_id, self.content_sha256, self.speaker, self.split, self.emi.tolist(), vad]
+
+
+@dataclass(frozen=True, eq=False)
+class Snapshot:
+    """One file of the chain.
+
+    Attributes:
+        number: its place in the chain, from 1.
+        snapshot: its id, SHA-256 in hex.
+        parent: id of the snapshot before it; None in the first.
+        targets: as spelled, in the order of the values.
+        rows: those that it added or corrected, sorted by clip id.
+        added_at: when it was made.
+        file: name of the label file that the rows came in.
+        seed: of the splits that were drawn.
+    """
+
+    number: int
+    snapshot: str
+    parent: str | None
+    targets: tuple[str, ...]
+    rows: tuple[LabelledRow, ...]
+    added_at: datetime
+    file: str
+    seed: int
+
+
+def new_snapshot(
+    rows: Iterable[LabelledRow],
+    targets: Sequence[str],
+    earlier: Sequence[Snapshot],
+    *,
+    file: str,
+    seed: int,
+) -> Snapshot:
+    """Return the snapshot that comes after the earlier ones; nothing is written."""
+    parent = earlier[-1].snapshot if earlier else None
+    ordered = tuple(sorted(rows, key=lambda row: row.clip_id))
+    return Snapshot(
+        number=len(earlier) + 1,
+        snapshot=_hash(targets, parent, ordered),
+        parent=parent,
+        targets=tuple(targets),
+        rows=ordered,
+        added_at=datetime.now(UTC),
+        file=file,
+        seed=seed,
+    )
+
+
+def write_snapshot(store: ResultsStore, snapshot: Snapshot) -> bool:
+    """Add a snapshot to a store; False if its chain goes on otherwise: it has been added to since.
+
+    On a disk this process has locked the chain.
+
+    Raises:
+        StoreError: the disk is full, or does not take it for another reason.
+    """
+    schema = labels_schema(snapshot.targets)
+    constants = {
+        "snapshot": snapshot.snapshot,
+        "parent": snapshot.parent,
+        "number": snapshot.number,
+        "added_at": snapshot.added_at,
+    }
+    columns = [column_name(target) for target in snapshot.targets]
+    rows = [
+        {
+            "clip_id": row.clip_id,
+            "content_sha256": row.content_sha256,
+            "speaker": row.speaker or None,
+            "split": row.split,
+            **dict(zip(columns, row.emi.tolist(), strict=True)),
+            **({} if row.vad is None else dict(zip(VAD_DIMENSIONS, row.vad.tolist(), strict=True))),
+            **constants,
+        }
+        for row in snapshot.rows
+    ]
+    told = {"targets": snapshot.targets, "file": snapshot.file, "seed": snapshot.seed}
+    metadata = {key: json.dumps(value, ensure_ascii=False) for key, value in told.items()}
+    table = checked(pa.Table.from_pylist(rows, schema), schema)
+    name = f"{snapshot.number:06d}" if is_remote(store.location) else _full_name(snapshot)
+    return store.claim(LABELS, name, table.replace_schema_metadata(metadata))
+
+
+def read_snapshots(store: ResultsStore) -> list[Snapshot]:
+    """Return the whole chain of a store, the first snapshot first; each file is verified.
+
+    Raises:
+        StoreError: a file is damaged, is not what its name says, or one of the chain is missing.
+    """
+    parts = store.parts(LABELS)
+    chain: list[Snapshot] = []
+    for part, content in zip(parts, store.contents(parts), strict=True):
+        file = child(store.location, part.file)
+        found = _read(file, part.name, content)
+        parent = chain[-1].snapshot if chain else None
+        if (found.number, found.parent) != (len(chain) + 1, parent):
+            raise StoreError(
+                f"{file}: label snapshot {found.number} does not follow number {len(chain)}: "
+                "a snapshot is missing, or came from another store; put back what was there"
+            )
+        chain.append(found)
+    return chain
+
+
+def _read(file: str, name: str, content: bytes) -> Snapshot:
+    try:
+        with pq.ParquetFile(pa.BufferReader(content)) as parquet:
+            found = _taken(parquet.read())
+    except (OSError, ValueError, LookupError, TypeError, pa.ArrowException, StoreError) as error:
+        raise StoreError(f"{file}: damaged label snapshot, put back a copy ({error})") from error
+    if (
+        name not in (_full_name(found), f"{found.number:06d}")
+        or _hash(found.targets, found.parent, found.rows) != found.snapshot
+    ):
+        raise StoreError(
+            f"{file}: the label snapshot is not what its name says, it was changed after it was "
+            "written: put back a copy"
+        )
+    return found
+
+
+def _taken(table: pa.Table) -> Snapshot:
+    """Return a table's snapshot; raises KeyError, ValueError and the like for one that is none."""
+    told = {key: json.loads(value) for key, value in (table.schema.metadata or {}).items()}
+    targets = tuple(told[b"targets"])
+    checked(table, labels_schema(targets))
+    emi = _matrix(table, [column_name(target) for target in targets])
+    vad = _matrix(table, VAD_DIMENSIONS)
+    names = ("clip_id", "content_sha256", "speaker", "split")
+    texts = zip(*(table[name].to_pylist() for name in names), strict=True)
+    rows = tuple(
+        LabelledRow(
+            clip_id=clip_id,
+            content_sha256=content,
+            emi=emi[n],
+            vad=None if np.isnan(vad[n]).any() else vad[n],
+            speaker=speaker or "",
+            split=split,
+        )
+        for n, (clip_id, content, speaker, split) in enumerate(texts)
+    )
+    (constant,) = (
+        table.select(["number", "snapshot", "parent", "added_at"])
+        .group_by(["number", "snapshot", "parent", "added_at"])
+        .aggregate([])
+        .to_pylist()
+    )
+    return Snapshot(**constant, targets=targets, rows=rows, file=told[b"file"], seed=told[b"seed"])
+
+
+def _matrix(table: pa.Table, names: Sequence[str]) -> Floats:
+    """Return columns as float32 (rows, columns); NaN for null."""
+    columns = [table[name].to_numpy() for name in names]
+    return np.stack(columns, axis=1).astype(np.float32)
+
+
+def _hash(targets: Sequence[str], parent: str | None, rows: Iterable[LabelledRow]) -> str:
+    content = [list(targets), parent, [row.content() for row in rows]]
+    text = json.dumps(content, ensure_ascii=False, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _full_name(snapshot: Snapshot) -> str:
+    return f"{snapshot.number:06d}-{snapshot.snapshot[:_NAME_CHARS]}"

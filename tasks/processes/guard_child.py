@@ -1,0 +1,84 @@
+"""The guard's process: follows its parent's descendants, and ends them if it dies without a word.
+
+Started as a script by `tasks.processes.guard`, with a pipe from the parent as its standard input.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import sys
+import time
+from pathlib import Path
+
+MARK = "EMI_GUARD"
+"""Variable in the environment of all that the parent starts; the guard's own says its value."""
+
+LOOK_SECONDS = 1.0
+GRACE_SECONDS = 5.0
+"""Time for Ray's own processes to see that their driver is gone."""
+
+
+def main() -> None:
+    """Look around until the pipe speaks or ends; without a word, kill what is left."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's affair
+    parent, seen = os.getppid(), dict[int, str]()
+    while not select.select([sys.stdin], [], [], LOOK_SECONDS)[0]:
+        seen |= _descendants({parent})
+    if sys.stdin.buffer.read():
+        return
+    seen |= _descendants(set(seen))  # what they started since, before it loses its parents
+    time.sleep(GRACE_SECONDS)
+    alive = {pid: started for pid, (_, started) in _processes().items()}
+    for pid, started in seen.items():
+        if pid != os.getpid() and alive.get(pid) == started:
+            _kill(pid)
+    for pid in _marked(f"{MARK}={os.environ[MARK]}".encode()) - {os.getpid()}:
+        _kill(pid)
+
+
+def _descendants(ancestors: set[int]) -> dict[int, str]:
+    """Return the pids below processes with their start times, which tell a reused pid apart."""
+    processes = _processes()
+    below, found = ancestors, dict[int, str]()
+    while below:
+        children = {pid for pid, (parent, _) in processes.items() if parent in below}
+        found |= {pid: processes[pid][1] for pid in children}
+        below = children
+    return found
+
+
+def _processes() -> dict[int, tuple[int, str]]:
+    """Return parent and start time (clock ticks since boot) of every process, proc(5)."""
+    found = {}
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            fields = (folder / "stat").read_text(errors="replace").rpartition(")")[2].split()
+        except OSError:
+            continue
+        found[int(folder.name)] = int(fields[1]), fields[19]
+    return found
+
+
+def _marked(mark: bytes) -> set[int]:
+    """Return the processes that were started with a mark in their environment."""
+    found = set()
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            if mark in (folder / "environ").read_bytes().split(b"\0"):
+                found.add(int(folder.name))
+        except OSError:
+            continue
+    return found
+
+
+def _kill(pid: int) -> None:
+    try:
+        os.kill(pid, signal.SIGKILL)
+    except ProcessLookupError:
+        return
+
+
+if __name__ == "__main__":
+    main()

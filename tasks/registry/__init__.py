@@ -1,0 +1,1 @@
+"""MLflow: registered models, their folders, tracked trainings."""

@@ -1,0 +1,209 @@
+"""Folders of model files: copied whole or not at all, and fetched once from server or bucket."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from fnmatch import fnmatchcase
+from pathlib import Path
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
+
+from emi_model.checkpoints.metadata import CONFIG_FILE, ModelPapers, checkpoint_papers
+from emi_model.errors import CheckpointError, ModelNotFound, RegistryError
+from tasks.home import home
+from tasks.registry.client import ask, tracking_uri
+from tasks.storage.folder import Folder, StoredFile, is_remote
+from tasks.storage.local import place
+from tasks.storage.open import open_folder
+
+MODEL_FILES = ("*.json", "*.safetensors", "pytorch_model.bin", "README.md")
+"""Of a model folder in a bucket these are fetched, not what else lies in it."""
+
+
+def local_path(uri: str) -> Path | None:
+    """Return the path that a file URI or a plain path names; None for what lies elsewhere."""
+    parts = urlsplit(uri)
+    return Path(url2pathname(parts.path)) if parts.scheme in ("", "file") else None
+
+
+def copy_folder(source: Path, target: Path) -> None:
+    """Copy a folder; what is at ``target`` afterwards is complete, and on the disk.
+
+    Args:
+        source: folder.
+        target: absent, or an empty folder.
+
+    Raises:
+        RegistryError: it is neither, or cannot be written.
+    """
+    if target.exists() and not (target.is_dir() and not any(target.iterdir())):
+        raise RegistryError(f"{target}: exists and is not empty: choose another folder")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=f".{target.name}-", dir=target.parent) as aside:
+            copied = Path(aside) / "copy"
+            shutil.copytree(source, copied, copy_function=shutil.copyfile)
+            _place_folder(copied, target)
+    except OSError as error:
+        raise RegistryError(f"{target}: {source} cannot be copied there: {error}") from error
+
+
+def fetch_folder(uri: str, sha256: str | None) -> Path:
+    """Return a local folder with a registered model's files, downloaded unless it was before.
+
+    Args:
+        uri: where MLflow's server or a cloud has them.
+        sha256: of the model, hex; checked after the download, None: unknown.
+
+    Raises:
+        RegistryError: they are not to be had, or are not the model they should be.
+    """
+
+    def download(aside: Path) -> Path:
+        downloaded = _downloaded(uri, aside)
+        check_folder(downloaded, sha256)
+        return downloaded
+
+    name = sha256 or hashlib.sha256(f"{tracking_uri()} {uri}".encode()).hexdigest()
+    return _fetched_once(name, download)
+
+
+def fetch_model(uri: str) -> Path:
+    """Return a local folder with the files of a model in a bucket, fetched once a node.
+
+    It bears the name that the model has in the bucket. What is put there in its place later is
+    fetched to a folder of its own.
+
+    Args:
+        uri: of the model folder, ``s3://BUCKET/models/x``.
+
+    Raises:
+        ModelNotFound: there is no model folder, or it cannot be read.
+        RegistryError: this machine's disk does not take it.
+    """
+    folder, files = _model_files(uri)
+    model_name = folder.uri.rpartition("/")[2]
+
+    def download(aside: Path) -> Path:
+        _save(folder, files, aside / "fetched" / model_name)
+        if _model_files(uri)[1] != files:
+            raise ModelNotFound(f"{uri}: it changed while it was fetched: try again")
+        return aside / "fetched"
+
+    told = "".join(f" {file!r}" for file in files)
+    name = hashlib.sha256(f"{folder.uri}{told}".encode()).hexdigest()
+    return _fetched_once(name, download) / model_name
+
+
+def check_folder(folder: Path, sha256: str | None) -> None:
+    """Check that a folder holds the model with this hash; None: any.
+
+    Raises:
+        RegistryError: it holds another, or none that can be loaded.
+    """
+    try:
+        papers = checkpoint_papers(folder)
+        if sha256 is None:  # a hash that is known is that of a model that was loaded
+            _check_weights(folder, papers)
+    except CheckpointError as error:
+        raise RegistryError(f"no model that can be loaded: {error}") from error
+    if sha256 and papers.sha256 != sha256:
+        raise RegistryError(
+            f"{folder}: found the model {papers.sha256}, expected {sha256}: restore it"
+        )
+
+
+def _check_weights(folder: Path, papers: ModelPapers) -> None:
+    # imported here: a list of models should not wait for torch
+    from emi_model.checkpoints.checkpoint import load_checkpoint
+
+    load_checkpoint(folder, papers)
+
+
+def _fetched_once(name: str, download: Callable[[Path], Path]) -> Path:
+    """Return a folder that is fetched unless it is there; all processes of a node share it.
+
+    Args:
+        name: of the folder.
+        download: fetches to a folder that it is given, and returns what is to get the name.
+    """
+    folder = home() / "models" / name
+    if folder.is_dir():
+        return folder
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with (folder.parent / f".{name}.lock").open("a") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            for left in folder.parent.glob(f".{name}-*"):
+                shutil.rmtree(left)
+            if not folder.is_dir():
+                with tempfile.TemporaryDirectory(prefix=f".{name}-", dir=folder.parent) as aside:
+                    _place_folder(download(Path(aside)), folder)
+    except OSError as error:
+        raise RegistryError(f"{folder}: a model cannot be fetched there: {error}") from error
+    return folder
+
+
+def _downloaded(uri: str, aside: Path) -> Path:
+    """Return a registered model's files: from a bucket we fetch them, for all else MLflow does."""
+    if not is_remote(uri):
+        from mlflow.artifacts import download_artifacts
+
+        return Path(ask(download_artifacts, uri, dst_path=str(aside), tracking_uri=tracking_uri()))
+    try:
+        _save(*_model_files(uri), aside / "fetched")
+    except ModelNotFound as error:
+        raise RegistryError(str(error)) from error
+    return aside / "fetched"
+
+
+def _model_files(uri: str) -> tuple[Folder, list[StoredFile]]:
+    with _bucket_errors():
+        folder = open_folder(uri)
+        # asked for first: what is no model folder may hold any number of files
+        if not folder.exists(CONFIG_FILE):
+            raise ModelNotFound(f"{uri}: holds no {CONFIG_FILE}: not a model folder")
+        return folder, sorted(file for file in folder.files() if _is_of_model(file.name))
+
+
+def _is_of_model(name: str) -> bool:
+    return "/" not in name and any(fnmatchcase(name, pattern) for pattern in MODEL_FILES)
+
+
+def _save(folder: Folder, files: list[StoredFile], target: Path) -> None:
+    target.mkdir(parents=True)
+    for file in files:
+        with (target / file.name).open("wb") as copy:
+            for piece in _pieces(folder, file.name):
+                copy.write(piece)
+
+
+def _pieces(folder: Folder, name: str) -> Iterator[bytes]:
+    with _bucket_errors():
+        yield from folder.chunks(name)
+
+
+@contextmanager
+def _bucket_errors() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise ModelNotFound(
+            f"{error}: expected a model that can be read: are its name, the endpoint and the "
+            "credentials right?"
+        ) from error
+
+
+def _place_folder(complete: Path, target: Path) -> None:
+    """Sync a folder's files and give it its final name."""
+    for path in complete.rglob("*"):
+        if path.is_file():
+            with path.open("rb") as content:
+                os.fsync(content.fileno())
+    place(complete, target)

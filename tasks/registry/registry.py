@@ -1,0 +1,215 @@
+"""The model registry: versions of a model, which of them is the champion, and which was before.
+
+MLflow keeps versions, their tags and the alias ``champion``. The champions before are a tag of the
+model, so that a promotion can be taken back.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from emi_model.errors import ModelNotFound, RegistryError
+from tasks.registry.client import address, ask, locked, mlflow_client, never_used
+from tasks.registry.model_folders import (
+    copy_folder,
+    fetch_folder,
+    fetch_model,
+    local_path,
+)
+from tasks.registry.version import (
+    MODEL,
+    NAME,
+    SCHEME,
+    Version,
+    parse_reference,
+    version_of,
+)
+from tasks.storage.folder import is_remote
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities.model_registry import RegisteredModel
+
+
+def resolve_model(reference: str) -> str:
+    """Return the local folder of a model that is registered or in a bucket; any other as it is.
+
+    Args:
+        reference: ``models:/NAME@ALIAS``, ``models:/NAME/VERSION``, ``s3://BUCKET/FOLDER`` or what
+            `load_model` takes.
+
+    Raises:
+        ModelNotFound: no such model, version or alias, or its files are gone.
+        RegistryError: the registry cannot be read, or the files cannot be fetched.
+    """
+    if is_remote(reference):
+        return str(fetch_model(reference))
+    return str(folder_of(find(reference))) if reference.startswith(SCHEME) else reference
+
+
+def pin_model(reference: str) -> str:
+    """Return a reference to the same model that no promotion changes: a version by its number.
+
+    Any other reference is returned as it is.
+
+    Raises:
+        ModelNotFound: as `resolve_model`.
+        RegistryError: likewise.
+    """
+    return find(reference).reference if reference.startswith(SCHEME) else reference
+
+
+def versions(name: str = MODEL) -> list[Version]:
+    """Return the versions of a model, oldest first; none if it was never registered.
+
+    Raises:
+        RegistryError: the registry cannot be read.
+    """
+    if never_used():
+        return []
+    client = mlflow_client()
+    model = _registered(client, name)
+    if model is None:
+        return []
+    found = ask(client.search_model_versions, f"name = '{name}'")
+    return sorted((version_of(version, model.aliases) for version in found), key=lambda v: v.number)
+
+
+def find(reference: str, name: str = MODEL) -> Version:
+    """Return the version that a reference names.
+
+    Args:
+        reference: ``models:/NAME@ALIAS``, ``models:/NAME/VERSION``, an alias, or a number.
+        name: the model that an alias or a number is of.
+
+    Raises:
+        ModelNotFound: there is none; the message says what there is.
+        RegistryError: the registry cannot be read.
+    """
+    name, number, alias = parse_reference(reference, name)
+    known = versions(name)
+    for version in known:
+        if alias in version.aliases or (number == version.number):
+            return version
+    raise ModelNotFound(f"{reference}: {what_there_is(name, known)}")
+
+
+def folder_of(version: Version) -> Path:
+    """Return the local folder with the files of a version; fetches them if they are elsewhere.
+
+    Raises:
+        ModelNotFound: they are gone.
+        RegistryError: they cannot be fetched.
+    """
+    folder = local_path(version.source)
+    if folder is None:
+        return fetch_folder(version.source, version.sha256)
+    if not folder.is_dir():
+        raise ModelNotFound(
+            f"{version.reference}: its folder {folder} is gone: restore it, or name another version"
+        )
+    return folder
+
+
+def register(name: str, checkpoint: Path, run_id: str, tags: Mapping[str, object]) -> int:
+    """Register a checkpoint as a version of a model; a copy of it is kept with its run.
+
+    The same checkpoint of the same run is registered once; its tags are brought up to date.
+
+    Args:
+        name: of the model.
+        checkpoint: folder of this project's checkpoint.
+        run_id: the MLflow run that made it.
+        tags: what `Version` shows, and others; None: left out. Recipe and licence are taken from
+            the card unless they are given, the hash from the files.
+
+    Returns:
+        The version's number.
+
+    Raises:
+        CheckpointError: the folder is no checkpoint that can be loaded.
+        RegistryError: MLflow does not know the run, or does not answer.
+    """
+    # imported here: a list of models should not wait for torch
+    from emi_model.checkpoints.checkpoint import load_checkpoint
+
+    if not NAME.fullmatch(name):
+        raise RegistryError(f"{name!r} names no model: take letters, digits, '_', '-' and '.'")
+    loaded = load_checkpoint(checkpoint)
+    of_card = {"recipe": loaded.card.recipe, "licence": loaded.card.backbone_licence}
+    given = {tag: value for tag, value in tags.items() if value is not None}
+    plain = {
+        tag: str(value) for tag, value in {**of_card, **given, "sha256": loaded.sha256}.items()
+    }
+    client = mlflow_client()
+    with locked():
+        for version in versions(name):
+            if (version.run_id, version.sha256) == (run_id, loaded.sha256):
+                _retag(client, version, plain)
+                return version.number
+        source = _keep(client, checkpoint, run_id, loaded.sha256)
+        if _registered(client, name) is None:
+            ask(client.create_registered_model, name)
+        return int(ask(client.create_model_version, name, source, run_id, plain).version)
+
+
+def export(reference: str, folder: Path, name: str = MODEL) -> Version:
+    """Copy the files of a version to a folder that is new or empty.
+
+    Args:
+        reference: as `find` takes it.
+        folder: where to.
+        name: the model that an alias or a number is of.
+
+    Raises:
+        ModelNotFound: no such version, or its files are gone.
+        RegistryError: the folder holds something, or cannot be written.
+    """
+    version = find(reference, name)
+    copy_folder(folder_of(version), folder)
+    return version
+
+
+def what_there_is(name: str, known: list[Version]) -> str:
+    """Say what is registered, for a message about what is not; ``known`` are the model's versions.
+
+    Raises:
+        RegistryError: the registry cannot be read.
+    """
+    if known:
+        listed = ", ".join(str(version) for version in known)
+        return f"{name} has the versions {listed}: name one of them"
+    names = []
+    if not never_used():
+        client = mlflow_client()
+        names = [model.name for model in ask(client.search_registered_models)]
+    found = f"found {', '.join(names)}" if names else "found none"
+    return f"no model {name} is registered in {address()}, {found}: `emi train` registers one"
+
+
+def _registered(client: MlflowClient, name: str) -> RegisteredModel | None:
+    found = ask(client.search_registered_models, f"name = '{name}'")
+    return found[0] if found else None
+
+
+def _keep(client: MlflowClient, checkpoint: Path, run_id: str, sha256: str) -> str:
+    """Copy a checkpoint to the files of a run; returns its URI there."""
+    files = str(ask(client.get_run, run_id).info.artifact_uri)
+    folder = f"checkpoint-{sha256[:16]}"
+    local = local_path(files)
+    if local is None:
+        ask(client.log_artifacts, run_id, str(checkpoint), folder)
+    elif not (local / folder).exists():
+        for left in local.glob(f".{folder}-*"):
+            shutil.rmtree(left)
+        copy_folder(checkpoint, local / folder)
+    return f"{files}/{folder}"
+
+
+def _retag(client: MlflowClient, version: Version, tags: Mapping[str, str]) -> None:
+    for tag, value in tags.items():
+        if version.tags.get(tag) != value:
+            ask(client.set_model_version_tag, version.name, str(version.number), tag, value)

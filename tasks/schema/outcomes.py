@@ -1,0 +1,86 @@
+"""What can be said of a clip beside its scores: why it was rejected, what to know of its audio."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Status(StrEnum):
+    """Every listed clip ends as one of these."""
+
+    SCORED = "scored"
+    REJECTED = "rejected"
+
+
+class Reason(StrEnum):
+    """Why a clip has no scores; the tool's own words stand beside it in ``detail``."""
+
+    MISSING = "missing"
+    """No file at this path (any more)."""
+    UNREADABLE = "unreadable"
+    """The file cannot be opened, or its bytes are no media of a known container."""
+    NO_AUDIO_TRACK = "no_audio_track"
+    """A media file without any audio track."""
+    UNSUPPORTED_CODEC = "unsupported_codec"
+    """An audio track whose codec has no allowed decoder."""
+    ENCRYPTED = "encrypted"
+    """An audio track that needs a key."""
+    REFUSED = "refused"
+    """A format that may open other files or sockets: playlists and scripts."""
+    NO_SAMPLES = "no_samples"
+    """A decodable track that gave no sample."""
+    NOT_FETCHED = "not_fetched"
+    """Object storage has it and does not give it, or not unchanged; the next run tries again."""
+    TOO_LARGE = "too_large"
+    """Object storage has it, and it is larger than all of the scratch folder may be."""
+    TOO_SHORT = "too_short"
+    """Fewer samples than one frame of the backbone needs."""
+    TIMEOUT = "timeout"
+    """Extraction took longer than allowed."""
+    WORKER_DIED = "worker_died"
+    """The clip ended its worker process twice."""
+    OUT_OF_MEMORY = "out_of_memory"
+    """The clip did not fit into memory, even alone."""
+
+
+class Flag(StrEnum):
+    """What a reader of a scored row should know."""
+
+    TRUNCATED = "truncated"
+    """The clip is longer than what was scored."""
+    SILENT = "silent"
+    """The audio's RMS level lies below -60 dBFS."""
+    CLIPPED = "clipped"
+    """At least 0.1 % of the samples lie at full scale."""
+    SHORT_DECODE = "short_decode"
+    """The track declares clearly more seconds than could be decoded."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """What is known of the audio track a waveform came from, or should have come from.
+
+    Attributes:
+        codec: libav's name of the codec.
+        sampling_rate: Hz of the track itself.
+        channels: Number of channels of the track itself.
+        track: Which of the file's audio tracks, counted from 1.
+        num_tracks: Number of audio tracks in the file.
+        declared_seconds: Duration that the track declares, else the container's.
+    """
+
+    codec: str | None = None
+    sampling_rate: int | None = None
+    channels: int | None = None
+    track: int | None = None
+    num_tracks: int | None = None
+    declared_seconds: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rejection(Source):
+    """A clip without a waveform: why, and one line (at most 300 characters) in the tool's words."""
+
+    reason: Reason
+    detail: str

@@ -1,0 +1,15 @@
+"""The names of the tables of a results store."""
+
+from __future__ import annotations
+
+SCORES, TIMELINE, WINDOWS, RUNS = "scores", "timeline", "windows", "runs"
+
+LABELS, EVALUATIONS, DECISIONS, ABLATIONS = "labels", "evaluations", "decisions", "ablations"
+
+COMPANIONS = (TIMELINE, WINDOWS)
+"""Tables whose rows belong to a row of scores."""
+
+REGISTERS = (LABELS, EVALUATIONS, DECISIONS, ABLATIONS)
+"""Tables of small files that are never changed; their schemas stand in `tasks.schema.registers`."""
+
+TABLES = (SCORES, *COMPANIONS, RUNS, *REGISTERS)

@@ -1,0 +1,183 @@
+"""Scored rows: extracted clips through the predictor, to rows with scores, seconds, windows.
+
+Plain Python without Ray: the scoring cluster and `emi score` use the same class.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import islice
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from emi_model.audio.waveform import Int16Waveform
+from emi_model.audio.windows import duration_weighted_mean, tile
+from emi_model.errors import OutOfMemory
+from emi_model.metrics.conformal import Intervals
+from emi_model.targets import VAD_DIMENSIONS, column_name
+from emi_model.units import SAMPLING_RATE, samples_to_seconds
+from tasks.extraction.rows import Row, rejected
+from tasks.schema.outcomes import Reason, Status
+from tasks.schema.scores import VAD_OF_MEAN, bound_columns
+from tasks.scoring.settings import Coverage
+
+if TYPE_CHECKING:  # a run's own process knows rows, but never loads PyTorch
+    from emi_model.predict import Predictor, Scores
+
+
+class Cut(NamedTuple):
+    """A clip's waveform int16 (samples,) and its windows, half-open, in samples."""
+
+    waveform: Int16Waveform
+    windows: list[tuple[int, int]]
+
+
+class ClipScorer:
+    """Turns extracted clips into scored rows.
+
+    Attributes:
+        predictor: the model.
+        coverage: ``full`` keeps a row a window beside the clip's mean.
+        raw: leave EMI scores as the model gives them instead of clipping them to [0, 1]; they get
+            no intervals.
+        intervals: the model's; None where it was not calibrated.
+    """
+
+    def __init__(
+        self,
+        predictor: Predictor,
+        coverage: Coverage,
+        *,
+        raw: bool = False,
+        intervals: Intervals | None = None,
+    ) -> None:
+        """Take a loaded model."""
+        self.predictor = predictor
+        self.coverage = coverage
+        self.raw = raw
+        self.intervals = None if raw else intervals
+        self._targets = predictor.model.config.targets
+        self._columns = score_columns(self._targets)
+
+    def __call__(self, rows: Sequence[Row]) -> list[Row]:
+        """Return rows under `tasks.schema.scores.scored_schema`, in the order of those given.
+
+        All clips' windows go through the model together. A clip that cannot be scored comes back
+        as a rejection.
+        """
+        cuts = [self._cut(row) for row in rows]
+        waveforms = [cut.waveform[start:end] for cut in cuts for start, end in cut.windows]
+        scored = iter(self.predictor(waveforms))
+        return [
+            self._row(row, cut, list(islice(scored, len(cut.windows))))
+            for row, cut in zip(rows, cuts, strict=True)
+        ]
+
+    def _cut(self, row: Row) -> Cut:
+        """Return a clip's windows; none where it was rejected or has no whole frame."""
+        waveform = np.frombuffer(row["waveform"] or b"", np.int16)
+        if len(waveform) < self.predictor.min_samples:
+            return Cut(waveform, [])
+        window_samples = self.predictor.model.config.window_samples
+        return Cut(waveform, tile(len(waveform), window_samples, self.predictor.min_samples))
+
+    def _row(self, row: Row, cut: Cut, found: list[Scores | OutOfMemory]) -> Row:
+        for one in found:
+            if isinstance(one, OutOfMemory):
+                return without_scores(rejected(row, Reason.OUT_OF_MEMORY, str(one)), self._targets)
+        if row["status"] == Status.SCORED.value and not found:
+            row = rejected(row, Reason.TOO_SHORT, self._too_short(cut))
+        done = without_scores(row, self._targets)
+        scores = [one for one in found if not isinstance(one, OutOfMemory)]
+        return done | self._scored(cut, scores) if scores else done
+
+    def _scored(self, cut: Cut, scores: Sequence[Scores]) -> Row:
+        windows = [
+            {
+                "window_index": index,
+                "start_seconds": samples_to_seconds(start),
+                "end_seconds": samples_to_seconds(end),
+                "num_frames": one.num_frames,
+                **self._values(one),
+            }
+            for index, ((start, end), one) in enumerate(zip(cut.windows, scores, strict=True))
+        ]
+        durations = [end - start for start, end in cut.windows]
+        return {
+            **self._mean(windows, durations),
+            **self._bounds(scores),
+            "scored_seconds": samples_to_seconds(sum(durations)),
+            "num_frames": sum(one.num_frames for one in scores),
+            "timeline": self._timeline(cut, scores),
+            "windows": windows if self.coverage == "full" else [],
+        }
+
+    def _values(self, scores: Scores) -> Row:
+        """Return one window's columns; null where the model has no such head."""
+        values: Row = dict.fromkeys(self._columns)
+        if scores.emi is not None:
+            emi = scores.emi if self.raw else scores.emi.clip(0, 1)
+            values |= zip(map(column_name, self._targets), emi.tolist(), strict=True)
+        if scores.vad_mean is not None and scores.vad_of_mean is not None:
+            values |= zip(VAD_DIMENSIONS, scores.vad_mean.tolist(), strict=True)
+            values |= zip(VAD_OF_MEAN, scores.vad_of_mean.tolist(), strict=True)
+        return values
+
+    def _mean(self, windows: Sequence[Row], durations: Sequence[int]) -> Row:
+        """Return a clip's columns: the mean over its windows, weighted by their durations."""
+        present = [column for column in self._columns if windows[0][column] is not None]
+        values = np.array([[window[column] for column in present] for window in windows])
+        mean = duration_weighted_mean(values.astype(np.float32), durations)
+        return dict(zip(present, mean.tolist(), strict=True))
+
+    def _bounds(self, scores: Sequence[Scores]) -> Row:
+        """Return the ends of a clip's intervals: calibrated on one window, they hold for one."""
+        emi = scores[0].emi
+        if self.intervals is None or emi is None or len(scores) > 1:
+            return {}
+        return {
+            f"{column_name(target)}_{side}": end
+            for target, ends in self.intervals.bounds(emi.tolist()).items()
+            for side, end in zip(("low", "high"), ends, strict=True)
+        }
+
+    def _timeline(self, cut: Cut, scores: Sequence[Scores]) -> list[Row]:
+        """Return the mean frame VAD of each second; a frame belongs to the second it starts in."""
+        frame_vad = [one.frame_vad for one in scores if one.frame_vad is not None]
+        if not frame_vad:
+            return []
+        hop = self.predictor.model.backbone.geometry.hop_samples
+        starts = [
+            start + np.arange(one.num_frames) * hop
+            for (start, _), one in zip(cut.windows, scores, strict=True)
+        ]
+        seconds, where, counts = np.unique(
+            np.concatenate(starts) // SAMPLING_RATE, return_inverse=True, return_counts=True
+        )
+        sums = np.zeros((len(seconds), len(VAD_DIMENSIONS)))
+        np.add.at(sums, where, np.concatenate(frame_vad))
+        return [
+            {"second": second, **dict(zip(VAD_DIMENSIONS, mean, strict=True)), "num_frames": count}
+            for second, mean, count in zip(
+                seconds.tolist(), (sums / counts[:, None]).tolist(), counts.tolist(), strict=True
+            )
+        ]
+
+    def _too_short(self, cut: Cut) -> str:
+        return (
+            f"{len(cut.waveform)} samples at {SAMPLING_RATE} Hz; "
+            f"one frame of this model needs {self.predictor.min_samples}"
+        )
+
+
+def score_columns(targets: Sequence[str]) -> list[str]:
+    """Return the columns of a model's scores: its targets, VAD, VAD of the mean frame."""
+    return [*map(column_name, targets), *VAD_DIMENSIONS, *VAD_OF_MEAN]
+
+
+def without_scores(row: Mapping[str, Any], targets: Sequence[str]) -> Row:
+    """Return a row as it leaves the scorer, its scores null."""
+    kept = {name: value for name, value in row.items() if name != "waveform"}
+    columns = [*score_columns(targets), *bound_columns(targets)]
+    return kept | dict.fromkeys(columns) | {"timeline": [], "windows": []}

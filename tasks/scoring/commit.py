@@ -1,0 +1,228 @@
+"""Parts: rows that workers gave become tables that fit the store, committed as they come."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from types import TracebackType
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.dataset as ds
+
+from tasks.schema.fields import checked
+from tasks.schema.outcomes import Status
+from tasks.schema.scores import (
+    COSTS,
+    NODE,
+    NUMERICS,
+    scores_schema,
+    timeline_schema,
+    windows_schema,
+)
+from tasks.schema.tables import SCORES, TIMELINE, WINDOWS
+from tasks.store.store import ResultsStore
+
+COMMIT_SECONDS = 15.0
+"""Rows wait no longer than this for their commit: what kill -9 can cost."""
+
+
+@dataclass(frozen=True)
+class RunStamp:
+    """What every row of one run has in common.
+
+    Attributes:
+        model: name of the model.
+        model_sha256: hash of its config and weights.
+        coverage: ``first`` or ``full``.
+        run_id: the run.
+        backbone_licence: licence of the weights that the model comes of.
+        targets: the model's targets, in order.
+        training_splits: what its training used a content for, by the content's hash.
+    """
+
+    model: str
+    model_sha256: str
+    coverage: str
+    run_id: str
+    backbone_licence: str
+    targets: tuple[str, ...]
+    training_splits: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
+
+
+@dataclass
+class Tally:
+    """What a run has committed so far; audio in seconds, work in seconds summed over workers."""
+
+    scored: int = 0
+    rejected: int = 0
+    audio_seconds: float = 0.0
+    extract_seconds: float = 0.0
+    score_seconds: float = 0.0
+    commit_seconds: float = 0.0
+    model_samples: int = 0
+    padded_samples: int = 0
+    num_parts: int = 0
+    reasons: Counter[str] = field(default_factory=Counter)
+    nodes: Counter[str] = field(default_factory=Counter)
+    numerics: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def done(self) -> int:
+        """Rows, scored or rejected."""
+        return self.scored + self.rejected
+
+    @property
+    def padding_share(self) -> float:
+        """Share of padding in what the model saw, [0, 1)."""
+        return 1 - self.model_samples / self.padded_samples if self.padded_samples else 0.0
+
+    def add(self, rows: pa.Table) -> None:
+        """Count the rows of one part."""
+        scored = pc.sum(pc.equal(rows["status"], Status.SCORED.value), min_count=0).as_py()
+        self.scored += scored
+        self.rejected += rows.num_rows - scored
+        self.reasons.update(rows["reason"].drop_null().to_pylist())
+        for name, counter in ((NODE.name, self.nodes), (NUMERICS.name, self.numerics)):
+            if name in rows.schema.names:
+                counter.update(rows[name].drop_null().to_pylist())
+        self.audio_seconds += pc.sum(rows["scored_seconds"], min_count=0).as_py()
+        for name in (cost.name for cost in COSTS):
+            if name in rows.schema.names:
+                setattr(self, name, getattr(self, name) + pc.sum(rows[name], min_count=0).as_py())
+
+
+class Committer:
+    """Collects rows and commits them as parts: the first at once, then every `COMMIT_SECONDS`.
+
+    A context manager; what was added is committed when it closes, whatever ended the block.
+    """
+
+    def __init__(self, store: ResultsStore, stamp: RunStamp, tally: Tally) -> None:
+        """Commit to a store that this process has locked."""
+        self._store = store
+        self._stamp = stamp
+        self._tally = tally
+        self._waiting: list[pa.Table] = []
+        self._lock = threading.Lock()
+        self._closing = threading.Event()
+        self._failure: Exception | None = None
+        self._timer = threading.Thread(target=self._commit_regularly, daemon=True)
+
+    def __enter__(self) -> Committer:
+        """Start the clock."""
+        self._timer.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Commit the rest."""
+        self._closing.set()
+        self._timer.join()
+        self.flush()
+        if self._failure is not None and error is None:
+            raise self._failure
+
+    def add(self, rows: pa.Table) -> None:
+        """Take rows under `tasks.schema.scores.costed_schema`.
+
+        Raises:
+            StoreError: an earlier commit failed.
+        """
+        if self._failure is not None:
+            raise self._failure
+        with self._lock:
+            self._waiting.append(rows)
+        if not self._tally.num_parts:
+            self.flush()
+
+    def flush(self) -> None:
+        """Commit what waits."""
+        with self._lock:
+            if not self._waiting:
+                return
+            started = time.perf_counter()
+            rows = pa.concat_tables(self._waiting)
+            name = f"{self._stamp.run_id}-{self._tally.num_parts:05d}"
+            self._tally.num_parts += 1  # a name is used once, whatever comes of it
+            self._store.commit(name, split(rows, self._stamp))
+            self._waiting.clear()
+            self._tally.add(rows)
+            self._tally.commit_seconds += time.perf_counter() - started
+
+    def _commit_regularly(self) -> None:
+        while not self._closing.wait(COMMIT_SECONDS):
+            try:
+                self.flush()
+            except Exception as failure:  # noqa: BLE001 - raised again in the run's own thread
+                self._failure = failure
+                return
+
+
+def recounted(tally: Tally, store: ResultsStore, run_id: str) -> set[str]:
+    """Count a run's rows anew, as they are in the store; returns the ids of their clips.
+
+    A bucket may have a part whose commit is said to have failed, because the answer was lost.
+    """
+    columns = ["clip_id", "status", "reason", "scored_seconds"]
+    rows = store.rows(SCORES, scores_schema(), ds.field("run_id") == run_id, columns)
+    numbered = rows.append_column("row", pa.array(range(rows.num_rows), pa.int64()))
+    firsts = numbered.group_by("clip_id").aggregate([("row", "min")])
+    tally.scored = tally.rejected = 0
+    tally.audio_seconds = 0.0
+    tally.reasons.clear()
+    tally.add(rows.take(firsts["row_min"]))
+    return set(firsts["clip_id"].to_pylist())
+
+
+def split(rows: pa.Table, stamp: RunStamp) -> dict[str, pa.Table]:
+    """Return the tables of one part: scores, and the seconds and windows that rows carry.
+
+    Raises:
+        StoreError: a row does not fit the schema.
+    """
+    scores = scores_schema(stamp.targets)
+    columns = [name for name in scores.names if name in rows.schema.names]
+    used_for = map(stamp.training_splits.get, rows["content_sha256"].to_pylist())
+    plain = rows.select(columns).append_column("training_split", pa.array(used_for, pa.string()))
+    return {
+        SCORES: _stamped(plain, scores, stamp),
+        TIMELINE: _stamped(_exploded(rows, "timeline"), timeline_schema(), stamp),
+        WINDOWS: _stamped(_exploded(rows, "windows"), windows_schema(stamp.targets), stamp),
+    }
+
+
+def splits_of_contents(training_clips: Mapping[str, Sequence[str]]) -> dict[str, str]:
+    """Return what a training used each content for, by its hash.
+
+    Args:
+        training_clips: hashes by split, as a loaded model has them.
+    """
+    return {content: split for split, contents in training_clips.items() for content in contents}
+
+
+def _exploded(rows: pa.Table, name: str) -> pa.Table:
+    """Return the items of a list column, a row each, beside their clip's id."""
+    nested = rows[name].combine_chunks()
+    parents = rows["clip_id"].take(pc.list_parent_indices(nested))
+    items = pc.list_flatten(nested)
+    fields = [item.name for item in items.type]
+    return pa.table([parents, *items.flatten()], names=["clip_id", *fields])
+
+
+def _stamped(table: pa.Table, schema: pa.Schema, stamp: RunStamp) -> pa.Table:
+    now = datetime.now(UTC)
+    for name in schema.names:
+        if name not in table.schema.names:
+            constant = now if name == "scored_at" else getattr(stamp, name)
+            value = pa.scalar(constant, schema.field(name).type)
+            table = table.append_column(name, pa.repeat(value, table.num_rows))
+    return checked(table.select(schema.names), schema)

@@ -1,0 +1,80 @@
+"""A few clips at once, without Ray, without Prefect, without a store."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import Any
+
+from emi_model.architecture.config import Precision
+from emi_model.checkpoints.load import load_model
+from emi_model.predict import Predictor
+from emi_model.targets import EMI_TARGETS, column_name
+from tasks.corpus.listing import clip_file
+from tasks.extraction.audio import TIMEOUT_SECONDS
+from tasks.extraction.headers import Prober
+from tasks.extraction.rows import extract_clip
+from tasks.registry.registry import resolve_model
+from tasks.schema.scores import bound_columns
+from tasks.scoring.clip_scorer import ClipScorer
+from tasks.scoring.commit import splits_of_contents
+from tasks.scoring.settings import Coverage
+
+
+def score_files(
+    files: Sequence[str],
+    model: str,
+    *,
+    coverage: Coverage = "first",
+    precision: Precision = "auto",
+    raw: bool = False,
+) -> tuple[list[dict[str, Any]], tuple[str, ...]]:
+    """Score files.
+
+    Args:
+        files: media files, or objects as ``s3://...``; one that is not there becomes a rejection.
+        model: model folder, also of a bucket, hub id, or ``models:/NAME@ALIAS`` or
+            ``models:/NAME/VERSION``.
+        coverage: ``first`` window or ``full``.
+        precision: ``fp32``, ``bf16``, ``int8`` (CPU), or ``auto``: what the machine does fast.
+        raw: leave EMI scores unclipped.
+
+    Returns:
+        Rows with the store's columns, and the model's targets.
+
+    Raises:
+        CheckpointError: the model cannot be loaded.
+        RegistryError: the registry does not give the model.
+        CorpusError: a storage does not answer.
+    """
+    loaded = load_model(resolve_model(model))
+    config = loaded.model.config
+    max_seconds = config.clip_seconds if coverage == "first" else None
+    clips = [clip_file(file, os.fsencode(file)) for file in files]
+    with Prober() as prober:
+        extracted = [
+            extract_clip(
+                clip, max_seconds=max_seconds, timeout_seconds=TIMEOUT_SECONDS, prober=prober
+            )
+            for clip in clips
+        ]
+    score = ClipScorer(
+        Predictor(loaded.model, precision=precision),
+        coverage,
+        raw=raw,
+        intervals=loaded.intervals,
+    )
+    used_for = splits_of_contents(loaded.training_clips)
+    facts: dict[str, Any] = {
+        "model": loaded.card.name,
+        "model_sha256": loaded.sha256,
+        "backbone_licence": loaded.card.backbone_licence,
+        "coverage": coverage,
+    }
+    if not config.targets:  # VAD alone: the store's columns of the six are there, null
+        facts |= dict.fromkeys([*map(column_name, EMI_TARGETS), *bound_columns(EMI_TARGETS)])
+    rows = [
+        row | facts | {"training_split": used_for.get(row["content_sha256"])}
+        for row in score(extracted)
+    ]
+    return rows, config.targets

@@ -1,0 +1,68 @@
+"""The extraction stage in a Ray worker. Light to import: a decoder must not carry PyTorch."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator, Sequence
+from functools import cache
+from typing import Any
+
+import pyarrow as pa
+import ray
+
+from tasks.corpus.clips import ClipFile
+from tasks.extraction.headers import Prober
+from tasks.extraction.prefetch import at_hand
+from tasks.extraction.rows import extract_group
+from tasks.schema.scores import COSTS, EXTRACTED
+from tasks.scoring.ledger import EXTRACT, this_worker
+from tasks.scoring.settings import ScoringSettings
+
+NICENESS = 10
+"""Decoders take the cores that the scorers leave."""
+
+
+_ROW = pa.schema([*EXTRACTED, COSTS[0]])
+
+
+def extract_block(block: pa.Table, *, settings: ScoringSettings, ledger: Any) -> Iterator[pa.Table]:
+    """Extract a block of listed clips; yields extracted rows one by one."""
+    prober = _worker_prober()
+    clips = [ClipFile(**row) for row in block.to_pylist()]
+    worker = this_worker(EXTRACT)
+    ray.get(ledger.take.remote(worker, [clip.clip_id for clip in clips]))
+    yield from extract_rows(clips, settings, prober)
+    ray.get(ledger.give.remote(worker))
+
+
+def extract_rows(
+    clips: Sequence[ClipFile], settings: ScoringSettings, prober: Prober
+) -> Iterator[pa.Table]:
+    """Yield the extracted rows of clips, short ones decoded together, and what each has cost.
+
+    The first row of a group bears the time of what was done for all of it: a run adds them up.
+
+    Raises:
+        CorpusError: a storage does not answer, or this node has no room to fetch to.
+        MediaToolError: there is no usable ffmpeg.
+    """
+    started = time.perf_counter()
+    for group in at_hand(clips):
+        rows = extract_group(
+            group,
+            max_seconds=settings.max_seconds,
+            timeout_seconds=settings.timeout_seconds,
+            prober=prober,
+        )
+        for row in rows:
+            row[COSTS[0].name] = time.perf_counter() - started
+            yield pa.Table.from_pylist([row], _ROW)
+            started = time.perf_counter()
+
+
+@cache
+def _worker_prober() -> Prober:
+    """Return this worker process's prober; its first use also makes the worker nice."""
+    os.nice(NICENESS)
+    return Prober()

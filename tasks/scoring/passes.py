@@ -1,0 +1,196 @@
+"""One pass of clips through Ray Data: a CPU stage extracts, an actor stage scores.
+
+Bad clips are rows. What can end a pass is a worker process that dies, or a node that is lost with
+all its workers; then a ledger, which every worker writes before it touches clips, says which clips
+they held. Where a node was lost, no clip is to blame.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+from itertools import pairwise
+from typing import Any
+
+import pyarrow as pa
+import ray
+import ray.data
+from ray.data import ActorPoolStrategy, DataContext, TaskPoolStrategy
+from ray.data.read_api import from_blocks
+from ray.exceptions import RayActorError, RayError, RayTaskError
+
+from emi_model.errors import EmiError, ScoringError
+from tasks.cluster.budget import Budget
+from tasks.cluster.nodes import alive_nodes, beside_driver, dead_nodes, got, lost_nodes
+from tasks.corpus.clips import ClipFile
+from tasks.scoring.extract_stage import extract_block
+from tasks.scoring.ledger import EXTRACT, SCORE, Ledger
+from tasks.scoring.score_stage import ScorerActor
+from tasks.scoring.settings import ScoringSettings
+
+CLIPS_PER_BLOCK = 32
+"""Clips of one block at most: a step of the LSTM costs the same for a few clips and for some."""
+
+FIRST_CLIPS = 2
+"""Clips of the first block, for early rows."""
+
+LAST_CLIPS = 4
+"""Clips of the last blocks: while they run out, a scorer waits for another's block."""
+
+CLIPS_PER_GPU_BATCH = 256
+"""Clips that a scorer on a GPU takes at once: a step of the LSTM costs the same for one and all."""
+
+MAX_BLOCK_BYTES = 32 * 2**20
+MAX_WAITING_BYTES = 256 * 2**20
+"""Bound on waveforms between the stages, a node, so that memory does not grow with the corpus."""
+
+MAX_STORE_SHARE = 0.5
+"""Waveforms take no more of Ray's object store than this."""
+
+IDLE_UTILISATION = 0.25
+"""Tasks a scorer below which an elastic pool lets one go: to load a model again takes long."""
+
+MAX_SAID = 200
+
+MAX_RESTARTS = 3
+"""Times that a scorer is started again which died at nothing; one that dies at work ends a pass."""
+
+
+class PassDied(Exception):
+    """A pass ended because a worker process died.
+
+    Attributes:
+        suspects: ids of the clips that workers of its stage held.
+        lost: ids of the nodes that were lost; if there are any, there are no suspects.
+    """
+
+    def __init__(self, said: str, suspects: frozenset[str], lost: frozenset[str]) -> None:
+        """Name the suspects, the lost nodes, and what Ray said."""
+        super().__init__(said)
+        self.suspects = suspects
+        self.lost = lost
+
+
+def run_pass(
+    clips: Sequence[ClipFile],
+    settings: ScoringSettings,
+    budget: Budget,
+    *,
+    clips_per_block: int = CLIPS_PER_BLOCK,
+) -> Generator[pa.Table, None, None]:
+    """Extract and score clips; yields rows under `tasks.schema.scores.costed_schema`, in no order.
+
+    Raises:
+        PassDied: a worker process died; what was yielded before is good.
+        EmiError: the workers cannot work at all.
+    """
+    dead_before = dead_nodes()
+    ledger = beside_driver(Ledger)
+    try:
+        pipeline = _pipeline(clips, settings, budget, clips_per_block, ledger)
+        yield from pipeline.iter_batches(
+            batch_size=None, batch_format="pyarrow", prefetch_batches=0
+        )
+    except RayError as error:
+        raise _why(ledger, error, dead_before) from error
+    finally:
+        _end_scorers(ledger)
+
+
+def _end_scorers(ledger: Any) -> None:
+    """Kill what a pass that died leaves: its scorers would keep the next one's cores for ever."""
+    for scorer in got(ledger.scorers.remote()):
+        ray.kill(scorer)
+    ray.kill(ledger)
+
+
+def _pipeline(
+    clips: Sequence[ClipFile],
+    settings: ScoringSettings,
+    budget: Budget,
+    clips_per_block: int,
+    ledger: Any,
+) -> ray.data.Dataset:
+    _bound_execution()
+    blocks = [
+        pa.Table.from_pylist([clip._asdict() for clip in clips[start:end]])
+        for start, end in pairwise(block_bounds(len(clips), clips_per_block, budget.scorers))
+    ]
+    decoders = None if budget.elastic else min(budget.decoders, len(blocks))
+    at_once = CLIPS_PER_GPU_BATCH if clips_per_block > 1 else 1
+    listed: ray.data.Dataset = from_blocks(blocks)  # untyped; it starts no task a block
+    scored: ray.data.Dataset = listed.map_batches(
+        extract_block,  # type: ignore[arg-type]  # Ray's stub knows no keyword arguments
+        batch_size=None,
+        batch_format="pyarrow",
+        fn_kwargs={"settings": settings, "ledger": ledger},
+        compute=TaskPoolStrategy(decoders),
+        num_cpus=budget.cpus_per_decoder,
+        max_retries=0,
+    ).map_batches(
+        ScorerActor,
+        batch_size=at_once if budget.gpus_per_scorer else None,
+        batch_format="pyarrow",
+        fn_constructor_kwargs={"settings": settings, "budget": budget, "ledger": ledger},
+        compute=_scorers(budget, len(blocks)),
+        num_cpus=budget.cpus_per_scorer,
+        num_gpus=budget.gpus_per_scorer or None,
+        max_restarts=MAX_RESTARTS,
+        max_task_retries=0,
+    )
+    return scored
+
+
+def block_bounds(num_clips: int, clips_per_block: int, scorers: int) -> list[int]:
+    """Return where blocks of clips begin, and where the last one ends.
+
+    Small ones come first, each twice the one before, then full ones: whichever is extracted first,
+    rows come early. From where two full ones a scorer are left they become smaller, half a scorer's
+    share of what is left (Polychronopoulos and Kuck 1987, "Guided Self-Scheduling", IEEE
+    Transactions on Computers C-36(12), with half the share).
+    """
+    bounds, most = [0], FIRST_CLIPS
+    while (left := num_clips - bounds[-1]) > 0:
+        size = min(most, max(LAST_CLIPS, left // (2 * scorers)), clips_per_block, left)
+        bounds.append(bounds[-1] + size)
+        most = 2 * size
+    return bounds
+
+
+def _scorers(budget: Budget, num_blocks: int) -> ActorPoolStrategy:
+    scorers = min(budget.scorers, num_blocks)
+    if budget.gpus_per_scorer and not budget.elastic:
+        return ActorPoolStrategy(size=scorers)
+    if not budget.elastic:  # the second loads its model while the first gives the first rows
+        return ActorPoolStrategy(min_size=1, max_size=scorers, initial_size=1)
+    return ActorPoolStrategy(min_size=1, max_size=num_blocks, initial_size=scorers)
+
+
+def _bound_execution() -> None:
+    """Bound what waits between the stages: Ray takes a share of all nodes' stores, as they come."""
+    context = DataContext.get_current()
+    context.enable_progress_bars = False
+    context.target_max_block_size = MAX_BLOCK_BYTES
+    context.autoscaling_config.actor_pool_util_downscaling_threshold = IDLE_UTILISATION
+    stores = [node["Resources"].get("object_store_memory", 0) for node in alive_nodes().values()]
+    share = MAX_WAITING_BYTES * len(stores) / max(1, sum(stores))
+    context.override_object_store_memory_limit_fraction = min(share, MAX_STORE_SHARE)
+
+
+def _why(ledger: Any, error: RayError, dead_before: frozenset[str]) -> Exception:
+    """Return why a pass ended: workers refuse, a node was lost, or clips of a stage are suspects.
+
+    The other stage's worker holds innocent ones.
+    """
+    refusal: Exception | None = got(ledger.refusal.remote())
+    if refusal is not None:
+        return refusal
+    if isinstance(error, RayTaskError) and isinstance(error.cause, EmiError):
+        # Ray Data adds lines with advice of its own
+        return ScoringError(str(error.cause).partition("\n")[0])
+    said = str(error).strip().partition("\n")[0][:MAX_SAID]
+    lost = lost_nodes(dead_before)
+    if lost:
+        return PassDied(said, frozenset(), lost)
+    stage = SCORE if isinstance(error, RayActorError) else EXTRACT
+    held = ledger.held.remote(None if isinstance(error, RayTaskError) else stage)
+    return PassDied(said, frozenset(got(held)), lost)

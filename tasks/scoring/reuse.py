@@ -1,0 +1,87 @@
+"""Adoption: a clip whose content is in the store under another name takes that row over."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+import pyarrow as pa
+
+from tasks.corpus.clips import ClipFile
+from tasks.schema.fields import checked
+from tasks.schema.scores import scores_schema, timeline_schema, windows_schema
+from tasks.schema.tables import COMPANIONS, SCORES, TIMELINE, WINDOWS
+from tasks.scoring.commit import RunStamp
+from tasks.store.readers import reread
+from tasks.store.store import ResultsStore
+from tasks.store.views import connect
+
+_SCORES = """\
+SELECT rows.* REPLACE (
+    adopted.clip_id AS clip_id,
+    adopted.uri AS uri,
+    adopted.modified_ns AS modified_ns,
+    $run_id AS run_id,
+    $scored_at AS scored_at
+)
+FROM scores AS rows JOIN adopted ON rows.clip_id = adopted.source_id
+WHERE model_sha256 = $model_sha256 AND coverage = $coverage"""
+
+_COMPANION = """\
+SELECT rows.* REPLACE (adopted.clip_id AS clip_id, $run_id AS run_id)
+FROM {table} AS rows JOIN adopted ON rows.clip_id = adopted.source_id
+WHERE model_sha256 = $model_sha256 AND coverage = $coverage"""
+
+
+def adopt(
+    store: ResultsStore, adopted: Sequence[tuple[ClipFile, str]], stamp: RunStamp
+) -> pa.Table:
+    """Commit rows for clips whose content has a row under another name; returns their scores.
+
+    Args:
+        store: locked by this process.
+        adopted: each clip with the clip id that has the row.
+        stamp: of the run.
+    """
+    pairs = pa.table(
+        {
+            "clip_id": [clip.clip_id for clip, _ in adopted],
+            "uri": [clip.uri for clip, _ in adopted],
+            "modified_ns": pa.array([clip.modified_ns for clip, _ in adopted], pa.int64()),
+            "source_id": [source for _, source in adopted],
+        }
+    )
+    tables = {
+        SCORES: _taken(store, pairs, stamp, _SCORES, scores_schema(stamp.targets)),
+        TIMELINE: _taken(store, pairs, stamp, _COMPANION.format(table=TIMELINE), timeline_schema()),
+        WINDOWS: _taken(
+            store, pairs, stamp, _COMPANION.format(table=WINDOWS), windows_schema(stamp.targets)
+        ),
+    }
+    store.commit(f"{stamp.run_id}-adopted", tables)
+    return tables[SCORES]
+
+
+def _taken(
+    store: ResultsStore, pairs: pa.Table, stamp: RunStamp, sql: str, schema: pa.Schema
+) -> pa.Table:
+    parameters: dict[str, object] = {
+        "run_id": stamp.run_id,
+        "model_sha256": stamp.model_sha256,
+        "coverage": stamp.coverage,
+    }
+    if "$scored_at" in sql:
+        parameters |= {"scored_at": datetime.now(UTC)}
+
+    def taken() -> pa.Table:
+        with connect(store.location, tables=(SCORES, *COMPANIONS)) as connection:
+            connection.register("adopted", pairs)
+            return connection.sql(sql, params=parameters).to_arrow_table()
+
+    rows = reread(taken)
+    if not rows.num_rows:  # then the view need not have this model's columns
+        return schema.empty_table()
+    for field in schema:  # parts of an earlier version lack columns that may be null
+        if field.name not in rows.schema.names:
+            rows = rows.append_column(field, pa.nulls(rows.num_rows, field.type))
+    return checked(rows.select(schema.names), schema)

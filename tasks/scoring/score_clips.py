@@ -1,0 +1,170 @@
+"""The scoring cluster: Ray, and clips scored on it whatever happens to its workers."""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections import Counter
+from collections.abc import Collection, Generator, Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import replace
+
+import pyarrow as pa
+
+from emi_model.devices import available_cores, available_gpus
+from emi_model.errors import ScoringError
+from tasks.cluster.budget import Budget, ScorerPool, cluster_budget, machine_budget
+from tasks.cluster.connection import joins, ray_cluster
+from tasks.cluster.nodes import node_sizes
+from tasks.corpus.clips import ClipFile
+from tasks.extraction.rows import listed_row, rejected
+from tasks.schema.outcomes import Reason
+from tasks.schema.scores import COSTS, WORKED, costed_schema
+from tasks.scoring.clip_scorer import without_scores
+from tasks.scoring.passes import PassDied, run_pass
+from tasks.scoring.settings import ScoringSettings
+
+LOGGER = logging.getLogger(__name__)
+
+CLIPS_PER_PASS = 20_000
+"""Clips in one Ray Data execution: many, so that the model is loaded seldom."""
+
+MAX_DEATHS = 2
+"""A clip that was held alone by a worker that died, after it was suspected, is not tried again."""
+
+MAX_IDLE_DEATHS = 3
+"""Passes in a row that may die without a suspect and without a row before the run gives up."""
+
+MAX_IDLE_LOSSES = 5
+"""Passes in a row that may end with a lost node and without a row before the run gives up."""
+
+
+@contextmanager
+def scoring_cluster(pool: ScorerPool, address: str | None = None) -> Iterator[Budget]:
+    """Join a cluster, or start Ray with the cores that scoring and extracting clips take.
+
+    Args:
+        pool: what was asked of the scorers.
+        address: of the cluster, as `tasks.cluster.connection.ray_cluster` takes it.
+
+    Returns:
+        How the cluster's, or the machine's, cores and GPUs are shared.
+
+    Raises:
+        ClusterError: Ray does not start, or the cluster cannot be joined.
+        ConfigError: GPUs were asked for, and there are none.
+    """
+    if joins(address):
+        with ray_cluster(available_cores(), address):
+            yield cluster_budget(pool, node_sizes())
+        return
+    budget = machine_budget(pool, gpus=available_gpus())
+    cpus = math.ceil(budget.scorers * budget.cpus_per_scorer) + budget.decoders
+    with ray_cluster(cpus, address):
+        yield budget
+
+
+def score_clips(
+    clips: Sequence[ClipFile], settings: ScoringSettings, budget: Budget
+) -> Generator[pa.Table, None, None]:
+    """Score clips; yields rows under `tasks.schema.scores.costed_schema`, one for every clip.
+
+    A worker that dies takes its pass with it: what is missing is run again, the clips that it held
+    one at a time. The clip that a worker dies with then is rejected as ``worker_died``. A node
+    that is lost ends the pass, too, but no clip is to blame for it.
+
+    Raises:
+        EmiError: workers cannot work at all.
+    """
+    for start in range(0, len(clips), CLIPS_PER_PASS):
+        yield from _score_all(clips[start : start + CLIPS_PER_PASS], settings, budget)
+
+
+class _Patience:
+    """Counts what came to nothing in a row, and says when to give up."""
+
+    def __init__(self) -> None:
+        self._deaths = self._losses = 0
+
+    def renew(self) -> None:
+        self._deaths = self._losses = 0
+
+    def bear(self, death: PassDied, suspects: Collection[str]) -> None:
+        """Count a pass that died.
+
+        Raises:
+            ScoringError: it is one too many.
+        """
+        if death.lost:
+            self._losses += 1
+        elif not suspects:
+            self._deaths += 1
+        else:
+            self._deaths = 0
+        if self._losses == MAX_IDLE_LOSSES:
+            raise ScoringError(
+                f"nodes were lost {self._losses} times in a row before a clip was done: {death}: "
+                "look at the cluster; what was committed stays, the same command goes on from there"
+            ) from death
+        if self._deaths == MAX_IDLE_DEATHS:
+            raise ScoringError(f"workers die before they take a clip: {death}") from death
+
+
+def _score_all(
+    clips: Sequence[ClipFile], settings: ScoringSettings, budget: Budget
+) -> Generator[pa.Table, None, None]:
+    missing = {clip.clip_id: clip for clip in clips}
+    deaths: Counter[str] = Counter()
+    patience = _Patience()
+    while missing:
+        trusted = [clip for clip in missing.values() if not deaths[clip.clip_id]]
+        single = not trusted
+        try:
+            with closing(_pass(trusted or list(missing.values()), settings, budget, single)) as run:
+                for rows in run:
+                    patience.renew()
+                    for clip_id in rows["clip_id"].to_pylist():
+                        del missing[clip_id]
+                    yield rows
+        except PassDied as death:
+            suspects = death.suspects & missing.keys()
+            _tell(death, suspects)
+            deaths.update(suspects)
+            patience.bear(death, suspects)
+        fatal = [
+            missing.pop(name) for name, count in deaths.items() if _is_fatal(name, count, missing)
+        ]
+        if fatal:
+            yield _dead_rows(fatal, settings)
+
+
+def _tell(death: PassDied, suspects: Collection[str]) -> None:
+    if death.lost:
+        LOGGER.warning("nodes were lost: %s: %s", sorted(death.lost), death)
+    else:
+        LOGGER.warning("a worker died holding %s: %s", sorted(suspects) or "no clip", death)
+
+
+def _is_fatal(clip_id: str, count: int, missing: dict[str, ClipFile]) -> bool:
+    return count >= MAX_DEATHS and clip_id in missing
+
+
+def _pass(
+    clips: list[ClipFile], settings: ScoringSettings, budget: Budget, single: bool
+) -> Generator[pa.Table, None, None]:
+    """Run one pass; suspects go one at a time, so that a death names one clip."""
+    if not single:
+        return run_pass(clips, settings, budget.for_clips(len(clips)))
+    return run_pass(clips, settings, replace(budget.alone(), decoders=1), clips_per_block=1)
+
+
+def _dead_rows(clips: Sequence[ClipFile], settings: ScoringSettings) -> pa.Table:
+    detail = f"the worker process died {MAX_DEATHS} times with this clip, the last time alone"
+    costs, worked = (cost.name for cost in COSTS), (column.name for column in WORKED)
+    free = dict.fromkeys(costs, 0) | dict.fromkeys(worked)
+    rows = [
+        without_scores(rejected(listed_row(clip), Reason.WORKER_DIED, detail), settings.targets)
+        | free
+        for clip in clips
+    ]
+    return pa.Table.from_pylist(rows, costed_schema(settings.targets))

@@ -1,0 +1,112 @@
+"""The scoring stage in a Ray worker: an actor that holds the model.
+
+A run's own process names the class as well: PyTorch is loaded where an actor begins.
+"""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import ray
+
+from emi_model.checkpoints.resolve import read_papers
+from emi_model.errors import CheckpointError, ClusterError, EmiError
+from emi_model.loading import loading
+from tasks.cluster.budget import Budget
+from tasks.extraction.rows import Row
+from tasks.provenance import code_version
+from tasks.schema.outcomes import Status
+from tasks.schema.scores import costed_schema
+from tasks.scoring.clip_scorer import ClipScorer
+from tasks.scoring.ledger import SCORE, this_worker
+from tasks.scoring.settings import ScoringSettings
+
+if TYPE_CHECKING:
+    from emi_model.checkpoints.checkpoint import LoadedModel
+
+SHARE_IT = "put the model on a shared folder or in a bucket, so that every node finds the same"
+
+
+class ScorerActor:
+    """Holds the model in a worker process and scores blocks of extracted clips."""
+
+    def __init__(self, settings: ScoringSettings, budget: Budget, ledger: Any) -> None:
+        """Load the model."""
+        with loading():
+            import torch
+
+            from emi_model.predict import Predictor
+
+        context = ray.get_runtime_context()
+        ray.get(ledger.enlist.remote(context.current_actor))
+        self.node: str = context.get_node_id()
+        self.ledger, self.worker = ledger, this_worker(SCORE)
+        if not budget.gpus_per_scorer:
+            torch.set_num_threads(budget.threads_per_scorer)
+        try:
+            loaded = load_here(settings, self.node)
+        except EmiError as error:
+            ray.get(ledger.refuse.remote(error))
+            raise
+        self.predictor = Predictor(loaded.model, precision=settings.precision)
+        self.score = ClipScorer(self.predictor, settings.coverage, intervals=loaded.intervals)
+        self.schema = costed_schema(settings.targets)
+
+    def __call__(self, block: pa.Table) -> pa.Table:
+        """Score one block."""
+        rows = block.to_pylist()
+        ray.get(self.ledger.take.remote(self.worker, [row["clip_id"] for row in rows]))
+        before, started = self.predictor.padding, time.perf_counter()
+        scored = self.score(rows)
+        seconds = (time.perf_counter() - started) / max(1, len(rows))
+        for row in scored:
+            is_scored = row["status"] == Status.SCORED.value
+            row |= {"score_seconds": seconds, "model_samples": 0, "padded_samples": 0}
+            row["node"] = self.node if is_scored else None
+            row["numerics"] = self.predictor.numerics if is_scored else None
+        if scored:
+            scored[0] |= self._samples_since(before)
+        self.ledger.give.remote(self.worker)
+        return pa.Table.from_pylist(scored, self.schema)
+
+    def _samples_since(self, before: tuple[int, int]) -> Row:
+        """Return the block's samples: they belong to it as a whole, the first row carries them."""
+        own, padded = (now - then for now, then in zip(self.predictor.padding, before, strict=True))
+        return {"model_samples": own, "padded_samples": padded}
+
+
+def load_here(settings: ScoringSettings, node: str) -> LoadedModel:
+    """Load a run's model on a node: where the driver has it, if this node sees that, or elsewhere.
+
+    Raises:
+        CheckpointError: this node does not see the model, or finds another in its place; or its
+            weights are damaged.
+        ClusterError: this node runs another version of this project.
+    """
+    from emi_model.checkpoints.load import load_model
+    from tasks.registry.registry import (
+        resolve_model,  # MLflow is loaded only where a node has to ask it
+    )
+
+    if settings.version != code_version():
+        raise ClusterError(
+            f"node {node[:8]}: found emi-workflow {code_version()}, expected {settings.version}: "
+            "start all nodes from one image, or send the code along (--wheel)"
+        )
+    try:
+        reference = settings.model
+        if settings.elsewhere is not None and not Path(reference).is_dir():
+            reference = resolve_model(settings.elsewhere)
+        papers = read_papers(reference)
+    except EmiError as error:
+        raise CheckpointError(f"node {node[:8]}: {error}: {SHARE_IT}") from error
+    expected = settings.model_sha256 or papers.sha256
+    if papers.sha256 != expected:
+        raise CheckpointError(
+            f"node {node[:8]}: found the model {papers.sha256[:12]} at {reference}, expected "
+            f"{expected[:12]}: {SHARE_IT}"
+        )
+    return load_model(reference, papers)

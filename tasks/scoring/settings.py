@@ -1,0 +1,39 @@
+"""What every worker of a run needs to know. Light to import: decoders must not carry PyTorch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from emi_model.architecture.config import Precision
+from tasks.provenance import code_version
+
+Coverage = Literal["first", "full"]
+
+
+@dataclass(frozen=True)
+class ScoringSettings:
+    """What every worker needs to know.
+
+    Attributes:
+        model: reference of the model.
+        targets: its targets, in order.
+        max_seconds: seconds of a clip to decode; None for all.
+        coverage: first window or all windows.
+        precision: numerics asked for, as `emi_model.predict.Predictor` takes it.
+        timeout_seconds: for the extraction of one clip.
+        model_sha256: hash of the model; None: any.
+        elsewhere: reference by which nodes that do not see ``model`` find it: a registered version
+            or a place in a bucket; None: there is none.
+        version: of this project, where the run was begun.
+    """
+
+    model: str
+    targets: tuple[str, ...]
+    max_seconds: float | None
+    coverage: Coverage
+    precision: Precision
+    timeout_seconds: float = 120.0
+    model_sha256: str | None = None
+    elsewhere: str | None = None
+    version: str = field(default_factory=code_version)

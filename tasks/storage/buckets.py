@@ -1,0 +1,196 @@
+"""Object storage: S3, Google Cloud Storage, Azure, through one client.
+
+Endpoint and credentials come from the environment that each cloud's own tools read:
+``AWS_ENDPOINT_URL``, ``AWS_ACCESS_KEY_ID``, ``AWS_SECRET_ACCESS_KEY``, ``AWS_SESSION_TOKEN``,
+``AWS_REGION``; ``GOOGLE_APPLICATION_CREDENTIALS``; ``AZURE_STORAGE_ACCOUNT_NAME``,
+``AZURE_STORAGE_ACCOUNT_KEY``; else from the machine's own identity in that cloud.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from datetime import timedelta
+from functools import cache
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+import obstore
+from obstore.exceptions import (
+    AlreadyExistsError,
+    BaseError,
+    InvalidPathError,
+    PermissionDeniedError,
+)
+from obstore.store import ObjectStore, from_url
+
+from tasks.storage.folder import CHUNK_BYTES, StoredFile, UnfitName
+
+if TYPE_CHECKING:
+    from obstore import ObjectMeta
+    from obstore.store import ClientConfig, RetryConfig
+
+MAX_RETRIES = 5
+RETRY_SECONDS = 60
+"""A request is repeated for so long where the storage is busy or not reached."""
+
+ENDPOINTS = {
+    "s3": ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT"),
+    "gs": ("GOOGLE_BASE_URL",),
+    "az": ("AZURE_STORAGE_ENDPOINT", "AZURE_ENDPOINT"),
+}
+"""Variables that may name a server; one with http:// is spoken to without TLS."""
+
+SILENT_SECONDS = 30
+"""A connection on which nothing comes for so long is given up; the request is repeated."""
+
+REQUEST_SECONDS = 3600
+"""For one request, whatever comes: a large object takes its time."""
+
+# Reasons of S3 to refuse that lie in who asks, not in what is asked for.
+_CALLER = re.compile(
+    "<Code>(InvalidAccessKeyId|SignatureDoesNotMatch|RequestTimeTooSkewed|InvalidToken|"
+    "ExpiredToken|AllAccessDisabled|AccountProblem)</Code>"
+)
+_REQUEST = re.compile(r"^.*?Error performing [A-Z]+ (\w+://[^/\s]+)\S* in .*? - ")
+_MAX_SAID = 300
+
+
+class BucketFolder:
+    """A prefix of a bucket; an object is there whole or not at all.
+
+    Attributes:
+        uri: ``s3://BUCKET/PREFIX``.
+    """
+
+    def __init__(self, uri: str) -> None:
+        """Take a prefix, which need not hold an object yet.
+
+        Raises:
+            OSError: a setting is missing, such as the account of ``az://``.
+        """
+        self.uri = uri.rstrip("/")
+        scheme, _, place = self.uri.partition("://")
+        bucket, _, prefix = place.partition("/")
+        if not bucket or "//" in place:
+            raise UnfitName(f"{uri}: names no bucket, or has an empty part")
+        self._prefix = f"{prefix}/" if prefix else ""
+        with _errors(self.uri):
+            self._store = _store(scheme.lower(), bucket)
+
+    def files(self, below: str = "") -> Iterator[StoredFile]:
+        """Yield the objects below it, in no order."""
+        prefix = (self._prefix + below).rstrip("/")
+        with _errors(self.uri):
+            for page in obstore.list(self._store, prefix=prefix or None):
+                # some consoles make a folder by an object with the folder's own name
+                yield from (
+                    self._stored(meta) for meta in page if f"{meta['path']}/" != self._prefix
+                )
+
+    def exists(self, name: str) -> bool:
+        """Tell whether there is an object of this name."""
+        return self.status(name) is not None
+
+    def status(self, name: str) -> StoredFile | None:
+        """Return what is known of an object without its content; None if there is none."""
+        with _errors(self.uri):
+            try:
+                return self._stored(obstore.head(self._store, self._prefix + name))
+            except FileNotFoundError:
+                return None
+
+    def read(self, name: str) -> bytes:
+        """Return an object's content; FileNotFoundError if there is none."""
+        with _errors(self.uri):
+            return bytes(obstore.get(self._store, self._prefix + name).bytes())
+
+    def read_range(self, name: str, start: int, end: int) -> bytes:
+        """Return bytes ``start`` to ``end`` (exclusive); FileNotFoundError if there is none."""
+        with _errors(self.uri):
+            name = self._prefix + name
+            return bytes(obstore.get_range(self._store, name, start=start, end=end))
+
+    def chunks(self, name: str) -> Iterator[bytes]:
+        """Yield an object's content piece by piece; FileNotFoundError if there is none."""
+        with _errors(self.uri):
+            found = obstore.get(self._store, self._prefix + name)
+            for piece in found.stream(min_chunk_size=CHUNK_BYTES):
+                yield bytes(piece)
+
+    def write(self, name: str, content: bytes) -> None:
+        """Put an object, in place of an earlier one."""
+        with self._put_errors():
+            obstore.put(self._store, self._prefix + name, content)
+
+    def create(self, name: str, content: bytes) -> None:
+        """Put a new object by a conditional request; FileExistsError if there is one."""
+        with self._put_errors():
+            name = self._prefix + name
+            try:
+                obstore.put(self._store, name, content, mode="create", use_multipart=False)
+            except AlreadyExistsError as error:
+                raise FileExistsError(f"{self.uri}: {name} is there already") from error
+
+    def remove(self, name: str) -> None:
+        """Delete an object; nothing if there is none."""
+        with _errors(self.uri), suppress(FileNotFoundError):
+            obstore.delete(self._store, self._prefix + name)
+
+    def _stored(self, meta: ObjectMeta) -> StoredFile:
+        name = meta["path"].removeprefix(self._prefix)
+        # whole seconds: some servers tell more of an object in a list than of it alone
+        modified_ns = int(meta["last_modified"].timestamp()) * 10**9
+        return StoredFile(name, meta["size"], modified_ns, meta["e_tag"] or "")
+
+    @contextmanager
+    def _put_errors(self) -> Iterator[None]:
+        """Say it as it is where a new object is answered by "not found"."""
+        try:
+            with _errors(self.uri):
+                yield
+        except FileNotFoundError as error:
+            raise OSError(f"{self.uri}: there is no such bucket") from error
+
+
+@cache
+def _store(scheme: str, bucket: str) -> ObjectStore:
+    """Return the client of a whole bucket: its connections are shared by all folders in it."""
+    names = ENDPOINTS.get(scheme, ())
+    endpoint = next(filter(None, (os.environ.get(name) for name in names)), "")
+    client: ClientConfig = {
+        "allow_http": urlsplit(endpoint).scheme == "http",
+        "read_timeout": timedelta(seconds=SILENT_SECONDS),
+        "timeout": timedelta(seconds=REQUEST_SECONDS),
+    }
+    retry: RetryConfig = {
+        "max_retries": MAX_RETRIES,
+        "retry_timeout": timedelta(seconds=RETRY_SECONDS),
+    }
+    store: ObjectStore = from_url(f"{scheme}://{bucket}", client_options=client, retry_config=retry)
+    return store
+
+
+@contextmanager
+def _errors(uri: str) -> Iterator[None]:
+    """Turn the client's errors into OSError of one line, as a disk gives them."""
+    try:
+        yield
+    except FileNotFoundError as error:
+        said = str(error).partition(": Error performing")[0]
+        raise FileNotFoundError(f"{uri}: {said}") from error
+    except (InvalidPathError, ValueError) as error:
+        raise UnfitName(f"{uri}: {_said(error)}") from error
+    except BaseError as error:
+        # a list that is refused is said to be any error
+        refused = isinstance(error, PermissionDeniedError) or "code: 403 Forbidden" in str(error)
+        kind = PermissionError if refused and not _CALLER.search(str(error)) else OSError
+        raise kind(f"{uri}: {_said(error)}") from error
+
+
+def _said(error: Exception) -> str:
+    """Return what a storage says of an error, without its markup; of the request, who was asked."""
+    said = re.sub("<[^>]*>", " ", str(error).partition("\n\nDebug source")[0])
+    return _REQUEST.sub(r"\1: ", " ".join(said.split()))[:_MAX_SAID].rstrip(": ")

@@ -1,0 +1,94 @@
+"""A folder that people name: on a disk, or a prefix in a bucket, with the same few promises.
+
+    /data/clips, file:///data/clips       a folder
+    s3://BUCKET/clips, gs://, az://       objects; endpoint and credentials by the environment
+
+What is written is absent or complete at every moment: on a disk it is written aside, synced and
+renamed, in a bucket it is one request. `create` never replaces, whoever else writes: there it is a
+conditional request (If-None-Match), on a disk a hard link. A name is taken as it is, with no
+percent signs decoded: ``s3://BUCKET/a%20b`` is another object than ``s3://BUCKET/a b``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple, Protocol
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
+
+REMOTE = re.compile(r"(s3|gs|az)://", re.IGNORECASE)
+"""Object storage; for everything else a reference is a path."""
+
+CHUNK_BYTES = 8 * 2**20
+
+
+class UnfitName(OSError):
+    """A name that object storage may have, but its client does not take: an empty part, a tab."""
+
+
+class StoredFile(NamedTuple):
+    """A file of a folder.
+
+    Attributes:
+        name: path below the folder, with slashes.
+        size: bytes.
+        modified_ns: modification time, nanoseconds since 1970; whole seconds in a bucket.
+        tag: changes with the content, where the storage says so.
+    """
+
+    name: str
+    size: int
+    modified_ns: int
+    tag: str = ""
+
+
+class Folder(Protocol):
+    """A folder; every name is a path below it, with slashes.
+
+    Attributes:
+        uri: as people name it, without a slash at its end.
+    """
+
+    uri: str
+
+    def files(self, below: str = "") -> Iterator[StoredFile]:
+        """Yield what lies in it or below it, in no order; nothing if it is not there."""
+
+    def status(self, name: str) -> StoredFile | None:
+        """Return what is known of a file without its content; None if there is none."""
+
+    def exists(self, name: str) -> bool:
+        """Tell whether there is a file of this name."""
+
+    def read(self, name: str) -> bytes:
+        """Return a file's content; FileNotFoundError if there is none."""
+
+    def chunks(self, name: str) -> Iterator[bytes]:
+        """Yield a file's content piece by piece; FileNotFoundError if there is none."""
+
+    def write(self, name: str, content: bytes) -> None:
+        """Write a file, in place of an earlier one."""
+
+    def create(self, name: str, content: bytes) -> None:
+        """Write a new file; FileExistsError if there is one."""
+
+    def remove(self, name: str) -> None:
+        """Remove a file; nothing if there is none."""
+
+
+def is_remote(reference: str) -> bool:
+    """Tell whether a reference names object storage."""
+    return REMOTE.match(reference) is not None
+
+
+def local_path(reference: str) -> Path:
+    """Return the path that a reference names, plain or as a ``file:`` URI."""
+    parts = urlsplit(reference)
+    return Path(url2pathname(parts.path) if parts.scheme == "file" else reference)
+
+
+def child(reference: str, name: str) -> str:
+    """Return the reference of what lies below a folder."""
+    return f"{reference.rstrip('/')}/{name}" if is_remote(reference) else str(Path(reference, name))

@@ -1,0 +1,1 @@
+"""The results store: Parquet parts, views over them, questions in SQL."""

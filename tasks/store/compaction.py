@@ -1,0 +1,81 @@
+"""Compaction: many small parts, and rows that later rows replaced, become few large parts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import duckdb
+import pyarrow as pa
+
+from tasks.schema.tables import COMPANIONS, SCORES
+from tasks.store.paths import EMPTY_PART, Part, PartsChanged, parts_of
+from tasks.store.readers import read_schemas
+from tasks.store.store import ResultsStore
+from tasks.store.views import connect, current_view
+
+SMALL_PART_BYTES = 8 * 2**20
+"""Parts below it are merged, up to about so much a merged one: 35,000 clips, 0.1 GB of memory."""
+
+MANY_SMALL_PARTS = 16
+MERGED = (SCORES, *COMPANIONS)
+
+
+def compact(store: ResultsStore, name: str, *, superseded: bool = False) -> bool:
+    """Merge a store's small parts, some at a time, where it is worth it; True if it did.
+
+    A merged part is committed like any other and names the parts that it replaces: whoever reads
+    through the views sees every row once at every moment. It holds the latest of the rows that
+    these parts have of a clip, whatever stands in others: so where several runs do this at once, in
+    a bucket, the latest row of all is always in a part that stays.
+
+    Args:
+        store: locked by this process.
+        name: of the merged parts, to which a number is added; new to the store.
+        superseded: rows were replaced by later ones: merge in any case, and leave those out.
+    """
+    small = [part for part in store.parts(SCORES) if part.size < SMALL_PART_BYTES]
+    if len(small) < MANY_SMALL_PARTS and not superseded:
+        return False
+    groups = [group for group in _grouped(small) if len(group) > 1]
+    for number, group in enumerate(groups):
+        try:
+            tables = _merged(store, group)
+        except PartsChanged:  # another run has merged them
+            return False
+        store.commit(f"{name}-{number:05d}", tables, replaces=group)
+    return bool(groups)
+
+
+def _grouped(parts: Sequence[Part]) -> list[list[str]]:
+    """Return the names of parts, in their order, in groups that make a part that is not small."""
+    groups: list[list[str]] = []
+    size = SMALL_PART_BYTES
+    for part in parts:
+        if size >= SMALL_PART_BYTES:
+            groups.append([])
+            size = 0
+        groups[-1].append(part.name)
+        size += part.size
+    return groups
+
+
+def _merged(store: ResultsStore, names: Sequence[str]) -> dict[str, pa.Table]:
+    """Return the rows of the named parts that still count, under the union of their schemas.
+
+    Raises:
+        PartsChanged: some of them were taken away.
+    """
+    with connect(store.location, tables=MERGED, parts=names) as connection:
+        return {table: _rows(connection, table, _union(store, table, names)) for table in MERGED}
+
+
+def _rows(connection: duckdb.DuckDBPyConnection, table: str, schema: pa.Schema) -> pa.Table:
+    rows = connection.sql(f"FROM {current_view(table)}").to_arrow_table()
+    return rows.select(schema.names).cast(schema)
+
+
+def _union(store: ResultsStore, table: str, names: Sequence[str]) -> pa.Schema:
+    wanted = {EMPTY_PART, *names}
+    parts = [part for part in parts_of(store.folder, table) if part.name in wanted]
+    schemas = [schema.remove_metadata() for schema in read_schemas(store.folder, parts)]
+    return pa.unify_schemas(schemas, promote_options="permissive")

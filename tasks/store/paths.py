@@ -1,0 +1,93 @@
+"""What lies where in a results store, on a disk or in a bucket.
+
+STORE/store.json       marks the folder as a store
+STORE/scores/          one row a clip, model and coverage
+STORE/timeline/        one row a second of a clip
+STORE/windows/         one row a window of a clip (full coverage)
+STORE/runs/            one file, one row a run
+STORE/labels/          one file a snapshot of labels
+STORE/evaluations/     one file an evaluation; likewise decisions/ and ablations/
+STORE/plots/           one picture an evaluation; reports/ of ablations
+STORE/catalog.sql      the views, for any DuckDB client
+STORE/logs/            what Ray and Prefect said; of a store in a bucket: EMI_HOME/logs
+STORE/.staging/        parts that are being written; on a disk alone
+STORE/alive/           signs of life of the runs that write; in a bucket alone
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from typing import NamedTuple
+
+from emi_model.errors import StoreError
+from tasks.schema.tables import COMPANIONS, SCORES
+from tasks.storage.folder import Folder, StoredFile
+
+MARKER_FILE = "store.json"
+CATALOG_FILE = "catalog.sql"
+SUFFIX = ".parquet"
+EMPTY_PART = "empty"
+"""A part without rows in every table: the views have columns before the first run."""
+
+MAX_LISTINGS = 20
+
+
+class PartsChanged(StoreError):
+    """Files were taken away while they were read: a compaction put another in their place."""
+
+
+class Part(NamedTuple):
+    """A committed file of a table.
+
+    Attributes:
+        table: its table.
+        name: of the file, without folder and suffix.
+        size: bytes.
+        modified_ns: when it was written by the storage's clock, nanoseconds since 1970.
+    """
+
+    table: str
+    name: str
+    size: int
+    modified_ns: int
+
+    @property
+    def file(self) -> str:
+        """The file's name in the store."""
+        return file_name(self.table, self.name)
+
+
+def file_name(table: str, name: str) -> str:
+    """Return the name in the store of a table's file."""
+    return f"{table}/{name}{SUFFIX}"
+
+
+def parts_of(folder: Folder, table: str) -> list[Part]:
+    """Return a table's files, the empty part among them, sorted by name."""
+    return sorted(_parts(folder.files(table), table))
+
+
+def parts_at_once(folder: Folder, tables: Collection[str]) -> list[Part]:
+    """Return the files of some tables, of scores and what belongs to them as of one moment.
+
+    What belongs to scores is written before them and removed after them. So if the scores are the
+    same before and after the others are listed, nothing was missed that belongs to them.
+
+    Raises:
+        StoreError: they were never the same.
+    """
+    for _ in range(MAX_LISTINGS):
+        scores = parts_of(folder, SCORES) if SCORES in tables else []
+        others = [part for table in tables if table != SCORES for part in parts_of(folder, table)]
+        if not {SCORES, *COMPANIONS} & {part.table for part in others} or (
+            parts_of(folder, SCORES) == scores
+        ):
+            return [*scores, *others]
+    raise StoreError(f"{folder.uri}: is changed all the time: try again when less runs write here")
+
+
+def _parts(files: Iterable[StoredFile], table: str) -> Iterable[Part]:
+    for file in files:
+        name = file.name.removeprefix(f"{table}/").removesuffix(SUFFIX)
+        if file.name == file_name(table, name) and "/" not in name:
+            yield Part(table, name, file.size, file.modified_ns)

@@ -1,0 +1,109 @@
+"""Parts of a store as Arrow reads them, from a disk or from a bucket."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+import pyarrow as pa
+import pyarrow.dataset as ds
+import pyarrow.parquet as pq
+from pyarrow.fs import FSSpecHandler, PyFileSystem
+
+from emi_model.errors import StoreError
+from tasks.storage.folder import Folder
+from tasks.storage.local import LocalFolder
+from tasks.storage.open import open_folder
+from tasks.store.paths import MARKER_FILE, Part, PartsChanged
+
+if TYPE_CHECKING:
+    from tasks.store.bucket_files import BucketFiles
+
+MAX_REREADS = 5
+READS_AT_ONCE = 16
+
+Found = TypeVar("Found")
+
+
+def reread(read: Callable[[], Found]) -> Found:
+    """Return what ``read`` gives, read again if a compaction took away what it was reading."""
+    for _ in range(MAX_REREADS - 1):
+        try:
+            return read()
+        except PartsChanged:
+            continue
+    return read()
+
+
+def holds_store(location: str | Path) -> bool:
+    """Tell whether there is a results store.
+
+    Raises:
+        StoreError: nobody knows: the bucket cannot be read.
+    """
+    try:
+        return open_folder(str(location)).exists(MARKER_FILE)
+    except OSError as error:
+        raise StoreError(f"{location}: cannot be read: {error}") from error
+
+
+def read_all(folder: Folder, parts: Sequence[Part]) -> list[bytes]:
+    """Return parts as they were written, in their order."""
+    with ThreadPoolExecutor(READS_AT_ONCE) as pool:
+        return list(pool.map(folder.read, [part.file for part in parts]))
+
+
+def read_rows(
+    folder: Folder,
+    parts: Sequence[Part],
+    schema: pa.Schema,
+    wanted: ds.Expression,
+    columns: list[str] | None = None,
+) -> pa.Table:
+    """Return the wanted rows of some parts.
+
+    Args:
+        folder: of the store.
+        parts: some of one table.
+        schema: of the rows; a column that a part lacks is null.
+        wanted: which rows.
+        columns: default all.
+
+    Raises:
+        PartsChanged: a part was taken away meanwhile, in a bucket.
+    """
+    if isinstance(folder, LocalFolder):
+        found = ds.dataset([str(folder.root / part.file) for part in parts], schema=schema)
+        return found.to_table(columns=columns, filter=wanted)
+    files = _files(folder, parts)
+    with files.reading():
+        system = PyFileSystem(FSSpecHandler(files))
+        paths = [part.file for part in parts]
+        found = ds.dataset(paths, schema=schema, filesystem=system, format="parquet")
+        return found.to_table(columns=columns, filter=wanted)
+
+
+def read_schemas(folder: Folder, parts: Sequence[Part]) -> list[pa.Schema]:
+    """Return the schemas of some parts, without those that were taken away meanwhile."""
+    if isinstance(folder, LocalFolder):
+        return [pq.read_schema(folder.root / part.file) for part in parts]
+    files = _files(folder, parts)
+
+    def of_part(part: Part) -> pa.Schema | None:
+        try:
+            return pq.read_schema(files.pieces(part))
+        except FileNotFoundError:
+            return None
+
+    with ThreadPoolExecutor(READS_AT_ONCE) as pool:
+        return [schema for schema in pool.map(of_part, parts) if schema is not None]
+
+
+def _files(folder: Folder, parts: Sequence[Part]) -> BucketFiles:
+    from tasks.storage.buckets import BucketFolder
+    from tasks.store.bucket_files import BucketFiles
+
+    assert isinstance(folder, BucketFolder), folder
+    return BucketFiles(folder, parts)

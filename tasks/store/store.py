@@ -1,0 +1,270 @@
+"""The results store: committed Parquet parts, in a folder on a disk or below a prefix in a bucket.
+
+A part is written whole or not at all: on a disk aside, synced and renamed, in a bucket by one
+request; its timeline and windows first, its scores last. The views show a clip's seconds and
+windows only beside its scores of the same part, so a run that is killed in between leaves nothing
+half visible; a later run removes what it left.
+
+On a disk one run writes at a time. In a bucket several may: each writes parts of its own, and the
+views show one row a clip, whoever wrote more.
+
+Registers (labels, evaluations, decisions, ablations) are small files, none of them ever changed,
+that may be added while a run writes.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
+from pathlib import Path
+from typing import NamedTuple
+
+import pyarrow as pa
+import pyarrow.dataset as ds
+import pyarrow.parquet as pq
+
+from emi_model.errors import StoreError
+from tasks.schema.scores import scores_schema
+from tasks.schema.tables import COMPANIONS, RUNS, SCORES
+from tasks.storage.folder import child
+from tasks.storage.open import open_folder
+from tasks.store.initialise import check_mark, complete, lacking_tables, mark
+from tasks.store.paths import EMPTY_PART, Part, file_name, parts_of
+from tasks.store.readers import holds_store, read_all, read_rows, read_schemas, reread
+from tasks.store.writers import parquet_bytes, writer_for
+
+REPLACES = b"replaces"
+"""Parquet metadata of a compacted part: names of the parts that it took the place of."""
+
+
+class DoneClip(NamedTuple):
+    """What planning needs of a clip's row: content hash (hex), size (bytes), modification (ns)."""
+
+    content_sha256: str | None
+    size: int | None
+    modified_ns: int | None
+
+
+class ResultsStore:
+    """A results store; `open_store` and `create_store` give one.
+
+    Attributes:
+        location: as people name it: a path or ``s3://``, ``gs://``, ``az://``.
+        folder: what lies there.
+        writer: what writes there as the place has it.
+        logs: folder on this machine where runs leave their logs.
+    """
+
+    def __init__(self, location: str | Path) -> None:
+        """Take a place that is a store, or is to be one.
+
+        Raises:
+            OSError: a bucket whose settings are not to be had.
+        """
+        self.location = str(location)
+        self.folder = open_folder(self.location)
+        self.writer = writer_for(self.folder)
+        self.logs = self.writer.logs
+
+    def parts(self, table: str) -> list[Part]:
+        """Return a table's committed parts that hold rows, sorted by name."""
+        with self._storage():
+            return [part for part in parts_of(self.folder, table) if part.name != EMPTY_PART]
+
+    def read(self, part: Part) -> pa.Table:
+        """Return what a part holds."""
+        with self._storage():
+            return pq.read_table(pa.BufferReader(self.folder.read(part.file)))
+
+    def contents(self, parts: Sequence[Part]) -> list[bytes]:
+        """Return parts as they were written, in their order."""
+        with self._storage():
+            return read_all(self.folder, parts)
+
+    def rows(
+        self, table: str, schema: pa.Schema, wanted: ds.Expression, columns: list[str] | None = None
+    ) -> pa.Table:
+        """Return the wanted rows of a table, as `tasks.store.readers.read_rows` does of parts."""
+        with self._storage():
+            return reread(
+                lambda: read_rows(self.folder, self.parts(table), schema, wanted, columns)
+            )
+
+    def commit(
+        self, name: str, tables: Mapping[str, pa.Table], replaces: list[str] | None = None
+    ) -> None:
+        """Commit one part; the tables are `tasks.schema.fields.checked`.
+
+        Args:
+            name: of the part, new to the store.
+            tables: by name: scores, and what belongs to them; empty ones are left out.
+            replaces: names of committed parts that it takes the place of; they are removed.
+
+        Raises:
+            StoreError: the disk is full, or does not take the part for another reason.
+        """
+        metadata = {REPLACES: json.dumps(replaces).encode()} if replaces else None
+        try:
+            for table in COMPANIONS:
+                if tables[table].num_rows:
+                    self._put(table, name, tables[table])
+            self._put(SCORES, name, tables[SCORES], metadata)
+            self._remove(replaces or [])
+        except OSError as error:
+            raise StoreError(
+                f"{self.location}: a part could not be written ({error}): what was committed "
+                "before stays; mend that and run again"
+            ) from error
+
+    def record_run(self, record: pa.Table) -> None:
+        """Write or replace the one-row file of a run."""
+        with self._storage():
+            self._put(RUNS, record["run_id"][0].as_py(), record)
+
+    def record(self, register: str, name: str, content: pa.Table) -> None:
+        """Add a file to a register; needs no lock.
+
+        Args:
+            register: labels, evaluations, decisions or ablations.
+            name: of the file, new to the register.
+            content: `tasks.schema.registers.register_table`, or labels.
+
+        Raises:
+            StoreError: the name is taken, the disk is full, or does not take the file for another
+                reason.
+        """
+        if not self.claim(register, name, content):
+            final = child(self.location, file_name(register, name))
+            raise StoreError(f"{final}: is there already, and is never changed: choose a new name")
+
+    def claim(self, register: str, name: str, content: pa.Table) -> bool:
+        """Add a file to a register unless another has the name; True if it was added.
+
+        Raises:
+            StoreError: the disk is full, or does not take the file for another reason.
+        """
+        file = file_name(register, name)
+        try:
+            self.folder.create(file, parquet_bytes(content))
+        except FileExistsError:
+            return False
+        except OSError as error:
+            raise StoreError(
+                f"{child(self.location, file)}: could not be written ({error}): nothing was added; "
+                "mend that and try again"
+            ) from error
+        return True
+
+    def done_clips(self, model_sha256: str, coverage: str) -> dict[str, DoneClip]:
+        """Return the latest rows under a model and coverage by clip id."""
+        wanted = (ds.field("model_sha256") == model_sha256) & (ds.field("coverage") == coverage)
+        columns = ["clip_id", "content_sha256", "bytes", "modified_ns", "scored_at"]
+        table = self.rows(SCORES, scores_schema(), wanted, columns).sort_by("scored_at")
+        values = zip(*(table[column].to_pylist() for column in columns[:-1]), strict=True)
+        return {clip_id: DoneClip(*rest) for clip_id, *rest in values}
+
+    def recover(self) -> None:
+        """Remove what killed runs left: staged files, orphans, parts that were replaced."""
+        with self._storage():
+            self.writer.sweep()
+            companions = [part for table in COMPANIONS for part in self.parts(table)]
+            scores = self.parts(SCORES)
+            committed = {part.name for part in scores}
+            replaced: set[str] = set()
+            for schema in read_schemas(self.folder, scores):
+                replaced |= set(json.loads((schema.metadata or {}).get(REPLACES, b"[]")))
+            left = [part for part in companions if part.name in replaced]
+            orphans = [part for part in companions if part.name not in replaced | committed]
+            self.writer.remove([part.file for part in scores if part.name in replaced])
+            self.writer.remove([part.file for part in (*left, *self.writer.left(orphans))])
+
+    def silent_runs(self) -> list[str]:
+        """Return runs of which none is alive; the caller holds the lock."""
+        with self._storage():
+            return self.writer.silent_runs()
+
+    def forget(self, run_id: str) -> None:
+        """Take note that a silent run's record says how it ended."""
+        with self._storage():
+            self.writer.forget(run_id)
+
+    def lock(self) -> AbstractContextManager[None]:
+        """Hold the store for one writing run: on a disk alone, in a bucket beside others.
+
+        Raises:
+            StoreError: another run holds it.
+        """
+        return self.writer.lock()
+
+    @contextmanager
+    def alive(self, run_id: str) -> Iterator[None]:
+        """Keep others from taking a run that writes for one that was killed.
+
+        Raises:
+            StoreError: the bucket cannot be written.
+        """
+        with ExitStack() as stack:
+            with self._storage():
+                stack.enter_context(self.writer.alive(run_id))
+            yield
+
+    def _put(
+        self,
+        table: str,
+        name: str,
+        content: pa.Table,
+        metadata: Mapping[bytes, bytes] | None = None,
+    ) -> None:
+        self.writer.put(file_name(table, name), content.replace_schema_metadata(metadata))
+
+    def _remove(self, names: Sequence[str]) -> None:
+        for table in (SCORES, *COMPANIONS):
+            self.writer.remove([file_name(table, name) for name in names])
+
+    @contextmanager
+    def _storage(self) -> Iterator[None]:
+        """Say in one line what a disk or a bucket refuses."""
+        try:
+            yield
+        except OSError as error:
+            raise StoreError(f"{self.location}: cannot be read or written: {error}") from error
+
+
+def create_store(location: str | Path) -> ResultsStore:
+    """Return the store at a location; a folder that is absent or empty becomes one.
+
+    Raises:
+        StoreError: the folder holds something else, or cannot be written.
+    """
+    try:
+        store = ResultsStore(location)
+        if not holds_store(location):
+            if store.writer.holds_others() and not holds_store(location):
+                raise StoreError(f"{location}: holds other files: choose an empty or new folder")
+            # The mark first: whoever is killed behind it leaves a store that can be completed.
+            mark(store.folder)
+        check_mark(store.location, store.folder)
+        store.writer.prepare()
+        complete(store.location, store.folder)
+    except OSError as error:
+        raise StoreError(f"{location}: cannot be made a results store: {error}") from error
+    return store
+
+
+def open_store(location: str | Path) -> ResultsStore:
+    """Return the store at a location; one of an earlier version gets the tables that it lacks.
+
+    Raises:
+        StoreError: there is none, it is of another format, or it cannot be read.
+    """
+    try:
+        store = ResultsStore(location)
+        check_mark(store.location, store.folder)
+        if lacking_tables(store.folder):
+            with suppress(OSError):  # of a folder that cannot be written, what is there is readable
+                store.writer.prepare()
+                complete(store.location, store.folder)
+    except OSError as error:
+        raise StoreError(f"{location}: cannot be read: {error}") from error
+    return store

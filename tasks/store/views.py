@@ -1,0 +1,277 @@
+"""The SQL views over a results store, and the sandbox that answers other people's questions."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import duckdb
+
+from emi_model.errors import QueryError
+from tasks.schema.tables import (
+    ABLATIONS,
+    COMPANIONS,
+    DECISIONS,
+    EVALUATIONS,
+    LABELS,
+    RUNS,
+    SCORES,
+    TABLES,
+)
+from tasks.storage.folder import child, is_remote, local_path
+from tasks.storage.open import open_folder
+from tasks.store.paths import EMPTY_PART, Part, PartsChanged, parts_at_once
+
+if TYPE_CHECKING:
+    from tasks.store.bucket_files import BucketFiles
+
+PLAIN = (RUNS, EVALUATIONS, DECISIONS, ABLATIONS)
+"""Tables of which every row counts."""
+VIEWS = (
+    *(SCORES, "rejections", "unseen_scores", *COMPANIONS),
+    *(RUNS, LABELS, "label_snapshots", EVALUATIONS, DECISIONS, ABLATIONS),
+)
+
+_NAMES: Mapping[str, set[str]] = {
+    **{table: {table} for table in PLAIN},
+    **{table: {table, f"current_{table}"} for table in COMPANIONS},
+    SCORES: {
+        *(SCORES, f"current_{SCORES}", "rejections", "unseen_scores"),
+        *(name for table in COMPANIONS for name in (table, f"current_{table}")),
+    },
+    LABELS: {LABELS, "label_snapshots"},
+}
+"""The views that each table is needed for."""
+
+_ABOUT_TABLES = re.compile(r"show|describe|information_schema|(duckdb|pragma|pg|sqlite)_\w+")
+
+_CURRENT_SCORES = """\
+SELECT *, parse_filename(filename, true) AS part
+FROM read_parquet({files}, union_by_name = true, filename = true, hive_partitioning = false)
+QUALIFY row_number() OVER (
+    PARTITION BY clip_id, model_sha256, coverage ORDER BY scored_at DESC, run_id DESC, part DESC
+) = 1"""
+"""One row a clip, model and coverage: the latest, and the part that holds it."""
+
+_CURRENT_COMPANION = """\
+SELECT companion.*, parse_filename(companion.filename, true) AS part
+FROM read_parquet({files}, union_by_name = true, filename = true, hive_partitioning = false)
+    AS companion
+SEMI JOIN current_scores AS scores
+    ON companion.clip_id = scores.clip_id
+    AND companion.model_sha256 = scores.model_sha256
+    AND companion.coverage = scores.coverage
+    AND parse_filename(companion.filename, true) = scores.part"""
+"""What belongs to those rows: it stands in the part of the same name."""
+
+_ALL = "SELECT * FROM read_parquet({files}, union_by_name = true, hive_partitioning = false)"
+
+_LABELS = f"""\
+{_ALL}
+QUALIFY row_number() OVER (PARTITION BY clip_id ORDER BY number DESC) = 1"""
+"""One row a clip: a later snapshot corrects an earlier one."""
+
+_LABEL_SNAPSHOTS = f"""\
+WITH rows AS ({_ALL}),
+firsts AS (SELECT clip_id, min(number) AS number, any_value(split) AS split FROM rows GROUP BY ALL)
+SELECT
+    snapshots.*,
+    count(*) AS num_clips,
+    count_if(split = 'train')::BIGINT AS num_train,
+    count_if(split = 'valid')::BIGINT AS num_valid,
+    count_if(split = 'test')::BIGINT AS num_test
+FROM (
+    SELECT number, snapshot, parent, min(added_at) AS added_at, count(*) AS num_rows
+    FROM rows GROUP BY ALL
+) AS snapshots
+JOIN firsts ON firsts.number <= snapshots.number
+GROUP BY ALL"""
+"""One row a snapshot: the rows that it added or corrected, and all clips labelled by then."""
+
+_NOTE = """\
+-- Views over the results store in {place}
+-- for any DuckDB client:  duckdb -init catalog.sql
+-- If the store was moved: run `emi status --results STORE`, which writes this file anew.
+"""
+_BUCKET_NOTE = """\
+-- The client needs access to the bucket: INSTALL httpfs; LOAD httpfs; CREATE SECRET (TYPE s3, ...);
+-- TYPE gcs for gs://, and for az:// the extension azure and TYPE azure.
+"""
+
+_CONFIG: dict[str, Any] = {
+    "autoinstall_known_extensions": "false",
+    "autoload_known_extensions": "false",
+    "temp_directory": "",  # else it spills into .tmp of whatever folder we are in
+}
+
+
+class _Sources(NamedTuple):
+    """Where the rows of each table are and what may be read, in SQL; who reads it if not DuckDB."""
+
+    files: Mapping[str, str]
+    allowed: str
+    system: BucketFiles | None = None
+
+
+def catalog_sql(location: str | Path) -> str:
+    """Return the statements that create the views over a store, for any DuckDB client."""
+    place = str(location)
+    remote = is_remote(place)
+    if not remote:
+        place = str(local_path(place).absolute())
+    note = _NOTE.format(place=" ".join(place.splitlines())) + _BUCKET_NOTE * remote
+    return note + _statements({table: _every_file(place, table) for table in TABLES})
+
+
+@contextmanager
+def connect(
+    location: str | Path, *, tables: Collection[str] = TABLES, parts: Collection[str] | None = None
+) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Give a connection with the views over a store and no way out of it.
+
+    No extension is loaded or downloaded, no file outside the store can be read and none at all
+    be written, and none of that can be set otherwise.
+
+    Args:
+        location: of the store.
+        tables: that the views are over; nothing of others is read.
+        parts: names of the only parts that count; default all.
+
+    Raises:
+        QueryError: the views cannot be made: a damaged part.
+        PartsChanged: what was read was compacted away meanwhile; only of a store in a bucket.
+        OSError: the bucket cannot be listed.
+    """
+    sources = _sources(str(location), tables, parts)
+    reading = nullcontext() if sources.system is None else sources.system.reading()
+    with duckdb.connect(config=_CONFIG) as connection, reading:
+        try:
+            if sources.system is not None:
+                connection.register_filesystem(sources.system)
+            connection.execute("SET TimeZone = 'UTC'")
+            connection.execute(_statements(sources.files))
+            connection.execute(sources.allowed)
+            connection.execute("SET enable_external_access = false")
+            connection.execute("SET lock_configuration = true")
+        except duckdb.Error as error:
+            said = f"{location}: the views cannot be made: {first_line(error)}"
+            raise QueryError(said) from error
+        yield connection
+
+
+def first_line(error: duckdb.Error) -> str:
+    """Return what DuckDB says of an error, without the excerpt of the SQL that it adds."""
+    return str(error).strip().partition("\n")[0]
+
+
+def tables_named(sql: str) -> tuple[str, ...]:
+    """Return the tables that a question is about, as far as it names views; all if it asks which.
+
+    A name that is put together of pieces is not seen.
+    """
+    words = re.findall(r"\w+", sql.lower())
+    if any(map(_ABOUT_TABLES.fullmatch, words)):
+        return TABLES
+    return tuple(table for table in TABLES if not _NAMES[table].isdisjoint(words))
+
+
+def current_view(table: str) -> str:
+    """Return the name of the view of a table's current rows with ``part``, the part they are in."""
+    return f"current_{table}"
+
+
+def _sources(location: str, tables: Collection[str], parts: Collection[str] | None) -> _Sources:
+    if is_remote(location):
+        return _in_bucket(location, tables, parts)
+    root = local_path(location).absolute()
+    files = {table: _every_file(str(root), table) for table in tables}
+    if parts is not None:
+        named = _parts_named(location, tables, parts)
+        files = _these_files(named, tables, lambda part: _pattern(str(root / part.file)))
+    folders = [form(str(root / table)) for table in tables for form in (str, _pattern)]
+    return _Sources(files, f"SET allowed_directories = {_list(folders)}")
+
+
+def _in_bucket(location: str, tables: Collection[str], parts: Collection[str] | None) -> _Sources:
+    from tasks.storage.buckets import BucketFolder
+    from tasks.store.bucket_files import SCHEME, BucketFiles
+
+    found = _parts_named(location, tables, parts)
+    files = _these_files(found, tables, lambda part: f"{SCHEME}://{part.file}")
+    allowed = f"SET allowed_paths = {_list(f'{SCHEME}://{part.file}' for part in found)}"
+    return _Sources(files, allowed, BucketFiles(BucketFolder(location), found))
+
+
+def _parts_named(
+    location: str, tables: Collection[str], names: Collection[str] | None
+) -> list[Part]:
+    """Return the parts of these names, or all, and the empty ones.
+
+    Raises:
+        PartsChanged: a name is of no part.
+    """
+    found = parts_at_once(open_folder(location), tables)
+    if names is None:
+        return found
+    if set(names) - {part.name for part in found if part.table == SCORES}:
+        raise PartsChanged(f"{location}: parts were compacted away: try again")
+    return [part for part in found if part.name in {EMPTY_PART, *names}]
+
+
+def _every_file(place: str, table: str) -> str:
+    return _quoted(f"{_pattern(child(place, table))}/*.parquet")
+
+
+def _these_files(
+    parts: Iterable[Part], tables: Collection[str], path: Callable[[Part], str]
+) -> dict[str, str]:
+    listed: dict[str, list[str]] = {table: [] for table in tables}
+    for part in parts:
+        listed[part.table].append(path(part))
+    return {table: _list(paths) for table, paths in listed.items()}
+
+
+def _statements(files: Mapping[str, str]) -> str:
+    return "".join(
+        f"CREATE OR REPLACE VIEW {name} AS\n{body};\n" for name, body in _views(files).items()
+    )
+
+
+def _views(files: Mapping[str, str]) -> dict[str, str]:
+    """Return the views over some tables by name; companions only beside their scores."""
+    views = {}
+    if SCORES in files:
+        views = {
+            current_view(SCORES): _CURRENT_SCORES.format(files=files[SCORES]),
+            SCORES: _shown(SCORES),
+            "rejections": "SELECT * FROM scores WHERE status = 'rejected'",
+            "unseen_scores": "SELECT * FROM scores WHERE training_split IS DISTINCT FROM 'train'",
+        }
+    for table in COMPANIONS:
+        if table in files:
+            views[current_view(table)] = _CURRENT_COMPANION.format(files=files[table])
+            views[table] = _shown(table)
+    if LABELS in files:
+        views[LABELS] = _LABELS.format(files=files[LABELS])
+        views["label_snapshots"] = _LABEL_SNAPSHOTS.format(files=files[LABELS])
+    return views | {table: _ALL.format(files=files[table]) for table in PLAIN if table in files}
+
+
+def _shown(table: str) -> str:
+    return f"SELECT * EXCLUDE (filename, part) FROM {current_view(table)}"
+
+
+def _pattern(path: str) -> str:
+    """Return the glob pattern that fits this path alone."""
+    return "".join(f"[{char}]" if char in "*?[" else char for char in path)
+
+
+def _list(texts: Iterable[str]) -> str:
+    return f"[{', '.join(map(_quoted, texts))}]"
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"

@@ -1,0 +1,260 @@
+"""How a results store is written where it lies: alone on a disk, beside other runs in a bucket.
+
+On a disk a run holds a lock; what a killed run left is removed at once. In a bucket there is no
+lock: whoever writes there shows every minute that it is alive, and only what is older than any
+live run would leave it is taken for left behind, by the storage's own clock.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import io
+import os
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from pathlib import Path
+from typing import Protocol
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from emi_model.errors import StoreError
+from tasks.home import home
+from tasks.schema.tables import RUNS, TABLES
+from tasks.storage.folder import Folder
+from tasks.storage.local import LocalFolder, place
+from tasks.store.paths import MARKER_FILE, Part, parts_of
+
+ROW_GROUP_ROWS = 122_880
+
+ALIVE = "alive"
+"""Folder of a small object a live run in a bucket, written anew every `PULSE_SECONDS`."""
+
+PULSE_SECONDS = 60.0
+SILENT_SECONDS = 600.0
+"""A run that has shown nothing for so long was killed."""
+
+ORPHAN_SECONDS = 3600.0
+"""What belongs to scores that did not come within this time was left by a killed run."""
+
+CLOCK = "clock"
+"""An object that is written to learn the storage's time."""
+
+STOPPING_SECONDS = 5.0
+REQUESTS_AT_ONCE = 16
+
+
+class Writer(Protocol):
+    """What differs between a disk and a bucket.
+
+    Attributes:
+        folder: of the store.
+        logs: where runs leave their logs; on this machine.
+    """
+
+    folder: Folder
+    logs: Path
+
+    def prepare(self) -> None:
+        """Make what a store needs before files can be put."""
+
+    def holds_others(self) -> bool:
+        """Tell whether there is something that is no store's beginning."""
+
+    def put(self, file: str, content: pa.Table) -> None:
+        """Write a file, absent or complete at every moment, in place of an earlier one."""
+
+    def remove(self, files: Sequence[str]) -> None:
+        """Remove files, those that are there."""
+
+    def lock(self) -> AbstractContextManager[None]:
+        """Hold the store for a run; StoreError if it has to be held alone, and is not free."""
+
+    def alive(self, run_id: str) -> AbstractContextManager[None]:
+        """Show as long as this lasts that a run is alive."""
+
+    def sweep(self) -> None:
+        """Remove what was being written by runs that are no more."""
+
+    def left(self, parts: list[Part]) -> list[Part]:
+        """Return those of some parts without scores for which scores will not come."""
+
+    def silent_runs(self) -> list[str]:
+        """Return runs that are over, or were killed."""
+
+    def forget(self, run_id: str) -> None:
+        """Take note that a silent run has been dealt with."""
+
+
+def writer_for(folder: Folder) -> Writer:
+    """Return what writes a store in this folder."""
+    return DiskWriter(folder) if isinstance(folder, LocalFolder) else BucketWriter(folder)
+
+
+def parquet_bytes(content: pa.Table) -> bytes:
+    """Return a table as a Parquet file."""
+    buffer = io.BytesIO()
+    _write_parquet(content, buffer)
+    return buffer.getvalue()
+
+
+class DiskWriter:
+    """Writes parts aside, synced, in a folder of their own, and renames them; under a lock."""
+
+    def __init__(self, folder: LocalFolder) -> None:
+        """Take the store's folder."""
+        self.folder: Folder = folder
+        self._root = folder.root
+        self._staging = folder.root / ".staging"
+        self.logs = folder.root / "logs"
+
+    def prepare(self) -> None:
+        """Make the folders."""
+        for path in (self._staging, self.logs, *(self._root / table for table in TABLES)):
+            path.mkdir(parents=True, exist_ok=True)
+
+    def holds_others(self) -> bool:
+        """Tell whether the folder holds more than a store's first moments."""
+        return self._root.exists() and any(
+            path != self._staging and not path.name.startswith(f".{MARKER_FILE}-")
+            for path in self._root.iterdir()
+        )
+
+    def put(self, file: str, content: pa.Table) -> None:
+        """Write a file aside, sync it and rename it."""
+        aside = self._staging / file.replace("/", "-")
+        with aside.open("wb") as opened:
+            _write_parquet(content, opened)
+            opened.flush()
+            os.fsync(opened.fileno())
+        place(aside, self._root / file)
+
+    def remove(self, files: Sequence[str]) -> None:
+        """Remove one file after the other."""
+        for file in files:
+            self.folder.remove(file)
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Hold the store for one writing run; the lock ends with its process at the latest.
+
+        Raises:
+            StoreError: another run holds it.
+        """
+        with (self._root / ".lock").open("a+") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise StoreError(
+                    f"{self._root}: another run is writing here: wait for it, or choose another "
+                    "--results"
+                ) from error
+            yield
+
+    def alive(self, run_id: str) -> AbstractContextManager[None]:
+        """Do nothing: the lock shows it."""
+        return nullcontext()
+
+    def sweep(self) -> None:
+        """Empty the staging folder; the caller holds the lock."""
+        for path in self._staging.iterdir():
+            path.unlink()
+
+    def left(self, parts: list[Part]) -> list[Part]:
+        """Return all: the caller holds the lock, so nobody is about to write their scores."""
+        return parts
+
+    def silent_runs(self) -> list[str]:
+        """Return all: the caller holds the lock, so none is alive."""
+        return [part.name for part in parts_of(self.folder, RUNS)]
+
+    def forget(self, run_id: str) -> None:
+        """Do nothing."""
+
+
+class BucketWriter:
+    """Puts each part by one request, beside whoever else does."""
+
+    def __init__(self, folder: Folder) -> None:
+        """Take the store's folder."""
+        self.folder = folder
+        self.logs = home() / "logs"
+
+    def prepare(self) -> None:
+        """Do nothing: a bucket has no folders."""
+
+    def holds_others(self) -> bool:
+        """Tell whether there is any object."""
+        return any(file.name for file in self.folder.files())
+
+    def put(self, file: str, content: pa.Table) -> None:
+        """Put a file."""
+        self.folder.write(file, parquet_bytes(content))
+
+    def remove(self, files: Sequence[str]) -> None:
+        """Remove many files at a time."""
+        with ThreadPoolExecutor(REQUESTS_AT_ONCE) as pool:
+            list(pool.map(self.folder.remove, files))
+
+    def lock(self) -> AbstractContextManager[None]:
+        """Do nothing: others may write as well."""
+        return nullcontext()
+
+    @contextmanager
+    def alive(self, run_id: str) -> Iterator[None]:
+        """Put an object again and again, and remove it at the end."""
+        name = f"{ALIVE}/{run_id}"
+        self.folder.write(name, b"")
+        over = threading.Event()
+        pulse = threading.Thread(target=self._show_life, args=(name, over.wait), daemon=True)
+        pulse.start()
+        try:
+            yield
+        finally:
+            over.set()
+            pulse.join(STOPPING_SECONDS)
+            with suppress(OSError):
+                self.folder.remove(name)
+
+    def sweep(self) -> None:
+        """Do nothing: what was not put whole is not there."""
+
+    def left(self, parts: list[Part]) -> list[Part]:
+        """Return those that are too old to wait for their scores."""
+        if not parts:
+            return []
+        oldest_ns = self._now_ns() - int(ORPHAN_SECONDS * 1e9)
+        return [part for part in parts if part.modified_ns < oldest_ns]
+
+    def silent_runs(self) -> list[str]:
+        """Return runs that did not end as they should, and have shown no life for long."""
+        shown = list(self.folder.files(ALIVE))
+        if not shown:
+            return []
+        oldest_ns = self._now_ns() - int(SILENT_SECONDS * 1e9)
+        return [
+            file.name.removeprefix(f"{ALIVE}/") for file in shown if file.modified_ns < oldest_ns
+        ]
+
+    def forget(self, run_id: str) -> None:
+        """Remove the run's sign of life."""
+        self.folder.remove(f"{ALIVE}/{run_id}")
+
+    def _show_life(self, name: str, over: Callable[[float], bool]) -> None:
+        while not over(PULSE_SECONDS):
+            with suppress(OSError):  # the next one may come through; a commit would say it
+                self.folder.write(name, b"")
+
+    def _now_ns(self) -> int:
+        """Return the storage's time: that of an object written just now."""
+        self.folder.write(CLOCK, b"")
+        written = self.folder.status(CLOCK)
+        if written is None:
+            raise FileNotFoundError(f"{self.folder.uri}/{CLOCK}: was removed by somebody")
+        return written.modified_ns
+
+
+def _write_parquet(content: pa.Table, where: io.IOBase) -> None:
+    pq.write_table(content, where, row_group_size=ROW_GROUP_ROWS, compression="zstd")

@@ -1,0 +1,1 @@
+"""Corpora made by program: voices with expression, noise."""

@@ -1,0 +1,1 @@
+"""Labels become a registered model: the plan, the training on Ray, the evaluation."""

@@ -1,0 +1,185 @@
+"""What a training is before it begins: its clips, its first weights, and the name it goes by."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, replace
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from emi_model.checkpoints.card import ModelCard
+from emi_model.checkpoints.load import load_model
+from emi_model.checkpoints.resolve import resolve
+from emi_model.devices import available_cores
+from emi_model.errors import LabelError
+from emi_model.training.recipes import Recipe
+from tasks.labels.labelled_clips import CachedClip, Gathered
+from tasks.labels.splits import TRAIN, VALID
+from tasks.registry.registry import resolve_model
+from tasks.training.worker import TrainingJob
+
+FROM_SCRATCH = "none: trained from scratch"
+
+
+@dataclass(frozen=True)
+class Start:
+    """The model that a training begins with.
+
+    Attributes:
+        folder: where it lies on this machine.
+        warm: go on from all its weights, not only from its backbone and VAD head.
+    """
+
+    folder: str
+    warm: bool
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A training that could begin.
+
+    Attributes:
+        job: what workers need to know.
+        training_id: hash (hex) of all that decides the outcome: the same again is the same
+            training, which goes on where it was stopped.
+        workers: processes that train together.
+    """
+
+    job: TrainingJob
+    training_id: str
+    workers: int
+
+    @property
+    def run_name(self) -> str:
+        """Name of the training's folder and its MLflow run: recipe and id."""
+        return f"{self.job.recipe.name.replace('+', '-')}-{self.training_id[:12]}"
+
+    def parameters(self) -> dict[str, Any]:
+        """Return every setting by name."""
+        recipe = self.job.recipe
+        return {
+            "recipe": recipe.name,
+            "train": asdict(recipe.train),
+            "model": recipe.model.to_dict(),
+            "start": self.job.start or FROM_SCRATCH,
+            "warm": self.job.warm,
+            "workers": self.workers,
+            "num_train": len(self.job.train),
+            "num_valid": len(self.job.valid),
+        }
+
+
+def plan_training(
+    gathered: Gathered,
+    recipe: Recipe,
+    *,
+    name: str,
+    start: Start | None,
+    workers: int,
+    gpus: int,
+    threads: int | None = None,
+) -> Plan:
+    """Return the training of a recipe on gathered clips.
+
+    Args:
+        gathered: with the splits ``train`` and ``valid``.
+        recipe: what to train and how.
+        name: of the model to be.
+        start: the model to begin with; None: new weights.
+        workers: processes that train together.
+        gpus: of the cluster: with some, a worker's cores only feed its GPU.
+        threads: of a worker; default: its share of this machine's cores.
+
+    Raises:
+        LabelError: no clip to learn from, or none to choose the epoch by.
+        CheckpointError: the model to begin with cannot be loaded.
+    """
+    train, valid = gathered.of_split(TRAIN), gathered.of_split(VALID)
+    _check_splits(gathered, recipe, train, valid)
+    labels = gathered.labels
+    threads = threads or (1 if gpus else max(1, available_cores() // workers))
+    sha256, card = _first_card(name, recipe, labels.targets, start)
+    told = f"{_told(train)} to train, {_told(valid)} to choose and calibrate"
+    card = replace(card, data=f"labels {labels.snapshot[:12]}: {told}", split=labels.split_sha256)
+    job = TrainingJob(
+        recipe=recipe,
+        targets=labels.targets,
+        train=train,
+        valid=valid,
+        start=start.folder if start else None,
+        warm=start.warm if start else False,
+        card=card,
+        split_sha256=labels.split_sha256,
+        threads=threads,
+    )
+    return Plan(job, _training_id(job, sha256), workers)
+
+
+def start_of(recipe: Recipe, backbone: str | None) -> Start | None:
+    """Return what a recipe starts from: the named backbone, else its own; None: from scratch.
+
+    Raises:
+        ModelNotFound: it is not to be had.
+        RegistryError: it is a registered one, and the registry does not give it.
+    """
+    reference = backbone or recipe.backbone
+    if not reference:
+        return None
+    return Start(str(resolve(resolve_model(reference)).absolute()), warm=False)
+
+
+def _first_card(
+    name: str, recipe: Recipe, targets: tuple[str, ...], start: Start | None
+) -> tuple[str, ModelCard]:
+    """Return the hash of the model to begin with, and the card of the model to be so far."""
+    made = version("emi-workflow")
+    if start is None:
+        card = ModelCard(name, targets, FROM_SCRATCH, "none", recipe=recipe.name, commit=made)
+        return "", card
+    loaded = load_model(start.folder)
+    source = loaded.card.backbone if start.warm else loaded.card.name
+    licence = loaded.card.backbone_licence
+    card = ModelCard(name, targets, source, licence, recipe=recipe.name, commit=made)
+    return loaded.sha256, card
+
+
+def _check_splits(
+    gathered: Gathered, recipe: Recipe, train: tuple[CachedClip, ...], valid: tuple[CachedClip, ...]
+) -> None:
+    lost = f" ({len(gathered.missing)} labelled clips have no audio)" if gathered.missing else ""
+    if not train:
+        raise LabelError(f"found no clip in the split {TRAIN!r}{lost}: label some")
+    if not valid and recipe.train.keep == "best":
+        raise LabelError(
+            f"found no clip in the split {VALID!r}{lost}, expected some to choose the epoch by: "
+            "label some, or draw them (`emi labels add --valid-share`)"
+        )
+
+
+def _told(clips: tuple[CachedClip, ...]) -> str:
+    speakers = {clip.speaker for clip in clips if clip.speaker}
+    return f"{len(clips)} clips" + (f" of {len(speakers)} speakers" if speakers else "")
+
+
+def _training_id(job: TrainingJob, start_sha256: str) -> str:
+    decides = {
+        "name": job.card.name,
+        "recipe": asdict(job.recipe),
+        "targets": job.targets,
+        "start": [start_sha256, job.warm],
+        "split": job.split_sha256,
+        "clips": [[_content(clip) for clip in clips] for clips in (job.train, job.valid)],
+    }
+    return hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()
+
+
+def _content(clip: CachedClip) -> list[Any]:
+    vad = None if clip.vad is None else clip.vad.tolist()
+    return [clip.content_sha256, clip.emi.tolist(), vad]
+
+
+def storage_of(plan: Plan, root: Path) -> Path:
+    """Return the folder that keeps a training's state, below the home of all."""
+    return root / "training" / plan.run_name

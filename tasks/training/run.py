@@ -1,0 +1,219 @@
+"""Training on Ray: workers start, tell how they get on, die, go on; a model folder comes out."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import ray
+from numpy.typing import NDArray
+from ray.exceptions import RayError
+from ray.train import CheckpointConfig, Result, RunConfig, ScalingConfig, TrainingFailedError
+from ray.train.torch import TorchTrainer
+
+from emi_model.errors import TrainingError
+from emi_model.training.trainer import EpochReport, report_from_dict
+from tasks.cluster.mailbox import Watcher
+from tasks.cluster.nodes import (
+    address_of,
+    ask_nodes,
+    beside_driver,
+    driver_node,
+    got,
+    working_nodes,
+)
+from tasks.training.worker import (
+    HISTORY_FILE,
+    MODEL_FOLDER,
+    PREDICTIONS_FILE,
+    TrainingJob,
+    local_folder,
+    train_on_worker,
+)
+
+MAX_DEATHS = 2
+"""Times that workers may die without a new epoch before training is given up."""
+
+POLL_SECONDS = 0.5
+LOCK_FILE = ".lock"
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What a training gave.
+
+    Attributes:
+        model: folder of the checkpoint.
+        epoch: whose weights it holds.
+        history: a report an epoch.
+        seconds: that the epochs took, of every attempt.
+        predictions: (validation clips, targets), clipped to [0, 1]; None without such clips.
+    """
+
+    model: Path
+    epoch: int
+    history: tuple[EpochReport, ...]
+    seconds: float
+    predictions: NDArray[np.float32] | None
+
+
+def train(
+    job: TrainingJob,
+    storage: Path,
+    *,
+    workers: int = 1,
+    on_epoch: Callable[[EpochReport], None] | None = None,
+) -> Trained:
+    """Train on a Ray cluster that is there; a training that was stopped goes on.
+
+    Args:
+        job: what to train.
+        storage: folder of this training alone, on storage that all workers see: a job's state is
+            kept there after every epoch, and taken from there.
+        workers: processes that train together; each takes a GPU where there are some.
+        on_epoch: called after every epoch, in this process.
+
+    Raises:
+        TrainingError: the loss is not finite, workers die again and again, another process is at
+            this training, or a node of the cluster does not see its files.
+    """
+    with alone_at(storage):
+        check_shared(storage, job.start)
+        done, deaths = -1, 0
+        while True:
+            watcher = beside_driver(Watcher)
+            attempt = _Attempt(job, storage, workers, watcher)
+            try:
+                return _outcome(attempt.wait(on_epoch))
+            except (RayError, TrainingFailedError) as error:
+                deaths = 1 if attempt.last_epoch > done else deaths + 1
+                done = max(done, attempt.last_epoch)
+                if deaths > MAX_DEATHS:
+                    said = str(error).strip().partition("\n")[0]
+                    raise TrainingError(
+                        f"workers died {deaths} times in a row: {said}: what was trained stays, "
+                        "the same command goes on from there"
+                    ) from error
+            finally:
+                ray.kill(watcher)
+
+
+class _Attempt:
+    """One Ray Train run, waited for in this thread so that Ctrl-C ends the wait.
+
+    Attributes:
+        last_epoch: that it told of; 0 before the first.
+    """
+
+    def __init__(self, job: TrainingJob, storage: Path, workers: int, watcher: Any) -> None:
+        resources: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
+        gpus = int(resources.get("GPU", 0))
+        self._trainer = TorchTrainer(
+            train_on_worker,
+            train_loop_config={"job": job, "watcher": watcher},
+            scaling_config=ScalingConfig(
+                num_workers=workers,
+                use_gpu=gpus >= workers,
+                resources_per_worker={"CPU": 1 if gpus else job.threads},
+            ),
+            run_config=RunConfig(
+                name=storage.name,
+                storage_path=str(storage.parent.absolute()),
+                checkpoint_config=CheckpointConfig(num_to_keep=1),
+            ),
+        )
+        self._watcher = watcher
+        self._result: Result | None = None
+        self._error: Exception | None = None
+        self.last_epoch = 0
+
+    def wait(self, on_epoch: Callable[[EpochReport], None] | None) -> Result:
+        # Not in the main thread: there Ray Train takes Ctrl-C for itself.
+        runner = threading.Thread(target=self._run, daemon=True)
+        runner.start()
+        failure = None
+        while runner.is_alive():
+            runner.join(POLL_SECONDS)
+            reports, failure = got(self._watcher.news.remote())
+            for report in map(report_from_dict, reports):
+                self.last_epoch = report.epoch
+                if on_epoch is not None:
+                    on_epoch(report)
+        if failure is not None:
+            raise TrainingError(failure)
+        if self._error is not None:
+            raise self._error
+        assert self._result is not None, "the thread leaves a result or an error"
+        return self._result
+
+    def _run(self) -> None:
+        try:
+            self._result = self._trainer.fit()
+        except Exception as error:  # noqa: BLE001 - raised again in the thread that waits
+            self._error = error
+
+
+@contextmanager
+def alone_at(storage: Path) -> Iterator[None]:
+    """Hold a training's folder, made if it is absent, for this process alone.
+
+    Raises:
+        TrainingError: another process holds it.
+    """
+    storage.mkdir(parents=True, exist_ok=True)
+    with (storage / LOCK_FILE).open("a+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise TrainingError(
+                f"{storage}: another process is at this training: wait for it"
+            ) from error
+        yield
+
+
+def check_shared(storage: Path, *models: str | None) -> None:
+    """Check that all nodes that may train see a training's folder and the models it begins with.
+
+    The audio cache lies beside the folder, in ``EMI_HOME``.
+
+    Raises:
+        TrainingError: a node does not see one of them.
+    """
+    nodes = working_nodes()
+    if not nodes.keys() - {driver_node()}:
+        return
+    expected = [str(storage.absolute() / LOCK_FILE), *filter(None, models)]
+
+    def missing_there() -> list[str]:
+        from pathlib import Path
+
+        return [path for path in expected if not Path(path).exists()]
+
+    for name, missing in ask_nodes(missing_there, nodes.keys()).items():
+        if isinstance(missing, list) and missing:
+            raise TrainingError(
+                f"node {address_of(nodes[name])}: does not see {missing[0]}: let EMI_HOME and the "
+                "model to begin with be folders that all nodes of the cluster share"
+            )
+
+
+def _outcome(result: Result) -> Trained:
+    if result.checkpoint is None:
+        raise TrainingError("training ended without a checkpoint: please report this")
+    folder = local_folder(result.checkpoint)
+    content = json.loads((folder / HISTORY_FILE).read_text(encoding="utf-8"))
+    predictions = folder / PREDICTIONS_FILE
+    return Trained(
+        model=folder / MODEL_FOLDER,
+        epoch=content["epoch"],
+        history=tuple(map(report_from_dict, content["history"])),
+        seconds=content["seconds"],
+        predictions=np.load(predictions) if predictions.is_file() else None,
+    )

@@ -1,0 +1,52 @@
+"""The licence that travels with the weights: what is not named is not known."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from emi_model.checkpoints.card import UNKNOWN
+from emi_model.checkpoints.public_vad import licence_of
+
+PUBLIC_NAME = "wav2vec2-large-robust-12-ft-emotion-msp-dim"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "config.json").write_text('{"_name_or_path": "torch"}')
+    return tmp_path / "model"
+
+
+@pytest.mark.parametrize(
+    ("readme", "licence"),
+    [
+        (
+            "---\nlanguage: en\nlicense: cc-by-nc-sa-4.0\ntags:\n- x\n---\n# Model\n",
+            "cc-by-nc-sa-4.0",
+        ),
+        ('---\nlicense: "mit"\n---\n', "mit"),
+        ("---\nlanguage: en\n---\n\nlicense: mit\n", UNKNOWN),  # the text says much
+        ("# Model\nlicense: mit\n", UNKNOWN),
+        ("---\nlicense: mit\n", UNKNOWN),  # never closed
+        ("", UNKNOWN),
+        (None, UNKNOWN),
+    ],
+)
+def test_licence_is_what_the_front_matter_names(
+    folder: Path, readme: str | None, licence: str
+) -> None:
+    if readme is not None:
+        (folder / "README.md").write_text(readme)
+    assert licence_of(folder) == licence
+
+
+def test_licence_of_the_known_model_needs_no_readme(folder: Path) -> None:
+    assert licence_of(folder) == UNKNOWN  # its config names no origin
+    assert licence_of(folder, f"audeering/{PUBLIC_NAME}") == "CC-BY-NC-SA-4.0"
+    copy = folder.rename(folder.parent / PUBLIC_NAME)
+    assert licence_of(copy) == "CC-BY-NC-SA-4.0"
+    (copy / "config.json").write_text(json.dumps({"_name_or_path": f"audeering/{PUBLIC_NAME}"}))
+    assert licence_of(copy.rename(copy.parent / "renamed")) == "CC-BY-NC-SA-4.0"

@@ -1,0 +1,58 @@
+"""A command's end: quick, but with its exit code, its last words, and what others clear up."""
+
+import subprocess
+import sys
+
+import pytest
+
+CODE = """
+import atexit, gc, sys, threading, time
+from flows.cli.exits import quick_end
+
+class Late:
+    def __del__(self):
+        print("looked through", flush=True)
+
+def later():
+    time.sleep(0.2)
+    print("thread ended")
+
+ring = [Late()]
+ring.append(ring)
+gc.disable()
+with quick_end():
+    atexit.register(print, "cleared up")
+    threading.Thread(target=later).start()
+    print("result")
+    {end}
+"""
+
+
+def end(statement):
+    code = CODE.format(end=statement)
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize(
+    ("statement", "code"),
+    [("pass", 0), ("sys.exit()", 0), ("sys.exit(3)", 3), ("sys.exit('why')", 1)],
+)
+def test_a_quick_end_keeps_the_exit_code_and_all_that_was_said(statement, code):
+    ended = end(statement)
+    assert ended.stdout.splitlines() == ["result", "thread ended", "cleared up"]
+    assert ended.returncode == code
+    assert ended.stderr == ("why\n" if "why" in statement else "")
+
+
+def test_an_error_that_nothing_caught_ends_as_ever():
+    ended = end("raise ValueError('of ours')")
+    assert ended.returncode == 1
+    assert ended.stderr.endswith("ValueError: of ours\n")
+    assert "looked through" in ended.stdout
+
+
+def test_the_command_ends_quickly_where_nobody_listens():
+    command = [sys.executable, "-c", "from flows.cli.main import main; main()", "--help"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as left:
+        left.stdout.close()
+        assert b"Traceback" not in left.stderr.read()

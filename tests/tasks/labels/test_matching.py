@@ -1,0 +1,57 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from tasks.labels.label_file import ClipLabels, LabelFile
+from tasks.labels.matching import match_labels
+
+
+def named(*filenames: str) -> LabelFile:
+    """Return a CSV of these rows; the first stands in line 2."""
+    values = np.zeros(6, np.float32)
+    rows = [ClipLabels(line, name, values, None, "", "") for line, name in enumerate(filenames, 2)]
+    return LabelFile(Path("labels.csv"), "line", rows=tuple(rows))
+
+
+def test_clips_are_found_by_path_then_by_bare_name() -> None:
+    clip_ids = ["x/00012.mp4", "y/00013.mp4", "z/00014.mp3", "v.2/a.b.wav", "v/left.mp4"]
+    matched = match_labels(named("00012", "y/00013.mp4", "00014.mp4", "a.b"), clip_ids)
+    assert {clip: label.filename for clip, label in matched.labels.items()} == {
+        "x/00012.mp4": "00012",
+        "y/00013.mp4": "y/00013.mp4",
+        "z/00014.mp3": "00014.mp4",
+        "v.2/a.b.wav": "a.b",
+    }
+    assert matched.problems == ()
+    assert matched.without_labels == ("v/left.mp4",)
+
+
+def test_rows_without_a_clip_or_with_several_are_problems() -> None:
+    clip_ids = [f"{folder}/same.mp4" for folder in "abcd"] + ["one/a.mp4"]
+    matched = match_labels(named("gone.wav", "same", "a.other", "two/a.mp4"), clip_ids)
+    assert not matched.labels
+    assert matched.problems == (
+        (2, "no clip 'gone.wav' in the corpus"),
+        (
+            3,
+            "'same' may be a/same.mp4, b/same.mp4, c/same.mp4 and 1 more: write the whole path",
+        ),
+        (4, "no clip 'a.other' in the corpus"),
+        (5, "no clip 'two/a.mp4' in the corpus"),
+    )
+
+
+def test_two_rows_for_one_clip_are_a_problem_however_they_name_it() -> None:
+    matched = match_labels(named("x/1.mp4", "1", "1.mp4", "x/1.mp4"), ["x/1.mp4"])
+    assert matched.labels["x/1.mp4"].line == 2
+    assert matched.problems == tuple(
+        (line, f"'{name}' is the clip x/1.mp4 again, as in line 2")
+        for line, name in ((3, "1"), (4, "1.mp4"), (5, "x/1.mp4"))
+    )
+
+
+def test_a_whole_path_wins_over_a_bare_name() -> None:
+    matched = match_labels(named("a.mp4"), ["a.mp4", "x/a.mp4"])
+    assert list(matched.labels) == ["a.mp4"]
