@@ -12,7 +12,7 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def loading() -> Iterator[None]:
+def without_gc() -> Iterator[None]:
     """Import within this: nothing is collected meanwhile, nor what is there looked at later."""
     enabled = gc.isenabled()
     gc.disable()

@@ -14,10 +14,10 @@ from torch import Tensor
 
 from emi_model.architecture.config import Precision
 from emi_model.architecture.model import EmiModel, EmiOutput
-from emi_model.audio.batching import pad, padding_share, plan_batches, plan_streams
+from emi_model.audio.batching import pad, padding_share, plan_batches, plan_ragged
 from emi_model.audio.waveform import Int16Waveform, Waveform, as_float, normalise
 from emi_model.engine.backbone import fits
-from emi_model.engine.model import StreamedModel
+from emi_model.engine.model import RaggedModel
 from emi_model.engine.precision import numerics, product_dtype
 from emi_model.errors import AudioError, ConfigError, OutOfMemory
 from emi_model.units import SAMPLING_RATE
@@ -85,11 +85,11 @@ class Predictor:
         self.padding = (0, 0)
         self.numerics = numerics(precision, self.device, model.config.hidden_size)
         # In fp32 the model itself runs: the reference of all that is faster.
-        self._streamed: StreamedModel | None = None
+        self._streamed: RaggedModel | None = None
         self._dtype = product_dtype(self.numerics)
         if self.numerics != "fp32" and fits(model.backbone):
             int8 = self.numerics == "int8"
-            self._streamed = StreamedModel(self.model, self._dtype, int8=int8)
+            self._streamed = RaggedModel(self.model, self._dtype, int8=int8)
         elif self.numerics == "int8":  # only clips laid end to end can be multiplied so
             self.numerics = "fp32" if self._dtype == torch.float32 else "bf16"
         usual = MAX_BATCH_SAMPLES if self._streamed is None else MAX_STREAMED_SAMPLES
@@ -122,7 +122,7 @@ class Predictor:
     def _batches(self, lengths: list[int]) -> list[list[int]]:
         if self._streamed is not None:
             self._count_padding(lengths, [[index] for index in range(len(lengths))])
-            return plan_streams(lengths, self.max_batch_samples)
+            return plan_ragged(lengths, self.max_batch_samples)
         batches = plan_batches(
             lengths,
             self.max_batch_samples,

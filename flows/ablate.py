@@ -11,15 +11,15 @@ from pydantic import Field
 from emi_model.devices import available_cores
 from emi_model.training.recipes import Recipe, recipe_named
 from emi_model.training.trainer import EpochReport
-from flows.exclusive import heavy
+from flows.exclusive import exclusive
 from flows.server import run_names
-from flows.train import gather_for
+from flows.train import load_for_recipe
 from tasks.ablation.grid import Ablation, CellRun, find_origins, plan_ablation
 from tasks.ablation.report import AblationReport
 from tasks.ablation.run import missing_runs, recorded_rows, run_ablation
 from tasks.cluster.connection import ray_cluster
 from tasks.labels.label_set import load_labels
-from tasks.labels.labelled_clips import Gathered
+from tasks.labels.labelled_clips import LabelledAudio
 from tasks.labels.splits import TRAIN, VALID
 from tasks.progress import observer
 from tasks.storage.folder import child
@@ -31,7 +31,7 @@ REPORTS_FOLDER = "reports"
 @flow(
     name="ablate", flow_run_name=run_names.ablated, validate_parameters=True, persist_result=False
 )
-@heavy
+@exclusive
 def ablate(
     labels: str,
     corpus: str,
@@ -92,9 +92,9 @@ def ablate(
 
 
 @task(name="gather", cache_policy=NO_CACHE, persist_result=False)
-def gather_clips(recipe: Recipe, labels: str, corpus: str, snapshot: str | None) -> Gathered:
+def gather_clips(recipe: Recipe, labels: str, corpus: str, snapshot: str | None) -> LabelledAudio:
     """Return the clips to train and to measure on, their audio in the cache."""
-    return gather_for(recipe, load_labels(labels, snapshot), corpus, (TRAIN, VALID))
+    return load_for_recipe(recipe, load_labels(labels, snapshot), corpus, (TRAIN, VALID))
 
 
 @task(name="train-cells", cache_policy=NO_CACHE, persist_result=False)

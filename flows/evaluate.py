@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from prefect import flow
 
 from emi_model.checkpoints.load import load_model
-from flows.exclusive import heavy
+from flows.exclusive import exclusive
 from flows.server import run_names
 from flows.server.artifacts import show_report
 from tasks.evaluation.evaluate import evaluate_gathered, label_columns
 from tasks.evaluation.plots import agreement_plot, check_picture, save_picture
 from tasks.evaluation.report import EvaluationReport
 from tasks.labels.label_set import load_labels
-from tasks.labels.labelled_clips import gather
+from tasks.labels.labelled_clips import load_labelled_audio
 from tasks.labels.splits import Split
 from tasks.progress import observer
 from tasks.registry.registry import resolve_model
@@ -43,7 +43,7 @@ class Evaluated:
     validate_parameters=True,
     persist_result=False,
 )
-@heavy
+@exclusive
 def evaluate_model(
     model: str,
     labels: str,
@@ -80,7 +80,7 @@ def evaluate_model(
     loaded = load_model(resolve_model(model))
     label_columns(wanted, loaded.model.config.targets)  # before anything slow
     observer().begin("extracting audio", None, "clips")
-    gathered = gather(
+    gathered = load_labelled_audio(
         wanted,
         corpus,
         (split,),

@@ -21,7 +21,7 @@ from tasks.home import home
 from tasks.progress import observer
 from tasks.store.store import ResultsStore
 
-TURNS = "EMI_TURNS"
+ONE_AT_A_TIME = "EMI_ONE_AT_A_TIME"
 """Environment variable: 1 where runs wait for each other."""
 
 LOOK_SECONDS = 1.0
@@ -32,12 +32,12 @@ T = TypeVar("T")
 _HELD: list[None] = []
 
 
-def heavy(function: Callable[P, T]) -> Callable[P, T]:
+def exclusive(function: Callable[P, T]) -> Callable[P, T]:
     """Let a flow's function wait for its turn on the machine, and show how far it is in the UI."""
 
     @functools.wraps(function)
     def turned(*args: P.args, **kwargs: P.kwargs) -> T:
-        with shown_in_ui(), machine_turn():
+        with shown_in_ui(), machine_lock():
             return function(*args, **kwargs)
 
     # Prefect looks up the names of types where the function itself was written, not here
@@ -46,9 +46,9 @@ def heavy(function: Callable[P, T]) -> Callable[P, T]:
 
 
 @contextmanager
-def machine_turn() -> Iterator[None]:
+def machine_lock() -> Iterator[None]:
     """Wait until no other heavy run goes on, where runs take turns; within one, go on at once."""
-    if os.environ.get(TURNS) != "1" or _HELD:
+    if os.environ.get(ONE_AT_A_TIME) != "1" or _HELD:
         yield
         return
     home().mkdir(parents=True, exist_ok=True)
@@ -63,7 +63,7 @@ def machine_turn() -> Iterator[None]:
 
 
 @contextmanager
-def store_turn(store: ResultsStore, wait_minutes: float) -> Iterator[None]:
+def store_lock(store: ResultsStore, wait_minutes: float) -> Iterator[None]:
     """Hold a store for writing.
 
     Args:

@@ -18,21 +18,21 @@ from prefect.runtime import deployment
 from pydantic import Field
 
 from emi_model.architecture.config import Precision
-from emi_model.checkpoints.metadata import ModelPapers
-from emi_model.checkpoints.resolve import read_papers
+from emi_model.checkpoints.metadata import ModelMetadata
+from emi_model.checkpoints.resolve import read_metadata
 from emi_model.errors import ClusterError, StoreError
-from flows.exclusive import heavy, store_turn
+from flows.exclusive import exclusive, store_lock
 from flows.server import run_names
 from flows.server.artifacts import show_run
 from flows.server.events import scores_committed
 from tasks.cluster.budget import ScorerPool
-from tasks.corpus.done import Plan, plan_clips
+from tasks.corpus.done import ScoringPlan, plan_clips
 from tasks.corpus.listing import list_clips
 from tasks.progress import observer
 from tasks.provenance import new_run_id
 from tasks.registry.registry import pin_model, resolve_model
 from tasks.scoring.commit import Committer, RunStamp, Tally, recounted, splits_of_contents
-from tasks.scoring.reuse import adopt
+from tasks.scoring.reuse import reuse
 from tasks.scoring.run_record import RunRecord, RunState, ended, mark_killed, write_record
 from tasks.scoring.score_clips import score_clips, scoring_cluster
 from tasks.scoring.settings import Coverage, ScoringSettings
@@ -68,7 +68,7 @@ class Run:
     validate_parameters=True,
     persist_result=False,
 )
-@heavy
+@exclusive
 def process_corpus(
     source: str,
     results: str,
@@ -117,12 +117,12 @@ def process_corpus(
     clips = list_clips(source, limit)
     model = pin_model(model)
     folder = resolve_model(model)
-    papers = read_papers(folder)
+    metadata = read_metadata(folder)
     store = create_store(results)
-    with store_turn(store, wait_minutes):
+    with store_lock(store, wait_minutes):
         store.recover()
         mark_killed(store)
-        stamp = _stamp(papers, coverage)
+        stamp = _stamp(metadata, coverage)
         record = RunRecord(stamp, source, precision, started_at, num_listed=len(clips))
         with store.alive(stamp.run_id), _recorded(Run(store, record, Tally())) as run:
             plan = plan_clips(
@@ -132,12 +132,12 @@ def process_corpus(
                 replace(
                     record,
                     num_skipped=plan.num_skipped,
-                    num_adopted=len(plan.adopted),
+                    num_adopted=len(plan.reusable),
                     list_seconds=time.perf_counter() - started,
                 )
             )
-            adopt_known(run, plan)
-            settings = _settings(model, folder, papers, coverage, precision)
+            reuse_known(run, plan)
+            settings = _settings(model, folder, metadata, coverage, precision)
             score_missing(run, plan, settings, pool, ray_address)
             compact(store, f"{stamp.run_id}-compact", superseded=plan.num_superseded > 0)
             run.record.check_counts(run.tally)
@@ -147,11 +147,11 @@ def process_corpus(
 
 
 @task(name="adopt", cache_policy=NO_CACHE, persist_result=False)
-def adopt_known(run: Run, plan: Plan) -> None:
+def reuse_known(run: Run, plan: ScoringPlan) -> None:
     """Commit rows for clips whose content is known under another name."""
-    if plan.adopted:
-        observer().begin("taking over known content", len(plan.adopted), "clips")
-        run.tally.add(adopt(run.store, plan.adopted, run.stamp))
+    if plan.reusable:
+        observer().begin("taking over known content", len(plan.reusable), "clips")
+        run.tally.add(reuse(run.store, plan.reusable, run.stamp))
 
 
 def can_heal(_task: object, _run: object, state: State[Any]) -> bool:
@@ -176,7 +176,11 @@ def can_heal(_task: object, _run: object, state: State[Any]) -> bool:
     retry_condition_fn=can_heal,
 )
 def score_missing(
-    run: Run, plan: Plan, settings: ScoringSettings, pool: ScorerPool, ray_address: str | None
+    run: Run,
+    plan: ScoringPlan,
+    settings: ScoringSettings,
+    pool: ScorerPool,
+    ray_address: str | None,
 ) -> None:
     """Extract and score clips on the cluster, and commit their rows as they come."""
     run_id = run.stamp.run_id
@@ -232,28 +236,28 @@ def _end(run: Run, state: RunState, said: str | None = None) -> dict[str, Any]:
     return row
 
 
-def _stamp(papers: ModelPapers, coverage: Coverage) -> RunStamp:
+def _stamp(metadata: ModelMetadata, coverage: Coverage) -> RunStamp:
     return RunStamp(
-        model=papers.card.name,
-        model_sha256=papers.sha256,
+        model=metadata.card.name,
+        model_sha256=metadata.sha256,
         coverage=coverage,
         run_id=new_run_id(),
-        backbone_licence=papers.card.backbone_licence,
-        targets=papers.card.targets,
-        training_splits=splits_of_contents(papers.training_clips),
+        backbone_licence=metadata.card.backbone_licence,
+        targets=metadata.card.targets,
+        training_splits=splits_of_contents(metadata.training_clips),
     )
 
 
 def _settings(
-    model: str, folder: str, papers: ModelPapers, coverage: Coverage, precision: Precision
+    model: str, folder: str, metadata: ModelMetadata, coverage: Coverage, precision: Precision
 ) -> ScoringSettings:
-    config = papers.config
+    config = metadata.config
     return ScoringSettings(
         model=str(Path(folder).absolute()) if Path(folder).is_dir() else folder,
         targets=config.targets,
         max_seconds=config.clip_seconds if coverage == "first" else None,
         coverage=coverage,
         precision=precision,
-        model_sha256=papers.sha256,
+        model_sha256=metadata.sha256,
         elsewhere=model if model != folder else None,
     )

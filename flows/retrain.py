@@ -13,12 +13,12 @@ from emi_model.checkpoints.checkpoint import LoadedModel, load_checkpoint
 from emi_model.errors import LabelError, ModelNotFound
 from emi_model.metrics.agreement import evaluate, mean_pearson
 from emi_model.training.recipes import Recipe, recipe_named
-from flows.exclusive import heavy
+from flows.exclusive import exclusive
 from flows.process import process_corpus
 from flows.server import run_names
 from flows.server.artifacts import show_decision
 from flows.server.events import model_promoted
-from flows.train import NewVersion, gather_for, new_version, summary
+from flows.train import NewVersion, load_for_recipe, new_version, summary
 from tasks.cluster.budget import training_share
 from tasks.cluster.connection import joined_cluster, machines
 from tasks.evaluation.evaluate import label_columns, predict
@@ -32,7 +32,7 @@ from tasks.evaluation.promotion import (
     record_decision,
 )
 from tasks.labels.label_set import LabelSet, load_labels
-from tasks.labels.labelled_clips import CachedClip, Gathered
+from tasks.labels.labelled_clips import CachedClip, LabelledAudio
 from tasks.labels.splits import TEST, TRAIN, VALID
 from tasks.progress import observer
 from tasks.registry.champion import promote
@@ -49,7 +49,7 @@ DEFAULT_RECIPE = "paper"
 @flow(
     name="retrain", flow_run_name=run_names.trained, validate_parameters=True, persist_result=False
 )
-@heavy
+@exclusive
 def retrain_model(
     labels: str,
     corpus: str,
@@ -98,7 +98,7 @@ def retrain_model(
     champion = _champion(name)
     chosen = _recipe(recipe, champion, label_set)
     with joined_cluster(ray_address):
-        gathered = gather_for(chosen, label_set, corpus, (TRAIN, VALID, TEST))
+        gathered = load_for_recipe(chosen, label_set, corpus, (TRAIN, VALID, TEST))
         begin = _warm(champion, name) if start == "champion" else start_of(chosen, backbone)
         share = training_share(workers, machines())
         plan = plan_training(gathered, chosen, name=name, start=begin, **share)
@@ -156,7 +156,7 @@ def _warm(champion: Version | None, name: str) -> Start:
 def _decided(
     challenger: NewVersion,
     champion: Version | None,
-    gathered: Gathered,
+    gathered: LabelledAudio,
     rule: Rule,
     labels: str,
     seed: int,
@@ -180,7 +180,7 @@ def _decided(
     )
 
 
-def _contest(challenger: NewVersion, champion: Version | None, gathered: Gathered) -> Contest:
+def _contest(challenger: NewVersion, champion: Version | None, gathered: LabelledAudio) -> Contest:
     split = TEST if gathered.of_split(TEST) else VALID
     observer().begin("comparing", None, "")
     before = None if champion is None else load_checkpoint(folder_of(champion))
@@ -200,7 +200,7 @@ def _contest(challenger: NewVersion, champion: Version | None, gathered: Gathere
 
 
 def _heard_by(
-    loaded: LoadedModel, clips: list[CachedClip], gathered: Gathered
+    loaded: LoadedModel, clips: list[CachedClip], gathered: LabelledAudio
 ) -> np.ndarray[Any, np.dtype[np.float64]]:
     """Return a model's predictions in the order of the labels' targets."""
     columns = label_columns(gathered.labels, loaded.model.config.targets)

@@ -17,10 +17,10 @@ from emi_model.architecture.audio_branch import geometry_of
 from emi_model.checkpoints.checkpoint import load_checkpoint
 from emi_model.devices import available_cores
 from emi_model.errors import EmiError, RegistryError
-from emi_model.metrics.resamples import FIGURES
+from emi_model.metrics.resamples import METRIC_NAMES
 from emi_model.training.recipes import Recipe, recipe_named
 from emi_model.training.trainer import EpochReport
-from flows.exclusive import heavy
+from flows.exclusive import exclusive
 from flows.server import run_names
 from flows.server.artifacts import show_report
 from tasks.cluster.budget import training_share
@@ -30,16 +30,16 @@ from tasks.evaluation.plots import agreement_plot, curve_plot, save_picture
 from tasks.evaluation.report import EvaluationReport
 from tasks.home import home
 from tasks.labels.label_set import LabelSet, load_labels
-from tasks.labels.labelled_clips import Gathered, gather
+from tasks.labels.labelled_clips import LabelledAudio, load_labelled_audio
 from tasks.labels.splits import TRAIN, VALID
 from tasks.progress import observer
+from tasks.provenance import package_versions as package_versions
 from tasks.provenance import source_commit
-from tasks.provenance import versions as package_versions
-from tasks.registry.registry import folder_of, register, versions
+from tasks.registry.registry import folder_of, list_versions, register
 from tasks.registry.tracking import TRAINING_ID, TrainingRun, start_run
 from tasks.registry.version import MODEL, Version
 from tasks.store.store import open_store
-from tasks.training.plan import Plan, plan_training, start_of, storage_of
+from tasks.training.plan import TrainingPlan, plan_training, start_of, storage_of
 from tasks.training.run import Trained, train
 
 
@@ -61,7 +61,7 @@ class NewVersion:
 
 
 @flow(name="train", flow_run_name=run_names.trained, validate_parameters=True, persist_result=False)
-@heavy
+@exclusive
 def train_model(
     labels: str,
     corpus: str,
@@ -98,17 +98,19 @@ def train_model(
     """
     chosen = recipe_named(recipe)
     with joined_cluster(ray_address):
-        gathered = gather_for(chosen, load_labels(labels, snapshot), corpus, (TRAIN, VALID))
+        gathered = load_for_recipe(chosen, load_labels(labels, snapshot), corpus, (TRAIN, VALID))
         start = start_of(chosen, backbone)
         share = training_share(workers, machines())
         plan = plan_training(gathered, chosen, name=name, start=start, **share)
         return summary(new_version(plan, gathered, labels), gathered)
 
 
-def gather_for(recipe: Recipe, labels: LabelSet, corpus: str, splits: tuple[str, ...]) -> Gathered:
+def load_for_recipe(
+    recipe: Recipe, labels: LabelSet, corpus: str, splits: tuple[str, ...]
+) -> LabelledAudio:
     """Return the clips of some splits that a recipe's model can hear, their audio in the cache."""
     observer().begin("extracting audio", None, "clips")
-    return gather(
+    return load_labelled_audio(
         labels,
         corpus,
         splits,
@@ -117,10 +119,10 @@ def gather_for(recipe: Recipe, labels: LabelSet, corpus: str, splits: tuple[str,
     )
 
 
-def new_version(plan: Plan, gathered: Gathered, labels: str) -> NewVersion:
+def new_version(plan: TrainingPlan, gathered: LabelledAudio, labels: str) -> NewVersion:
     """Return the version that a plan leads to: trained, or found where it was trained before."""
     name = plan.job.card.name
-    for version in versions(name):
+    for version in list_versions(name):
         if version.tags.get(TRAINING_ID) == plan.training_id:
             return NewVersion(version, folder_of(version))
     storage = storage_of(plan, home())
@@ -133,11 +135,11 @@ def new_version(plan: Plan, gathered: Gathered, labels: str) -> NewVersion:
             report.write(open_store(labels))
         _keep_plots(run, trained, report)
     shutil.rmtree(storage, ignore_errors=True)  # its weights are with the version now
-    (version,) = (version for version in versions(name) if version.number == number)
+    (version,) = (version for version in list_versions(name) if version.number == number)
     return NewVersion(version, folder_of(version), report, trained)
 
 
-def summary(made: NewVersion, gathered: Gathered) -> dict[str, Any]:
+def summary(made: NewVersion, gathered: LabelledAudio) -> dict[str, Any]:
     """Return what a training led to, in plain values."""
     trained = made.trained
     return {
@@ -155,7 +157,7 @@ def summary(made: NewVersion, gathered: Gathered) -> dict[str, Any]:
 
 
 @contextmanager
-def _tracked(plan: Plan, gathered: Gathered) -> Iterator[TrainingRun]:
+def _tracked(plan: TrainingPlan, gathered: LabelledAudio) -> Iterator[TrainingRun]:
     """Record a training in MLflow, and how it ends."""
     run = start_run(
         plan.training_id,
@@ -178,7 +180,7 @@ def _tracked(plan: Plan, gathered: Gathered) -> Iterator[TrainingRun]:
     run.finish("FINISHED")
 
 
-def _train(plan: Plan, storage: Path, run: TrainingRun) -> Trained:
+def _train(plan: TrainingPlan, storage: Path, run: TrainingRun) -> Trained:
     num_epochs = plan.job.recipe.train.epochs
     observer().begin("starting workers", None, "")
     done = 0
@@ -211,7 +213,9 @@ def _curve(report: EpochReport) -> dict[str, float | None]:
     }
 
 
-def _evaluated(plan: Plan, trained: Trained, gathered: Gathered) -> EvaluationReport | None:
+def _evaluated(
+    plan: TrainingPlan, trained: Trained, gathered: LabelledAudio
+) -> EvaluationReport | None:
     if trained.predictions is None:
         return None
     loaded = load_checkpoint(trained.model)
@@ -229,7 +233,9 @@ def _evaluated(plan: Plan, trained: Trained, gathered: Gathered) -> EvaluationRe
     )
 
 
-def _facts(plan: Plan, gathered: Gathered, report: EvaluationReport | None) -> dict[str, Any]:
+def _facts(
+    plan: TrainingPlan, gathered: LabelledAudio, report: EvaluationReport | None
+) -> dict[str, Any]:
     mean = None if report is None else report.evaluation.mean.pearson
     return {
         TRAINING_ID: plan.training_id,
@@ -249,4 +255,4 @@ def _keep_plots(run: TrainingRun, trained: Trained, report: EvaluationReport | N
         run.log_folder(Path(folder), "plots")
     if report is not None:
         mean = report.evaluation.mean
-        run.log_metrics({f"valid.{name}": getattr(mean, name).value for name in FIGURES})
+        run.log_metrics({f"valid.{name}": getattr(mean, name).value for name in METRIC_NAMES})

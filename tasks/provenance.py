@@ -26,7 +26,7 @@ def new_run_id() -> str:
     return f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
 
 
-def versions() -> Mapping[str, str]:
+def package_versions() -> Mapping[str, str]:
     """Return the versions of what a score depends on."""
     packages = {name: version(package) for name, package in PACKAGES.items()}
     return {**packages, "python": platform.python_version(), "ffmpeg": ffmpeg_version()}

@@ -15,7 +15,7 @@ Progress = Callable[[int, int], None]
 """Called with what is done and the total, in the thread that waits."""
 
 
-def spread(
+def map_in_threads(
     items: Sequence[Item],
     worker: Callable[[], AbstractContextManager[Callable[[Item], Result]]],
     *,

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 import flows  # noqa: F401 - sets the environment that OpenMP, Prefect and Ray read
-from emi_model.loading import loading
+from emi_model.loading import without_gc
 
 BUCKET_NUMBERS = itertools.count(1)
 
@@ -22,7 +22,7 @@ BUCKET_NUMBERS = itertools.count(1)
 @pytest.hookimpl(wrapper=True)
 def pytest_collection(session: pytest.Session) -> Generator[None, object, object]:
     """Load the libraries that tests import without looking for garbage among them."""
-    with loading():
+    with without_gc():
         return (yield)
 
 

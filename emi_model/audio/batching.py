@@ -44,7 +44,7 @@ def plan_batches(
     return batches
 
 
-def plan_streams(num_samples: Sequence[int], max_samples: int) -> list[list[int]]:
+def plan_ragged(num_samples: Sequence[int], max_samples: int) -> list[list[int]]:
     """Group clips that are laid end to end, without padding: shortest first, as many as fit.
 
     Args:

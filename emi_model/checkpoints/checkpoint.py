@@ -26,16 +26,16 @@ from emi_model.checkpoints.metadata import (
     README_FILE,
     TRAINING_CLIPS_FILE,
     WEIGHTS_FILE,
-    ModelPapers,
-    checkpoint_papers,
+    ModelMetadata,
+    checkpoint_metadata,
 )
 from emi_model.errors import CheckpointError
 from emi_model.metrics.conformal import Intervals
 
 
 @dataclass(frozen=True, kw_only=True)
-class LoadedModel(ModelPapers):
-    """A model with its papers.
+class LoadedModel(ModelMetadata):
+    """A model with its metadata.
 
     Attributes:
         model: the model, in evaluation mode.
@@ -44,9 +44,9 @@ class LoadedModel(ModelPapers):
     model: EmiModel
 
     @classmethod
-    def of(cls, papers: ModelPapers, model: EmiModel) -> LoadedModel:
-        """Return a model whose papers were read before."""
-        return cls(model=model, **vars(papers))
+    def of(cls, metadata: ModelMetadata, model: EmiModel) -> LoadedModel:
+        """Return a model whose metadata were read before."""
+        return cls(model=model, **vars(metadata))
 
 
 def save_checkpoint(
@@ -93,17 +93,17 @@ def save_checkpoint(
         shutil.rmtree(aside, ignore_errors=True)
 
 
-def load_checkpoint(folder: Path, papers: ModelPapers | None = None) -> LoadedModel:
-    """Load a checkpoint that `save_checkpoint` wrote; its papers unless they were read before.
+def load_checkpoint(folder: Path, metadata: ModelMetadata | None = None) -> LoadedModel:
+    """Load a checkpoint that `save_checkpoint` wrote; its metadata unless they were read before.
 
     Raises:
         CheckpointError: a file is missing or damaged, weights are missing (none is ever newly
             initialised), superfluous or of another shape, or config, card and weights disagree on
             the targets and their order.
     """
-    papers = papers or checkpoint_papers(folder)
+    metadata = metadata or checkpoint_metadata(folder)
     return LoadedModel.of(
-        papers, build(papers.config, read_safetensors(folder / WEIGHTS_FILE), folder)
+        metadata, build(metadata.config, read_safetensors(folder / WEIGHTS_FILE), folder)
     )
 
 

@@ -23,8 +23,8 @@ from emi_model.architecture.config import EmiConfig
 from emi_model.architecture.model import EmiModel
 from emi_model.checkpoints.card import UNKNOWN, ModelCard
 from emi_model.checkpoints.checkpoint import LoadedModel, build, read_safetensors
-from emi_model.checkpoints.metadata import WEIGHTS_FILE, ModelPapers, read_config
-from emi_model.checkpoints.public_vad import licence_of, origin_of, vad_papers, weights_file
+from emi_model.checkpoints.metadata import WEIGHTS_FILE, ModelMetadata, read_config
+from emi_model.checkpoints.public_vad import licence_of, origin_of, vad_metadata, weights_file
 from emi_model.errors import CheckpointError
 
 AUTHORS_PREFIX = "audio_model."
@@ -49,16 +49,16 @@ _POSITIONAL = {
 """The two spellings of the positional convolution's weight norm, old to new."""
 
 
-def load_vad_model(folder: Path, name: str, papers: ModelPapers | None = None) -> LoadedModel:
+def load_vad_model(folder: Path, name: str, metadata: ModelMetadata | None = None) -> LoadedModel:
     """Load a model in the public VAD model's layout: VAD without EMI.
 
     Raises:
         CheckpointError: no wav2vec2 model, no VAD head in it, labels in another order, or a weight
             missing that would have to be newly initialised.
     """
-    papers = papers or vad_papers(folder, name)
+    metadata = metadata or vad_metadata(folder, name)
     weights, state = read_weights(folder)
-    return LoadedModel.of(papers, build(papers.config, translate(state), folder / weights))
+    return LoadedModel.of(metadata, build(metadata.config, translate(state), folder / weights))
 
 
 def load_authors_model(

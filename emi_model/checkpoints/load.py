@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from emi_model.checkpoints.checkpoint import LoadedModel, load_checkpoint
 from emi_model.checkpoints.foreign import load_vad_model
-from emi_model.checkpoints.metadata import ModelPapers
+from emi_model.checkpoints.metadata import ModelMetadata
 from emi_model.checkpoints.resolve import is_ours, name_of, resolve
 
 
-def load_model(reference: str, papers: ModelPapers | None = None) -> LoadedModel:
+def load_model(reference: str, metadata: ModelMetadata | None = None) -> LoadedModel:
     """Load the model that a reference names.
 
     Args:
         reference: a folder (checkpoint of this project, or the public VAD model's layout), or the
             id of such a model on the hub, ``owner/name``.
-        papers: its papers, where they were read before: weights need not be hashed again.
+        metadata: its metadata, where they were read before: weights need not be hashed again.
 
     Raises:
         ModelNotFound: neither a folder nor to be had from the hub.
@@ -22,5 +22,5 @@ def load_model(reference: str, papers: ModelPapers | None = None) -> LoadedModel
     """
     folder = resolve(reference)
     if is_ours(folder):
-        return load_checkpoint(folder, papers)
-    return load_vad_model(folder, name_of(reference, folder), papers)
+        return load_checkpoint(folder, metadata)
+    return load_vad_model(folder, name_of(reference, folder), metadata)

@@ -30,7 +30,7 @@ TRAINING_CLIPS_FILE = "training_clips.json"
 
 
 @dataclass(frozen=True, kw_only=True)
-class ModelPapers:
+class ModelMetadata:
     """What a model is, without its weights.
 
     Attributes:
@@ -48,8 +48,8 @@ class ModelPapers:
     training_clips: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
-def checkpoint_papers(folder: Path) -> ModelPapers:
-    """Read the papers of a checkpoint of this project; of its weights only name and hash.
+def checkpoint_metadata(folder: Path) -> ModelMetadata:
+    """Read the metadata of a checkpoint of this project; of its weights only name and hash.
 
     Raises:
         CheckpointError: a file is missing or damaged, or config, card and weights disagree on the
@@ -64,7 +64,7 @@ def checkpoint_papers(folder: Path) -> ModelPapers:
     }
     if len(set(orders.values())) > 1:
         raise CheckpointError(f"{folder}: target orders differ: {orders}: restore the checkpoint")
-    return ModelPapers(
+    return ModelMetadata(
         config=config,
         card=card,
         sha256=_hash(folder),

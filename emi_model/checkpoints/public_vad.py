@@ -1,4 +1,4 @@
-"""The public VAD model's layout, without its weights: labels, licence, papers."""
+"""The public VAD model's layout, without its weights: labels, licence, metadata."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from emi_model.checkpoints.metadata import (
     CONFIG_FILE,
     README_FILE,
     WEIGHTS_FILE,
-    ModelPapers,
+    ModelMetadata,
     hash_files,
     read_config,
 )
@@ -30,8 +30,8 @@ Their own config.json does not name them: its ``_name_or_path`` is ``torch``.
 """
 
 
-def vad_papers(folder: Path, name: str) -> ModelPapers:
-    """Read the papers of a model in the public VAD model's layout: VAD without EMI.
+def vad_metadata(folder: Path, name: str) -> ModelMetadata:
+    """Read the metadata of a model in the public VAD model's layout: VAD without EMI.
 
     Raises:
         CheckpointError: no wav2vec2 model, labels in another order, or no weights.
@@ -46,7 +46,7 @@ def vad_papers(folder: Path, name: str) -> ModelPapers:
     card = ModelCard(
         name=name, targets=(), backbone=name, backbone_licence=licence_of(folder, name)
     )
-    return ModelPapers(
+    return ModelMetadata(
         config=EmiConfig(backbone=arguments, targets=()),
         card=card,
         sha256=hash_files(folder, (CONFIG_FILE, weights)),

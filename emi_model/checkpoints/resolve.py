@@ -5,15 +5,20 @@ from __future__ import annotations
 from pathlib import Path
 
 from emi_model.architecture.config import MODEL_TYPE
-from emi_model.checkpoints.metadata import CONFIG_FILE, ModelPapers, checkpoint_papers, read_config
-from emi_model.checkpoints.public_vad import vad_papers
+from emi_model.checkpoints.metadata import (
+    CONFIG_FILE,
+    ModelMetadata,
+    checkpoint_metadata,
+    read_config,
+)
+from emi_model.checkpoints.public_vad import vad_metadata
 from emi_model.errors import ModelNotFound
 
 HUB_FILES = ["config.json", "*.safetensors", "pytorch_model.bin", "card.json", "README.md"]
 
 
-def read_papers(reference: str) -> ModelPapers:
-    """Read the papers of the model that a reference names.
+def read_metadata(reference: str) -> ModelMetadata:
+    """Read the metadata of the model that a reference names.
 
     Args:
         reference: as `emi_model.checkpoints.load.load_model` takes it.
@@ -24,8 +29,8 @@ def read_papers(reference: str) -> ModelPapers:
     """
     folder = resolve(reference)
     if is_ours(folder):
-        return checkpoint_papers(folder)
-    return vad_papers(folder, name_of(reference, folder))
+        return checkpoint_metadata(folder)
+    return vad_metadata(folder, name_of(reference, folder))
 
 
 def is_ours(folder: Path) -> bool:

@@ -16,7 +16,7 @@ CHUNK_ROWS = 4_096
 """Frames that pass the VAD head at once."""
 
 
-class StreamHeads:
+class RaggedHeads:
     """A model's heads on hidden states without padding; gives what `EmiModel.heads` gives."""
 
     def __init__(self, model: EmiModel) -> None:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from emi_model.architecture.model import EmiModel, EmiOutput
-from emi_model.audio.batching import plan_streams
+from emi_model.audio.batching import plan_ragged
 from emi_model.audio.waveform import (
     NORMALISATION_EPSILON,
     Int16Waveform,
@@ -18,7 +18,7 @@ from emi_model.audio.waveform import (
     normalise,
 )
 from emi_model.engine.backbone import Engine
-from emi_model.engine.heads import StreamHeads
+from emi_model.engine.heads import RaggedHeads
 from emi_model.units import INT16_FULL_SCALE, SAMPLING_RATE
 
 STREAM_SAMPLES = {"cpu": 32 * SAMPLING_RATE, "cuda": 512 * SAMPLING_RATE}
@@ -27,7 +27,7 @@ for the caches. The heads then take a whole batch: an LSTM's step costs the same
 for many."""
 
 
-class StreamedModel:
+class RaggedModel:
     """A model's weights laid out for scoring in one type on one device; the heads are float32."""
 
     def __init__(self, model: EmiModel, dtype: torch.dtype, *, int8: bool = False) -> None:
@@ -40,7 +40,7 @@ class StreamedModel:
         """
         self._device = next(model.parameters()).device
         self._engine = Engine(model.backbone, dtype, int8=int8)
-        self._heads = StreamHeads(model)
+        self._heads = RaggedHeads(model)
 
     def __call__(self, waveforms: Sequence[Int16Waveform | Waveform]) -> EmiOutput:
         """Score waveforms (samples,), int16 or float32 of 16 kHz mono, each a frame long or more.
@@ -50,7 +50,7 @@ class StreamedModel:
         """
         lengths = [len(waveform) for waveform in waveforms]
         hidden, num_frames, order = [], [], []
-        for stream in plan_streams(lengths, STREAM_SAMPLES[self._device.type]):
+        for stream in plan_ragged(lengths, STREAM_SAMPLES[self._device.type]):
             clips = normalised([waveforms[index] for index in stream], self._device)
             hidden.append(self._engine(clips))
             num_frames += self._engine.num_frames(clips)

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from emi_model.metrics.agreement import Floats, evaluate, mean_defined, pair, pearson
-from emi_model.metrics.resamples import FIGURES, number_groups, resample_figures
+from emi_model.metrics.resamples import METRIC_NAMES, number_groups, resample_metrics
 
 FEW_GROUPS = 20
 """With fewer of them, intervals are somewhat too narrow."""
@@ -132,9 +132,9 @@ def evaluate_with_intervals(
     """
     predicted, true = _checked_columns(predictions, labels)
     measured = evaluate(predicted, true, targets)
-    values = [[getattr(metrics, name) for name in FIGURES] for metrics in measured.values()]
+    values = [[getattr(metrics, name) for name in METRIC_NAMES] for metrics in measured.values()]
     means = [mean_defined(column) for column in zip(*values, strict=True)]
-    samples = resample_figures(predicted, true, groups, num_resamples, seed)
+    samples = resample_metrics(predicted, true, groups, num_resamples, seed)
     num_groups = int(number_groups(groups, len(true)).max()) + 1
     shares = ((1 - _checked_level(level)) / 2, (1 + level) / 2)
     return Evaluation(
@@ -180,7 +180,7 @@ def paired_difference(
     """
     first, true = _checked_columns(one, labels)
     second, _ = _checked_columns(other, labels)
-    samples = resample_figures(
+    samples = resample_metrics(
         np.hstack([first, second]), np.hstack([true, true]), groups, num_resamples, seed
     )
     means = [_row_means(_skill(part)) for part in np.split(samples, 2, axis=2)]
@@ -203,7 +203,7 @@ def paired_difference(
 def _estimates(
     values: Sequence[float | None], samples: Floats, shares: tuple[float, float], num_groups: int
 ) -> TargetFigures:
-    """Return values in the order of `FIGURES` with the quantiles of their samples (4, R)."""
+    """Return values in the order of `METRIC_NAMES` with the quantiles of their samples (4, R)."""
     bounds = (_quantiles(sample, shares, num_groups) for sample in samples)
     return TargetFigures(*(Estimate(v, *b) for v, b in zip(values, bounds, strict=True)))
 

@@ -16,7 +16,7 @@ from emi_model.metrics.agreement import Floats, ccc, pearson
 Counts = NDArray[np.int64]
 Flags = NDArray[np.bool_]
 
-FIGURES = ("pearson", "ccc", "mae", "rmse")
+METRIC_NAMES = ("pearson", "ccc", "mae", "rmse")
 """The order of the figures wherever they stand in an array."""
 
 WEIGHTS_AT_ONCE = 2**22
@@ -74,14 +74,14 @@ def number_groups(groups: Sequence[str | None] | None, num_clips: int) -> Counts
     return np.array([numbers.setdefault(name or i, len(numbers)) for i, name in enumerate(names)])
 
 
-def resample_figures(
+def resample_metrics(
     predicted: Floats,
     true: Floats,
     groups: Sequence[str | None] | None,
     num_resamples: int,
     seed: int,
 ) -> Floats:
-    """Return (4, num_resamples, T): `FIGURES` of each resample, NaN where undefined.
+    """Return (4, num_resamples, T): `METRIC_NAMES` of each resample, NaN where undefined.
 
     Args:
         predicted: (N, T), finite.
@@ -125,7 +125,7 @@ def _centred(values: Floats) -> Floats:
 
 
 def _figures(means: Floats, varied: tuple[Flags, Flags]) -> tuple[Floats, Flags]:
-    """Return (4, r, T) `FIGURES` from weighted means (8, r, T), and where two are vague (r, T).
+    """Return (4, r, T) `METRIC_NAMES` from means (8, r, T), and where two are vague (r, T).
 
     Args:
         means: of the `_features`.
@@ -135,7 +135,7 @@ def _figures(means: Floats, varied: tuple[Flags, Flags]) -> tuple[Floats, Flags]
     variance, label_variance = pp - p * p, yy - y * y
     covariance = py - p * y
     vague = (variance <= VAGUE * pp) & varied[0] | (label_variance <= VAGUE * yy) & varied[1]
-    figures = np.full((len(FIGURES), *vague.shape), np.nan)
+    figures = np.full((len(METRIC_NAMES), *vague.shape), np.nan)
     labels_vary = ~vague & varied[1]
     scale = np.sqrt(variance, where=~vague, out=np.ones_like(p))
     scale *= np.sqrt(label_variance, where=~vague, out=np.ones_like(p))

@@ -15,7 +15,7 @@ from emi_model.metrics.agreement import mean_pearson
 from emi_model.training.batches import num_steps
 from emi_model.training.clips import TrainingClip
 from emi_model.training.config import TrainConfig
-from emi_model.training.group import Alone
+from emi_model.training.group import SingleProcess
 from emi_model.training.state import Journal
 from emi_model.training.trainer import EpochReport, Trainer
 from emi_model.training.validate import evaluate_clips
@@ -44,7 +44,7 @@ def fit(
     *,
     on_epoch: Callable[[EpochReport], None] | None = None,
     device: str | None = None,
-    group: Alone | None = None,
+    group: SingleProcess | None = None,
     journal: Journal | None = None,
 ) -> FitResult:
     """Train ``model`` in place and leave it in evaluation mode with the weights to keep.
@@ -69,8 +69,8 @@ def fit(
         TrainingError: sets or a model that do not fit the recipe, a state of another training, or
             a loss that is not finite: no step was taken on it, its clips are named.
     """
-    _check(model, train_set, valid_set, config, group or Alone())
-    trainer = Trainer(model, train_set, valid_set, config, device, group or Alone())
+    _check(model, train_set, valid_set, config, group or SingleProcess())
+    trainer = Trainer(model, train_set, valid_set, config, device, group or SingleProcess())
     if journal is not None and (kept := journal.last()) is not None:
         trainer.restore(kept)
     began = time.monotonic() - trainer.seconds
@@ -107,7 +107,7 @@ def _check(
     train_set: Sequence[TrainingClip],
     valid_set: Sequence[TrainingClip],
     config: TrainConfig,
-    group: Alone,
+    group: SingleProcess,
 ) -> None:
     if not len(train_set):
         raise TrainingError("found no training clip: label some, or check their split")

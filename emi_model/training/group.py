@@ -16,7 +16,7 @@ BUCKET_ELEMENTS = 2**23
 """Gradients that are added up in one message: 32 MB of float32."""
 
 
-class Alone:
+class SingleProcess:
     """A group of one process.
 
     Attributes:
@@ -42,7 +42,7 @@ class Alone:
         """Give every process the weights of rank 0."""
 
 
-class Together(Alone):
+class ProcessGroup(SingleProcess):
     """The processes of torch's default process group, which has been set up."""
 
     def __init__(self) -> None:

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from emi_model.architecture.model import EmiModel
 from emi_model.training.config import TrainConfig
-from emi_model.training.group import Alone
+from emi_model.training.group import SingleProcess
 
 
 class Optimiser:
@@ -44,7 +44,7 @@ class Optimiser:
         """The rate of the next step."""
         return float(self._adam.param_groups[0]["lr"])
 
-    def step(self, loss: Tensor, group: Alone) -> None:
+    def step(self, loss: Tensor, group: SingleProcess) -> None:
         """Move the weights against the gradient of ``loss``, a scalar, the same in the group."""
         self._adam.zero_grad()
         torch.autograd.backward(self._scaler.scale(loss))

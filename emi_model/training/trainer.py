@@ -23,7 +23,7 @@ from emi_model.targets import VAD_DIMENSIONS
 from emi_model.training.batches import Preparation, num_steps, plan_epoch, seed_torch
 from emi_model.training.clips import PreparedClip, TrainingClip
 from emi_model.training.config import TrainConfig
-from emi_model.training.group import Alone
+from emi_model.training.group import SingleProcess
 from emi_model.training.losses import LOSSES, mse_loss
 from emi_model.training.optimiser import Optimiser
 from emi_model.training.state import fingerprint_of, read_state, write_state
@@ -72,7 +72,7 @@ class Trainer:
         valid_set: Sequence[TrainingClip],
         config: TrainConfig,
         device: str | None,
-        group: Alone,
+        group: SingleProcess,
     ) -> None:
         """Move the model to its device and give every process of the group the same weights."""
         self._device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))

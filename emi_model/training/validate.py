@@ -13,7 +13,7 @@ from emi_model.errors import OutOfMemory, TrainingError
 from emi_model.metrics.agreement import TargetMetrics, evaluate
 from emi_model.predict import Predictor, Scores
 from emi_model.training.clips import TrainingClip
-from emi_model.training.group import Alone
+from emi_model.training.group import SingleProcess
 
 Floats = NDArray[np.float32]
 
@@ -46,7 +46,7 @@ def evaluate_clips(
     clips: Sequence[TrainingClip],
     *,
     device: str | None = None,
-    group: Alone | None = None,
+    group: SingleProcess | None = None,
 ) -> dict[str, TargetMetrics]:
     """Return the figures of each target on labelled clips; see `predict_clips`.
 
@@ -61,7 +61,7 @@ def evaluate_clips(
         OutOfMemory: a clip that does not fit, even alone.
         TrainingError: outputs or labels that are not finite; the clips are named.
     """
-    group = group or Alone()
+    group = group or SingleProcess()
     own = [clips[index] for index in range(group.rank, len(clips), group.size)]
     on = next(model.parameters()).device if device is None else torch.device(device)
     predictions = torch.from_numpy(predict_clips(model, own, device=device)).to(on)

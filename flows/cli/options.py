@@ -88,7 +88,7 @@ json_option = click.option(
 )
 
 
-def named(model: str | None) -> str:
+def resolve_model_option(model: str | None) -> str:
     """Return what loads the model that was named: a folder, or an id of the hub.
 
     Raises:
@@ -97,14 +97,14 @@ def named(model: str | None) -> str:
     """
     from tasks.registry.registry import resolve_model
 
-    return resolve_model(pinned(model))
+    return resolve_model(pin_model_option(model))
 
 
-def pinned(model: str | None) -> str:
+def pin_model_option(model: str | None) -> str:
     """Return the reference of the model that was named, a registered one by its number.
 
     Raises:
-        ModelNotFound: as `named`.
+        ModelNotFound: as `resolve_model_option`.
         RegistryError: likewise.
     """
     from tasks.registry.registry import pin_model

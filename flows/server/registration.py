@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 TAGGED = DeploymentFilter(tags=DeploymentFilterTags(all_=[TAG]))
 
 
-def register(setup: Setup, pool: str) -> list[str]:
+def register_deployments(setup: Setup, pool: str) -> list[str]:
     """Register a site's deployments on the server of ``PREFECT_API_URL``, for workers.
 
     Args:

@@ -90,10 +90,10 @@ def train_cell(
     return CellOutcome(figures, result.epoch, num_parameters, result.seconds)
 
 
-def train_on_worker(
+def train_cell_task(
     job: CellJob, name: tuple[str, int], clips: tuple[Clips, Clips], watcher: Any
 ) -> CellOutcome | str:
-    """Train a cell and tell a `tasks.cluster.mailbox.Watcher` of every epoch; what a Ray task runs.
+    """Train a cell in a Ray task; each epoch goes to a `tasks.cluster.mailbox.ReportMailbox`.
 
     Returns:
         What it came to, or in one line why it came to nothing.

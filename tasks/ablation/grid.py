@@ -13,7 +13,7 @@ from emi_model.checkpoints.pretrained import load_backbone
 from emi_model.checkpoints.resolve import resolve
 from emi_model.errors import CheckpointError, ConfigError, LabelError
 from emi_model.training.recipes import Recipe
-from tasks.labels.labelled_clips import Gathered
+from tasks.labels.labelled_clips import LabelledAudio
 from tasks.labels.splits import TRAIN, VALID
 from tasks.registry.registry import resolve_model
 from tasks.training.plan import FROM_SCRATCH
@@ -108,7 +108,7 @@ class Ablation:
 
     ablation_id: str
     recipe: Recipe
-    gathered: Gathered
+    gathered: LabelledAudio
     cells: tuple[Cell, ...]
     seeds: tuple[int, ...]
 
@@ -147,7 +147,7 @@ def find_origins(
 
 
 def plan_ablation(
-    gathered: Gathered, recipe: Recipe, origins: Origins, *, num_seeds: int
+    gathered: LabelledAudio, recipe: Recipe, origins: Origins, *, num_seeds: int
 ) -> Ablation:
     """Return the ablation of a recipe on gathered clips.
 
@@ -224,7 +224,7 @@ def _without(recipe: Recipe, switch: str) -> Recipe:
     return replace(recipe, model=model, train=replace(recipe.train, vad_loss_weight=weight))
 
 
-def _ablation_id(gathered: Gathered, recipe: Recipe, origin: Origin) -> str:
+def _ablation_id(gathered: LabelledAudio, recipe: Recipe, origin: Origin) -> str:
     splits = {
         split: [clip.content_sha256 for clip in clips] for split, clips in gathered.clips.items()
     }

@@ -16,12 +16,12 @@ import ray
 from ray.exceptions import RayError, RayTaskError
 
 from emi_model.metrics.agreement import TargetMetrics, mean_defined
-from emi_model.metrics.resamples import FIGURES
+from emi_model.metrics.resamples import METRIC_NAMES
 from emi_model.training.trainer import EpochReport, report_from_dict
-from tasks.ablation.cell import CellJob, CellOutcome, train_on_worker
+from tasks.ablation.cell import CellJob, CellOutcome, train_cell_task
 from tasks.ablation.grid import SWITCHES, Ablation, CellRun
-from tasks.cluster.mailbox import Watcher
-from tasks.cluster.nodes import beside_driver, got
+from tasks.cluster.mailbox import ReportMailbox
+from tasks.cluster.nodes import actor_on_this_node, wait_for
 from tasks.home import home
 from tasks.labels.splits import TRAIN, VALID
 from tasks.provenance import source_commit
@@ -79,7 +79,7 @@ def run_ablation(
     folder = home() / "training" / "ablations" / ablation.ablation_id
     with alone_at(folder):
         check_shared(folder, *{cell.origin.folder for cell in ablation.cells})
-        watcher = beside_driver(Watcher)
+        watcher = actor_on_this_node(ReportMailbox)
         pending: dict[Any, CellRun] = {}
         failed: dict[CellRun, str] = {}
         try:
@@ -132,7 +132,7 @@ def record(store: ResultsStore, ablation: Ablation, run: CellRun, outcome: CellO
     }
     figures = {target: _plain(found) for target, found in outcome.figures.items()}
     figures[MEAN] = {
-        name: mean_defined(found[name] for found in figures.values()) for name in FIGURES
+        name: mean_defined(found[name] for found in figures.values()) for name in METRIC_NAMES
     }
     rows = [{**shared, "target": target, **found} for target, found in figures.items()]
     name = f"{ablation.ablation_id[:16]}-{_slug(run)}"
@@ -145,7 +145,7 @@ def _submitted(
     """Give the cluster all trainings; it begins as many as it has cores or GPUs for."""
     resources: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
     gpus = 1 if resources.get("GPU") else 0
-    remote: Any = ray.remote(num_cpus=1, num_gpus=gpus, max_retries=MAX_DEATHS)(train_on_worker)
+    remote: Any = ray.remote(num_cpus=1, num_gpus=gpus, max_retries=MAX_DEATHS)(train_cell_task)
     gathered = ablation.gathered
     clips = ray.put((gathered.of_split(TRAIN), gathered.of_split(VALID)))
     return {
@@ -173,26 +173,26 @@ def _ready(pending: Collection[Any]) -> list[Any]:
 
 
 def _pass_on(watcher: Any, on_epoch: OnEpoch | None) -> None:
-    news, _ = got(watcher.news.remote())
+    reports, _ = wait_for(watcher.take.remote())
     if on_epoch is not None:
-        for told in news:
-            on_epoch(CellRun(*told["run"]), report_from_dict(told["report"]))
+        for report in reports:
+            on_epoch(CellRun(*report["run"]), report_from_dict(report["report"]))
 
 
 def _outcome(reference: Any) -> CellOutcome | str:
     try:
-        outcome: CellOutcome | str = got(reference)
+        outcome: CellOutcome | str = wait_for(reference)
     except RayTaskError:  # an error of ours, not of the cell
         raise
     except RayError as error:
-        said = str(error).strip().partition("\n")[0]
-        return f"its process died {MAX_DEATHS + 1} times: {said}"
+        message = str(error).strip().partition("\n")[0]
+        return f"its process died {MAX_DEATHS + 1} times: {message}"
     return outcome
 
 
 def _plain(found: TargetMetrics) -> dict[str, float | None]:
     every = asdict(found)
-    return {name: every[name] for name in FIGURES}
+    return {name: every[name] for name in METRIC_NAMES}
 
 
 def _journal(folder: Path, run: CellRun) -> Path:

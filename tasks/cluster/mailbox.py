@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 
-class Watcher:
+class ReportMailbox:
     """Takes what workers say and gives it on."""
 
     def __init__(self) -> None:
@@ -17,11 +17,11 @@ class Watcher:
         """Take the report of an epoch."""
         self._reports.append(report)
 
-    def fail(self, said: str) -> None:
+    def fail(self, message: str) -> None:
         """Take what ended the training, in one line, unless another worker has said so before."""
-        self._failure = self._failure or said
+        self._failure = self._failure or message
 
-    def news(self) -> tuple[list[dict[str, Any]], str | None]:
+    def take(self) -> tuple[list[dict[str, Any]], str | None]:
         """Give the reports that nobody has taken yet, and what ended the training."""
         reports, self._reports = self._reports, []
         return reports, self._failure

@@ -28,7 +28,7 @@ LOOK_SECONDS = 0.5
 MAX_CONNECTIONS = 32
 
 
-def got(reference: Any, timeout_seconds: float | None = None) -> Any:
+def wait_for(reference: Any, timeout_seconds: float | None = None) -> Any:
     """Return what a Ray reference gives, as `ray.get` does, but let signals through.
 
     Within Ray's own calls Python's handler of SIGTERM cannot raise: a cancelled run would go on.
@@ -46,7 +46,7 @@ def driver_node() -> str:
     return node
 
 
-def beside_driver(actor: type[Any]) -> Any:
+def actor_on_this_node(actor: type[Any]) -> Any:
     """Start an actor on this process's node: what is lost with that needs no actor any more."""
     remote: Any = ray.remote(actor)
     place = on_node(driver_node())

@@ -39,7 +39,7 @@ def clips_without_rows(corpus: str, results: str) -> list[ClipFile]:
         for row in answer(results, _LATEST_ROWS).to_pylist()
     }
     plan = plan_clips(clips, done)
-    return [clip for clip in (*plan.todo, *(clip for clip, _ in plan.adopted)) if is_settled(clip)]
+    return [clip for clip in (*plan.todo, *(clip for clip, _ in plan.reusable)) if is_settled(clip)]
 
 
 def is_settled(clip: ClipFile) -> bool:

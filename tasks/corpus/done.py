@@ -10,34 +10,34 @@ from emi_model.devices import available_cores
 from tasks.corpus.clips import ClipFile, hash_clip
 from tasks.corpus.objects import READERS
 from tasks.store.store import DoneClip
-from tasks.threads import spread
+from tasks.threads import map_in_threads
 
 
 @dataclass
-class Plan:
+class ScoringPlan:
     """What a run has to do.
 
     Attributes:
         todo: clips to extract and score.
-        adopted: clips whose content the store knows under another name: clip and that name.
+        reusable: clips whose content the store knows under another name: clip and that name.
         num_skipped: clips that are done.
         num_superseded: clips of these whose earlier row in the store they will replace.
     """
 
     todo: list[ClipFile] = field(default_factory=list)
-    adopted: list[tuple[ClipFile, str]] = field(default_factory=list)
+    reusable: list[tuple[ClipFile, str]] = field(default_factory=list)
     num_skipped: int = 0
     num_superseded: int = 0
 
     @property
     def num_listed(self) -> int:
         """All clips of the source."""
-        return len(self.todo) + len(self.adopted) + self.num_skipped
+        return len(self.todo) + len(self.reusable) + self.num_skipped
 
 
 def plan_clips(
     clips: Sequence[ClipFile], done: Mapping[str, DoneClip], *, rescore: bool = False
-) -> Plan:
+) -> ScoringPlan:
     """Tell what is done from what is to do.
 
     A clip is done when the store holds a row for its content. Unchanged size and modification
@@ -53,7 +53,7 @@ def plan_clips(
     Raises:
         CorpusError: a storage does not answer.
     """
-    plan = Plan()
+    plan = ScoringPlan()
     new = [clip for clip in clips if rescore or not _is_unchanged(clip, done.get(clip.clip_id))]
     plan.num_skipped = len(clips) - len(new)
     sizes = {row.size for row in done.values() if row.content_sha256}
@@ -67,7 +67,7 @@ def plan_clips(
             continue
         plan.num_superseded += row is not None
         if content in known:
-            plan.adopted.append((clip, clip.clip_id if is_same else known[content]))
+            plan.reusable.append((clip, clip.clip_id if is_same else known[content]))
         else:
             plan.todo.append(clip)
     return plan
@@ -83,5 +83,5 @@ def _contents(clips: Sequence[ClipFile], sizes: Container[int | None]) -> dict[s
     """Return the hashes of clips that have one of these sizes; None for what cannot be read."""
     worth = [clip for clip in clips if clip.size is not None and clip.size in sizes]
     threads = READERS if any(clip.is_remote for clip in worth) else available_cores()
-    hashes = spread(worth, lambda: nullcontext(hash_clip), threads=threads)
+    hashes = map_in_threads(worth, lambda: nullcontext(hash_clip), threads=threads)
     return dict(zip((clip.clip_id for clip in worth), hashes, strict=True))

@@ -11,7 +11,7 @@ from itertools import islice
 from emi_model.errors import CorpusError
 from tasks.storage.folder import StoredFile, UnfitName
 from tasks.storage.open import open_file, open_folder
-from tasks.threads import spread
+from tasks.threads import map_in_threads
 
 READERS = 16
 """Requests at a time: they wait for answers, hardly for this machine."""
@@ -70,7 +70,7 @@ def _statuses_in(bucket: str, keys: Sequence[str]) -> dict[str, StoredFile | Non
         found |= _listed(bucket, keys)
     uris = dict.fromkeys(f"{bucket}/{key}" for key in keys)
     rest = [uri for uri in uris if uri not in found]
-    asked = spread(rest, lambda: nullcontext(_status), threads=READERS)
+    asked = map_in_threads(rest, lambda: nullcontext(_status), threads=READERS)
     return found | dict(zip(rest, asked, strict=True))
 
 

@@ -18,7 +18,7 @@ from emi_model.targets import column_name
 from emi_model.training.validate import predict_clips
 from tasks.evaluation.report import EvaluationReport, Standing
 from tasks.labels.label_set import LabelledRow, LabelSet
-from tasks.labels.labelled_clips import CachedClip, Gathered
+from tasks.labels.labelled_clips import CachedClip, LabelledAudio
 from tasks.labels.splits import TRAIN, VALID
 from tasks.provenance import new_run_id
 
@@ -31,7 +31,7 @@ CLIPS_AT_ONCE = 64
 
 def evaluate_gathered(
     loaded: LoadedModel,
-    gathered: Gathered,
+    gathered: LabelledAudio,
     split: str,
     *,
     on_progress: Callable[[int, int], None] | None = None,

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from emi_model.metrics.agreement import mean_defined
 from emi_model.metrics.bootstrap import Evaluation, TargetFigures
 from emi_model.metrics.conformal import Intervals
-from emi_model.metrics.resamples import FIGURES
+from emi_model.metrics.resamples import METRIC_NAMES
 from tasks.labels.label_set import LabelSet
 from tasks.provenance import source_commit
 from tasks.schema.registers import MEAN, register_table
@@ -130,7 +130,7 @@ class EvaluationReport:
 
 
 def _columns(figures: TargetFigures) -> Iterator[tuple[str, float | None]]:
-    for name in FIGURES:
+    for name in METRIC_NAMES:
         estimate = getattr(figures, name)
         yield name, estimate.value
         yield f"{name}_low", estimate.low

@@ -22,19 +22,19 @@ from tasks.extraction.rows import local_file
 FETCHES_AHEAD = 8
 """Objects a worker fetches at a time: an answer takes as long as the extraction of a few clips."""
 
-LINGER_SECONDS = 0.05
+GROUP_WAIT_SECONDS = 0.05
 """For the others, once an object is there: to decode several together takes half the time. No
 longer, for they may wait for the room that this one holds."""
 
 
-class AtHand(NamedTuple):
+class LocalClip(NamedTuple):
     """A clip, and its file on this node or why it is not to be had."""
 
     clip: ClipFile
     local: Local | Rejection
 
 
-def at_hand(clips: Sequence[ClipFile]) -> Iterator[list[AtHand]]:
+def local_groups(clips: Sequence[ClipFile]) -> Iterator[list[LocalClip]]:
     """Yield groups of clips with their files, at most `MAX_CLIPS_TOGETHER`, at least one.
 
     What was fetched is removed when the next group is asked for. Objects come in the order in
@@ -47,9 +47,9 @@ def at_hand(clips: Sequence[ClipFile]) -> Iterator[list[AtHand]]:
     for start in range(0, len(files), MAX_CLIPS_TOGETHER):
         with ExitStack() as held:
             group = files[start : start + MAX_CLIPS_TOGETHER]
-            yield [AtHand(clip, held.enter_context(local_file(clip))) for clip in group]
+            yield [LocalClip(clip, held.enter_context(local_file(clip))) for clip in group]
     remote = deque(clip for clip in clips if clip.is_remote)
-    fetching: set[Future[tuple[AtHand, ExitStack]]] = set()
+    fetching: set[Future[tuple[LocalClip, ExitStack]]] = set()
     if not remote:
         return
     with ThreadPoolExecutor(FETCHES_AHEAD) as pool:
@@ -66,29 +66,29 @@ def at_hand(clips: Sequence[ClipFile]) -> Iterator[list[AtHand]]:
 
 
 def _fetched(
-    fetching: set[Future[tuple[AtHand, ExitStack]]],
-) -> Iterator[Future[tuple[AtHand, ExitStack]]]:
+    fetching: set[Future[tuple[LocalClip, ExitStack]]],
+) -> Iterator[Future[tuple[LocalClip, ExitStack]]]:
     """Wait for a first one, a moment for the others, and take out those that are done."""
     wait(fetching, return_when=FIRST_COMPLETED)
-    done, _ = wait(fetching, timeout=LINGER_SECONDS, return_when=ALL_COMPLETED)
+    done, _ = wait(fetching, timeout=GROUP_WAIT_SECONDS, return_when=ALL_COMPLETED)
     for future in done:
         fetching.remove(future)
         yield future
 
 
-def _receive(future: Future[tuple[AtHand, ExitStack]], held: ExitStack) -> AtHand:
+def _receive(future: Future[tuple[LocalClip, ExitStack]], held: ExitStack) -> LocalClip:
     found, own = future.result()
     held.push(own)
     return found
 
 
-def _fetch(clip: ClipFile) -> tuple[AtHand, ExitStack]:
+def _fetch(clip: ClipFile) -> tuple[LocalClip, ExitStack]:
     with ExitStack() as held:
-        found = AtHand(clip, held.enter_context(local_file(clip)))
+        found = LocalClip(clip, held.enter_context(local_file(clip)))
         return found, held.pop_all()
 
 
-def _let_go(future: Future[tuple[AtHand, ExitStack]]) -> None:
+def _let_go(future: Future[tuple[LocalClip, ExitStack]]) -> None:
     if not future.cancelled() and future.exception() is None:
         _, held = future.result()
         held.close()

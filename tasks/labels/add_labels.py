@@ -32,7 +32,7 @@ from tasks.schema.tables import LABELS
 from tasks.storage.local import LocalFolder
 from tasks.store.readers import holds_store
 from tasks.store.store import ResultsStore, create_store, open_store
-from tasks.threads import Progress, spread
+from tasks.threads import Progress, map_in_threads
 
 MAX_TRIES = 100
 """Times that others may add labels before these are; each time somebody's labels were added."""
@@ -176,7 +176,7 @@ def _offered(
 
 
 def _hashed(clips: Sequence[ClipFile], on_progress: Progress | None) -> dict[str, str | None]:
-    contents = spread(
+    contents = map_in_threads(
         clips,
         lambda: nullcontext(hash_clip),
         threads=READERS if any(clip.is_remote for clip in clips) else available_cores(),

@@ -26,7 +26,7 @@ from tasks.extraction.audio import TIMEOUT_SECONDS
 from tasks.extraction.headers import Prober
 from tasks.extraction.rows import extract_clip
 from tasks.storage.local import place
-from tasks.threads import Progress, spread
+from tasks.threads import Progress, map_in_threads
 
 CACHED_SECONDS = 60.0
 """Audio kept of a clip, from its start: five windows of the paper's 12 s."""
@@ -93,7 +93,7 @@ class AudioCache:
                 on_progress(num_there + num_done, len(clips))
 
         tell(0, 0)
-        found = spread(lacking, self._extractor, threads=decoders, on_progress=tell)
+        found = map_in_threads(lacking, self._extractor, threads=decoders, on_progress=tell)
         failures = zip((clip.clip_id for clip, _ in lacking), found, strict=True)
         return {clip_id: failure for clip_id, failure in failures if failure is not None}
 

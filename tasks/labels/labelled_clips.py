@@ -54,7 +54,7 @@ MIN_SAMPLES = 400
 
 
 @dataclass(frozen=True)
-class Gathered:
+class LabelledAudio:
     """Labelled clips and their audio.
 
     Attributes:
@@ -72,14 +72,14 @@ class Gathered:
         return self.clips.get(split, ())
 
 
-def gather(
+def load_labelled_audio(
     labels: LabelSet,
     corpus: str,
     splits: Sequence[str],
     *,
     min_samples: int = MIN_SAMPLES,
     on_progress: Callable[[int, int], None] | None = None,
-) -> Gathered:
+) -> LabelledAudio:
     """Extract the audio of labelled clips to the cache, once for all who use it.
 
     Args:
@@ -119,4 +119,4 @@ def gather(
                 cache=cache.root,
             )
         )
-    return Gathered(labels, {split: tuple(rows) for split, rows in clips.items()}, missing)
+    return LabelledAudio(labels, {split: tuple(rows) for split, rows in clips.items()}, missing)

@@ -14,7 +14,7 @@ from tasks.registry.client import ask, locked, mlflow_client
 from tasks.registry.model_folders import (
     check_folder,
 )
-from tasks.registry.registry import _registered, find, folder_of, versions, what_there_is
+from tasks.registry.registry import _registered, find, folder_of, list_versions, what_there_is
 from tasks.registry.version import (
     CHAMPION,
     Version,
@@ -44,7 +44,7 @@ def promote(name: str, number: int) -> Version:
     _check_loads(version)
     client = mlflow_client()
     with locked():
-        champion = _champion(versions(name))
+        champion = _champion(list_versions(name))
         if champion != number:
             # First the history: whoever is killed behind it has the champion that was there, and
             # rolls back from that one.
@@ -64,7 +64,7 @@ def rollback(name: str) -> Version:
             who it was.
     """
     client = mlflow_client()
-    known = {version.number: version for version in versions(name)}
+    known = {version.number: version for version in list_versions(name)}
     champion = _champion(list(known.values()))
     before = [n for n in _champions_until(client, name, champion)[:-1] if n in known]
     if not before:
@@ -74,7 +74,7 @@ def rollback(name: str) -> Version:
         )
     _check_loads(known[before[-1]])
     with locked():
-        if _champion(versions(name)) != champion:
+        if _champion(list_versions(name)) != champion:
             raise RegistryError(
                 f"{name}: another process changed the champion: look, and try again"
             )

@@ -14,7 +14,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
-from emi_model.checkpoints.metadata import CONFIG_FILE, ModelPapers, checkpoint_papers
+from emi_model.checkpoints.metadata import CONFIG_FILE, ModelMetadata, checkpoint_metadata
 from emi_model.errors import CheckpointError, ModelNotFound, RegistryError
 from tasks.home import home
 from tasks.registry.client import ask, tracking_uri
@@ -26,7 +26,7 @@ MODEL_FILES = ("*.json", "*.safetensors", "pytorch_model.bin", "README.md")
 """Of a model folder in a bucket these are fetched, not what else lies in it."""
 
 
-def local_path(uri: str) -> Path | None:
+def file_uri_to_path(uri: str) -> Path | None:
     """Return the path that a file URI or a plain path names; None for what lies elsewhere."""
     parts = urlsplit(uri)
     return Path(url2pathname(parts.path)) if parts.scheme in ("", "file") else None
@@ -108,22 +108,22 @@ def check_folder(folder: Path, sha256: str | None) -> None:
         RegistryError: it holds another, or none that can be loaded.
     """
     try:
-        papers = checkpoint_papers(folder)
+        metadata = checkpoint_metadata(folder)
         if sha256 is None:  # a hash that is known is that of a model that was loaded
-            _check_weights(folder, papers)
+            _check_weights(folder, metadata)
     except CheckpointError as error:
         raise RegistryError(f"no model that can be loaded: {error}") from error
-    if sha256 and papers.sha256 != sha256:
+    if sha256 and metadata.sha256 != sha256:
         raise RegistryError(
-            f"{folder}: found the model {papers.sha256}, expected {sha256}: restore it"
+            f"{folder}: found the model {metadata.sha256}, expected {sha256}: restore it"
         )
 
 
-def _check_weights(folder: Path, papers: ModelPapers) -> None:
+def _check_weights(folder: Path, metadata: ModelMetadata) -> None:
     # imported here: a list of models should not wait for torch
     from emi_model.checkpoints.checkpoint import load_checkpoint
 
-    load_checkpoint(folder, papers)
+    load_checkpoint(folder, metadata)
 
 
 def _fetched_once(name: str, download: Callable[[Path], Path]) -> Path:

@@ -17,7 +17,7 @@ from tasks.registry.model_folders import (
     copy_folder,
     fetch_folder,
     fetch_model,
-    local_path,
+    file_uri_to_path,
 )
 from tasks.registry.version import (
     MODEL,
@@ -62,7 +62,7 @@ def pin_model(reference: str) -> str:
     return find(reference).reference if reference.startswith(SCHEME) else reference
 
 
-def versions(name: str = MODEL) -> list[Version]:
+def list_versions(name: str = MODEL) -> list[Version]:
     """Return the versions of a model, oldest first; none if it was never registered.
 
     Raises:
@@ -90,7 +90,7 @@ def find(reference: str, name: str = MODEL) -> Version:
         RegistryError: the registry cannot be read.
     """
     name, number, alias = parse_reference(reference, name)
-    known = versions(name)
+    known = list_versions(name)
     for version in known:
         if alias in version.aliases or (number == version.number):
             return version
@@ -104,7 +104,7 @@ def folder_of(version: Version) -> Path:
         ModelNotFound: they are gone.
         RegistryError: they cannot be fetched.
     """
-    folder = local_path(version.source)
+    folder = file_uri_to_path(version.source)
     if folder is None:
         return fetch_folder(version.source, version.sha256)
     if not folder.is_dir():
@@ -146,7 +146,7 @@ def register(name: str, checkpoint: Path, run_id: str, tags: Mapping[str, object
     }
     client = mlflow_client()
     with locked():
-        for version in versions(name):
+        for version in list_versions(name):
             if (version.run_id, version.sha256) == (run_id, loaded.sha256):
                 _retag(client, version, plain)
                 return version.number
@@ -199,7 +199,7 @@ def _keep(client: MlflowClient, checkpoint: Path, run_id: str, sha256: str) -> s
     """Copy a checkpoint to the files of a run; returns its URI there."""
     files = str(ask(client.get_run, run_id).info.artifact_uri)
     folder = f"checkpoint-{sha256[:16]}"
-    local = local_path(files)
+    local = file_uri_to_path(files)
     if local is None:
         ask(client.log_artifacts, run_id, str(checkpoint), folder)
     elif not (local / folder).exists():

@@ -23,7 +23,7 @@ _REFERENCE = re.compile(
     rf"{SCHEME}/(?P<name>{NAME.pattern})(?:/(?P<number>[0-9]+)|@(?P<alias>[\w-]+))"
 )
 
-FIGURES = ("mean_pearson", "mean_pearson_low", "mean_pearson_high")
+METRIC_TAGS = ("mean_pearson", "mean_pearson_low", "mean_pearson_high")
 FACTS = ("sha256", "recipe", "snapshot", "split_sha256", "licence")
 
 
@@ -38,8 +38,8 @@ class Version:
         source: URI of the folder with its files.
         run_id: the MLflow run that made it.
         registered_at: UTC.
-        tags: `FACTS`, `FIGURES` (mean Pearson on the validation clips, and its 95 % interval), and
-            others; what was not known is not there.
+        tags: `FACTS`, `METRIC_TAGS` (mean Pearson on the validation clips, and its 95 % interval),
+            and others; a fact that is not known has no tag.
     """
 
     name: str
@@ -71,7 +71,7 @@ class Version:
             "version": self.number,
             "aliases": list(self.aliases),
             **{fact: self.tags.get(fact) for fact in FACTS},
-            **{figure: _number(self.tags.get(figure)) for figure in FIGURES},
+            **{figure: _number(self.tags.get(figure)) for figure in METRIC_TAGS},
             "registered_at": self.registered_at,
             "run_id": self.run_id,
             "source": self.source,

@@ -153,7 +153,7 @@ class Committer:
             rows = pa.concat_tables(self._waiting)
             name = f"{self._stamp.run_id}-{self._tally.num_parts:05d}"
             self._tally.num_parts += 1  # a name is used once, whatever comes of it
-            self._store.commit(name, split(rows, self._stamp))
+            self._store.commit(name, tables_of(rows, self._stamp))
             self._waiting.clear()
             self._tally.add(rows)
             self._tally.commit_seconds += time.perf_counter() - started
@@ -183,7 +183,7 @@ def recounted(tally: Tally, store: ResultsStore, run_id: str) -> set[str]:
     return set(firsts["clip_id"].to_pylist())
 
 
-def split(rows: pa.Table, stamp: RunStamp) -> dict[str, pa.Table]:
+def tables_of(rows: pa.Table, stamp: RunStamp) -> dict[str, pa.Table]:
     """Return the tables of one part: scores, and the seconds and windows that rows carry.
 
     Raises:
@@ -206,7 +206,9 @@ def splits_of_contents(training_clips: Mapping[str, Sequence[str]]) -> dict[str,
     Args:
         training_clips: hashes by split, as a loaded model has them.
     """
-    return {content: split for split, contents in training_clips.items() for content in contents}
+    return {
+        content: tables_of for tables_of, contents in training_clips.items() for content in contents
+    }
 
 
 def _exploded(rows: pa.Table, name: str) -> pa.Table:

@@ -13,7 +13,7 @@ import ray
 
 from tasks.corpus.clips import ClipFile
 from tasks.extraction.headers import Prober
-from tasks.extraction.prefetch import at_hand
+from tasks.extraction.prefetch import local_groups
 from tasks.extraction.rows import extract_group
 from tasks.schema.scores import COSTS, EXTRACTED
 from tasks.scoring.ledger import EXTRACT, this_worker
@@ -48,7 +48,7 @@ def extract_rows(
         MediaToolError: there is no usable ffmpeg.
     """
     started = time.perf_counter()
-    for group in at_hand(clips):
+    for group in local_groups(clips):
         rows = extract_group(
             group,
             max_seconds=settings.max_seconds,

@@ -20,7 +20,7 @@ from ray.exceptions import RayActorError, RayError, RayTaskError
 
 from emi_model.errors import EmiError, ScoringError
 from tasks.cluster.budget import Budget
-from tasks.cluster.nodes import alive_nodes, beside_driver, dead_nodes, got, lost_nodes
+from tasks.cluster.nodes import actor_on_this_node, alive_nodes, dead_nodes, lost_nodes, wait_for
 from tasks.corpus.clips import ClipFile
 from tasks.scoring.extract_stage import extract_block
 from tasks.scoring.ledger import EXTRACT, SCORE, Ledger
@@ -55,7 +55,7 @@ MAX_RESTARTS = 3
 """Times that a scorer is started again which died at nothing; one that dies at work ends a pass."""
 
 
-class PassDied(Exception):
+class PassFailed(Exception):
     """A pass ended because a worker process died.
 
     Attributes:
@@ -84,7 +84,7 @@ def run_pass(
         EmiError: the workers cannot work at all.
     """
     dead_before = dead_nodes()
-    ledger = beside_driver(Ledger)
+    ledger = actor_on_this_node(Ledger)
     try:
         pipeline = _pipeline(clips, settings, budget, clips_per_block, ledger)
         yield from pipeline.iter_batches(
@@ -98,7 +98,7 @@ def run_pass(
 
 def _end_scorers(ledger: Any) -> None:
     """Kill what a pass that died leaves: its scorers would keep the next one's cores for ever."""
-    for scorer in got(ledger.scorers.remote()):
+    for scorer in wait_for(ledger.scorers.remote()):
         ray.kill(scorer)
     ray.kill(ledger)
 
@@ -181,7 +181,7 @@ def _why(ledger: Any, error: RayError, dead_before: frozenset[str]) -> Exception
 
     The other stage's worker holds innocent ones.
     """
-    refusal: Exception | None = got(ledger.refusal.remote())
+    refusal: Exception | None = wait_for(ledger.refusal.remote())
     if refusal is not None:
         return refusal
     if isinstance(error, RayTaskError) and isinstance(error.cause, EmiError):
@@ -190,7 +190,7 @@ def _why(ledger: Any, error: RayError, dead_before: frozenset[str]) -> Exception
     said = str(error).strip().partition("\n")[0][:MAX_SAID]
     lost = lost_nodes(dead_before)
     if lost:
-        return PassDied(said, frozenset(), lost)
+        return PassFailed(said, frozenset(), lost)
     stage = SCORE if isinstance(error, RayActorError) else EXTRACT
     held = ledger.held.remote(None if isinstance(error, RayTaskError) else stage)
-    return PassDied(said, frozenset(got(held)), lost)
+    return PassFailed(said, frozenset(wait_for(held)), lost)

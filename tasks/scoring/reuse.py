@@ -18,37 +18,35 @@ from tasks.store.views import connect
 
 _SCORES = """\
 SELECT rows.* REPLACE (
-    adopted.clip_id AS clip_id,
-    adopted.uri AS uri,
-    adopted.modified_ns AS modified_ns,
+    reused.clip_id AS clip_id,
+    reused.uri AS uri,
+    reused.modified_ns AS modified_ns,
     $run_id AS run_id,
     $scored_at AS scored_at
 )
-FROM scores AS rows JOIN adopted ON rows.clip_id = adopted.source_id
+FROM scores AS rows JOIN reused ON rows.clip_id = reused.source_id
 WHERE model_sha256 = $model_sha256 AND coverage = $coverage"""
 
 _COMPANION = """\
-SELECT rows.* REPLACE (adopted.clip_id AS clip_id, $run_id AS run_id)
-FROM {table} AS rows JOIN adopted ON rows.clip_id = adopted.source_id
+SELECT rows.* REPLACE (reused.clip_id AS clip_id, $run_id AS run_id)
+FROM {table} AS rows JOIN reused ON rows.clip_id = reused.source_id
 WHERE model_sha256 = $model_sha256 AND coverage = $coverage"""
 
 
-def adopt(
-    store: ResultsStore, adopted: Sequence[tuple[ClipFile, str]], stamp: RunStamp
-) -> pa.Table:
+def reuse(store: ResultsStore, reused: Sequence[tuple[ClipFile, str]], stamp: RunStamp) -> pa.Table:
     """Commit rows for clips whose content has a row under another name; returns their scores.
 
     Args:
         store: locked by this process.
-        adopted: each clip with the clip id that has the row.
+        reused: each clip with the clip id that has the row.
         stamp: of the run.
     """
     pairs = pa.table(
         {
-            "clip_id": [clip.clip_id for clip, _ in adopted],
-            "uri": [clip.uri for clip, _ in adopted],
-            "modified_ns": pa.array([clip.modified_ns for clip, _ in adopted], pa.int64()),
-            "source_id": [source for _, source in adopted],
+            "clip_id": [clip.clip_id for clip, _ in reused],
+            "uri": [clip.uri for clip, _ in reused],
+            "modified_ns": pa.array([clip.modified_ns for clip, _ in reused], pa.int64()),
+            "source_id": [source for _, source in reused],
         }
     )
     tables = {
@@ -75,7 +73,7 @@ def _taken(
 
     def taken() -> pa.Table:
         with connect(store.location, tables=(SCORES, *COMPANIONS)) as connection:
-            connection.register("adopted", pairs)
+            connection.register("reused", pairs)
             return connection.sql(sql, params=parameters).to_arrow_table()
 
     rows = reread(taken)

@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow as pa
 
 from emi_model.errors import StoreError
-from tasks.provenance import source_commit, versions
+from tasks.provenance import package_versions, source_commit
 from tasks.schema.fields import checked
 from tasks.schema.runs import RUNS_SCHEMA
 from tasks.schema.tables import RUNS
@@ -86,7 +86,7 @@ class RunRecord:
             "audio_seconds": tally.audio_seconds,
             "audio_hours_per_hour": tally.audio_seconds / wall if wall else 0.0,
             "padding_share": tally.padding_share,
-            "versions": sorted(versions().items()),
+            "versions": sorted(package_versions().items()),
             "commit": source_commit(),
             "message": self.message,
         }

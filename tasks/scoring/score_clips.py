@@ -21,7 +21,7 @@ from tasks.extraction.rows import listed_row, rejected
 from tasks.schema.outcomes import Reason
 from tasks.schema.scores import COSTS, WORKED, costed_schema
 from tasks.scoring.clip_scorer import without_scores
-from tasks.scoring.passes import PassDied, run_pass
+from tasks.scoring.passes import PassFailed, run_pass
 from tasks.scoring.settings import ScoringSettings
 
 LOGGER = logging.getLogger(__name__)
@@ -80,7 +80,7 @@ def score_clips(
         yield from _score_all(clips[start : start + CLIPS_PER_PASS], settings, budget)
 
 
-class _Patience:
+class _FailureBudget:
     """Counts what came to nothing in a row, and says when to give up."""
 
     def __init__(self) -> None:
@@ -89,7 +89,7 @@ class _Patience:
     def renew(self) -> None:
         self._deaths = self._losses = 0
 
-    def bear(self, death: PassDied, suspects: Collection[str]) -> None:
+    def count(self, death: PassFailed, suspects: Collection[str]) -> None:
         """Count a pass that died.
 
         Raises:
@@ -115,22 +115,22 @@ def _score_all(
 ) -> Generator[pa.Table, None, None]:
     missing = {clip.clip_id: clip for clip in clips}
     deaths: Counter[str] = Counter()
-    patience = _Patience()
+    failures = _FailureBudget()
     while missing:
         trusted = [clip for clip in missing.values() if not deaths[clip.clip_id]]
         single = not trusted
         try:
             with closing(_pass(trusted or list(missing.values()), settings, budget, single)) as run:
                 for rows in run:
-                    patience.renew()
+                    failures.renew()
                     for clip_id in rows["clip_id"].to_pylist():
                         del missing[clip_id]
                     yield rows
-        except PassDied as death:
+        except PassFailed as death:
             suspects = death.suspects & missing.keys()
             _tell(death, suspects)
             deaths.update(suspects)
-            patience.bear(death, suspects)
+            failures.count(death, suspects)
         fatal = [
             missing.pop(name) for name, count in deaths.items() if _is_fatal(name, count, missing)
         ]
@@ -138,7 +138,7 @@ def _score_all(
             yield _dead_rows(fatal, settings)
 
 
-def _tell(death: PassDied, suspects: Collection[str]) -> None:
+def _tell(death: PassFailed, suspects: Collection[str]) -> None:
     if death.lost:
         LOGGER.warning("nodes were lost: %s: %s", sorted(death.lost), death)
     else:

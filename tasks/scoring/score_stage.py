@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import ray
 
-from emi_model.checkpoints.resolve import read_papers
+from emi_model.checkpoints.resolve import read_metadata
 from emi_model.errors import CheckpointError, ClusterError, EmiError
-from emi_model.loading import loading
+from emi_model.loading import without_gc
 from tasks.cluster.budget import Budget
 from tasks.extraction.rows import Row
 from tasks.provenance import code_version
@@ -35,7 +35,7 @@ class ScorerActor:
 
     def __init__(self, settings: ScoringSettings, budget: Budget, ledger: Any) -> None:
         """Load the model."""
-        with loading():
+        with without_gc():
             import torch
 
             from emi_model.predict import Predictor
@@ -100,13 +100,13 @@ def load_here(settings: ScoringSettings, node: str) -> LoadedModel:
         reference = settings.model
         if settings.elsewhere is not None and not Path(reference).is_dir():
             reference = resolve_model(settings.elsewhere)
-        papers = read_papers(reference)
+        metadata = read_metadata(reference)
     except EmiError as error:
         raise CheckpointError(f"node {node[:8]}: {error}: {SHARE_IT}") from error
-    expected = settings.model_sha256 or papers.sha256
-    if papers.sha256 != expected:
+    expected = settings.model_sha256 or metadata.sha256
+    if metadata.sha256 != expected:
         raise CheckpointError(
-            f"node {node[:8]}: found the model {papers.sha256[:12]} at {reference}, expected "
+            f"node {node[:8]}: found the model {metadata.sha256[:12]} at {reference}, expected "
             f"{expected[:12]}: {SHARE_IT}"
         )
-    return load_model(reference, papers)
+    return load_model(reference, metadata)

@@ -19,14 +19,14 @@ from tasks.store.writers import parquet_bytes
 FORMAT = 1
 
 
-def mark(folder: Folder) -> None:
+def write_marker(folder: Folder) -> None:
     """Make a folder a store, if nobody has."""
     marker = json.dumps({"emi_results_store": FORMAT}) + "\n"
     with suppress(FileExistsError):
         folder.create(MARKER_FILE, marker.encode())
 
 
-def check_mark(location: str, folder: Folder) -> None:
+def check_marker(location: str, folder: Folder) -> None:
     """Check that a folder is a store of this version's format.
 
     Raises:
@@ -46,7 +46,7 @@ def check_mark(location: str, folder: Folder) -> None:
         )
 
 
-def lacking_tables(folder: Folder) -> list[str]:
+def missing_tables(folder: Folder) -> list[str]:
     """Return the tables that lack some of the columns that this version writes, or all."""
 
     def lacks(table: str) -> bool:
@@ -62,9 +62,9 @@ def lacking_tables(folder: Folder) -> list[str]:
         return [table for table, is_lacking in found if is_lacking]
 
 
-def complete(location: str, folder: Folder) -> None:
+def initialise(location: str, folder: Folder) -> None:
     """Write what a new store, or one of an earlier version, lacks."""
-    for table in lacking_tables(folder):
+    for table in missing_tables(folder):
         empty = TABLE_SCHEMAS[table].empty_table()
         folder.write(file_name(table, EMPTY_PART), parquet_bytes(empty))
     catalog = catalog_sql(location).encode()

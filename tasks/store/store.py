@@ -29,7 +29,7 @@ from tasks.schema.scores import scores_schema
 from tasks.schema.tables import COMPANIONS, RUNS, SCORES
 from tasks.storage.folder import child
 from tasks.storage.open import open_folder
-from tasks.store.initialise import check_mark, complete, lacking_tables, mark
+from tasks.store.initialise import check_marker, initialise, missing_tables, write_marker
 from tasks.store.paths import EMPTY_PART, Part, file_name, parts_of
 from tasks.store.readers import holds_store, read_all, read_rows, read_schemas, reread
 from tasks.store.writers import parquet_bytes, writer_for
@@ -243,10 +243,10 @@ def create_store(location: str | Path) -> ResultsStore:
             if store.writer.holds_others() and not holds_store(location):
                 raise StoreError(f"{location}: holds other files: choose an empty or new folder")
             # The mark first: whoever is killed behind it leaves a store that can be completed.
-            mark(store.folder)
-        check_mark(store.location, store.folder)
+            write_marker(store.folder)
+        check_marker(store.location, store.folder)
         store.writer.prepare()
-        complete(store.location, store.folder)
+        initialise(store.location, store.folder)
     except OSError as error:
         raise StoreError(f"{location}: cannot be made a results store: {error}") from error
     return store
@@ -260,11 +260,11 @@ def open_store(location: str | Path) -> ResultsStore:
     """
     try:
         store = ResultsStore(location)
-        check_mark(store.location, store.folder)
-        if lacking_tables(store.folder):
+        check_marker(store.location, store.folder)
+        if missing_tables(store.folder):
             with suppress(OSError):  # of a folder that cannot be written, what is there is readable
                 store.writer.prepare()
-                complete(store.location, store.folder)
+                initialise(store.location, store.folder)
     except OSError as error:
         raise StoreError(f"{location}: cannot be read: {error}") from error
     return store

@@ -25,7 +25,7 @@ from emi_model.targets import EMI_TARGETS, VAD_DIMENSIONS, column_name
 from emi_model.units import INT16_FULL_SCALE, SAMPLING_RATE, samples_to_seconds, seconds_to_samples
 from tasks.extraction.audio import find_ffmpeg
 from tasks.processes.bounded import run_bounded
-from tasks.synthetic.expressions import Mood, draw_mood, segments_of
+from tasks.synthetic.expressions import Expression, draw_expression, speech_segments
 from tasks.synthetic.voice import Speaker, draw_speaker, render
 
 LABELS_NAME = "labels.csv"
@@ -76,16 +76,16 @@ class SyntheticClip:
         clip_id: Path below the corpus root.
         speaker: Whose voice.
         split: ``train`` or ``valid``; no speaker is in both.
-        mood: What it expresses: the labels.
+        expression: What it expresses: the labels.
         seconds: Wanted duration; the last phrase may run a little over.
         audio_rate: Sampling rate of the AAC track, Hz.
-        seed: Seeds everything in the clip that the mood leaves open.
+        seed: Seeds everything in the clip that the expression leaves open.
     """
 
     clip_id: str
     speaker: Speaker
     split: str
-    mood: Mood
+    expression: Expression
     seconds: float
     audio_rate: int
     seed: tuple[int, int]
@@ -138,7 +138,7 @@ def plan_corpus(
                 clip_id=f"{speaker.name}/clip_{index + 1:04}.mp4",
                 speaker=speaker,
                 split=split,
-                mood=draw_mood(leaders[split].pop(), rng),
+                expression=draw_expression(leaders[split].pop(), rng),
                 seconds=OVERLONG_SECONDS if overlong else _draw_seconds(rng),
                 audio_rate=AUDIO_RATES[rng.integers(len(AUDIO_RATES))],
                 seed=(seed, index),
@@ -150,7 +150,7 @@ def plan_corpus(
 def speak(clip: SyntheticClip) -> Int16Waveform:
     """Return the clip's waveform (samples,), int16, 16 kHz mono."""
     rng = np.random.default_rng(clip.seed)
-    waveform = render(clip.speaker, segments_of(clip.mood, clip.seconds, rng), rng)
+    waveform = render(clip.speaker, speech_segments(clip.expression, clip.seconds, rng), rng)
     waveform /= waveform.std()
     waveform += rng.normal(0.0, ROOM_NOISE, len(waveform))
     scaled = waveform * rng.uniform(*RMS_RANGE)
@@ -264,6 +264,8 @@ def _write_labels(path: Path, clips: Iterable[SyntheticClip]) -> None:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(LABEL_COLUMNS)
         for clip in clips:
-            values = [f"{value:.3f}" for value in (*clip.mood.intensities, *clip.mood.vad())]
+            values = [
+                f"{value:.3f}" for value in (*clip.expression.intensities, *clip.expression.vad())
+            ]
             writer.writerow([clip.clip_id, clip.speaker.name, clip.split, *values])
     partial.replace(path)

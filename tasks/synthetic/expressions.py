@@ -1,4 +1,4 @@
-"""How the demo's voices say a mood: six intensities and VAD in, segments of speech out.
+"""How the demo's voices speak an expression: six intensities and VAD in, segments of speech out.
 
 An utterance is a row of short phrases. Every phrase is plain or is coloured by one of the six
 targets, and the intensity of a target is the share of the speaking time that its phrases get, so
@@ -47,32 +47,32 @@ VAD_OF_TARGETS = np.array(
         [0.25, 0.35, 0.00, -0.40, 0.20, 0.45],
     ]
 )
-VAD_OF_LEANINGS = 0.12
+VAD_OF_OFFSETS = 0.12
 """Rows and values in the order arousal, dominance, valence; columns in the order of the targets."""
 
 PLAIN_VOWELS = ("a", "e", "i", "o", "u")
 
 
 @dataclass(frozen=True)
-class Mood:
+class Expression:
     """What a clip expresses.
 
     Attributes:
         intensities: (6,) in [0, 1], summing to 1 at most, in the order of the targets.
-        leanings: (3,) in [-1, 1]: the clip's own arousal, dominance and valence.
+        offsets: (3,) in [-1, 1]: the clip's own arousal, dominance and valence.
     """
 
     intensities: Floats
-    leanings: Floats
+    offsets: Floats
 
     def vad(self) -> Floats:
         """Return (3,) in [0, 1]: arousal, dominance, valence, by the table above."""
-        raw = VAD_BASE + VAD_OF_TARGETS @ self.intensities + VAD_OF_LEANINGS * self.leanings
+        raw = VAD_BASE + VAD_OF_TARGETS @ self.intensities + VAD_OF_OFFSETS * self.offsets
         return np.clip(raw, 0.0, 1.0)
 
 
-def draw_mood(leader: int | None, rng: np.random.Generator) -> Mood:
-    """Return a random mood: none to three active targets, the rest zero.
+def draw_expression(leader: int | None, rng: np.random.Generator) -> Expression:
+    """Return a random expression: none to three active targets, the rest zero.
 
     Args:
         leader: Index of the target that is active for certain and strongest; None for a plain clip.
@@ -84,17 +84,19 @@ def draw_mood(leader: int | None, rng: np.random.Generator) -> Mood:
         active = [leader, *others[: rng.choice(3, p=(0.35, 0.4, 0.25))]]
         shares = np.sort(rng.dirichlet(np.full(len(active), 4.0)))[::-1]
         intensities[active] = np.round(shares * rng.uniform(0.45, 1.0), 2)
-    return Mood(intensities, rng.uniform(-1.0, 1.0, 3))
+    return Expression(intensities, rng.uniform(-1.0, 1.0, 3))
 
 
-def segments_of(mood: Mood, seconds: float, rng: np.random.Generator) -> list[Segment]:
-    """Return about ``seconds`` of speech in ``mood``.
+def speech_segments(
+    expression: Expression, seconds: float, rng: np.random.Generator
+) -> list[Segment]:
+    """Return about ``seconds`` of speech in ``expression``.
 
     The next phrase is always of the colour that lacks the most time, so that every stretch of a
     few seconds holds the same shares as the whole.
     """
-    shares = np.append(mood.intensities, max(0.0, 1.0 - mood.intensities.sum()))
-    arousal, dominance, valence = mood.leanings
+    shares = np.append(expression.intensities, max(0.0, 1.0 - expression.intensities.sum()))
+    arousal, dominance, valence = expression.offsets
     given = rng.uniform(-0.3, 0.3, len(shares))
     segments: list[Segment] = []
     spoken = silent = 0.0

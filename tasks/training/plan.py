@@ -15,7 +15,7 @@ from emi_model.checkpoints.resolve import resolve
 from emi_model.devices import available_cores
 from emi_model.errors import LabelError
 from emi_model.training.recipes import Recipe
-from tasks.labels.labelled_clips import CachedClip, Gathered
+from tasks.labels.labelled_clips import CachedClip, LabelledAudio
 from tasks.labels.splits import TRAIN, VALID
 from tasks.registry.registry import resolve_model
 from tasks.training.worker import TrainingJob
@@ -37,7 +37,7 @@ class Start:
 
 
 @dataclass(frozen=True)
-class Plan:
+class TrainingPlan:
     """A training that could begin.
 
     Attributes:
@@ -72,7 +72,7 @@ class Plan:
 
 
 def plan_training(
-    gathered: Gathered,
+    gathered: LabelledAudio,
     recipe: Recipe,
     *,
     name: str,
@@ -80,7 +80,7 @@ def plan_training(
     workers: int,
     gpus: int,
     threads: int | None = None,
-) -> Plan:
+) -> TrainingPlan:
     """Return the training of a recipe on gathered clips.
 
     Args:
@@ -114,7 +114,7 @@ def plan_training(
         split_sha256=labels.split_sha256,
         threads=threads,
     )
-    return Plan(job, _training_id(job, sha256), workers)
+    return TrainingPlan(job, _training_id(job, sha256), workers)
 
 
 def start_of(recipe: Recipe, backbone: str | None) -> Start | None:
@@ -146,7 +146,10 @@ def _first_card(
 
 
 def _check_splits(
-    gathered: Gathered, recipe: Recipe, train: tuple[CachedClip, ...], valid: tuple[CachedClip, ...]
+    gathered: LabelledAudio,
+    recipe: Recipe,
+    train: tuple[CachedClip, ...],
+    valid: tuple[CachedClip, ...],
 ) -> None:
     lost = f" ({len(gathered.missing)} labelled clips have no audio)" if gathered.missing else ""
     if not train:
@@ -180,6 +183,6 @@ def _content(clip: CachedClip) -> list[Any]:
     return [clip.content_sha256, clip.emi.tolist(), vad]
 
 
-def storage_of(plan: Plan, root: Path) -> Path:
+def storage_of(plan: TrainingPlan, root: Path) -> Path:
     """Return the folder that keeps a training's state, below the home of all."""
     return root / "training" / plan.run_name

@@ -20,13 +20,13 @@ from ray.train.torch import TorchTrainer
 
 from emi_model.errors import TrainingError
 from emi_model.training.trainer import EpochReport, report_from_dict
-from tasks.cluster.mailbox import Watcher
+from tasks.cluster.mailbox import ReportMailbox
 from tasks.cluster.nodes import (
+    actor_on_this_node,
     address_of,
     ask_nodes,
-    beside_driver,
     driver_node,
-    got,
+    wait_for,
     working_nodes,
 )
 from tasks.training.worker import (
@@ -35,7 +35,7 @@ from tasks.training.worker import (
     PREDICTIONS_FILE,
     TrainingJob,
     local_folder,
-    train_on_worker,
+    train_loop,
 )
 
 MAX_DEATHS = 2
@@ -88,7 +88,7 @@ def train(
         check_shared(storage, job.start)
         done, deaths = -1, 0
         while True:
-            watcher = beside_driver(Watcher)
+            watcher = actor_on_this_node(ReportMailbox)
             attempt = _Attempt(job, storage, workers, watcher)
             try:
                 return _outcome(attempt.wait(on_epoch))
@@ -116,7 +116,7 @@ class _Attempt:
         resources: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
         gpus = int(resources.get("GPU", 0))
         self._trainer = TorchTrainer(
-            train_on_worker,
+            train_loop,
             train_loop_config={"job": job, "watcher": watcher},
             scaling_config=ScalingConfig(
                 num_workers=workers,
@@ -141,7 +141,7 @@ class _Attempt:
         failure = None
         while runner.is_alive():
             runner.join(POLL_SECONDS)
-            reports, failure = got(self._watcher.news.remote())
+            reports, failure = wait_for(self._watcher.take.remote())
             for report in map(report_from_dict, reports):
                 self.last_epoch = report.epoch
                 if on_epoch is not None:

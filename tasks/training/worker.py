@@ -26,7 +26,7 @@ from emi_model.errors import EmiError
 from emi_model.metrics.conformal import calibrate
 from emi_model.training.first_weights import from_backbone, from_model, from_scratch
 from emi_model.training.fit import FitResult, fit
-from emi_model.training.group import Alone, Together
+from emi_model.training.group import ProcessGroup, SingleProcess
 from emi_model.training.recipes import Recipe
 from emi_model.training.state import STATE_FILE
 from emi_model.training.validate import predict_clips
@@ -114,18 +114,18 @@ class RayJournal:
         shutil.rmtree(self._scratch, ignore_errors=True)
 
 
-def train_on_worker(settings: dict[str, Any]) -> None:
+def train_loop(settings: dict[str, Any]) -> None:
     """Train; what a Ray Train worker runs.
 
     Args:
         settings: ``job``, a `TrainingJob`, and ``watcher``, a handle of a
-            `tasks.cluster.mailbox.Watcher`.
+            `tasks.cluster.mailbox.ReportMailbox`.
     """
     job: TrainingJob = settings["job"]
     watcher: Any = settings["watcher"]
     context = ray.train.get_context()
     torch.set_num_threads(job.threads)
-    group = Together() if context.get_world_size() > 1 else Alone()
+    group = ProcessGroup() if context.get_world_size() > 1 else SingleProcess()
     journal = RayJournal(group.rank)
 
     def tell(report: Any) -> None:

@@ -14,7 +14,7 @@ from emi_model.architecture.model import EmiModel
 from emi_model.checkpoints.card import ModelCard
 from emi_model.checkpoints.checkpoint import save_checkpoint
 from emi_model.checkpoints.load import load_model
-from emi_model.checkpoints.resolve import read_papers, resolve
+from emi_model.checkpoints.resolve import read_metadata, resolve
 from emi_model.errors import CheckpointError, ModelNotFound
 from emi_model.reference import ZERO_SIGNAL_VAD, check_backbone
 
@@ -87,17 +87,17 @@ def test_papers_are_those_of_the_loaded_model(
         write_public(tmp_path / "public", vad_model),
     ]
     for folder in map(str, folders):
-        papers, loaded = read_papers(folder), load_model(folder)
-        assert papers.config == loaded.model.config
-        assert (papers.card, papers.sha256) == (loaded.card, loaded.sha256)
-        assert load_model(folder, papers).sha256 == papers.sha256
+        metadata, loaded = read_metadata(folder), load_model(folder)
+        assert metadata.config == loaded.model.config
+        assert (metadata.card, metadata.sha256) == (loaded.card, loaded.sha256)
+        assert load_model(folder, metadata).sha256 == metadata.sha256
 
 
 def test_a_public_model_without_weights_has_no_papers(tmp_path: Path, vad_model: EmiModel) -> None:
     folder = write_public(tmp_path / "public", vad_model)
     (folder / "model.safetensors").unlink()
     with pytest.raises(CheckpointError, match="no weights"):
-        read_papers(str(folder))
+        read_metadata(str(folder))
 
 
 def test_a_folder_is_named_by_its_own_name(

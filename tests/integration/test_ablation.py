@@ -18,7 +18,7 @@ from tasks.ablation.run import recorded_rows, run_ablation
 from tasks.cluster.connection import ray_cluster
 from tasks.labels.add_labels import add_labels
 from tasks.labels.label_set import load_labels
-from tasks.labels.labelled_clips import gather
+from tasks.labels.labelled_clips import load_labelled_audio
 from tasks.schema.registers import MEAN
 from tasks.store.store import create_store
 from tests.tasks.ablation.ablations import planned, save_wav2vec2
@@ -44,7 +44,7 @@ def labels(corpus, tmp_path):
 
 
 def planned_on(labels, corpus, recipe, **options):
-    gathered = gather(load_labels(labels), str(corpus), ("train", "valid"))
+    gathered = load_labelled_audio(load_labels(labels), str(corpus), ("train", "valid"))
     return planned(gathered, recipe_named(recipe), **options)
 
 

@@ -14,7 +14,7 @@ import pytest
 from emi_model.checkpoints.checkpoint import load_checkpoint, save_checkpoint
 from tasks.registry.champion import CHAMPIONS_TAG
 from tasks.registry.client import mlflow_client
-from tasks.registry.registry import register, versions
+from tasks.registry.registry import list_versions, register
 from tasks.registry.tracking import start_run
 
 PROCESSES = 2
@@ -69,7 +69,7 @@ def test_processes_that_begin_together_share_one_registry(model, other_model):
     for process in started:
         assert process.communicate(timeout=120) == ("", "")
         assert process.returncode == 0
-    known = versions("emi")
+    known = list_versions("emi")
     assert [version.number for version in known] == [1, 2]
     assert len({version.run_id for version in known}) == 1
     client = mlflow_client()

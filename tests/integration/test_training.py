@@ -16,7 +16,7 @@ from emi_model.training.validate import predict_clips
 from tasks.cluster.connection import ray_cluster
 from tasks.labels.add_labels import add_labels
 from tasks.labels.label_set import load_labels
-from tasks.labels.labelled_clips import gather
+from tasks.labels.labelled_clips import load_labelled_audio
 from tasks.scoring.direct import score_files
 from tasks.store.query import answer
 from tasks.training.plan import plan_training
@@ -47,7 +47,7 @@ def plan(store, corpus, environment):
     """The debug recipe on these labels."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("EMI_HOME", environment["EMI_HOME"])
-        gathered = gather(load_labels(store), str(corpus), ("train", "valid"))
+        gathered = load_labelled_audio(load_labels(store), str(corpus), ("train", "valid"))
     return plan_training(gathered, recipe_named("debug"), name="emi", start=None, workers=1, gpus=0)
 
 

@@ -16,7 +16,7 @@ from emi_model.targets import EMI_TARGETS, VAD_DIMENSIONS, column_name
 from tasks.extraction.audio import Extraction, Rejection, extract, find_ffmpeg
 from tasks.extraction.headers import Prober
 from tasks.schema.scores import VAD_OF_MEAN, scored_schema
-from tasks.scoring.commit import RunStamp, split
+from tasks.scoring.commit import RunStamp, tables_of
 from tasks.store.store import ResultsStore, create_store
 from tasks.store.views import connect
 from tests.faulty_bucket import FaultyBucket
@@ -204,7 +204,7 @@ def commit(
     ) -> None:
         stamp = stamp or make_stamp()
         rows = make_rows(*clip_ids, targets=stamp.targets, **of_rows)
-        store.commit(name, split(rows, stamp))
+        store.commit(name, tables_of(rows, stamp))
 
     return commit_part
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tasks.threads import spread
+from tasks.threads import map_in_threads
 
 PROJECT = Path(__file__).parents[2]
 
@@ -23,7 +23,7 @@ def test_results_come_in_the_order_of_the_items() -> None:
         time.sleep(0.02 / (item + 1))
         return item * item
 
-    found = spread(
+    found = map_in_threads(
         range(8),
         lambda: nullcontext(slower_first),
         threads=4,
@@ -34,7 +34,7 @@ def test_results_come_in_the_order_of_the_items() -> None:
 
 
 def test_nothing_to_do() -> None:
-    assert spread([], lambda: nullcontext(str), threads=4) == []
+    assert map_in_threads([], lambda: nullcontext(str), threads=4) == []
 
 
 def test_each_thread_has_a_worker_of_its_own() -> None:
@@ -47,7 +47,7 @@ def test_each_thread_has_a_worker_of_its_own() -> None:
         together.wait(5)
         yield lambda item: threading.get_ident()
 
-    assert set(spread(range(50), worker, threads=3)) <= set(opened)
+    assert set(map_in_threads(range(50), worker, threads=3)) <= set(opened)
     assert len(set(opened)) == 3
 
 
@@ -61,7 +61,7 @@ def test_the_first_error_ends_it() -> None:
         time.sleep(0.001)
 
     with pytest.raises(ValueError, match="three"):
-        spread(range(10_000), lambda: nullcontext(work), threads=2)
+        map_in_threads(range(10_000), lambda: nullcontext(work), threads=2)
     assert len(begun) < 1000
 
 

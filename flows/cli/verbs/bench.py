@@ -14,7 +14,7 @@ import click
 
 from emi_model.errors import EmiError
 from flows.cli.exits import EXIT_INTERRUPTED
-from flows.cli.options import json_option, named, precision_option
+from flows.cli.options import json_option, precision_option, resolve_model_option
 from flows.display.terminal import say, send_chatter_to, terminal
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ def bench(
         raise click.UsageError("--clips is of the whole job: leave it out, or --no-whole-job")
     from emi_model.checkpoints.resolve import resolve
 
-    reference = None if model is None else named(model)
+    reference = None if model is None else resolve_model_option(model)
     if reference is not None:
         resolve(reference)
     with _told_at_the_end(), _room(needs_log=whole_job) as folder:

@@ -12,7 +12,7 @@ from flows.cli.options import (
     json_option,
     labels_option,
     model_option,
-    named,
+    resolve_model_option,
     snapshot_option,
 )
 from flows.display.terminal import say, send_chatter_to, terminal
@@ -63,7 +63,7 @@ def evaluate(
     from tasks.processes.guard import guard_this_process
     from tasks.store.store import create_store, open_store
 
-    reference = named(model)
+    reference = resolve_model_option(model)
     resolve(reference)
     store = open_store(labels) if results is None else create_store(results)
     send_chatter_to(store.logs / f"evaluate-{os.getpid()}.log")

@@ -38,9 +38,9 @@ def models() -> None:
 @_json
 def list_models(name: str, as_json: bool) -> None:
     """List the versions, oldest first."""
-    from tasks.registry.registry import versions, what_there_is
+    from tasks.registry.registry import list_versions, what_there_is
 
-    known = versions(name)
+    known = list_versions(name)
     if as_json:
         _write_json(known)
     elif known:

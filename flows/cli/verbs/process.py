@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from emi_model.loading import loading
+from emi_model.loading import without_gc
 from flows.cli.exits import EXIT_REJECTED
 from flows.cli.options import (
     coverage_option,
     json_option,
     model_option,
-    named,
-    pinned,
+    pin_model_option,
     precision_option,
     ray_option,
+    resolve_model_option,
     results_option,
     strict_option,
     wheel_option,
@@ -62,14 +62,14 @@ def process(
     column uri; on a disk, or as s3://, gs:// or az://. Run it again at any time: it does what is
     missing.
     """
-    with loading():
+    with without_gc():
         from emi_model.checkpoints.resolve import resolve
         from tasks.corpus.listing import check_source
         from tasks.processes.guard import guard_this_process
         from tasks.store.store import create_store
 
     check_source(source)
-    report_missing_emi_scores(resolve(named(model)))
+    report_missing_emi_scores(resolve(resolve_model_option(model)))
     store = create_store(results)
     send_chatter_to(store.logs / f"process-{os.getpid()}.log")
     guard_this_process()
@@ -77,7 +77,7 @@ def process(
     from flows.server.prestart import temporary_server
 
     server = temporary_server()
-    with loading():
+    with without_gc():
         from flows.display.tables import ProgressBar, run_summary
         from flows.process import process_corpus
         from tasks.progress import observed_by
@@ -85,7 +85,7 @@ def process(
     if server is not None:
         server.join()
     with ProgressBar(terminal().err) as bar, observed_by(bar):
-        record = process_corpus(source, results, pinned(model), **options)
+        record = process_corpus(source, results, pin_model_option(model), **options)
     if as_json:
         write_json([record])
     else:

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from emi_model.loading import loading
+from emi_model.loading import without_gc
 from flows.cli.exits import EXIT_REJECTED
 from flows.cli.options import (
     coverage_option,
     json_option,
     model_option,
-    named,
     precision_option,
+    resolve_model_option,
     strict_option,
 )
 from flows.cli.run import report_missing_emi_scores, write_json
@@ -41,12 +41,12 @@ def score(
     **options: Any,
 ) -> None:
     """Score a few clips at once and print them."""
-    with loading():
+    with without_gc():
         from emi_model.checkpoints.resolve import resolve
         from flows.display.tables import score_table, show
         from tasks.scoring.direct import score_files
 
-    reference = named(model)
+    reference = resolve_model_option(model)
     report_missing_emi_scores(resolve(reference))
     rows, targets = score_files(files, reference, coverage=coverage, **options)
     if as_json:

@@ -107,7 +107,7 @@ def up(host: str, port: int, **options: Any) -> None:
     with exit code 0. Other commands on this machine find the server: what `emi labels add` adds
     leads to a retraining, a promotion to a scan by the new champion.
     """
-    from flows.exclusive import TURNS
+    from flows.exclusive import ONE_AT_A_TIME
     from tasks.home import home
     from tasks.processes.guard import guard_this_process
     from tasks.processes.prefect_server import (
@@ -123,7 +123,7 @@ def up(host: str, port: int, **options: Any) -> None:
     _set_environment(host, port)  # before Prefect is imported, which reads it
     setup = _setup(options)
     if setup.ray_address is None:
-        os.environ.setdefault(TURNS, "1")
+        os.environ.setdefault(ONE_AT_A_TIME, "1")
     _check_stores(setup)
     logs = home() / "logs"
     logs.mkdir(parents=True, exist_ok=True)
@@ -168,9 +168,9 @@ def deploy(api_url: str | None, pool: str, **options: Any) -> None:
     use_servers_password()
     setup = _setup(options)
 
-    from flows.server.registration import register
+    from flows.server.registration import register_deployments
 
-    names = register(setup, pool)
+    names = register_deployments(setup, pool)
     click.echo("\n".join(f"registered {name}" for name in names))
     click.echo(
         f"start a worker where this package is installed: prefect worker start --pool {pool}"

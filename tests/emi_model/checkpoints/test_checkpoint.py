@@ -19,7 +19,7 @@ from emi_model.checkpoints.metadata import (
     CONFIG_FILE,
     README_FILE,
     WEIGHTS_FILE,
-    checkpoint_papers,
+    checkpoint_metadata,
     hash_files,
     read_config,
 )
@@ -48,7 +48,7 @@ def same_weights(one: EmiModel, other: EmiModel) -> bool:
 
 Read = Callable[[Path], object]
 
-both_readers = pytest.mark.parametrize("read", [load_checkpoint, checkpoint_papers])
+both_readers = pytest.mark.parametrize("read", [load_checkpoint, checkpoint_metadata])
 """Papers are read without the weights, and refuse what loading refuses, but for the weights."""
 
 

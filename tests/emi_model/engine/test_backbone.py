@@ -12,7 +12,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from emi_model.architecture.model import EmiModel
-from emi_model.audio.batching import plan_streams
+from emi_model.audio.batching import plan_ragged
 from emi_model.engine import backbone as engine
 from emi_model.engine import encoder
 from emi_model.engine.backbone import Engine, fits
@@ -133,7 +133,7 @@ def test_what_is_normalised_over_time_does_not_fit(tiny_model: Callable[..., Emi
 def test_streams_hold_every_clip_once_and_no_more_than_they_may(
     lengths: list[int], bound: int
 ) -> None:
-    streams = plan_streams(lengths, bound)
+    streams = plan_ragged(lengths, bound)
     assert sorted(index for stream in streams for index in stream) == list(range(len(lengths)))
     for stream in streams:
         total = sum(lengths[index] for index in stream)

@@ -16,7 +16,7 @@ from emi_model.architecture.model import EmiModel
 from emi_model.audio.batching import pad
 from emi_model.audio.waveform import normalise, to_float
 from emi_model.engine import model as streams
-from emi_model.engine.model import StreamedModel, normalised_there
+from emi_model.engine.model import RaggedModel, normalised_there
 from emi_model.engine.packed_linear import packed
 from emi_model.engine.packed_lstm import PackedLstm
 from emi_model.errors import AudioError
@@ -44,7 +44,7 @@ def test_in_float32_every_output_is_the_model_s(
     wanted = model(*pad([normalise(waveform) for waveform in waveforms]))
     for samples in (1, 10_000, 10**6):
         monkeypatch.setattr(streams, "STREAM_SAMPLES", {"cpu": samples})
-        found = StreamedModel(model, torch.float32)(waveforms)
+        found = RaggedModel(model, torch.float32)(waveforms)
         for name, value in vars(wanted).items():
             other = getattr(found, name)
             if value is None:
@@ -96,4 +96,4 @@ def test_normalised_on_the_device_as_in_numpy(lengths: list[int], gain: int, see
 
 def test_samples_that_are_not_finite_are_refused(tiny_model: Callable[..., EmiModel]) -> None:
     with pytest.raises(AudioError, match="not finite"):
-        StreamedModel(tiny_model(), torch.float32)([np.full(500, np.nan, np.float32)])
+        RaggedModel(tiny_model(), torch.float32)([np.full(500, np.nan, np.float32)])

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from emi_model.metrics.agreement import evaluate, mean_defined, mean_pearson
 from emi_model.metrics.bootstrap import Estimate, evaluate_with_intervals, paired_difference
-from emi_model.metrics.resamples import FIGURES, resampled_counts
+from emi_model.metrics.resamples import METRIC_NAMES, resampled_counts
 
 Floats = NDArray[np.float64]
 
@@ -33,7 +33,7 @@ def resamples(predictions: Floats, labels: Floats, seed: int, num: int) -> list[
         metrics = evaluate(
             np.repeat(predictions, row, axis=0), np.repeat(labels, row, axis=0), TARGETS
         )
-        found.append({n: np.array([getattr(metrics[t], n) for t in TARGETS]) for n in FIGURES})
+        found.append({n: np.array([getattr(metrics[t], n) for t in TARGETS]) for n in METRIC_NAMES})
     return found
 
 
@@ -41,7 +41,7 @@ def test_values_are_those_of_the_clips_as_they_are() -> None:
     predictions, labels = noisy(1)
     evaluation = evaluate_with_intervals(predictions, labels, TARGETS, num_resamples=50)
     metrics = evaluate(predictions, labels, TARGETS)
-    for name in FIGURES:
+    for name in METRIC_NAMES:
         expected = [getattr(metrics[target], name) for target in TARGETS]
         found = [getattr(evaluation.targets[target], name).value for target in TARGETS]
         assert found == expected
@@ -59,7 +59,7 @@ def test_ends_are_percentiles_of_the_resampled_figures(level: float) -> None:
     )
     expected = resamples(predictions, labels, 7, 80)
     shares = [50 * (1 - level), 50 * (1 + level)]
-    for name in FIGURES:
+    for name in METRIC_NAMES:
         found = getattr(evaluation.targets["Amusement"], name)
         assert [found.low, found.high] == pytest.approx(
             np.percentile([figures[name][1] for figures in expected], shares)
@@ -105,7 +105,7 @@ def test_one_seed_gives_the_same_and_another_does_not() -> None:
 def test_the_order_of_the_clips_changes_no_value(order: list[int]) -> None:
     predictions, labels = noisy(5)
     shuffled = [GROUPS[clip] for clip in order]
-    for name in FIGURES:
+    for name in METRIC_NAMES:
         values = [
             getattr(evaluate_with_intervals(p, y, TARGETS, groups=g, num_resamples=2).mean, name)
             for p, y, g in (

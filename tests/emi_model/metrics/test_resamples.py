@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from emi_model.metrics import resamples
 from emi_model.metrics.agreement import ccc, mae, pearson, rmse
-from emi_model.metrics.resamples import number_groups, resample_figures, resampled_counts
+from emi_model.metrics.resamples import number_groups, resample_metrics, resampled_counts
 
 Floats = NDArray[np.float64]
 
@@ -67,7 +67,7 @@ def test_a_hundred_thousand_clips_do_not_fill_the_memory() -> None:
 def repeated_figures(
     predicted: Floats, true: Floats, groups: list[str] | None, seed: int, num: int
 ) -> Floats:
-    """Return what `resample_figures` should: each resample's clips written out."""
+    """Return what `resample_metrics` should: each resample's clips written out."""
     columns = range(true.shape[1])
     values = [
         [
@@ -83,7 +83,7 @@ def repeated_figures(
 def test_weights_give_what_repeated_clips_give(
     predicted: Floats, true: Floats, groups: list[str] | None, seed: int
 ) -> None:
-    found = resample_figures(predicted, true, groups, 12, seed)
+    found = resample_metrics(predicted, true, groups, 12, seed)
     expected = repeated_figures(predicted, true, groups, seed, 12)
     assert (np.isnan(found) == np.isnan(expected)).all()
     assert found == pytest.approx(expected, abs=1e-8, nan_ok=True)
@@ -96,7 +96,7 @@ def test_no_digits_are_lost_beside_an_outlier_or_far_from_zero(scale: float) -> 
     predicted = true + scale * generator.random((12, 3))
     predicted[:, 0] += 1e5 * scale
     predicted[3, 1] += 1e8 * scale
-    found = resample_figures(predicted, true, None, 200, seed=1)
+    found = resample_metrics(predicted, true, None, 200, seed=1)
     assert np.isfinite(found).all()
     assert found == pytest.approx(repeated_figures(predicted, true, None, 1, 200), rel=1e-6)
 

@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from emi_model.training.first_weights import from_scratch
-from emi_model.training.group import Alone
+from emi_model.training.group import SingleProcess
 from emi_model.training.state import FolderJournal
 from emi_model.training.validate import evaluate_clips
 from tests.emi_model.training import train_together
@@ -59,7 +59,7 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> Found:
 @cache
 def alone(name: str) -> Any:
     """Return what one process comes to."""
-    return TRAININGS[name](Alone())
+    return TRAININGS[name](SingleProcess())
 
 
 def assert_alike(one: dict[str, Any], other: dict[str, Any], loss: str = "") -> None:
@@ -142,6 +142,6 @@ def test_one_process_goes_on_with_what_two_began(found: Found) -> None:
     state = found.folder / "state"
     assert [rank["stopped"] for rank in found.ranks] == ["stopped"] * 2
     assert [path.name for path in state.iterdir()] == ["training.pt"]
-    resumed = outcome(*learn(Alone(), debug_recipe(), journal=FolderJournal(state)))
+    resumed = outcome(*learn(SingleProcess(), debug_recipe(), journal=FolderJournal(state)))
     assert resumed["losses"][0] == found.ranks[0]["mse+pearson"]["losses"][0]
     assert_alike(alone("mse+pearson"), resumed)

@@ -25,7 +25,7 @@ from emi_model.training.batches import plan_epoch
 from emi_model.training.clips import LabelledClip
 from emi_model.training.first_weights import from_scratch
 from emi_model.training.fit import FitResult, fit
-from emi_model.training.group import Alone, Together
+from emi_model.training.group import ProcessGroup, SingleProcess
 from emi_model.training.losses import LOSSES
 from emi_model.training.recipes import Recipe, recipe_named
 from emi_model.training.state import FolderJournal
@@ -37,12 +37,12 @@ TIMEOUT = timedelta(seconds=60)
 
 
 @contextmanager
-def group_of(size: int, rank: int, folder: Path) -> Iterator[Together]:
+def group_of(size: int, rank: int, folder: Path) -> Iterator[ProcessGroup]:
     """Join the processes that meet in ``folder``, on this machine."""
     store = distributed.FileStore(str(folder / "store"), size)
     distributed.init_process_group("gloo", store=store, rank=rank, world_size=size, timeout=TIMEOUT)
     try:
-        yield Together()
+        yield ProcessGroup()
     finally:
         distributed.destroy_process_group()
 
@@ -53,7 +53,12 @@ def debug_recipe(variant: str = "mse_pearson", **changes: Any) -> Recipe:
 
 
 def learn(
-    group: Alone, recipe: Recipe, *, num_clips: int = 13, num_valid: int = 5, **arguments: Any
+    group: SingleProcess,
+    recipe: Recipe,
+    *,
+    num_clips: int = 13,
+    num_valid: int = 5,
+    **arguments: Any,
 ) -> tuple[EmiModel, FitResult]:
     """Fit the recipe's model on clips of which a few are rated; 13 make batches of 7 and 6."""
     # ranks begin with weights of their own, which training has to put right
@@ -84,13 +89,13 @@ def outcome(model: EmiModel, fitted: FitResult) -> dict[str, Any]:
     }
 
 
-def of_loss(loss: str) -> Callable[[Alone], Any]:
+def of_loss(loss: str) -> Callable[[SingleProcess], Any]:
     keep = "last" if loss == "pearson" else "best"  # it leaves the level open, scores are clipped
     recipe = debug_recipe(loss.replace("+", "_"), keep=keep)
     return lambda group: outcome(*learn(group, recipe))
 
 
-def in_many_messages(group: Alone) -> Any:
+def in_many_messages(group: SingleProcess) -> Any:
     whole, parallel.BUCKET_ELEMENTS = parallel.BUCKET_ELEMENTS, 100
     try:
         return outcome(*learn(group, debug_recipe()))
@@ -98,13 +103,13 @@ def in_many_messages(group: Alone) -> Any:
         parallel.BUCKET_ELEMENTS = whole
 
 
-def with_layers_dropped(group: Alone) -> Any:
+def with_layers_dropped(group: SingleProcess) -> Any:
     recipe = debug_recipe()
     model = replace(recipe.model, backbone={**recipe.model.backbone, "layerdrop": 0.5})
     return outcome(*learn(group, replace(recipe, model=model)))
 
 
-def gradients(group: Alone) -> Any:
+def gradients(group: SingleProcess) -> Any:
     """Return the summed gradients of layers that rank 0, rank 1 or nobody has used."""
     layers = nn.ModuleList([nn.Linear(2, 1, bias=False) for _ in range(3)])
     with torch.no_grad():
@@ -115,7 +120,7 @@ def gradients(group: Alone) -> Any:
     return [weight.grad for weight in layers.parameters()]
 
 
-def rows(group: Alone) -> Any:
+def rows(group: SingleProcess) -> Any:
     """Gather 3 rows of rank 0 and none of rank 1."""
     own = torch.arange(6.0).reshape(3, 2)[: 3 * (1 - group.rank)]
     return {
@@ -124,7 +129,7 @@ def rows(group: Alone) -> Any:
     }
 
 
-def on_an_odd_clip(group: Alone) -> str:
+def on_an_odd_clip(group: SingleProcess) -> str:
     """Learn from clips of which rank 1 has one without a number for a label."""
     recipe = debug_recipe()
     clips = some_rated(13)
@@ -133,17 +138,17 @@ def on_an_odd_clip(group: Alone) -> str:
     return said_by(lambda: learn(group, recipe, clips=clips))
 
 
-def on_too_few_clips(group: Alone) -> str:
+def on_too_few_clips(group: SingleProcess) -> str:
     return said_by(lambda: learn(group, debug_recipe(), num_clips=1))
 
 
-def on_one_valid_clip(group: Alone) -> Any:
+def on_one_valid_clip(group: SingleProcess) -> Any:
     model = from_scratch(debug_recipe(), TARGETS)
     found = evaluate_clips(model, noisy_clips(1), device="cpu", group=group)
     return {name: asdict(figures) for name, figures in found.items()}
 
 
-def on_an_odd_valid_clip(group: Alone) -> str:
+def on_an_odd_valid_clip(group: SingleProcess) -> str:
     clips = noisy_clips(4)
     clips[1] = replace(clips[1], clip_id="odd.mp4", emi=np.array([np.nan, 0], np.float32))
     model = from_scratch(debug_recipe(), TARGETS)
@@ -162,7 +167,7 @@ def stop(*_: object) -> None:
     raise KeyboardInterrupt
 
 
-def until_stopped(group: Alone, folder: Path) -> str:
+def until_stopped(group: SingleProcess, folder: Path) -> str:
     """Train for one epoch, with the state in a folder that all processes share."""
     try:
         learn(group, debug_recipe(), journal=FolderJournal(folder), on_epoch=stop)
@@ -171,13 +176,13 @@ def until_stopped(group: Alone, folder: Path) -> str:
     return ""
 
 
-TRAININGS: dict[str, Callable[[Alone], Any]] = {
+TRAININGS: dict[str, Callable[[SingleProcess], Any]] = {
     **{loss: of_loss(loss) for loss in sorted(LOSSES)},
     "many messages": in_many_messages,
 }
 """What any number of processes does alike."""
 
-MEETINGS: dict[str, Callable[[Alone], Any]] = {
+MEETINGS: dict[str, Callable[[SingleProcess], Any]] = {
     "layers dropped": with_layers_dropped,
     "gradients": gradients,
     "rows": rows,

@@ -15,23 +15,23 @@ from emi_model.training.recipes import Recipe, recipe_named
 from tasks.ablation.cell import CellOutcome
 from tasks.ablation.grid import Ablation, find_origins, plan_ablation
 from tasks.labels.label_set import load_labels
-from tasks.labels.labelled_clips import Gathered, gather
+from tasks.labels.labelled_clips import LabelledAudio, load_labelled_audio
 from tests.tasks.labels.labelled_corpus import TARGETS, labelled_store
 from tests.tiny import BACKBONE
 
 DEBUG = recipe_named("debug")
 
 
-def gathered_at(root: Path, splits: Sequence[str]) -> Gathered:
+def gathered_at(root: Path, splits: Sequence[str]) -> LabelledAudio:
     """Write a clip a split name below ``root`` and gather them, with a cache of their own."""
     corpus, store = labelled_store(root, splits)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("EMI_HOME", str(root / "home"))
-        return gather(load_labels(store), str(corpus), ("train", "valid"))
+        return load_labelled_audio(load_labels(store), str(corpus), ("train", "valid"))
 
 
 def planned(
-    gathered: Gathered, recipe: Recipe = DEBUG, *, num_seeds: int = 1, **references: Any
+    gathered: LabelledAudio, recipe: Recipe = DEBUG, *, num_seeds: int = 1, **references: Any
 ) -> Ablation:
     """Return an ablation; ``start`` and ``backbones`` are references."""
     return plan_ablation(gathered, recipe, find_origins(recipe, **references), num_seeds=num_seeds)

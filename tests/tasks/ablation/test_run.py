@@ -16,7 +16,7 @@ from emi_model.training.state import STATE_FILE
 from tasks.ablation.cell import CellJob, train_cell
 from tasks.ablation.grid import SWITCHES, Ablation, CellRun
 from tasks.ablation.run import missing_runs, record, recorded_rows, runs_of
-from tasks.labels.labelled_clips import Gathered
+from tasks.labels.labelled_clips import LabelledAudio
 from tasks.schema.registers import MEAN
 from tasks.store.query import answer
 from tasks.store.store import ResultsStore
@@ -34,13 +34,13 @@ GRID = [
 
 
 @pytest.fixture(scope="module")
-def gathered(tmp_path_factory: pytest.TempPathFactory) -> Gathered:
+def gathered(tmp_path_factory: pytest.TempPathFactory) -> LabelledAudio:
     root = tmp_path_factory.mktemp("labelled")
     return gathered_at(root, ["train"] * 5 + ["valid"] * 3)
 
 
 @pytest.fixture
-def ablation(gathered: Gathered) -> Ablation:
+def ablation(gathered: LabelledAudio) -> Ablation:
     return planned(gathered, DEBUG, num_seeds=2)
 
 
@@ -60,7 +60,7 @@ class TestGrid:
         assert ablation.runs == tuple(CellRun(cell, seed) for seed in (1, 2) for cell in GRID)
         assert ablation.cell("full").seeded(2).train == replace(DEBUG.train, seed=2)
 
-    def test_backbones_are_rows_of_their_own(self, gathered: Gathered, tmp_path: Path) -> None:
+    def test_backbones_are_rows_of_their_own(self, gathered: LabelledAudio, tmp_path: Path) -> None:
         one, other = (
             str(save_wav2vec2(tmp_path / name / "asr", seed=seed)) for seed, name in enumerate("ab")
         )
@@ -74,7 +74,7 @@ class TestGrid:
         assert not any(cell.has_fresh_head for cell in found.cells[: len(GRID)])
 
     def test_all_start_from_the_named_model_if_it_has_a_head(
-        self, gathered: Gathered, tmp_path: Path
+        self, gathered: LabelledAudio, tmp_path: Path
     ) -> None:
         config = EmiConfig(backbone=BACKBONE)
         card = ModelCard("mine", config.targets, backbone_licence="CC-BY-4.0")
@@ -86,7 +86,7 @@ class TestGrid:
         with pytest.raises(CheckpointError, match="no VAD head, which would be newly initialised"):
             planned(gathered, DEBUG, num_seeds=1, start=str(save_wav2vec2(tmp_path / "headless")))
 
-    def test_nothing_to_compare(self, gathered: Gathered) -> None:
+    def test_nothing_to_compare(self, gathered: LabelledAudio) -> None:
         with pytest.raises(ConfigError, match="found 0 seeds"):
             planned(gathered, DEBUG, num_seeds=0)
         bare = replace(gathered, clips={"train": gathered.of_split("train")})
@@ -95,7 +95,7 @@ class TestGrid:
 
 
 def test_seeds_and_backbones_add_to_an_ablation_and_all_else_makes_another(
-    gathered: Gathered, ablation: Ablation, tmp_path: Path
+    gathered: LabelledAudio, ablation: Ablation, tmp_path: Path
 ) -> None:
     backbones = [str(save_wav2vec2(tmp_path / "asr"))]
     same = planned(gathered, DEBUG, num_seeds=5, backbones=backbones)
@@ -119,7 +119,7 @@ def test_seeds_and_backbones_add_to_an_ablation_and_all_else_makes_another(
 
 class TestRegister:
     def test_what_is_recorded_is_not_missing(
-        self, ablation: Ablation, gathered: Gathered, store: ResultsStore
+        self, ablation: Ablation, gathered: LabelledAudio, store: ResultsStore
     ) -> None:
         assert missing_runs(ablation, store) == list(ablation.runs)
         done = CellRun("without LSTM", 1)
@@ -155,7 +155,7 @@ class TestRegister:
 
 class TestCell:
     def test_one_that_was_killed_goes_on_from_its_last_epoch(
-        self, gathered: Gathered, tmp_path: Path
+        self, gathered: LabelledAudio, tmp_path: Path
     ) -> None:
         torch.set_num_threads(1)
         train, valid = gathered.of_split("train"), gathered.of_split("valid")
@@ -179,7 +179,7 @@ class TestCell:
         assert found.figures.keys() == set(TARGETS)
         assert found.num_parameters == whole.num_parameters > 1000
 
-    def test_it_starts_from_its_backbone(self, gathered: Gathered, tmp_path: Path) -> None:
+    def test_it_starts_from_its_backbone(self, gathered: LabelledAudio, tmp_path: Path) -> None:
         folder = str(save_wav2vec2(tmp_path / "asr"))
         job = CellJob(DEBUG, TARGETS, folder, fresh_head=True, journal=tmp_path / "journal")
         assert job.first_model().config.hidden_size == BACKBONE["hidden_size"]

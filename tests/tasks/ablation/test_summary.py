@@ -12,7 +12,7 @@ from tasks.ablation.grid import CellRun
 from tasks.ablation.report import AblationReport
 from tasks.ablation.run import record, recorded_rows
 from tasks.ablation.summary import REPORT_SCHEMA, Spread, spread, told
-from tasks.labels.labelled_clips import Gathered
+from tasks.labels.labelled_clips import LabelledAudio
 from tasks.schema.registers import MEAN
 from tasks.storage.open import open_folder
 from tasks.store.store import ResultsStore, create_store
@@ -22,7 +22,7 @@ SMALL, BARE = "without LSTM", "without VAD head"
 
 
 @pytest.fixture(scope="module")
-def gathered(tmp_path_factory: pytest.TempPathFactory) -> Gathered:
+def gathered(tmp_path_factory: pytest.TempPathFactory) -> LabelledAudio:
     root = tmp_path_factory.mktemp("labelled")
     return gathered_at(root, ["train"] * 3 + ["valid"] * 2)
 
@@ -33,7 +33,7 @@ def figures(tmp_path_factory: pytest.TempPathFactory) -> ResultsStore:
 
 
 @pytest.fixture(scope="module")
-def report(gathered: Gathered, figures: ResultsStore) -> AblationReport:
+def report(gathered: LabelledAudio, figures: ResultsStore) -> AblationReport:
     """Three seeds; one undefined target, one seed of a cell that failed, two cells unheard of."""
     ablation = planned(gathered, DEBUG, num_seeds=3)
     pearsons = {
@@ -155,7 +155,7 @@ class TestFiles:
             report.write(tmp_path / "taken")
 
 
-def test_other_backbones_are_explained(gathered: Gathered, tmp_path: Path) -> None:
+def test_other_backbones_are_explained(gathered: LabelledAudio, tmp_path: Path) -> None:
     folder = save_wav2vec2(tmp_path / "asr")
     (folder / "README.md").write_text("---\nlicense: mit\n---\n")
     ablation = planned(gathered, DEBUG, num_seeds=1, backbones=[str(folder)])
@@ -167,7 +167,7 @@ def test_other_backbones_are_explained(gathered: Gathered, tmp_path: Path) -> No
 
 
 def test_a_backbone_without_weights_for_masked_frames_is_told(
-    gathered: Gathered, tmp_path: Path
+    gathered: LabelledAudio, tmp_path: Path
 ) -> None:
     folder = save_wav2vec2(tmp_path / "asr", masks=False)
     silent = replace(DEBUG, model=EmiConfig())  # the backbone's own config decides on SpecAugment
@@ -178,7 +178,7 @@ def test_a_backbone_without_weights_for_masked_frames_is_told(
 
 
 def test_fewer_seeds_asked_for_are_fewer_shown(
-    report: AblationReport, gathered: Gathered, figures: ResultsStore
+    report: AblationReport, gathered: LabelledAudio, figures: ResultsStore
 ) -> None:
     fewer = planned(gathered, DEBUG, num_seeds=1)
     rows = recorded_rows(figures, fewer.ablation_id)

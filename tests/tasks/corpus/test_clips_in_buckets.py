@@ -21,7 +21,7 @@ from tasks.labels.add_labels import add_labels
 from tasks.labels.audio_cache import AudioCache
 from tasks.labels.label_file import read_labels
 from tasks.labels.label_set import load_labels
-from tasks.labels.labelled_clips import gather
+from tasks.labels.labelled_clips import load_labelled_audio
 from tasks.storage.open import open_folder
 from tests.faulty_bucket import FaultyBucket
 from tests.tasks.labels.labelled_corpus import write_labelled
@@ -116,7 +116,7 @@ class TestLabels:
         source = f"{bucket}/my corpus"
         report = add_labels(store, f"{source}/labels.csv", source)
         assert report.clips_by_split == {"train": 2, "valid": 1, "test": 0}
-        found = gather(load_labels(store), source, ("train", "valid"))
+        found = load_labelled_audio(load_labels(store), source, ("train", "valid"))
         assert found.missing == {}
         assert [clip.clip_id for clip in found.of_split("train")] == ["000.wav", "002.wav"]
         assert {len(clip.waveform) for clip in found.of_split("train")} == {6400}

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tasks.corpus.clips import ClipFile
-from tasks.corpus.done import Plan, plan_clips
+from tasks.corpus.done import ScoringPlan, plan_clips
 from tasks.corpus.listing import clip_file
 from tasks.store.store import DoneClip
 
@@ -44,56 +44,58 @@ def done(clip_id: str, content: bytes, modified_ns: int = 1000) -> dict[str, Don
 
 def test_an_empty_store(clip: Clip) -> None:
     clips = [clip("a.mp4", b"abc"), clip("b.mp4", b"abc")]
-    assert plan_clips(clips, {}) == Plan(todo=clips)
+    assert plan_clips(clips, {}) == ScoringPlan(todo=clips)
 
 
 def test_what_is_unchanged_is_not_read(clip: Clip) -> None:
     changed_behind_our_back = clip("a.mp4", b"xyz")
     plan = plan_clips([changed_behind_our_back], done("a.mp4", b"abc"))
-    assert plan == Plan(num_skipped=1)
+    assert plan == ScoringPlan(num_skipped=1)
 
 
 def test_touched_with_the_same_content(clip: Clip) -> None:
     plan = plan_clips([clip("a.mp4", b"abc", 2000)], done("a.mp4", b"abc"))
-    assert plan == Plan(num_skipped=1)
+    assert plan == ScoringPlan(num_skipped=1)
 
 
 @pytest.mark.parametrize("content", [b"xyz", b"longer"])
 def test_changed_content(content: bytes, clip: Clip) -> None:
     changed = clip("a.mp4", content, 2000)
     plan = plan_clips([changed], done("a.mp4", b"abc"))
-    assert plan == Plan(todo=[changed], num_superseded=1)
+    assert plan == ScoringPlan(todo=[changed], num_superseded=1)
 
 
 def test_renamed_and_copied(clip: Clip) -> None:
     clips = [clip("new.mp4", b"abc"), clip("old.mp4", b"abc"), clip("other.mp4", b"abd")]
     plan = plan_clips(clips, done("old.mp4", b"abc"))
-    assert plan == Plan(todo=[clips[2]], adopted=[(clips[0], "old.mp4")], num_skipped=1)
+    assert plan == ScoringPlan(todo=[clips[2]], reusable=[(clips[0], "old.mp4")], num_skipped=1)
 
 
 def test_replaced_by_the_content_of_another(clip: Clip) -> None:
     swapped = [clip("a.mp4", b"bbb", 2000), clip("b.mp4", b"aaa", 2000)]
     plan = plan_clips(swapped, done("a.mp4", b"aaa") | done("b.mp4", b"bbb"))
-    assert plan == Plan(adopted=[(swapped[0], "b.mp4"), (swapped[1], "a.mp4")], num_superseded=2)
+    assert plan == ScoringPlan(
+        reusable=[(swapped[0], "b.mp4"), (swapped[1], "a.mp4")], num_superseded=2
+    )
 
 
 def test_rescore_does_everything_again(clip: Clip) -> None:
     clips = [clip("a.mp4", b"abc"), clip("b.mp4", b"abc"), clip("c.mp4", b"new")]
     plan = plan_clips(clips, done("a.mp4", b"abc"), rescore=True)
-    assert plan == Plan(todo=clips, num_superseded=1)
+    assert plan == ScoringPlan(todo=clips, num_superseded=1)
 
 
 def test_a_row_without_a_hash_is_tried_again(clip: Clip, tmp_path: Path) -> None:
     gone = clip_file("gone.mp4", bytes(tmp_path / "gone.mp4"))
     back = clip("back.mp4", b"abc")
     rows = {"gone.mp4": DoneClip(None, None, None), "back.mp4": DoneClip(None, 3, 1000)}
-    assert plan_clips([gone, back], rows) == Plan(todo=[gone, back], num_superseded=2)
+    assert plan_clips([gone, back], rows) == ScoringPlan(todo=[gone, back], num_superseded=2)
 
 
 def test_a_pipe_is_not_read(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.mp4")
     pipe = clip_file("pipe.mp4", bytes(tmp_path / "pipe.mp4"))
-    assert plan_clips([pipe], done("empty.mp4", b"")) == Plan(todo=[pipe])
+    assert plan_clips([pipe], done("empty.mp4", b"")) == ScoringPlan(todo=[pipe])
 
 
 NAMES = st.sampled_from(["a", "b", "c", "d"])
@@ -107,10 +109,10 @@ def row_of(content: bytes | None, modified_ns: int) -> DoneClip:
     return DoneClip(sha256(content), len(content), modified_ns)
 
 
-def after(plan: Plan, rows: Mapping[str, DoneClip]) -> dict[str, DoneClip]:
+def after(plan: ScoringPlan, rows: Mapping[str, DoneClip]) -> dict[str, DoneClip]:
     """Return the rows of the store when the plan has been carried out."""
     new = dict(rows)
-    for one in [*plan.todo, *(one for one, _ in plan.adopted)]:
+    for one in [*plan.todo, *(one for one, _ in plan.reusable)]:
         new[one.clip_id] = DoneClip(sha256(one.file().read_bytes()), one.size, one.modified_ns)
     return new
 
@@ -125,10 +127,10 @@ def test_every_clip_is_listed_once_and_done_once(
         clips = [write_clip(Path(folder), name, *file) for name, file in files.items()]
         plan = plan_clips(clips, stored, rescore=rescore)
         assert plan.num_listed == len(clips)
-        touched = plan.todo + [one for one, _ in plan.adopted]
+        touched = plan.todo + [one for one, _ in plan.reusable]
         assert len(set(touched)) == len(touched) == len(clips) - plan.num_skipped
         assert plan.num_superseded == sum(one.clip_id in stored for one in touched)
         assert not rescore or plan.todo == clips
-        for one, source in plan.adopted:
+        for one, source in plan.reusable:
             assert stored[source].content_sha256 == sha256(one.file().read_bytes())
-        assert plan_clips(clips, after(plan, stored)) == Plan(num_skipped=len(clips))
+        assert plan_clips(clips, after(plan, stored)) == ScoringPlan(num_skipped=len(clips))

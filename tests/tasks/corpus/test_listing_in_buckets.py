@@ -10,7 +10,7 @@ import pytest
 
 from emi_model.errors import CorpusError
 from tasks.corpus.clips import ClipFile, hash_clip
-from tasks.corpus.done import Plan, plan_clips
+from tasks.corpus.done import ScoringPlan, plan_clips
 from tasks.corpus.listing import check_source, clip_file, list_clips
 from tasks.corpus.objects import MAX_LISTED_EACH, MIN_LISTED
 from tasks.storage.open import open_folder
@@ -251,7 +251,9 @@ class TestPlan:
         a, b, c = list_clips(faulty.uri)
         done = self.done(a) | {"b.wav": DoneClip("an old hash", 4711, 1)}
         faulty.asked.clear()
-        assert plan_clips([a, b, c], done) == Plan(todo=[b, c], num_skipped=1, num_superseded=1)
+        assert plan_clips([a, b, c], done) == ScoringPlan(
+            todo=[b, c], num_skipped=1, num_superseded=1
+        )
         assert plan_clips([a, b, c], done, rescore=True).todo == [a, b, c]
         assert faulty.asked == []
 
@@ -261,13 +263,13 @@ class TestPlan:
         faulty.objects = {"a.wav": b"abc", "b.wav": b"abc", "c.wav": b"cba"}
         a, b, c = list_clips(faulty.uri)
         plan = plan_clips([a, b, c], self.done(a))
-        assert plan == Plan(todo=[c], adopted=[(b, "a.wav")], num_skipped=1)
+        assert plan == ScoringPlan(todo=[c], reusable=[(b, "a.wav")], num_skipped=1)
 
     def test_the_same_object_put_again_is_fetched_once(self, faulty: FaultyBucket) -> None:
         faulty.objects = {"a.wav": b"abc"}
         (a,) = list_clips(faulty.uri)
         plan = plan_clips([a], self.done(a, modified_ns=1))
-        assert plan == Plan(adopted=[(a, "a.wav")], num_superseded=1)
+        assert plan == ScoringPlan(reusable=[(a, "a.wav")], num_superseded=1)
 
     def test_what_is_gone_or_forbidden_is_to_do(self, faulty: FaultyBucket) -> None:
         faulty.objects = {"a.wav": b"abc", "b.wav": b"abc", "c.wav": b"abc"}

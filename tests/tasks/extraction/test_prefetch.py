@@ -11,7 +11,7 @@ from tasks.corpus.clips import ClipFile
 from tasks.corpus.fetching import Local
 from tasks.corpus.listing import clip_file, list_clips
 from tasks.extraction.audio import MAX_CLIPS_TOGETHER
-from tasks.extraction.prefetch import FETCHES_AHEAD, at_hand
+from tasks.extraction.prefetch import FETCHES_AHEAD, local_groups
 from tests.faulty_bucket import FaultyBucket
 
 
@@ -40,7 +40,7 @@ def test_files_come_as_they_are_and_objects_are_there_while_it_is_their_turn(
     (tmp_path / "a.wav").write_bytes(b"abc")
     clips.insert(3, clip_file("a.wav", bytes(tmp_path / "a.wav")))
     seen = {}
-    for group in at_hand(clips):
+    for group in local_groups(clips):
         assert len(group) <= FETCHES_AHEAD
         for clip, local in group:
             assert clip.clip_id not in seen
@@ -57,7 +57,7 @@ def test_objects_that_do_not_fit_side_by_side_come_one_after_the_other(
 ) -> None:
     clips = filled(faulty, 900, 300, 800, 300, 300, 900, 1000, 10)
     num_clips = 0
-    for group in at_hand(clips):
+    for group in local_groups(clips):
         num_clips += len(group)
         assert sum(path.stat().st_size for path in fetched_files(room)) <= 1000
         assert sum(clip.size or 0 for clip, _ in group) <= 1000
@@ -68,7 +68,7 @@ def test_files_of_a_disk_come_in_groups_in_their_order(tmp_path: Path) -> None:
     for number in range(20):
         (tmp_path / f"{number:02d}.wav").write_bytes(b"abc")
     clips = list_clips(str(tmp_path))
-    groups = [[clip for clip, _ in group] for group in at_hand(clips)]
+    groups = [[clip for clip, _ in group] for group in local_groups(clips)]
     assert [len(group) for group in groups] == [MAX_CLIPS_TOGETHER, 20 - MAX_CLIPS_TOGETHER]
     assert [clip for group in groups for clip in group] == clips
 
@@ -78,7 +78,7 @@ def test_two_workers_share_the_room(faulty: FaultyBucket) -> None:
     seen: list[str] = []
 
     def work(part: list[ClipFile]) -> None:
-        seen.extend(clip.clip_id for group in at_hand(part) for clip, _ in group)
+        seen.extend(clip.clip_id for group in local_groups(part) for clip, _ in group)
 
     workers = [threading.Thread(target=work, args=(clips[n::2],), daemon=True) for n in range(2)]
     for worker in workers:
@@ -89,7 +89,7 @@ def test_two_workers_share_the_room(faulty: FaultyBucket) -> None:
 
 
 def test_who_stops_early_leaves_nothing(faulty: FaultyBucket, room: Path) -> None:
-    with closing(at_hand(filled(faulty, *[10] * 20))) as groups:
+    with closing(local_groups(filled(faulty, *[10] * 20))) as groups:
         next(groups)
     assert fetched_files(room) == []
     assert len(faulty.asked) <= 1 + FETCHES_AHEAD  # the list, and what it began with
@@ -99,5 +99,5 @@ def test_a_storage_that_goes_away_ends_it(faulty: FaultyBucket, room: Path) -> N
     clips = filled(faulty, *[10] * 9)
     faulty.faults = dict.fromkeys(["", *faulty.objects], (503, "SlowDown"))
     with pytest.raises(CorpusError, match="does not answer"):
-        list(at_hand(clips))
+        list(local_groups(clips))
     assert fetched_files(room) == []

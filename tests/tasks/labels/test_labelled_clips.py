@@ -7,7 +7,7 @@ import pytest
 import soundfile
 
 from tasks.labels.label_set import load_labels
-from tasks.labels.labelled_clips import gather
+from tasks.labels.labelled_clips import load_labelled_audio
 from tests.tasks.labels.labelled_corpus import labelled_store
 
 SPLITS = ["train", "train", "valid", "test", "train"]
@@ -21,7 +21,7 @@ def _own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_clips_come_by_split_with_their_audio(tmp_path: Path) -> None:
     corpus, store = labelled_store(tmp_path, SPLITS)
     told: list[tuple[int, int]] = []
-    found = gather(
+    found = load_labelled_audio(
         load_labels(store),
         str(corpus),
         ("train", "valid"),
@@ -44,7 +44,7 @@ def test_what_cannot_be_heard_is_missing_and_says_why(tmp_path: Path) -> None:
     labels = load_labels(store)
     (corpus / "000.wav").unlink()
     soundfile.write(corpus / "001.wav", np.zeros(9000, np.int16), 16_000)
-    found = gather(labels, str(corpus), ("train", "valid"))
+    found = load_labelled_audio(labels, str(corpus), ("train", "valid"))
     assert [clip.clip_id for clip in found.of_split("train")] == ["004.wav"]
     assert found.missing["000.wav"] == "not in the corpus"
     assert found.missing["001.wav"].startswith("changed: ")
@@ -56,15 +56,15 @@ def test_a_clip_of_less_than_a_frame_is_missing(tmp_path: Path) -> None:
     from tasks.labels.add_labels import add_labels
 
     add_labels(store, corpus / "labels.csv", str(corpus))
-    found = gather(load_labels(store), str(corpus), ("train",))
+    found = load_labelled_audio(load_labels(store), str(corpus), ("train",))
     assert found.missing == {"000.wav": "399 samples, expected 400 or more"}
 
 
 def test_audio_is_extracted_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     corpus, store = labelled_store(tmp_path, SPLITS)
-    gather(load_labels(store), str(corpus), ("train", "valid"))
+    load_labelled_audio(load_labels(store), str(corpus), ("train", "valid"))
     monkeypatch.setenv("EMI_FFMPEG", "/bin/false")
-    again = gather(load_labels(store), str(corpus), ("train", "valid"))
+    again = load_labelled_audio(load_labels(store), str(corpus), ("train", "valid"))
     assert len(again.of_split("train")) == 3
     assert again.missing == {}
     assert len(again.of_split("train")[0].waveform) == 6400

@@ -13,8 +13,8 @@ from emi_model.checkpoints.checkpoint import load_checkpoint, save_checkpoint
 from emi_model.errors import CheckpointError, ModelNotFound, RegistryError
 from tasks.registry.champion import promote, rollback
 from tasks.registry.client import mlflow_client
-from tasks.registry.model_folders import local_path
-from tasks.registry.registry import export, find, folder_of, register, resolve_model, versions
+from tasks.registry.model_folders import file_uri_to_path
+from tasks.registry.registry import export, find, folder_of, list_versions, register, resolve_model
 from tasks.registry.tracking import EXPERIMENT, start_run
 from tests.file_server import FileServer
 from tests.tiny import BACKBONE
@@ -41,13 +41,13 @@ def registered(checkpoints: list[Path]) -> Callable[[int], list[str]]:
         run = start_run("t1", {})
         for folder in checkpoints[:count]:
             register("emi", folder, run.run_id, {})
-        return [str(version.sha256) for version in versions("emi")]
+        return [str(version.sha256) for version in list_versions("emi")]
 
     return make
 
 
 def champion() -> int | None:
-    return next((v.number for v in versions("emi") if "champion" in v.aliases), None)
+    return next((v.number for v in list_versions("emi") if "champion" in v.aliases), None)
 
 
 def test_a_version_says_where_it_comes_from(checkpoints: list[Path]) -> None:
@@ -62,7 +62,7 @@ def test_a_version_says_where_it_comes_from(checkpoints: list[Path]) -> None:
     }
     folder = checkpoints[0]
     assert register("emi", folder, run.run_id, tags) == 1
-    (version,) = versions("emi")
+    (version,) = list_versions("emi")
     row = version.row()
     assert version.tags["note"] == "by hand"
     assert (row["recipe"], row["licence"]) == ("debug", "MIT")
@@ -91,7 +91,7 @@ def test_the_same_checkpoint_of_a_run_is_registered_once(
     assert register("emi", folder, first.run_id, {"mean_pearson": 0.6}) == 1
     assert register("emi", checkpoints[1], first.run_id, {}) == 2
     assert register("emi", folder, second.run_id, {}) == 3
-    assert versions("emi")[0].row()["mean_pearson"] == 0.6
+    assert list_versions("emi")[0].row()["mean_pearson"] == 0.6
 
 
 def test_a_registration_that_was_killed_is_made_again(
@@ -100,7 +100,7 @@ def test_a_registration_that_was_killed_is_made_again(
     run = start_run("t1", {})
     folder = checkpoints[0]
     sha256 = load_checkpoint(folder).sha256
-    files = local_path(mlflow_client().get_run(run.run_id).info.artifact_uri)
+    files = file_uri_to_path(mlflow_client().get_run(run.run_id).info.artifact_uri)
     assert files is not None
     assert files.is_relative_to(emi_home / "artifacts")
     left = files / f".checkpoint-{sha256[:16]}-cut"
@@ -118,7 +118,7 @@ def test_what_is_no_checkpoint_is_not_registered(tmp_path: Path) -> None:
     run = start_run("t1", {})
     with pytest.raises(CheckpointError):
         register("emi", tmp_path, run.run_id, {})
-    assert versions("emi") == []
+    assert list_versions("emi") == []
 
 
 def test_a_run_or_name_that_cannot_be(checkpoints: list[Path]) -> None:
@@ -267,7 +267,9 @@ def test_files_on_a_server_that_are_another_model_are_not_kept(
     server: FileServer, registered: Callable[[int], list[str]], emi_home: Path
 ) -> None:
     registered(2)
-    first, second = (next(server.root.rglob(f"checkpoint-{v.sha256[:16]}")) for v in versions())
+    first, second = (
+        next(server.root.rglob(f"checkpoint-{v.sha256[:16]}")) for v in list_versions()
+    )
     shutil.copytree(second, first, dirs_exist_ok=True)
     with pytest.raises(RegistryError, match="found the model"):
         resolve_model("models:/emi/1")

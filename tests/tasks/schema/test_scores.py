@@ -21,7 +21,7 @@ from tasks.schema.scores import (
     windows_schema,
 )
 from tasks.schema.tables import RUNS, SCORES, TABLES, TIMELINE, WINDOWS
-from tasks.scoring.commit import RunStamp, Tally, split
+from tasks.scoring.commit import RunStamp, Tally, tables_of
 from tasks.scoring.run_record import RunRecord, write_record
 from tasks.store.store import ResultsStore
 
@@ -43,7 +43,7 @@ PROMISED = [
 
 @pytest.fixture
 def tables(make_rows: MakeRows, make_stamp: MakeStamp) -> dict[str, pa.Table]:
-    return split(make_rows("a.mp4", "b.mp4", num_windows=2), make_stamp())
+    return tables_of(make_rows("a.mp4", "b.mp4", num_windows=2), make_stamp())
 
 
 @pytest.fixture
@@ -130,7 +130,7 @@ class TestChecked:
 
     def test_a_rejection_is_good_too(self, make_rows: MakeRows, make_stamp: MakeStamp) -> None:
         for reason in Reason:
-            tables = split(make_rows("a.mp4", reason=reason.value), make_stamp())
+            tables = tables_of(make_rows("a.mp4", reason=reason.value), make_stamp())
             assert tables[SCORES]["reason"].to_pylist() == [reason.value]
             assert tables[SCORES]["joy"].null_count == 1
 
@@ -218,4 +218,4 @@ class TestChecked:
         self, make_rows: MakeRows, make_stamp: MakeStamp
     ) -> None:
         with pytest.raises(StoreError, match="a reason that is not enumerated"):
-            split(make_rows("a.mp4", reason="bad luck"), make_stamp())
+            tables_of(make_rows("a.mp4", reason="bad luck"), make_stamp())

@@ -21,7 +21,7 @@ from tasks.schema.outcomes import Reason
 from tasks.schema.scores import EXTRACTED, VAD_OF_MEAN, scored_schema
 from tasks.schema.tables import SCORES, TIMELINE, WINDOWS
 from tasks.scoring.clip_scorer import ClipScorer, score_columns, without_scores
-from tasks.scoring.commit import RunStamp, split
+from tasks.scoring.commit import RunStamp, tables_of
 from tasks.store.store import ResultsStore
 from tasks.store.views import connect
 
@@ -124,7 +124,7 @@ class TestFromMediaToStore:
         assert [row["reason"] for row in scored] == [None, None, "too_short", "unreadable"]
         assert scored[2]["duration_seconds"] == 0.024
         table = pa.Table.from_pylist(scored, scored_schema(EMI_TARGETS))
-        tables = split(table, make_stamp(coverage="full"))
+        tables = tables_of(table, make_stamp(coverage="full"))
         store.commit("part", tables)
         assert [tables[name].num_rows for name in (SCORES, TIMELINE, WINDOWS)] == [4, 7, 4]
         with connect(store.location) as connection:
@@ -273,7 +273,7 @@ class TestOtherModels:
     ) -> None:
         rows = ClipScorer(make_predictor(targets=()), "full")([extracted(noise(40_000))])
         table = pa.Table.from_pylist(rows, scored_schema(()))
-        store.commit("part", split(table, make_stamp(targets=())))
+        store.commit("part", tables_of(table, make_stamp(targets=())))
         with connect(store.location) as connection:
             null = " IS NULL AND ".join(EMI)
             sql = f"SELECT {null} IS NULL, arousal + valence_of_mean <> 0 FROM scores"

@@ -20,7 +20,7 @@ from tasks.schema.scores import (
     windows_schema,
 )
 from tasks.schema.tables import SCORES, TIMELINE, WINDOWS
-from tasks.scoring.commit import Committer, RunStamp, Tally, recounted, split
+from tasks.scoring.commit import Committer, RunStamp, Tally, recounted, tables_of
 from tasks.store.store import ResultsStore
 from tests.places import DISK_AND_BUCKET
 
@@ -43,7 +43,7 @@ class TestSplit:
             make_rows("b.mp4", reason="timeout"),
             make_rows("c.mp4", value=0.75, num_seconds=1, num_windows=2),
         ]
-        tables = split(pa.concat_tables(both), make_stamp(coverage="full", run_id="run7"))
+        tables = tables_of(pa.concat_tables(both), make_stamp(coverage="full", run_id="run7"))
         assert tables[SCORES].schema.equals(scores_schema(), check_metadata=True)
         assert tables[TIMELINE].schema.equals(timeline_schema(), check_metadata=True)
         assert tables[WINDOWS].schema.equals(windows_schema(), check_metadata=True)
@@ -74,23 +74,23 @@ class TestSplit:
         rows = rows.append_column(NODE, pa.array(["one", "two", None]))
         rows = rows.append_column(NUMERICS, pa.array(["bf16", "fp32", None]))
         assert rows.schema.equals(costed_schema(EMI_TARGETS))
-        tables = split(rows.slice(1, 1), make_stamp())
+        tables = tables_of(rows.slice(1, 1), make_stamp())
         assert tables[SCORES]["clip_id"].to_pylist() == ["b.mp4"]
         assert tables[SCORES].schema.names == scores_schema().names
         assert tables[TIMELINE]["clip_id"].to_pylist() == ["b.mp4", "b.mp4"]
-        nothing = split(rows.slice(3), make_stamp())
+        nothing = tables_of(rows.slice(3), make_stamp())
         assert [table.num_rows for table in nothing.values()] == [0, 0, 0]
 
     def test_other_targets(self, make_rows: MakeRows, make_stamp: MakeStamp) -> None:
         for targets in ((), ("Awe", "Sheer Joy")):
             rows = make_rows("a.mp4", num_windows=1, targets=targets)
-            tables = split(rows, make_stamp(targets=targets))
+            tables = tables_of(rows, make_stamp(targets=targets))
             assert tables[SCORES].schema.names == scores_schema(targets).names
             assert tables[WINDOWS].num_rows == 1
 
     def test_a_row_that_does_not_fit(self, make_rows: MakeRows, make_stamp: MakeStamp) -> None:
         with pytest.raises(StoreError, match="outside"):
-            split(make_rows("a.mp4", value=1.5), make_stamp())
+            tables_of(make_rows("a.mp4", value=1.5), make_stamp())
 
 
 class TestTally:

@@ -13,7 +13,7 @@ from tasks.corpus.done import plan_clips
 from tasks.corpus.listing import clip_file
 from tasks.schema.tables import SCORES, TIMELINE, WINDOWS
 from tasks.scoring.commit import RunStamp
-from tasks.scoring.reuse import adopt
+from tasks.scoring.reuse import reuse
 from tasks.store.store import ResultsStore
 from tasks.store.views import connect
 
@@ -43,7 +43,7 @@ def test_a_renamed_clip_takes_everything_over(
     commit("one", "a.mp4", value=0.1, num_seconds=3, num_windows=2, flags=["silent"])
     commit("two", "b.mp4", value=0.2)
     new = clip("new.mp4")
-    rows = adopt(store, [(new, "a.mp4")], make_stamp(run_id="run2"))
+    rows = reuse(store, [(new, "a.mp4")], make_stamp(run_id="run2"))
     assert shown(store.location) == {
         "a.mp4": (0.1, [0.1] * 3, [0.1] * 2),
         "b.mp4": (0.2, [0.2] * 2, []),
@@ -71,7 +71,7 @@ def test_two_names_and_two_clips_that_swap(
     commit("one", "a.mp4", value=0.1, num_seconds=1)
     commit("two", "b.mp4", value=0.2, num_seconds=2)
     pairs = [("a.mp4", "b.mp4"), ("b.mp4", "a.mp4"), ("c.mp4", "a.mp4"), ("d.mp4", "a.mp4")]
-    adopt(store, [(clip(name), source) for name, source in pairs], make_stamp(run_id="run2"))
+    reuse(store, [(clip(name), source) for name, source in pairs], make_stamp(run_id="run2"))
     assert shown(store.location) == {
         "a.mp4": (0.2, [0.2] * 2, []),
         **dict.fromkeys(("b.mp4", "c.mp4", "d.mp4"), (0.1, [0.1], [])),
@@ -89,9 +89,9 @@ def test_only_rows_of_this_model_coverage_and_moment(
     commit("two", "a.mp4", value=0.2)
     commit("three", "a.mp4", value=0.3, stamp=other)
     commit("four", "a.mp4", value=0.4, stamp=make_stamp(coverage="full"))
-    rows = adopt(store, [(clip("new.mp4"), "a.mp4")], make_stamp(run_id="run2"))
+    rows = reuse(store, [(clip("new.mp4"), "a.mp4")], make_stamp(run_id="run2"))
     assert rows["joy"].cast(pa.float64()).to_pylist() == [pytest.approx(0.2)]
-    others = adopt(store, [(clip("new.mp4"), "a.mp4")], replace(other, run_id="run3"))
+    others = reuse(store, [(clip("new.mp4"), "a.mp4")], replace(other, run_id="run3"))
     assert others["awe"].cast(pa.float64()).to_pylist() == [pytest.approx(0.3)]
 
 
@@ -106,8 +106,8 @@ def test_a_rejection_is_taken_over_and_planned_no_more(
     sha256 = "ed7002b439e9ac845f22357d822bac1444730fbdb6016d3ec9432297b9ec9f73"
     commit("one", "a.mp4", reason="no_audio_track", content_sha256=sha256, bytes=7)
     plan = plan_clips([new], store.done_clips("aa", "first"))
-    assert plan.adopted == [(new, "a.mp4")]
-    adopt(store, plan.adopted, make_stamp(run_id="run2"))
+    assert plan.reusable == [(new, "a.mp4")]
+    reuse(store, plan.reusable, make_stamp(run_id="run2"))
     assert shown(store.location) == dict.fromkeys(("a.mp4", "new.mp4"), (None, [], []))
     assert plan_clips([new], store.done_clips("aa", "first")).num_skipped == 1
 
@@ -119,5 +119,5 @@ def test_a_row_of_an_earlier_version_lacks_what_may_be_null(
     commit("one", "a.mp4", stamp=stamp)
     part = store.folder.root / store.parts(SCORES)[0].file
     pq.write_table(pq.read_table(part).drop_columns(["awe_low", "awe_high"]), part)
-    (row,) = adopt(store, [(clip("new.mp4"), "a.mp4")], stamp).to_pylist()
+    (row,) = reuse(store, [(clip("new.mp4"), "a.mp4")], stamp).to_pylist()
     assert (row["awe"], row["awe_low"], row["awe_high"]) == (0.5, None, None)

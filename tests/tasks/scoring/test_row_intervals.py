@@ -19,8 +19,8 @@ from tasks.corpus.listing import clip_file
 from tasks.schema.scores import EXTRACTED, scored_schema
 from tasks.schema.tables import SCORES
 from tasks.scoring.clip_scorer import ClipScorer
-from tasks.scoring.commit import RunStamp, split, splits_of_contents
-from tasks.scoring.reuse import adopt
+from tasks.scoring.commit import RunStamp, splits_of_contents, tables_of
+from tasks.scoring.reuse import reuse
 from tasks.store.store import ResultsStore
 from tasks.store.views import connect
 from tests.tiny import BACKBONE
@@ -88,10 +88,10 @@ def test_a_row_says_what_training_used_its_content_for(
     splits = splits_of_contents({"train": ("of a.mp4", "of z.mp4"), "valid": ("of b.mp4",)})
     stamp = make_stamp(training_splits=splits)
     both = [make_rows("a.mp4", "b.mp4", "c.mp4"), make_rows("d.mp4", content_sha256=None)]
-    store.commit("one", split(pa.concat_tables(both), stamp))
+    store.commit("one", tables_of(pa.concat_tables(both), stamp))
     (tmp_path / "copy.mp4").write_bytes(b"content")
     copy = clip_file("copy.mp4", bytes(tmp_path / "copy.mp4"))
-    adopt(store, [(copy, "a.mp4")], make_stamp(run_id="run2", training_splits=splits))
+    reuse(store, [(copy, "a.mp4")], make_stamp(run_id="run2", training_splits=splits))
     with connect(store.location) as connection:
         found = connection.sql(f"SELECT clip_id, training_split FROM {SCORES}").fetchall()
         unseen = connection.sql("SELECT clip_id FROM unseen_scores").fetchall()

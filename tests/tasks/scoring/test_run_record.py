@@ -13,7 +13,7 @@ import pyarrow as pa
 import pytest
 
 from emi_model.errors import StoreError
-from tasks.provenance import new_run_id, source_commit, versions
+from tasks.provenance import new_run_id, package_versions, source_commit
 from tasks.schema.runs import RUNS_SCHEMA
 from tasks.schema.scores import NODE, NUMERICS
 from tasks.schema.tables import RUNS
@@ -118,7 +118,7 @@ def test_run_ids_sort_by_time_and_are_names_of_files() -> None:
 
 
 def test_versions() -> None:
-    found = versions()
+    found = package_versions()
     assert found.keys() >= {"emi", "python", "torch", "transformers", "ffmpeg"}
     assert all(found.values())
 

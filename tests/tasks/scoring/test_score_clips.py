@@ -13,7 +13,7 @@ from emi_model.targets import EMI_TARGETS
 from tasks.cluster.budget import Budget, machine_budget
 from tasks.corpus.clips import ClipFile
 from tasks.scoring import score_clips as scoring
-from tasks.scoring.passes import PassDied
+from tasks.scoring.passes import PassFailed
 from tasks.scoring.score_clips import MAX_IDLE_DEATHS, MAX_IDLE_LOSSES, score_clips
 from tasks.scoring.settings import ScoringSettings
 
@@ -21,11 +21,11 @@ CLIPS = [ClipFile(f"{number}.mp4", f"/gone/{number}.mp4".encode(), 1, 1) for num
 SETTINGS = ScoringSettings("tiny", EMI_TARGETS, 12.0, "first", "fp32")
 LOST = frozenset({"node 1"})
 
-Script = Callable[[list[str], bool], tuple[Sequence[str], PassDied | None]]
+Script = Callable[[list[str], bool], tuple[Sequence[str], PassFailed | None]]
 
 
-def died(*suspects: str, lost: frozenset[str] = frozenset()) -> PassDied:
-    return PassDied("it died", frozenset(suspects), lost)
+def died(*suspects: str, lost: frozenset[str] = frozenset()) -> PassFailed:
+    return PassFailed("it died", frozenset(suspects), lost)
 
 
 @pytest.fixture
@@ -59,7 +59,7 @@ def outcome(monkeypatch: pytest.MonkeyPatch) -> Callable[[Script], dict[str, str
 def test_a_clip_whose_worker_dies_twice_is_rejected(
     outcome: Callable[[Script], dict[str, str]],
 ) -> None:
-    def script(clips: list[str], alone: bool) -> tuple[Sequence[str], PassDied | None]:
+    def script(clips: list[str], alone: bool) -> tuple[Sequence[str], PassFailed | None]:
         if "2.mp4" not in clips:
             return clips, None
         return ([], died("2.mp4")) if alone else ([], died("1.mp4", "2.mp4"))
@@ -73,7 +73,7 @@ def test_a_clip_whose_worker_dies_twice_is_rejected(
 def test_a_lost_node_accuses_no_clip(outcome: Callable[[Script], dict[str, str]]) -> None:
     passes = []
 
-    def script(clips: list[str], alone: bool) -> tuple[Sequence[str], PassDied | None]:
+    def script(clips: list[str], alone: bool) -> tuple[Sequence[str], PassFailed | None]:
         passes.append((clips, alone))
         return (clips[:1], died(lost=LOST)) if len(clips) > 1 else (clips, None)
 
@@ -87,7 +87,7 @@ def test_nodes_that_are_lost_again_and_again_end_the_run(
 ) -> None:
     passes = []
 
-    def script(clips: list[str], alone: bool) -> tuple[Sequence[str], PassDied | None]:
+    def script(clips: list[str], alone: bool) -> tuple[Sequence[str], PassFailed | None]:
         passes.append(clips)
         return [], died(lost=LOST)
 
@@ -101,7 +101,7 @@ def test_workers_that_die_at_nothing_end_the_run(
 ) -> None:
     passes = []
 
-    def script(clips: list[str], alone: bool) -> tuple[Sequence[str], PassDied | None]:
+    def script(clips: list[str], alone: bool) -> tuple[Sequence[str], PassFailed | None]:
         passes.append(clips)
         return [], died()
 

@@ -14,7 +14,7 @@ import pytest
 
 from emi_model.errors import StoreError
 from tasks.schema.tables import COMPANIONS, SCORES, TABLES, TIMELINE, WINDOWS
-from tasks.scoring.commit import RunStamp, split
+from tasks.scoring.commit import RunStamp, tables_of
 from tasks.store.paths import file_name
 from tasks.store.store import ResultsStore, create_store, open_store
 from tests.places import DISK_AND_BUCKET
@@ -113,7 +113,7 @@ class TestCommit:
     ) -> None:
         monkeypatch.setattr("tasks.store.writers.ORPHAN_SECONDS", -10)
         commit("one", "a.mp4", "b.mp4")
-        tables = split(make_rows("b.mp4", "c.mp4", value=0.9, num_windows=1), make_stamp())
+        tables = tables_of(make_rows("b.mp4", "c.mp4", value=0.9, num_windows=1), make_stamp())
         for table in COMPANIONS:
             store.writer.put(file_name(table, "two"), tables[table])
         before: Any = {"a.mp4": (0.5, [0.5, 0.5], []), "b.mp4": (0.5, [0.5, 0.5], [])}
@@ -127,7 +127,7 @@ class TestCommit:
     ) -> None:
         commit("one", "a.mp4", num_windows=1)
         commit("two", "b.mp4", num_windows=1)
-        tables = split(make_rows("a.mp4", "b.mp4", value=0.7, num_windows=1), make_stamp())
+        tables = tables_of(make_rows("a.mp4", "b.mp4", value=0.7, num_windows=1), make_stamp())
         store.commit("three", tables, replaces=["one", "two"])
         for table in (SCORES, *COMPANIONS):
             assert [part.name for part in store.parts(table)] == ["three"]
@@ -156,7 +156,7 @@ class TestRecover:
         commit("one", "a.mp4", num_windows=1)
         files = [file_name(table, "one") for table in (SCORES, *COMPANIONS)]
         kept = {file: store.folder.read(file) for file in files}
-        tables = split(make_rows("a.mp4", value=0.7, num_windows=1), make_stamp())
+        tables = tables_of(make_rows("a.mp4", value=0.7, num_windows=1), make_stamp())
         store.commit("two", tables, replaces=["one"])
         before = files_of(store)
         for file, content in kept.items():
@@ -197,8 +197,8 @@ class TestRecover:
 def write_parts(folder: Path, make_rows: MakeRows, stamp: RunStamp) -> None:
     """Write the tables of three parts: two, and the one that merges them."""
     folder.mkdir()
-    one = split(make_rows("a.mp4", "b.mp4", value=0.1, num_windows=1), stamp)
-    two = split(make_rows("b.mp4", "c.mp4", value=0.2, num_windows=1), stamp)
+    one = tables_of(make_rows("a.mp4", "b.mp4", value=0.1, num_windows=1), stamp)
+    two = tables_of(make_rows("b.mp4", "c.mp4", value=0.2, num_windows=1), stamp)
     a = [one[table].filter(pa.compute.equal(one[table]["clip_id"], "a.mp4")) for table in one]
     merged = {
         table: pa.concat_tables([rows, two[table]]) for table, rows in zip(one, a, strict=True)

@@ -15,7 +15,7 @@ import pytest
 
 from emi_model.errors import StoreError
 from tasks.schema.tables import COMPANIONS, SCORES, TABLES, TIMELINE
-from tasks.scoring.commit import RunStamp, Tally, split
+from tasks.scoring.commit import RunStamp, Tally, tables_of
 from tasks.scoring.run_record import RunRecord, mark_killed, write_record
 from tasks.storage.buckets import BucketFolder
 from tasks.store.compaction import compact
@@ -140,8 +140,8 @@ class TestKilled:
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:
         monkeypatch.setattr("tasks.store.writers.ORPHAN_SECONDS", -10)
-        one = split(make_rows("a.mp4", "b.mp4", value=0.1), make_stamp())
-        two = split(make_rows("b.mp4", "c.mp4", value=0.2), make_stamp())
+        one = tables_of(make_rows("a.mp4", "b.mp4", value=0.1), make_stamp())
+        two = tables_of(make_rows("b.mp4", "c.mp4", value=0.2), make_stamp())
         first = {"a.mp4": (0.1, [0.1, 0.1], []), "b.mp4": (0.1, [0.1, 0.1], [])}
         second = {**first, "b.mp4": (0.2, [0.2, 0.2], []), "c.mp4": (0.2, [0.2, 0.2], [])}
         seen, number, over = [], 0, False
@@ -174,7 +174,7 @@ class TestLiveWriters:
     def test_what_another_is_about_to_commit_stays(
         self, store: ResultsStore, make_rows: MakeRows, make_stamp: MakeStamp, shown: Shown
     ) -> None:
-        tables = split(make_rows("a.mp4", num_windows=1), make_stamp())
+        tables = tables_of(make_rows("a.mp4", num_windows=1), make_stamp())
         for table in COMPANIONS:
             store.writer.put(f"{table}/one.parquet", tables[table])
         store.recover()

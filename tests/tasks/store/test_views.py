@@ -12,7 +12,7 @@ from emi_model.errors import QueryError
 from tasks.schema.registers import TABLE_SCHEMAS
 from tasks.schema.scores import scores_schema
 from tasks.schema.tables import SCORES, TABLES, TIMELINE
-from tasks.scoring.commit import RunStamp, split
+from tasks.scoring.commit import RunStamp, tables_of
 from tasks.store.store import ResultsStore, create_store
 from tasks.store.views import VIEWS, connect
 from tests.places import DISK_AND_BUCKET
@@ -63,7 +63,7 @@ class TestViews:
         self, store: ResultsStore, make_rows: MakeRows, make_stamp: MakeStamp, shown: Shown
     ) -> None:
         for value, name in ((0.1, "m"), (0.2, "z"), (0.3, "a")):
-            tables = split(make_rows("a.mp4", value=value), make_stamp())
+            tables = tables_of(make_rows("a.mp4", value=value), make_stamp())
             column = tables[SCORES].schema.get_field_index("scored_at")
             field = tables[SCORES].schema.field(column)
             moment = pa.array([0], field.type)
@@ -105,7 +105,7 @@ class TestViews:
         self, store: ResultsStore, make_rows: MakeRows, make_stamp: MakeStamp
     ) -> None:
         for trained in ("train", "valid", None):
-            tables = split(make_rows(f"{trained}.mp4"), make_stamp())
+            tables = tables_of(make_rows(f"{trained}.mp4"), make_stamp())
             scores = tables[SCORES]
             place = scores.schema.get_field_index("training_split")
             scores = scores.set_column(place, "training_split", pa.array([trained], pa.string()))
@@ -130,16 +130,16 @@ class TestFolderNames:
         self, name: str, tmp_path: Path, make_rows: MakeRows, make_stamp: MakeStamp, shown: Shown
     ) -> None:
         store = create_store(tmp_path / name)
-        store.commit("part", split(make_rows("a.mp4"), make_stamp()))
+        store.commit("part", tables_of(make_rows("a.mp4"), make_stamp()))
         neighbour = create_store(tmp_path / "abcd")
-        neighbour.commit("part", split(make_rows("b.mp4"), make_stamp()))
+        neighbour.commit("part", tables_of(make_rows("b.mp4"), make_stamp()))
         assert shown(store.location) == {"a.mp4": (0.5, [0.5, 0.5], [])}
 
     def test_a_folder_that_looks_like_a_partition_changes_no_value(
         self, tmp_path: Path, make_rows: MakeRows, make_stamp: MakeStamp
     ) -> None:
         store = create_store(tmp_path / "model=other" / "year=2024")
-        store.commit("part", split(make_rows("a.mp4"), make_stamp()))
+        store.commit("part", tables_of(make_rows("a.mp4"), make_stamp()))
         for view in (SCORES, TIMELINE):
             assert ask(store.location, f"SELECT DISTINCT model FROM {view}") == [("tiny",)]
         assert ask(store.location, "SELECT * FROM runs") == []
@@ -157,8 +157,8 @@ class TestCatalog:
         self, tmp_path: Path, make_rows: MakeRows, make_stamp: MakeStamp
     ) -> None:
         store = create_store(tmp_path / "it's a [store]")
-        store.commit("one", split(make_rows("a.mp4", "b.mp4", value=0.1), make_stamp()))
-        store.commit("two", split(make_rows("b.mp4", reason="timeout"), make_stamp()))
+        store.commit("one", tables_of(make_rows("a.mp4", "b.mp4", value=0.1), make_stamp()))
+        store.commit("two", tables_of(make_rows("b.mp4", reason="timeout"), make_stamp()))
         catalog = (store.folder.root / "catalog.sql").read_text(encoding="utf-8")
         with duckdb.connect() as connection:
             connection.execute(catalog)

@@ -39,7 +39,8 @@ def test_every_clip_has_its_file_and_its_row_of_labels(corpus: Corpus) -> None:
         rows = list(csv.DictReader(file))
     assert tuple(rows[0]) == LABEL_COLUMNS
     assert [row["filename"] for row in rows] == [clip.clip_id for clip in written.clips]
-    assert [float(row["joy"]) for row in rows] == [c.mood.intensities[5] for c in written.clips]
+    shares = [c.expression.intensities[5] for c in written.clips]
+    assert [float(row["joy"]) for row in rows] == shares
     files = {path.relative_to(written.folder).as_posix() for path in written.folder.rglob("*.mp4")}
     assert files == {row["filename"] for row in rows} | set(written.broken)
     assert steps == [(done, 8) for done in range(1, 9)]
@@ -102,7 +103,7 @@ def test_no_speaker_is_in_both_splits() -> None:
 def test_durations_and_labels_are_those_of_a_sparse_corpus_of_short_clips() -> None:
     clips = plan_corpus()
     seconds = np.array([clip.seconds for clip in clips])
-    intensities = np.array([clip.mood.intensities for clip in clips])
+    intensities = np.array([clip.expression.intensities for clip in clips])
     assert (seconds > 12.0).sum() == 2
     assert seconds.mean() == pytest.approx(4.0, abs=0.5)
     assert 0.6 < (intensities == 0).mean() < 0.8
@@ -113,7 +114,7 @@ def test_durations_and_labels_are_those_of_a_sparse_corpus_of_short_clips() -> N
 
 def test_nothing_but_the_voice_knows_the_labels() -> None:
     clips = plan_corpus(num_clips=1200)
-    intensities = np.array([clip.mood.intensities for clip in clips]).T
+    intensities = np.array([clip.expression.intensities for clip in clips]).T
     loudness = [float(speak(clip)[:20_000].std()) for clip in clips[::120]]
     assert min(loudness) > 500
     for known in ([clip.seconds for clip in clips], [clip.audio_rate for clip in clips]):
@@ -125,7 +126,7 @@ def test_unseen_speakers_can_be_rated_from_simple_statistics() -> None:
     """The demo's task is there to be learnt: log-mel statistics and ridge regression do it."""
     clips = plan_corpus(num_clips=72)
     features = np.array([_mel_statistics(speak(clip).astype(np.float64)) for clip in clips])
-    labels = np.array([clip.mood.intensities for clip in clips])
+    labels = np.array([clip.expression.intensities for clip in clips])
     train = np.array([clip.split == "train" for clip in clips])
     features = (features - features[train].mean(axis=0)) / (features[train].std(axis=0) + 1e-6)
     kernel = features[train] @ features[train].T + 30.0 * np.eye(train.sum())

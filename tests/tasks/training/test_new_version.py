@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from emi_model.training.recipes import recipe_named
-from flows.train import gather_for
+from flows.train import load_for_recipe
 from tasks.labels.label_set import load_labels
 from tests.tasks.labels.labelled_corpus import labelled_store
 
@@ -16,8 +16,8 @@ def test_a_clip_is_missing_that_is_too_short_for_the_recipes_own_frames(
     monkeypatch.setenv("EMI_HOME", str(tmp_path / "home"))
     corpus, store = labelled_store(tmp_path, ["train", "valid"], seconds=500 / 16_000)
     labels = load_labels(store)
-    standard = gather_for(recipe_named("debug"), labels, str(corpus), ("train", "valid"))
+    standard = load_for_recipe(recipe_named("debug"), labels, str(corpus), ("train", "valid"))
     assert standard.missing == {}
-    wide = gather_for(recipe_named("paper_small"), labels, str(corpus), ("train", "valid"))
+    wide = load_for_recipe(recipe_named("paper_small"), labels, str(corpus), ("train", "valid"))
     assert set(wide.missing.values()) == {"500 samples, expected 856 or more"}
     assert wide.of_split("train") == ()

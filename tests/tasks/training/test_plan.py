@@ -13,21 +13,23 @@ from emi_model.errors import LabelError, ModelNotFound
 from emi_model.training.first_weights import from_scratch
 from emi_model.training.recipes import Recipe, recipe_named
 from tasks.labels.label_set import load_labels
-from tasks.labels.labelled_clips import Gathered, gather
-from tasks.training.plan import Plan, Start, plan_training, start_of, storage_of
+from tasks.labels.labelled_clips import LabelledAudio, load_labelled_audio
+from tasks.training.plan import Start, TrainingPlan, plan_training, start_of, storage_of
 from tests.tasks.labels.labelled_corpus import TARGETS, labelled_store
 
 DEBUG = recipe_named("debug")
 
 
 @pytest.fixture
-def gathered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Gathered:
+def gathered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> LabelledAudio:
     monkeypatch.setenv("EMI_HOME", str(tmp_path / "home"))
     corpus, store = labelled_store(tmp_path, ["train", "train", "valid", "train"])
-    return gather(load_labels(store), str(corpus), ("train", "valid"))
+    return load_labelled_audio(load_labels(store), str(corpus), ("train", "valid"))
 
 
-def planned(gathered: Gathered, recipe: Recipe = DEBUG, start: Start | None = None) -> Plan:
+def planned(
+    gathered: LabelledAudio, recipe: Recipe = DEBUG, start: Start | None = None
+) -> TrainingPlan:
     return plan_training(gathered, recipe, name="emi", start=start, workers=1, gpus=0)
 
 
@@ -39,7 +41,7 @@ def checkpoint(folder: Path) -> Path:
     return folder
 
 
-def test_a_plan_says_all_that_a_worker_needs(gathered: Gathered) -> None:
+def test_a_plan_says_all_that_a_worker_needs(gathered: LabelledAudio) -> None:
     plan = planned(gathered)
     assert [clip.clip_id for clip in plan.job.train] == ["000.wav", "001.wav", "003.wav"]
     assert [clip.clip_id for clip in plan.job.valid] == ["002.wav"]
@@ -52,7 +54,7 @@ def test_a_plan_says_all_that_a_worker_needs(gathered: Gathered) -> None:
     assert plan.parameters()["train"]["epochs"] == DEBUG.train.epochs
 
 
-def test_the_same_training_has_the_same_id_and_another_has_another(gathered: Gathered) -> None:
+def test_the_same_training_has_the_same_id_and_another_has_another(gathered: LabelledAudio) -> None:
     first = planned(gathered)
     assert planned(gathered).training_id == first.training_id
     others = [
@@ -69,7 +71,7 @@ def test_the_same_training_has_the_same_id_and_another_has_another(gathered: Gat
     assert storage_of(first, root).name == f"debug-{first.training_id[:12]}"
 
 
-def test_a_licence_goes_with_what_is_made_from_it(gathered: Gathered, tmp_path: Path) -> None:
+def test_a_licence_goes_with_what_is_made_from_it(gathered: LabelledAudio, tmp_path: Path) -> None:
     folder = checkpoint(tmp_path / "older")
     cold = planned(gathered, start=Start(str(folder), warm=False))
     warm = planned(gathered, start=Start(str(folder), warm=True))
@@ -79,10 +81,12 @@ def test_a_licence_goes_with_what_is_made_from_it(gathered: Gathered, tmp_path: 
     assert cold.training_id != warm.training_id
 
 
-def test_first_weights_are_new_or_those_of_the_start(gathered: Gathered, tmp_path: Path) -> None:
+def test_first_weights_are_new_or_those_of_the_start(
+    gathered: LabelledAudio, tmp_path: Path
+) -> None:
     folder = checkpoint(tmp_path / "older")
 
-    def fusion(plan: Plan) -> torch.Tensor:
+    def fusion(plan: TrainingPlan) -> torch.Tensor:
         return torch.cat([w.flatten() for w in plan.job.first_model().fusion.parameters()])
 
     scratch = planned(gathered)
@@ -105,7 +109,7 @@ def test_what_a_recipe_starts_from(tmp_path: Path) -> None:
         start_of(DEBUG, str(tmp_path / "nowhere"))
 
 
-def test_an_empty_split_is_refused(gathered: Gathered) -> None:
+def test_an_empty_split_is_refused(gathered: LabelledAudio) -> None:
     empty = replace(gathered, clips={**gathered.clips, "train": ()}, missing={"a.wav": "gone"})
     with pytest.raises(LabelError, match=r"no clip in the split 'train' \(1 labelled clips have"):
         planned(empty)

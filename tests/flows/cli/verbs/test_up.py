@@ -33,7 +33,12 @@ def refused(emi, tmp_path, home):
 @pytest.fixture(autouse=True)
 def as_it_was(monkeypatch):
     """Undo what the command sets for itself and its children."""
-    for name in ("PREFECT_API_URL", "PREFECT_LOGGING_EXTRA_LOGGERS", "EMI_TURNS", "PREFECT_HOME"):
+    for name in (
+        "PREFECT_API_URL",
+        "PREFECT_LOGGING_EXTRA_LOGGERS",
+        "EMI_ONE_AT_A_TIME",
+        "PREFECT_HOME",
+    ):
         monkeypatch.setenv(name, "")
         monkeypatch.delenv(name)
 
