@@ -67,9 +67,10 @@ def test_the_first_error_ends_it() -> None:
 
 def test_an_interruption_does_not_wait_for_what_is_under_way() -> None:
     script = (
-        "import time; from contextlib import nullcontext; from tasks.threads import spread\n"
+        "import time; from contextlib import nullcontext\n"
+        "from tasks.threads import map_in_threads\n"
         "print('begun', flush=True)\n"
-        "spread(range(4), lambda: nullcontext(lambda item: time.sleep(60)), threads=2)"
+        "map_in_threads(range(4), lambda: nullcontext(lambda item: time.sleep(60)), threads=2)"
     )
     pipe = subprocess.PIPE
     command = [sys.executable, "-c", script]
