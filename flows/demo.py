@@ -17,12 +17,13 @@ from emi_model.checkpoints.checkpoint import save_checkpoint
 from emi_model.checkpoints.metadata import CARD_FILE
 from emi_model.devices import available_cores
 from emi_model.errors import TrainingError
-from emi_model.metrics.agreement import TargetMetrics, evaluate, mean_pearson
+from emi_model.metrics.agreement import evaluate
 from emi_model.targets import column_name
 from emi_model.training.clips import LabelledClip
 from emi_model.training.first_weights import from_scratch
 from emi_model.training.fit import fit
 from emi_model.training.recipes import demo as demo_recipe
+from flows.display.demo import DemoReport
 from flows.process import process_corpus
 from tasks.corpus.listing import list_clips
 from tasks.extraction.audio import TIMEOUT_SECONDS
@@ -36,28 +37,6 @@ from tasks.store.query import answer, stored_question
 from tasks.synthetic.corpus import LABELS_NAME, write_corpus
 
 QUESTIONS = ("joyful_clips", "folders", "arousal_peaks")
-
-
-@dataclass(frozen=True)
-class DemoReport:
-    """What the demo found out.
-
-    Attributes:
-        metrics: of each target on the held-out clips.
-        num_held_out: clips that the metrics are made of.
-        rejections: clip id, reason, detail of each rejected clip.
-        answers: to the questions of `QUESTIONS`, by their first line.
-    """
-
-    metrics: Mapping[str, TargetMetrics]
-    num_held_out: int
-    rejections: pa.Table
-    answers: Mapping[str, pa.Table]
-
-    @property
-    def mean_pearson(self) -> float | None:
-        """Mean over the targets, the challenge's metric."""
-        return mean_pearson(self.metrics)
 
 
 @dataclass(frozen=True)

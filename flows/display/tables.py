@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path, PurePath
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, TextIO
 
 from rich.console import Console
@@ -22,9 +22,8 @@ from emi_model.targets import VAD_DIMENSIONS, column_name
 from tasks.progress import Observer
 
 if TYPE_CHECKING:
-    import pyarrow as pa
+    pass
 
-    from flows.demo import DemoReport
 
 PLAIN_WIDTH = 160
 """Columns of a table that goes to a file or a pipe."""
@@ -118,26 +117,6 @@ def score_table(rows: Sequence[Mapping[str, Any]], targets: Sequence[str]) -> Ta
             PurePath(row["clip_id"]).name, *values, _number(row["scored_seconds"], 1), note
         )
     return table
-
-
-def show_demo(report: DemoReport, folder: Path, out: TextIO) -> None:
-    """Write what the demo found out: correlations, rejections, questions and their answers."""
-    console = Console(file=out, highlight=False)
-    metrics = [(name, figures.pearson) for name, figures in report.metrics.items()]
-    console.print(f"\nPearson on {report.num_held_out} clips of speakers held out of training:")
-    show(plain_table(["target", "pearson"], [*metrics, ("mean", report.mean_pearson)]), out)
-    console.print("\nRejected, each a row with its reason:")
-    show(plain_table(*_cells(report.rejections)), out)
-    for question, found in report.answers.items():
-        console.print(f"\n{question}")
-        show(plain_table(*_cells(found)), out)
-    console.print(
-        f"\nThe same on your clips: emi process FOLDER --results DIR --model {folder}/model"
-    )
-
-
-def _cells(table: pa.Table) -> tuple[list[str], list[list[Any]]]:
-    return table.schema.names, [list(row.values()) for row in table.to_pylist()]
 
 
 def plain_table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> Table:

@@ -3,13 +3,10 @@ import threading
 import time
 from typing import Annotated
 
-import pytest
 from pydantic import Field
 
-from emi_model.errors import StoreError
-from flows.exclusive import _HELD, ONE_AT_A_TIME, exclusive, machine_lock, store_lock
+from flows.exclusive import _HELD, ONE_AT_A_TIME, exclusive, machine_lock
 from tasks.progress import Observer, observed_by
-from tasks.store.store import create_store
 
 Count = Annotated[int, Field(ge=1)]
 
@@ -30,7 +27,7 @@ class Stages(Observer):
         self.seen.append(stage)
 
 
-def test_a_heavy_function_is_seen_through():
+def test_an_exclusive_function_keeps_its_signature():
     assert counted(2, name="b") == "bb"
     assert inspect.getdoc(counted) == "Count."
     parameters = inspect.signature(counted).parameters
@@ -65,29 +62,3 @@ def test_by_hand_nobody_waits(tmp_path, monkeypatch):
     with machine_lock():
         pass
     assert not (tmp_path / "none").exists()
-
-
-def test_a_store_is_waited_for(tmp_path, monkeypatch):
-    monkeypatch.setattr("flows.exclusive.LOOK_SECONDS", 0.01)
-    store, stages = create_store(tmp_path / "store"), Stages()
-    with store.lock():
-        with pytest.raises(StoreError, match="another run"), store_lock(store, 0):
-            pass
-        with pytest.raises(StoreError, match="another run"), store_lock(store, 0.0005):
-            pass
-        threading.Timer(0.1, lambda: None).start()
-    held = store.lock()
-    held.__enter__()
-    release = threading.Timer(0.1, held.__exit__, (None, None, None))
-    release.start()
-    with observed_by(stages), store_lock(store, 1):
-        assert "waiting for another run" in stages.seen
-    release.join()
-
-
-def test_what_goes_wrong_inside_is_not_waited_for(tmp_path):
-    store = create_store(tmp_path / "store")
-    with pytest.raises(StoreError, match="full"), store_lock(store, 1):
-        raise StoreError("the disk is full")
-    with store.lock():
-        pass

@@ -4,7 +4,7 @@ import pytest
 from prefect.states import Failed
 
 from emi_model.errors import CheckpointError, ClusterError, CorpusError, LabelError, StoreError
-from flows.process import RETRY_SECONDS, can_heal, score_missing
+from flows.process import RETRY_SECONDS, can_heal, score_task
 
 
 def unreached():
@@ -30,8 +30,8 @@ def test_only_what_can_heal_is_tried_again(monkeypatch):
     assert heals(unreached())
     for error in (full(), StoreError("locked"), CorpusError(), LabelError(), CheckpointError()):
         assert not heals(error)
-    assert score_missing.retries == len(RETRY_SECONDS) > 0
-    assert score_missing.retry_condition_fn is can_heal
+    assert score_task.retries == len(RETRY_SECONDS) > 0
+    assert score_task.retry_condition_fn is can_heal
 
 
 @pytest.mark.parametrize("error", [ClusterError("Ray did not start"), unreached()])

@@ -35,7 +35,8 @@ def demo(folder: Path) -> None:
     guard_this_process()
 
     from flows.demo import run_demo
-    from flows.display.tables import ProgressBar, show_demo
+    from flows.display.demo import show_demo
+    from flows.display.tables import ProgressBar
     from tasks.progress import observed_by
 
     with ProgressBar(terminal().err) as bar, observed_by(bar):

@@ -1,0 +1,58 @@
+"""What the demo found out, and how it is shown."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TextIO
+
+from rich.console import Console
+
+from emi_model.metrics.agreement import TargetMetrics, mean_pearson
+from flows.display.tables import plain_table, show
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+@dataclass(frozen=True)
+class DemoReport:
+    """What the demo found out.
+
+    Attributes:
+        metrics: of each target on the held-out clips.
+        num_held_out: clips that the metrics are made of.
+        rejections: clip id, reason, detail of each rejected clip.
+        answers: to the questions of `QUESTIONS`, by their first line.
+    """
+
+    metrics: Mapping[str, TargetMetrics]
+    num_held_out: int
+    rejections: pa.Table
+    answers: Mapping[str, pa.Table]
+
+    @property
+    def mean_pearson(self) -> float | None:
+        """Mean over the targets, the challenge's metric."""
+        return mean_pearson(self.metrics)
+
+
+def show_demo(report: DemoReport, folder: Path, out: TextIO) -> None:
+    """Write what the demo found: correlations, rejections, questions and their answers."""
+    console = Console(file=out, highlight=False)
+    metrics = [(name, figures.pearson) for name, figures in report.metrics.items()]
+    console.print(f"\nPearson on {report.num_held_out} clips of speakers held out of training:")
+    show(plain_table(["target", "pearson"], [*metrics, ("mean", report.mean_pearson)]), out)
+    console.print("\nRejected, each a row with its reason:")
+    show(plain_table(*_cells(report.rejections)), out)
+    for question, found in report.answers.items():
+        console.print(f"\n{question}")
+        show(plain_table(*_cells(found)), out)
+    console.print(
+        f"\nThe same on your clips: emi process FOLDER --results DIR --model {folder}/model"
+    )
+
+
+def _cells(table: pa.Table) -> tuple[list[str], list[list[Any]]]:
+    return table.schema.names, [list(row.values()) for row in table.to_pylist()]

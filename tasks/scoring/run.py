@@ -1,0 +1,264 @@
+"""The main job as a plain function: a corpus becomes rows in a results store.
+
+It lists the corpus, plans what is missing, reuses rows of equal content, scores the rest and
+records how the run ended. `flows.process` schedules it; it also runs without Prefect.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from emi_model.architecture.config import Precision
+from emi_model.checkpoints.metadata import ModelMetadata
+from emi_model.checkpoints.resolve import read_metadata
+from emi_model.errors import StoreError
+from tasks.cluster.budget import ScorerPool
+from tasks.corpus.done import ScoringPlan, plan_clips
+from tasks.corpus.listing import list_clips
+from tasks.progress import observer
+from tasks.provenance import new_run_id
+from tasks.registry.registry import pin_model, resolve_model
+from tasks.scoring.commit import Committer, RunStamp, Tally, recounted, splits_of_contents
+from tasks.scoring.reuse import reuse
+from tasks.scoring.run_record import RunRecord, RunState, ended, mark_killed, write_record
+from tasks.scoring.score_clips import score_clips, scoring_cluster
+from tasks.scoring.settings import Coverage, ScoringSettings
+from tasks.store.compaction import compact
+from tasks.store.store import ResultsStore, create_store
+
+LOOK_SECONDS = 1.0
+"""Between two looks whether a store is free."""
+
+OnEnd = Callable[[dict[str, Any], str], None]
+"""Called with the run's row and the store's location when a run has ended, however it did."""
+
+
+@dataclass
+class Run:
+    """A run in progress: its store, its record and what it has committed."""
+
+    store: ResultsStore
+    record: RunRecord
+    tally: Tally
+
+    @property
+    def stamp(self) -> RunStamp:
+        """Return what its rows have in common."""
+        return self.record.stamp
+
+    def write(self, record: RunRecord) -> dict[str, Any]:
+        """Keep a newer record, in the store too; returns its row."""
+        self.record = record
+        return write_record(self.store, record, self.tally)
+
+
+def reuse_rows(run: Run, plan: ScoringPlan) -> None:
+    """Commit rows for clips whose content has a row under another name."""
+    if plan.reusable:
+        observer().begin("reusing rows of equal content", len(plan.reusable), "clips")
+        run.tally.add(reuse(run.store, plan.reusable, run.stamp))
+
+
+def score_missing(
+    run: Run,
+    plan: ScoringPlan,
+    settings: ScoringSettings,
+    pool: ScorerPool,
+    ray_address: str | None,
+) -> None:
+    """Extract and score clips on the cluster, and commit their rows as they come.
+
+    It can be called again after an error: clips that the run has committed are left out.
+    """
+    run_id = run.stamp.run_id
+    committed = recounted(run.tally, run.store, run_id) if run.tally.num_parts else set()
+    todo = [clip for clip in plan.todo if clip.clip_id not in committed]
+    if not todo:
+        return
+    observer().begin("starting workers", None, "")
+    with (
+        scoring_cluster(pool, ray_address) as budget,
+        Committer(run.store, run.stamp, run.tally) as committer,
+        closing(score_clips(todo, settings, budget)) as scored,
+    ):
+        observer().begin("scoring", len(todo), "clips")
+        seen, started = Tally(), time.perf_counter()
+        for rows in scored:
+            committer.add(rows)
+            seen.add(rows)
+            speed = seen.audio_seconds / (time.perf_counter() - started)
+            observer().advance(
+                rows.num_rows, f"· {seen.rejected} rejected · {speed:.1f} audio-hours/h ·"
+            )
+
+
+def score_corpus(
+    source: str,
+    results: str,
+    model: str,
+    *,
+    coverage: Coverage = "first",
+    limit: int | None = None,
+    rescore: bool = False,
+    precision: Precision = "auto",
+    pool: ScorerPool | None = None,
+    ray_address: str | None = None,
+    wait_minutes: float = 0,
+    on_end: OnEnd | None = None,
+    interrupts: tuple[type[BaseException], ...] = (KeyboardInterrupt,),
+    reuse_stage: Callable[[Run, ScoringPlan], None] = reuse_rows,
+    score_stage: Callable[
+        [Run, ScoringPlan, ScoringSettings, ScorerPool, str | None], None
+    ] = score_missing,
+) -> dict[str, Any]:
+    """Score every clip of a corpus that the results store has no row for.
+
+    Args:
+        source: folder, file or manifest.
+        results: folder or bucket of the results store; made if it is not there.
+        model: model folder, hub id, or ``models:/NAME@ALIAS`` or ``models:/NAME/VERSION``.
+        coverage: ``first`` scores the first window of a clip, as the paper does; ``full`` all.
+        limit: take only the first so many clips.
+        rescore: score clips again that have a row; the new rows replace the old ones.
+        precision: ``fp32``, ``bf16``, ``int8`` (CPU), or ``auto``: what the machine does fast.
+        pool: how many scoring processes, and their GPUs; default: as `ScorerPool` chooses.
+        ray_address: Ray cluster to run on, ``HOST:PORT``; None starts Ray on this machine.
+        wait_minutes: how long to wait while another run writes to the results store.
+        on_end: called with the run's row and the store's location.
+        interrupts: errors that mean that the run is to stop: it is recorded as interrupted.
+        reuse_stage: runs `reuse_rows`, a scheduler may wrap it.
+        score_stage: runs `score_missing`, likewise.
+
+    Returns:
+        The run's row in the ``runs`` table.
+
+    Raises:
+        EmiError: as `flows.process.process_corpus` lists.
+    """
+    pool = pool or ScorerPool(None, None)
+    observer().begin("listing clips", None, "clips")
+    started_at, started = datetime.now(UTC), time.perf_counter()
+    clips = list_clips(source, limit)
+    model = pin_model(model)
+    folder = resolve_model(model)
+    metadata = read_metadata(folder)
+    store = create_store(results)
+    with store_lock(store, wait_minutes):
+        store.recover()
+        mark_killed(store)
+        stamp = _stamp(metadata, coverage)
+        record = RunRecord(stamp, source, precision, started_at, num_listed=len(clips))
+        run = Run(store, record, Tally())
+        with store.alive(stamp.run_id), _recorded(run, on_end, interrupts):
+            plan = plan_clips(
+                clips, store.done_clips(stamp.model_sha256, coverage), rescore=rescore
+            )
+            planned = replace(
+                record,
+                num_skipped=plan.num_skipped,
+                num_adopted=len(plan.reusable),
+                list_seconds=time.perf_counter() - started,
+            )
+            run.write(planned)
+            reuse_stage(run, plan)
+            settings = _settings(model, folder, metadata, coverage, precision)
+            score_stage(run, plan, settings, pool, ray_address)
+            compact(store, f"{stamp.run_id}-compact", superseded=plan.num_superseded > 0)
+            run.record.check_counts(run.tally)
+            return _end(run, on_end, RunState.COMPLETED)
+
+
+@contextmanager
+def store_lock(store: ResultsStore, wait_minutes: float) -> Iterator[None]:
+    """Hold a store for writing.
+
+    Args:
+        store: the store.
+        wait_minutes: how long to wait while another run writes to it.
+
+    Raises:
+        StoreError: another run still writes to it.
+    """
+    deadline = time.monotonic() + 60 * wait_minutes
+    with ExitStack() as stack:
+        while True:
+            try:
+                stack.enter_context(store.lock())
+                break
+            except StoreError:
+                if time.monotonic() > deadline:
+                    raise
+            observer().begin("waiting for another run", None, "")
+            time.sleep(LOOK_SECONDS)
+        yield
+
+
+@contextmanager
+def _recorded(
+    run: Run, on_end: OnEnd | None, interrupts: tuple[type[BaseException], ...]
+) -> Iterator[None]:
+    """Record how a run ends if it does not complete."""
+    try:
+        yield
+    except BaseException as error:
+        interrupt = _interrupt_in(error, interrupts)
+        if interrupt is None:
+            _end(run, on_end, RunState.FAILED, str(error).partition("\n")[0])
+            raise
+        _end(run, on_end, RunState.INTERRUPTED, "interrupted")
+        raise interrupt from None
+
+
+def _interrupt_in(
+    error: BaseException | None, interrupts: tuple[type[BaseException], ...]
+) -> BaseException | None:
+    """Return the interrupt that an error stands for; None if it is another error.
+
+    An interrupt within a library's compiled code shows as the cause of a `SystemError`.
+    """
+    while error is not None and not isinstance(error, interrupts):
+        error = error.__cause__ if isinstance(error, SystemError) else None
+    return error
+
+
+def _end(
+    run: Run, on_end: OnEnd | None, state: RunState, message: str | None = None
+) -> dict[str, Any]:
+    """Record how a run ended, and report it; returns its row."""
+    row = run.write(ended(run.record, state, message))
+    if on_end is not None:
+        on_end(row, run.store.location)
+    return row
+
+
+def _stamp(metadata: ModelMetadata, coverage: Coverage) -> RunStamp:
+    return RunStamp(
+        model=metadata.card.name,
+        model_sha256=metadata.sha256,
+        coverage=coverage,
+        run_id=new_run_id(),
+        backbone_licence=metadata.card.backbone_licence,
+        targets=metadata.card.targets,
+        training_splits=splits_of_contents(metadata.training_clips),
+    )
+
+
+def _settings(
+    model: str, folder: str, metadata: ModelMetadata, coverage: Coverage, precision: Precision
+) -> ScoringSettings:
+    config = metadata.config
+    return ScoringSettings(
+        model=str(Path(folder).absolute()) if Path(folder).is_dir() else folder,
+        targets=config.targets,
+        max_seconds=config.clip_seconds if coverage == "first" else None,
+        coverage=coverage,
+        precision=precision,
+        model_sha256=metadata.sha256,
+        elsewhere=model if model != folder else None,
+    )

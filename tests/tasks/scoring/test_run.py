@@ -1,0 +1,123 @@
+"""The main job as a plain function: without Prefect, and how its end is reported."""
+
+import threading
+
+import pytest
+import torch
+
+from emi_model.architecture.config import EmiConfig
+from emi_model.architecture.model import EmiModel
+from emi_model.checkpoints.card import ModelCard
+from emi_model.checkpoints.checkpoint import save_checkpoint
+from emi_model.errors import StoreError
+from tasks.progress import Observer, observed_by
+from tasks.scoring.run import score_corpus, store_lock
+from tasks.store.query import answer
+from tasks.store.store import create_store
+from tests.tiny import BACKBONE
+
+
+class Stages(Observer):
+    """Keeps the stages that it is told of."""
+
+    def __init__(self):
+        self.seen = []
+
+    def begin(self, stage, total, unit):
+        self.seen.append(stage)
+
+
+def test_a_store_is_waited_for(tmp_path, monkeypatch):
+    monkeypatch.setattr("tasks.scoring.run.LOOK_SECONDS", 0.01)
+    store, stages = create_store(tmp_path / "store"), Stages()
+    with store.lock():
+        with pytest.raises(StoreError, match="another run"), store_lock(store, 0):
+            pass
+        with pytest.raises(StoreError, match="another run"), store_lock(store, 0.0005):
+            pass
+        threading.Timer(0.1, lambda: None).start()
+    held = store.lock()
+    held.__enter__()
+    release = threading.Timer(0.1, held.__exit__, (None, None, None))
+    release.start()
+    with observed_by(stages), store_lock(store, 1):
+        assert "waiting for another run" in stages.seen
+    release.join()
+
+
+def test_what_goes_wrong_inside_is_not_waited_for(tmp_path):
+    store = create_store(tmp_path / "store")
+    with pytest.raises(StoreError, match="full"), store_lock(store, 1):
+        raise StoreError("the disk is full")
+    with store.lock():
+        pass
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    """A tiny checkpoint with random weights."""
+    torch.manual_seed(0)
+    config = EmiConfig(backbone=BACKBONE)
+    folder = tmp_path_factory.mktemp("models") / "tiny"
+    save_checkpoint(folder, EmiModel(config).eval(), ModelCard("tiny", config.targets))
+    return str(folder)
+
+
+@pytest.fixture
+def corpus(tmp_path):
+    (tmp_path / "corpus").mkdir()
+    (tmp_path / "corpus" / "a.wav").write_bytes(b"never opened")
+    return str(tmp_path / "corpus")
+
+
+def stage_that_raises(error):
+    def stage(run, plan, settings, pool, ray_address):
+        assert [clip.clip_id for clip in plan.todo] == ["a.wav"]
+        raise error
+
+    return stage
+
+
+def interrupted_in_compiled_code():
+    error = SystemError("returned a result with an exception set")
+    error.__cause__ = KeyboardInterrupt()
+    return error
+
+
+@pytest.mark.parametrize(
+    ("error", "raised", "state"),
+    [
+        (ValueError("first line\nsecond"), ValueError, "failed"),
+        (KeyboardInterrupt(), KeyboardInterrupt, "interrupted"),
+        (interrupted_in_compiled_code(), KeyboardInterrupt, "interrupted"),
+    ],
+)
+def test_a_run_that_does_not_complete_is_recorded(tmp_path, corpus, model, error, raised, state):
+    results, reports = str(tmp_path / "store"), []
+    with pytest.raises(raised):
+        score_corpus(
+            corpus,
+            results,
+            model,
+            on_end=lambda row, location: reports.append((row["state"], location)),
+            score_stage=stage_that_raises(error),
+        )
+    assert reports == [(state, results)]
+    (row,) = answer(results, "SELECT state, message, num_listed FROM runs").to_pylist()
+    message = "first line" if state == "failed" else "interrupted"
+    assert row == {"state": state, "message": message, "num_listed": 1}
+
+
+def test_another_kind_of_interrupt_can_be_named(tmp_path, corpus, model):
+    class Cancelled(BaseException):
+        pass
+
+    stage, results = stage_that_raises(Cancelled()), str(tmp_path / "store")
+    with pytest.raises(Cancelled):
+        score_corpus(corpus, results, model, interrupts=(Cancelled,), score_stage=stage)
+    assert answer(results, "SELECT state FROM runs").to_pylist() == [{"state": "interrupted"}]
+
+
+def test_a_clip_that_disappears_fails_the_run(tmp_path, corpus, model):
+    with pytest.raises(StoreError, match="listed 1 clips"):
+        score_corpus(corpus, str(tmp_path / "store"), model, score_stage=lambda *_: None)
