@@ -13,7 +13,6 @@ from emi_model.training.recipes import Recipe, recipe_named
 from emi_model.training.trainer import EpochReport
 from flows.exclusive import exclusive
 from flows.server import run_names
-from flows.train import load_for_recipe
 from tasks.ablation.grid import Ablation, CellRun, find_origins, plan_ablation
 from tasks.ablation.report import AblationReport
 from tasks.ablation.run import missing_runs, recorded_rows, run_ablation
@@ -24,6 +23,7 @@ from tasks.labels.splits import TRAIN, VALID
 from tasks.progress import observer
 from tasks.storage.folder import child
 from tasks.store.store import ResultsStore, create_store
+from tasks.training.new_version import load_for_recipe
 
 REPORTS_FOLDER = "reports"
 

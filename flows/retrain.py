@@ -16,9 +16,8 @@ from emi_model.training.recipes import Recipe, recipe_named
 from flows.exclusive import exclusive
 from flows.process import process_corpus
 from flows.server import run_names
-from flows.server.artifacts import show_decision
+from flows.server.artifacts import show_decision, show_version
 from flows.server.events import model_promoted
-from flows.train import NewVersion, load_for_recipe, new_version, summary
 from tasks.cluster.budget import training_share
 from tasks.cluster.connection import joined_cluster, machines
 from tasks.evaluation.evaluate import label_columns, predict
@@ -40,6 +39,7 @@ from tasks.registry.registry import find, folder_of
 from tasks.registry.version import CHAMPION, MODEL, Version
 from tasks.schema.registers import DECISIONS_SCHEMA
 from tasks.store.store import open_store
+from tasks.training.new_version import NewVersion, load_for_recipe, new_version, summary
 from tasks.training.plan import Start, plan_training, start_of
 
 Origin = Literal["backbone", "champion"]
@@ -103,6 +103,7 @@ def retrain_model(
         share = training_share(workers, machines())
         plan = plan_training(gathered, chosen, name=name, start=begin, **share)
         challenger = new_version(plan, gathered, labels)
+        show_version(challenger)
     if champion is not None and challenger.version.number == champion.number:
         nothing = _nothing_new(champion)
         show_decision(nothing)

@@ -1,63 +1,18 @@
-"""Labels become a model: gather, train on Ray, evaluate, register."""
+"""Labels become a model, as a Prefect flow."""
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Annotated, Any
 
 from prefect import flow
 from pydantic import Field
 
-from emi_model.architecture.audio_branch import geometry_of
-from emi_model.checkpoints.checkpoint import load_checkpoint
-from emi_model.devices import available_cores
-from emi_model.errors import EmiError, RegistryError
-from emi_model.metrics.resamples import METRIC_NAMES
-from emi_model.training.recipes import Recipe, recipe_named
-from emi_model.training.trainer import EpochReport
 from flows.exclusive import exclusive
 from flows.server import run_names
-from flows.server.artifacts import show_report
-from tasks.cluster.budget import training_share
-from tasks.cluster.connection import joined_cluster, machines, ray_cluster
-from tasks.evaluation.evaluate import evaluate_predictions
-from tasks.evaluation.plots import agreement_plot, curve_plot, save_picture
-from tasks.evaluation.report import EvaluationReport
-from tasks.home import home
-from tasks.labels.label_set import LabelSet, load_labels
-from tasks.labels.labelled_clips import LabelledAudio, load_labelled_audio
-from tasks.labels.splits import TRAIN, VALID
-from tasks.progress import observer
+from flows.server.artifacts import show_version
 from tasks.provenance import package_versions as package_versions
-from tasks.provenance import source_commit
-from tasks.registry.registry import folder_of, list_versions, register
-from tasks.registry.tracking import TRAINING_ID, TrainingRun, start_run
-from tasks.registry.version import MODEL, Version
-from tasks.store.store import open_store
-from tasks.training.plan import TrainingPlan, plan_training, start_of, storage_of
-from tasks.training.run import Trained, train
-
-
-@dataclass(frozen=True)
-class NewVersion:
-    """What a training led to.
-
-    Attributes:
-        version: as registered.
-        folder: its checkpoint.
-        report: on the validation clips; None without such clips, or if it was trained before.
-        trained: how training went; None if it was trained before.
-    """
-
-    version: Version
-    folder: Path
-    report: EvaluationReport | None = None
-    trained: Trained | None = None
+from tasks.registry.version import MODEL
+from tasks.training.new_version import summary, train_version
 
 
 @flow(name="train", flow_run_name=run_names.trained, validate_parameters=True, persist_result=False)
@@ -96,163 +51,15 @@ def train_model(
         ClusterError: the cluster cannot be joined.
         RegistryError: MLflow does not answer.
     """
-    chosen = recipe_named(recipe)
-    with joined_cluster(ray_address):
-        gathered = load_for_recipe(chosen, load_labels(labels, snapshot), corpus, (TRAIN, VALID))
-        start = start_of(chosen, backbone)
-        share = training_share(workers, machines())
-        plan = plan_training(gathered, chosen, name=name, start=start, **share)
-        return summary(new_version(plan, gathered, labels), gathered)
-
-
-def load_for_recipe(
-    recipe: Recipe, labels: LabelSet, corpus: str, splits: tuple[str, ...]
-) -> LabelledAudio:
-    """Return the clips of some splits that a recipe's model can hear, their audio in the cache."""
-    observer().begin("extracting audio", None, "clips")
-    return load_labelled_audio(
+    made, audio = train_version(
         labels,
         corpus,
-        splits,
-        min_samples=geometry_of(recipe.model.backbone).min_samples,
-        on_progress=observer().reached,
+        recipe=recipe,
+        name=name,
+        snapshot=snapshot,
+        backbone=backbone,
+        workers=workers,
+        ray_address=ray_address,
     )
-
-
-def new_version(plan: TrainingPlan, gathered: LabelledAudio, labels: str) -> NewVersion:
-    """Return the version that a plan leads to: trained, or found where it was trained before."""
-    name = plan.job.card.name
-    for version in list_versions(name):
-        if version.tags.get(TRAINING_ID) == plan.training_id:
-            return NewVersion(version, folder_of(version))
-    storage = storage_of(plan, home())
-    with _tracked(plan, gathered) as run:
-        trained = _train(plan, storage, run)
-        report = _evaluated(plan, trained, gathered)
-        number = register(name, trained.model, run.run_id, _facts(plan, gathered, report))
-        if report is not None:
-            show_report(report, f"{name}: a new version")
-            report.write(open_store(labels))
-        _keep_plots(run, trained, report)
-    shutil.rmtree(storage, ignore_errors=True)  # its weights are with the version now
-    (version,) = (version for version in list_versions(name) if version.number == number)
-    return NewVersion(version, folder_of(version), report, trained)
-
-
-def summary(made: NewVersion, gathered: LabelledAudio) -> dict[str, Any]:
-    """Return what a training led to, in plain values."""
-    trained = made.trained
-    return {
-        **made.version.row(),
-        "reference": made.version.reference,
-        "folder": str(made.folder),
-        "trained_before": trained is None,
-        "epoch": None if trained is None else trained.epoch,
-        "num_epochs": None if trained is None else len(trained.history),
-        "seconds": None if trained is None else trained.seconds,
-        "num_train": len(gathered.of_split(TRAIN)),
-        "num_valid": len(gathered.of_split(VALID)),
-        "missing": dict(gathered.missing),
-    }
-
-
-@contextmanager
-def _tracked(plan: TrainingPlan, gathered: LabelledAudio) -> Iterator[TrainingRun]:
-    """Record a training in MLflow, and how it ends."""
-    run = start_run(
-        plan.training_id,
-        {
-            "recipe": plan.job.recipe.name,
-            "snapshot": gathered.labels.snapshot,
-            "split_sha256": gathered.labels.split_sha256,
-            "num_missing": len(gathered.missing),
-            "commit": source_commit(),
-            "versions": package_versions(),
-        },
-    )
-    try:
-        run.log_params(plan.parameters())
-        yield run
-    except BaseException as error:
-        with suppress(RegistryError):  # what ended the training is what has to be said
-            run.finish("FAILED" if isinstance(error, EmiError) else "KILLED")
-        raise
-    run.finish("FINISHED")
-
-
-def _train(plan: TrainingPlan, storage: Path, run: TrainingRun) -> Trained:
-    num_epochs = plan.job.recipe.train.epochs
-    observer().begin("starting workers", None, "")
-    done = 0
-
-    def tell(report: EpochReport) -> None:
-        nonlocal done
-        if not done:
-            observer().begin("training", num_epochs, "epochs")
-        found = "-" if report.valid_pearson is None else f"{report.valid_pearson:.3f}"
-        observer().advance(report.epoch - done, f"· loss {report.train_loss:.4f} · rho {found} ·")
-        done = report.epoch
-        run.log_epoch(report.epoch, _curve(report))
-
-    with ray_cluster(available_cores()):
-        trained = train(plan.job, storage, workers=plan.workers, on_epoch=tell)
-    for report in trained.history:  # of a training that went on: what was told before it stopped
-        run.log_epoch(report.epoch, _curve(report))
-    return trained
-
-
-def _curve(report: EpochReport) -> dict[str, float | None]:
-    figures = {
-        f"valid_pearson.{name}": found.pearson for name, found in (report.valid or {}).items()
-    }
-    return {
-        "train_loss": report.train_loss,
-        "learning_rate": report.learning_rate,
-        "valid_pearson": report.valid_pearson,
-        **figures,
-    }
-
-
-def _evaluated(
-    plan: TrainingPlan, trained: Trained, gathered: LabelledAudio
-) -> EvaluationReport | None:
-    if trained.predictions is None:
-        return None
-    loaded = load_checkpoint(trained.model)
-    return evaluate_predictions(
-        trained.predictions,
-        plan.job.valid,
-        model=loaded.card.name,
-        model_sha256=loaded.sha256,
-        targets=plan.job.targets,
-        labels=gathered.labels,
-        split=VALID,
-        missing=gathered.missing,
-        intervals=loaded.intervals,
-        training_clips=loaded.training_clips,
-    )
-
-
-def _facts(
-    plan: TrainingPlan, gathered: LabelledAudio, report: EvaluationReport | None
-) -> dict[str, Any]:
-    mean = None if report is None else report.evaluation.mean.pearson
-    return {
-        TRAINING_ID: plan.training_id,
-        "snapshot": gathered.labels.snapshot,
-        "split_sha256": gathered.labels.split_sha256,
-        "mean_pearson": mean and mean.value,
-        "mean_pearson_low": mean and mean.low,
-        "mean_pearson_high": mean and mean.high,
-    }
-
-
-def _keep_plots(run: TrainingRun, trained: Trained, report: EvaluationReport | None) -> None:
-    with TemporaryDirectory(prefix="emi-plots-") as folder:
-        save_picture(curve_plot(trained.history), Path(folder) / "curve.png")
-        if report is not None:
-            save_picture(agreement_plot(report), Path(folder) / "agreement.png")
-        run.log_folder(Path(folder), "plots")
-    if report is not None:
-        mean = report.evaluation.mean
-        run.log_metrics({f"valid.{name}": getattr(mean, name).value for name in METRIC_NAMES})
+    show_version(made)
+    return summary(made, audio)

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from tasks.evaluation.report import EvaluationReport
     from tasks.labels.inbox import NewFile
+    from tasks.training.new_version import NewVersion
 
 LOGGER = logging.getLogger(__name__)
 
@@ -156,6 +157,12 @@ def show_run(record: Mapping[str, Any]) -> None:
     if rejections:
         rows = [{"reason": reason, "clips": count} for reason, count in rejections]
         _table("run-rejections", rows, f"rejected clips, run {record['run_id']}")
+
+
+def show_version(made: NewVersion) -> None:
+    """Show how well a newly trained version follows its validation labels, if it was measured."""
+    if made.report is not None:
+        show_report(made.report, f"{made.version.name}: a new version")
 
 
 def show_report(report: EvaluationReport, heading: str) -> None:

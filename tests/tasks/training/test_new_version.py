@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from emi_model.training.recipes import recipe_named
-from flows.train import load_for_recipe
 from tasks.labels.label_set import load_labels
+from tasks.training.new_version import load_for_recipe
 from tests.tasks.labels.labelled_corpus import labelled_store
 
 
