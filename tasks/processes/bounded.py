@@ -1,4 +1,8 @@
-"""Run an outside program with limits on its time, its output and its memory."""
+"""Run an outside program with limits on its time, its output and its memory.
+
+Pipes are read here, not by ``Popen.communicate`` or from files under RLIMIT_FSIZE: the first keeps
+output without limit, and a program that writes to a file lives on when this process is killed.
+"""
 
 from __future__ import annotations
 
@@ -8,20 +12,16 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass, field
-from enum import Enum, auto
-from typing import IO
-
-if sys.platform == "linux":
-    import resource
+from dataclasses import dataclass
+from typing import IO, Any
 
 MEMORY_LIMIT_BYTES = 4 * 1024**3
 """Address space of a child on Linux: ample for ffmpeg, a stop for a file that asks for more."""
 
 STDERR_TAIL_BYTES = 8 * 1024
-"""How much of a child's last words is kept."""
+"""How much of the end of a child's stderr is kept."""
 
 _PIECE_BYTES = 64 * 1024
 _REAP_SECONDS = 5.0
@@ -29,35 +29,27 @@ _REAP_SECONDS = 5.0
 
 @dataclass(frozen=True)
 class Finished:
-    """What is left of a program after its run.
+    """The output of a program and how it ended.
 
     Attributes:
-        stdout: At most ``max_stdout_bytes`` bytes, also after a timeout.
+        outputs: Its stdout, or its pipes; at most the limit's bytes each, also after a timeout.
         stderr_tail: The last bytes of stderr as text, bytes that are no UTF-8 replaced.
         exit_status: As the program left it, minus the signal's number if a signal ended it;
             None if it was stopped here.
         timed_out: It was stopped because its time was up.
-        over_limit: It was stopped because it wrote more than ``max_stdout_bytes``.
+        over_limit: It was stopped because it wrote more than its limit to one output.
     """
 
-    stdout: bytes
+    outputs: tuple[bytes, ...]
     stderr_tail: str
     exit_status: int | None
     timed_out: bool
     over_limit: bool
 
-
-@dataclass(frozen=True)
-class Piped:
-    """What is left of a program that wrote to pipes.
-
-    Attributes:
-        outputs: Of each pipe at most ``max_pipe_bytes`` bytes, however the run ended.
-        exit_status: As of `Finished`; None if it was stopped here.
-    """
-
-    outputs: tuple[bytes, ...]
-    exit_status: int | None
+    @property
+    def stdout(self) -> bytes:
+        """Return the first output."""
+        return self.outputs[0]
 
 
 def run_bounded(
@@ -69,7 +61,7 @@ def run_bounded(
 ) -> Finished:
     """Run a program without a shell or stdin, and stop its whole group when a limit is reached.
 
-    A program that writes dies of its closed pipe if this process is killed.
+    If this process is killed, the program's next write to its closed pipe ends it.
 
     Args:
         args: The program and its arguments.
@@ -85,23 +77,8 @@ def run_bounded(
     """
     deadline = time.monotonic() + timeout_seconds
     process = start_limited(args, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE)
-    try:
-        assert process.stdout is not None, "a pipe was asked for"
-        assert process.stderr is not None, "a pipe was asked for"
-        stdout = _Stream(process.stdout, max_stdout_bytes)
-        stderr = _Stream(process.stderr, stderr_tail_bytes, only_tail=True)
-        end = _read([stdout, stderr], deadline)
-        if end is _End.CLOSED and not _ended(process, deadline):
-            end = _End.TIMED_OUT
-        return Finished(
-            stdout=bytes(stdout.kept),
-            stderr_tail=stderr.kept.decode("utf-8", errors="replace"),
-            exit_status=process.returncode,
-            timed_out=end is _End.TIMED_OUT,
-            over_limit=end is _End.OVER_LIMIT,
-        )
-    finally:
-        kill_group(process)
+    assert process.stdout is not None, "a pipe was asked for"
+    return _finish(process, [process.stdout], max_stdout_bytes, stderr_tail_bytes, deadline)
 
 
 def run_piped(
@@ -111,54 +88,42 @@ def run_piped(
     timeout_seconds: float,
     max_pipe_bytes: int,
     environment: Mapping[str, str],
-) -> Piped:
-    """Run a program that writes several outputs, as `run_bounded` does; what it says is dropped.
+) -> Finished:
+    """Run a program that writes several outputs, as `run_bounded` does, without its stdout.
 
     Args:
         args: Given the file descriptors to write to, returns the program and its arguments.
         num_pipes: Number of outputs.
         timeout_seconds: Wall-clock seconds until the process group is killed.
         max_pipe_bytes: Bytes to keep of each output; one byte more of any ends the program.
-        environment: Added to this process's own, which goes before it.
+        environment: Defaults for variables that this process's own environment does not set.
 
     Raises:
         OSError: The program cannot be started, or this process has too many files open.
     """
     deadline = time.monotonic() + timeout_seconds
     with ExitStack() as files:
-        streams, ends = [], []
+        outputs, ends = [], []
         for _ in range(num_pipes):
-            reading, writing = map(files.enter_context, _open_pipe())
-            streams.append(_Stream(reading, max_pipe_bytes))
-            ends.append(writing)
+            reading, writing = os.pipe()
+            outputs.append(files.enter_context(os.fdopen(reading, "rb", buffering=0)))
+            ends.append(files.enter_context(os.fdopen(writing, "wb", buffering=0)))
         inherited = [end.fileno() for end in ends]
         process = start_limited(
             args(inherited),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
             pass_fds=inherited,
             env={**environment, **os.environ},
         )
-        try:
-            for end in ends:  # else no pipe would ever be closed
-                end.close()
-            if _read(streams, deadline) is _End.CLOSED:
-                _ended(process, deadline)
-            outputs = tuple(bytes(stream.kept) for stream in streams)
-            return Piped(outputs, process.returncode)
-        finally:
-            kill_group(process)
+        for end in ends:  # else no pipe would ever be closed
+            end.close()
+        return _finish(process, outputs, max_pipe_bytes, STDERR_TAIL_BYTES, deadline)
 
 
 def start_limited(
-    args: Sequence[str],
-    *,
-    stdin: int,
-    stderr: int,
-    stdout: int = subprocess.PIPE,
-    pass_fds: Sequence[int] = (),
-    env: Mapping[str, str] | None = None,
+    args: Sequence[str], *, stdin: int, stderr: int, stdout: int = subprocess.PIPE, **options: Any
 ) -> subprocess.Popen[bytes]:
     """Start a program in its own session and process group; what is a pipe is unbuffered.
 
@@ -172,10 +137,9 @@ def start_limited(
         stdin=stdin,
         stdout=stdout,
         stderr=stderr,
-        pass_fds=pass_fds,
-        env=env,
         bufsize=0,
         start_new_session=True,
+        **options,
     )
     _limit_resources(process.pid)
     return process
@@ -198,62 +162,58 @@ def kill_group(process: subprocess.Popen[bytes]) -> None:
             pipe.close()
 
 
-class _End(Enum):
-    """Why reading a program's output ended."""
+def _finish(
+    process: subprocess.Popen[bytes],
+    outputs: Sequence[IO[bytes]],
+    max_bytes: int,
+    stderr_tail_bytes: int,
+    deadline: float,
+) -> Finished:
+    """Read what a program writes until it ends or reaches a limit, then kill what is left of it."""
+    assert process.stderr is not None, "a pipe was asked for"
+    kept = {pipe: bytearray() for pipe in (*outputs, process.stderr)}
+    timed_out = over_limit = False
+    try:
+        for pipe, piece in _pieces(kept, deadline):
+            kept[pipe] += piece
+            if pipe is process.stderr:
+                del kept[pipe][: max(len(kept[pipe]) - stderr_tail_bytes, 0)]
+            elif len(kept[pipe]) > max_bytes:
+                over_limit = True
+                break
+        else:
+            process.wait(max(deadline - time.monotonic(), 0.0))
+    except (TimeoutError, subprocess.TimeoutExpired):
+        timed_out = True
+    finally:
+        kill_group(process)
+    return Finished(
+        outputs=tuple(bytes(kept[pipe][:max_bytes]) for pipe in outputs),
+        stderr_tail=kept[process.stderr].decode("utf-8", errors="replace"),
+        exit_status=None if timed_out or over_limit else process.returncode,
+        timed_out=timed_out,
+        over_limit=over_limit,
+    )
 
-    CLOSED = auto()
-    TIMED_OUT = auto()
-    OVER_LIMIT = auto()
 
+def _pieces(pipes: Iterable[IO[bytes]], deadline: float) -> Iterator[tuple[IO[bytes], bytes]]:
+    """Yield what is written to any of several pipes until all are closed.
 
-@dataclass
-class _Stream:
-    """A program's output: one with a limit, or one of which the tail is kept."""
-
-    pipe: IO[bytes]
-    max_bytes: int
-    only_tail: bool = False
-    kept: bytearray = field(default_factory=bytearray)
-
-    def keep(self, piece: bytes) -> bool:
-        """Keep what was read; returns whether the limit holds."""
-        self.kept += piece
-        if self.only_tail:
-            del self.kept[: max(len(self.kept) - self.max_bytes, 0)]
-        within = len(self.kept) <= self.max_bytes
-        del self.kept[self.max_bytes :]
-        return within
-
-
-def _open_pipe() -> tuple[IO[bytes], IO[bytes]]:
-    reading, writing = os.pipe()
-    return os.fdopen(reading, "rb", buffering=0), os.fdopen(writing, "wb", buffering=0)
-
-
-def _read(streams: Sequence[_Stream], deadline: float) -> _End:
-    """Read all pipes in turns until all are closed or a limit is reached."""
+    Raises:
+        TimeoutError: One is open at the deadline.
+    """
     with selectors.DefaultSelector() as selector:
-        for stream in streams:
-            selector.register(stream.pipe, selectors.EVENT_READ, stream)
+        for pipe in pipes:
+            selector.register(pipe, selectors.EVENT_READ, pipe)
         while selector.get_map():
-            remaining = deadline - time.monotonic()
-            if remaining <= 0:
-                return _End.TIMED_OUT
-            for key, _ in selector.select(remaining):
+            ready = selector.select(max(deadline - time.monotonic(), 0.0))
+            if time.monotonic() >= deadline:
+                raise TimeoutError
+            for key, _ in ready:
                 piece = os.read(key.fd, _PIECE_BYTES)
                 if not piece:
                     selector.unregister(key.fileobj)
-                if not key.data.keep(piece):
-                    return _End.OVER_LIMIT
-    return _End.CLOSED
-
-
-def _ended(process: subprocess.Popen[bytes], deadline: float) -> bool:
-    try:
-        process.wait(max(deadline - time.monotonic(), 0.0))
-    except subprocess.TimeoutExpired:
-        return False
-    return True
+                yield key.data, piece
 
 
 def _limit_resources(pid: int) -> None:
@@ -263,14 +223,11 @@ def _limit_resources(pid: int) -> None:
     not enforce a limit of the address space and writes no core files by default.
     """
     if sys.platform == "linux":
+        import resource
+
+        limits = {resource.RLIMIT_CORE: 0, resource.RLIMIT_AS: MEMORY_LIMIT_BYTES}
         with suppress(ProcessLookupError, PermissionError):
-            _lower(pid, resource.RLIMIT_CORE, 0)
-            _lower(pid, resource.RLIMIT_AS, MEMORY_LIMIT_BYTES)
-
-
-if sys.platform == "linux":
-
-    def _lower(pid: int, kind: int, limit: int) -> None:
-        _, hard = resource.prlimit(pid, kind)
-        lowered = limit if hard == resource.RLIM_INFINITY else min(limit, hard)
-        resource.prlimit(pid, kind, (lowered, hard))
+            for kind, limit in limits.items():
+                _, hard = resource.prlimit(pid, kind)
+                lowered = limit if hard == resource.RLIM_INFINITY else min(limit, hard)
+                resource.prlimit(pid, kind, (lowered, hard))

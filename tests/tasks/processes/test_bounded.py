@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tasks.processes.bounded import MEMORY_LIMIT_BYTES, Finished, Piped, run_bounded, run_piped
+from tasks.processes.bounded import MEMORY_LIMIT_BYTES, Finished, run_bounded, run_piped
 
 Gone = Callable[[int], bool]
 
@@ -33,7 +33,7 @@ def run_shell(script: str, *, timeout_seconds: float = 20.0, max_stdout: int = 1
 def test_output_and_exit_status_are_returned() -> None:
     finished = run_shell("printf out; printf err >&2; exit 3")
     assert finished == Finished(
-        stdout=b"out", stderr_tail="err", exit_status=3, timed_out=False, over_limit=False
+        outputs=(b"out",), stderr_tail="err", exit_status=3, timed_out=False, over_limit=False
     )
 
 
@@ -148,7 +148,9 @@ def test_memory_and_core_files_are_limited_on_linux() -> None:
 
 
 class TestPipes:
-    def run(self, script: str, *, num: int = 2, seconds: float = 20.0, limit: int = 1024) -> Piped:
+    def run(
+        self, script: str, *, num: int = 2, seconds: float = 20.0, limit: int = 1024
+    ) -> Finished:
         """Run Python, for a shell knows no large file descriptors; the script knows two."""
 
         def args(pipes: Sequence[int]) -> list[str]:
@@ -163,9 +165,13 @@ class TestPipes:
             environment={"GIVEN": "this", "PATH": "/nowhere"},
         )
 
+    def end(self, script: str, seconds: float = 20.0) -> tuple[tuple[bytes, ...], int | None]:
+        finished = self.run(script, seconds=seconds)
+        return finished.outputs, finished.exit_status
+
     def test_each_output_is_its_own(self) -> None:
         script = "os.write(second, b'two'); os.write(first, b'one'); print('lost'); sys.exit(3)"
-        assert self.run(script) == Piped((b"one", b"two"), 3)
+        assert self.end(script) == ((b"one", b"two"), 3)
 
     def test_floods_do_not_block_each_other(self) -> None:
         script = (
@@ -178,11 +184,11 @@ class TestPipes:
 
     def test_one_output_over_its_limit_ends_the_program(self) -> None:
         script = "os.write(first, b'whole')\nwhile True: os.write(second, b'x' * 1000)"
-        assert self.run(script) == Piped((b"whole", b"x" * 1024), None)
+        assert self.end(script) == ((b"whole", b"x" * 1024), None)
 
     def test_end_by_a_signal(self) -> None:
         script = "os.write(first, b'a'); os.kill(os.getpid(), 11)"
-        assert self.run(script) == Piped((b"a", b""), -signal.SIGSEGV)
+        assert self.end(script) == ((b"a", b""), -signal.SIGSEGV)
 
     def test_timeout_kills_the_whole_group(self, tmp_path: Path, wait_until_gone: Gone) -> None:
         pid_file = tmp_path / "pid"
@@ -191,7 +197,7 @@ class TestPipes:
             "child = subprocess.Popen(['/bin/sleep', '60'], pass_fds=[second])\n"
             f"open({str(pid_file)!r}, 'w').write(str(child.pid))\ntime.sleep(60)"
         )
-        assert self.run(script, seconds=2.0) == Piped((b"early", b""), None)
+        assert self.end(script, seconds=2.0) == ((b"early", b""), None)
         assert wait_until_gone(int(pid_file.read_text()))
 
     def test_what_the_environment_says_goes_before_what_is_added(self) -> None:
