@@ -22,7 +22,6 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.error import HTTPError
 from urllib.parse import urlsplit
 
 from flows.display.terminal import say
@@ -30,8 +29,6 @@ from tasks.processes.prefect_server import is_loopback, running_server
 from tasks.storage.folder import is_remote, local_path
 
 if TYPE_CHECKING:
-    from urllib.request import OpenerDirector
-
     from tasks.registry.version import Version
 
 SCORES_COMMITTED = "emi.scores.committed"
@@ -145,41 +142,34 @@ def emit(event: str, resource: str, payload: Mapping[str, Any]) -> bool:
             "payload": payload,
         }
     ]
-    said = _posted(f"{url.rstrip('/')}/events", json.dumps(body).encode())
-    if said is not None:
-        say(f"{url} did not take the event {event} ({said}): what it would start does not start")
-    return said is None
+    problem = _post(f"{url.rstrip('/')}/events", json.dumps(body).encode())
+    if problem is not None:
+        say(f"{url} did not take the event {event} ({problem}): what it would start does not start")
+    return problem is None
 
 
-def _posted(url: str, body: bytes) -> str | None:
+def _post(url: str, body: bytes) -> str | None:
     """Post a body, again where that may help; returns what went wrong in the end."""
-    import urllib.request  # a command that sends nothing does not wait for it
+    import httpx  # a command that sends nothing does not wait for it
 
     headers = {"Content-Type": "application/json", **_authorization()}
-    said = "no answer"
+    here = is_loopback(urlsplit(url).hostname or "")
+    problem = "no answer"
     for wait in (0.0, *RETRY_SECONDS):
         time.sleep(wait)
-        request = urllib.request.Request(url, body, headers)
         try:
-            _opener(url).open(request, timeout=TIMEOUT_SECONDS).close()
-        except HTTPError as error:
-            error.close()
-            said = f"HTTP {error.code} {error.reason}"
-            if error.code < 500:
-                return said
-        except (OSError, ValueError) as error:
-            said = str(getattr(error, "reason", error))
-        else:
+            direct = httpx.HTTPTransport() if here else None  # given one, httpx asks no proxy
+            with httpx.Client(transport=direct, timeout=TIMEOUT_SECONDS) as client:
+                answer = client.post(url, content=body, headers=headers)
+        except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError, ImportError) as error:
+            problem = str(error) or type(error).__name__
+            continue
+        if answer.is_success:
             return None
-    return said
-
-
-def _opener(url: str) -> OpenerDirector:
-    """Return what opens a URL: a server on this machine is not asked through a proxy."""
-    import urllib.request
-
-    here = is_loopback(urlsplit(url).hostname or "")
-    return urllib.request.build_opener(*[urllib.request.ProxyHandler({})] * here)
+        problem = f"HTTP {answer.status_code} {answer.reason_phrase}"
+        if answer.status_code < 500:
+            break
+    return problem
 
 
 def _authorization() -> dict[str, str]:

@@ -89,6 +89,16 @@ def test_a_server_that_is_gone_is_one_line(monkeypatch, capsys):
     assert "refused" in line
 
 
+def test_a_proxy_that_cannot_be_used_is_one_line(monkeypatch, capsys):
+    monkeypatch.setenv("PREFECT_API_URL", "http://192.0.2.1/api")
+    monkeypatch.setenv("all_proxy", "socks5://127.0.0.1:9")  # needs a package that is not there
+    monkeypatch.setattr(events, "RETRY_SECONDS", ())
+    assert not emit("emi.model.promoted", "emi.model.emi", {})
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "did not take" in line
+    assert "socksio" in line
+
+
 def test_a_password_goes_along(server, monkeypatch):
     sent, _ = server
     monkeypatch.setenv(PASSWORD, "me:sécret")
