@@ -115,7 +115,7 @@ def free_port(host: str, port: int) -> int:
         ) from error
 
 
-def address(host: str, port: int) -> str:
+def server_url(host: str, port: int) -> str:
     """Return the URL by which this machine reaches a server that listens there."""
     if host in ("0.0.0.0", "::"):
         host = "127.0.0.1"
@@ -137,7 +137,7 @@ class PrefectServer:
             port: free one, as `free_port` finds it.
             log: file for what it says.
         """
-        self.url = address(host, port)
+        self.url = server_url(host, port)
         self._log = log
         command = [sys.executable, "-m", "prefect", "server", "start"]
         with log.open("ab") as file:

@@ -127,7 +127,7 @@ def locked() -> Iterator[None]:
         yield
 
 
-def address() -> str:
+def registry_address() -> str:
     """Return the database or server as messages name it, without a password."""
     database = _database()
     if database is not None:
@@ -205,4 +205,4 @@ def _explained(error: Exception) -> str:
     if len(said) > MAX_SAID:
         said = f"{said[: MAX_SAID // 2]} ... {said[-MAX_SAID // 2 :]}"
     advice = "" if _database() else f": is {URI_VARIABLE} right, and does the server run?"
-    return f"MLflow at {address()}: {said}{advice}"
+    return f"MLflow at {registry_address()}: {said}{advice}"

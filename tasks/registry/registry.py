@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from emi_model.errors import ModelNotFound, RegistryError
-from tasks.registry.client import address, ask, locked, mlflow_client, never_used
+from tasks.registry.client import ask, locked, mlflow_client, never_used, registry_address
 from tasks.registry.model_folders import (
     copy_folder,
     fetch_folder,
@@ -187,7 +187,9 @@ def what_there_is(name: str, known: list[Version]) -> str:
         client = mlflow_client()
         names = [model.name for model in ask(client.search_registered_models)]
     found = f"found {', '.join(names)}" if names else "found none"
-    return f"no model {name} is registered in {address()}, {found}: `emi train` registers one"
+    return (
+        f"no model {name} is registered in {registry_address()}, {found}: `emi train` registers one"
+    )
 
 
 def _registered(client: MlflowClient, name: str) -> RegisteredModel | None:

@@ -235,9 +235,9 @@ def _set_environment(host: str, port: int) -> None:
     from flows.server.deployment import JOB_VARIABLES
     from flows.server.events import use_servers_password
     from tasks.home import home
-    from tasks.processes.prefect_server import address
+    from tasks.processes.prefect_server import server_url
 
-    os.environ["PREFECT_API_URL"] = f"{address(host, port)}/api"
+    os.environ["PREFECT_API_URL"] = f"{server_url(host, port)}/api"
     os.environ.setdefault("PREFECT_HOME", str(home() / "prefect"))
     Path(os.environ["PREFECT_HOME"]).mkdir(parents=True, exist_ok=True)
     for name, value in JOB_VARIABLES["env"].items():

@@ -59,3 +59,11 @@ def test_nobody_answers() -> None:
         port = free.getsockname()[1]
     with pytest.raises(ClusterError, match=r"no Ray cluster answers there \(.*\): check the"):
         check_address(f"127.0.0.1:{port}")
+
+
+def test_a_server_that_says_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tasks.cluster.address.ANSWER_SECONDS", 0.3)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        monkeypatch.setattr("ray.util.get_node_ip_address", lambda: "127.0.0.1")
+        with pytest.raises(ClusterError, match=r"no Ray cluster answers there \(timed out\)"):
+            check_address(f"localhost:{silent.getsockname()[1]}")

@@ -15,11 +15,11 @@ from tasks.processes.prefect_server import (
     NOTE,
     Note,
     PrefectServer,
-    address,
     free_port,
     is_loopback,
     remove_note,
     running_server,
+    server_url,
     write_note,
 )
 
@@ -83,9 +83,9 @@ def test_a_port_that_is_taken_is_one_line() -> None:
 def test_who_is_reached_and_how() -> None:
     assert [is_loopback(host) for host in ("127.0.0.1", "::1", "localhost")] == [True] * 3
     assert not any(map(is_loopback, ("0.0.0.0", "::", "192.0.2.1", "example.org")))
-    assert address("127.0.0.1", 4200) == "http://127.0.0.1:4200"
-    assert address("0.0.0.0", 4200) == "http://127.0.0.1:4200"
-    assert address("::1", 4200) == "http://[::1]:4200"
+    assert server_url("127.0.0.1", 4200) == "http://127.0.0.1:4200"
+    assert server_url("0.0.0.0", 4200) == "http://127.0.0.1:4200"
+    assert server_url("::1", 4200) == "http://[::1]:4200"
 
 
 def test_a_server_that_does_not_start_says_where_to_look(

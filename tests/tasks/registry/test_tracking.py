@@ -8,7 +8,7 @@ import pytest
 
 from emi_model.errors import RegistryError
 from tasks.home import home
-from tasks.registry.client import address, mlflow_client
+from tasks.registry.client import mlflow_client, registry_address
 from tasks.registry.tracking import EXPERIMENT, TrainingRun, start_run
 
 NOBODY = "http://someone:secret@127.0.0.1:9/mlflow"
@@ -173,6 +173,6 @@ def test_the_home_is_named_by_the_environment(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     monkeypatch.setenv("HOME", "/home/anna")
     monkeypatch.delenv("EMI_HOME", raising=False)
-    assert address() == "/home/anna/.emi/mlflow.db"
+    assert registry_address() == "/home/anna/.emi/mlflow.db"
     monkeypatch.setenv("EMI_HOME", "~/elsewhere")
-    assert address() == "/home/anna/elsewhere/mlflow.db"
+    assert registry_address() == "/home/anna/elsewhere/mlflow.db"
