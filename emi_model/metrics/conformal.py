@@ -26,9 +26,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from emi_model.checkpoints.card import UNKNOWN
 from emi_model.errors import CheckpointError
 from emi_model.metrics.agreement import Floats, mean_defined, pair
+
+UNKNOWN_SPLIT = "unknown"
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,7 @@ class Intervals:
     level: float
     half_widths: Mapping[str, float | None]
     num_clips: int
-    split_sha256: str = UNKNOWN
+    split_sha256: str = UNKNOWN_SPLIT
 
     @property
     def targets(self) -> tuple[str, ...]:
@@ -134,7 +135,7 @@ def calibrate(
     targets: Sequence[str],
     *,
     level: float = 0.9,
-    split_sha256: str = UNKNOWN,
+    split_sha256: str = UNKNOWN_SPLIT,
 ) -> Intervals:
     """Return intervals made from clips that the model was not fitted to.
 
