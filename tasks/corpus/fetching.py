@@ -11,8 +11,7 @@ from pathlib import Path, PurePosixPath
 from typing import NamedTuple, TypeVar
 
 from emi_model.errors import CorpusError
-from tasks.extraction.audio import Rejection
-from tasks.schema.outcomes import Reason
+from tasks.schema.outcomes import Reason, Rejection
 from tasks.storage.folder import Folder, StoredFile, UnfitName
 from tasks.storage.open import open_file
 from tasks.storage.scratch import Scratch, open_scratch

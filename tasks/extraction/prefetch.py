@@ -16,8 +16,9 @@ from typing import NamedTuple
 
 from tasks.corpus.clips import ClipFile
 from tasks.corpus.fetching import Local
-from tasks.extraction.audio import MAX_CLIPS_TOGETHER, Rejection
+from tasks.extraction.audio import MAX_CLIPS_TOGETHER
 from tasks.extraction.rows import local_file
+from tasks.schema.outcomes import Rejection
 
 FETCHES_AHEAD = 8
 """Objects a worker fetches at a time: an answer takes as long as the extraction of a few clips."""

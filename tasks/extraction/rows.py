@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Any
@@ -11,9 +11,9 @@ from emi_model.audio.waveform import SILENCE_DBFS, measure_levels
 from emi_model.units import samples_to_seconds
 from tasks.corpus.clips import ClipFile, hash_clip, hash_content
 from tasks.corpus.fetching import Local, fetched
-from tasks.extraction.audio import Extraction, Rejection, extract, extract_together
+from tasks.extraction.audio import Extraction, extract, extract_together
 from tasks.extraction.headers import Prober
-from tasks.schema.outcomes import Flag, Reason, Status
+from tasks.schema.outcomes import Flag, Rejection, Status, rejected
 from tasks.schema.scores import EXTRACTED
 from tasks.storage.folder import StoredFile
 
@@ -110,17 +110,6 @@ def extract_group(
 def listed_row(clip: ClipFile) -> Row:
     """Return the row of a clip of which nothing but its content's hash is known."""
     return _listed_row(clip, hash_clip(clip))
-
-
-def rejected(row: Mapping[str, Any], reason: Reason, detail: str) -> Row:
-    """Return the row as that of a rejected clip."""
-    return {
-        **row,
-        "status": Status.REJECTED.value,
-        "reason": reason.value,
-        "detail": detail,
-        "waveform": None,
-    }
 
 
 def _row_not_at_hand(clip: ClipFile, why: Rejection) -> Row:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
 
 class Status(StrEnum):
@@ -84,3 +86,14 @@ class Rejection(Source):
 
     reason: Reason
     detail: str
+
+
+def rejected(row: Mapping[str, Any], reason: Reason, detail: str) -> dict[str, Any]:
+    """Return a clip's row as that of a rejected clip."""
+    return {
+        **row,
+        "status": Status.REJECTED.value,
+        "reason": reason.value,
+        "detail": detail,
+        "waveform": None,
+    }

@@ -17,8 +17,8 @@ from emi_model.errors import OutOfMemory
 from emi_model.metrics.conformal import Intervals
 from emi_model.targets import VAD_DIMENSIONS, column_name
 from emi_model.units import SAMPLING_RATE, samples_to_seconds
-from tasks.extraction.rows import Row, rejected
-from tasks.schema.outcomes import Reason, Status
+from tasks.extraction.rows import Row
+from tasks.schema.outcomes import Reason, Status, rejected
 from tasks.schema.scores import VAD_OF_MEAN, bound_columns
 from tasks.scoring.settings import Coverage
 

@@ -17,8 +17,8 @@ from tasks.cluster.budget import Budget, ScorerPool, cluster_budget, machine_bud
 from tasks.cluster.connection import joins, ray_cluster
 from tasks.cluster.nodes import node_sizes
 from tasks.corpus.clips import ClipFile
-from tasks.extraction.rows import listed_row, rejected
-from tasks.schema.outcomes import Reason
+from tasks.extraction.rows import listed_row
+from tasks.schema.outcomes import Reason, rejected
 from tasks.schema.scores import COSTS, WORKED, costed_schema
 from tasks.scoring.clip_scorer import without_scores
 from tasks.scoring.passes import PassFailed, run_pass

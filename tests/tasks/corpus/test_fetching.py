@@ -8,7 +8,7 @@ import pytest
 from emi_model.errors import CorpusError
 from tasks.corpus import fetching
 from tasks.corpus.fetching import Local, fetched, hash_object
-from tasks.extraction.audio import Rejection
+from tasks.schema.outcomes import Rejection
 from tasks.storage.folder import StoredFile
 from tasks.storage.open import open_folder
 from tests.faulty_bucket import MODIFIED_NS, FaultyBucket

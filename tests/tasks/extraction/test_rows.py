@@ -13,8 +13,8 @@ import pytest
 from tasks.corpus.clips import hash_content
 from tasks.corpus.listing import clip_file
 from tasks.extraction.headers import Prober
-from tasks.extraction.rows import extract_clip, listed_row, rejected
-from tasks.schema.outcomes import Reason
+from tasks.extraction.rows import extract_clip, listed_row
+from tasks.schema.outcomes import Reason, rejected
 from tasks.schema.scores import EXTRACTED
 
 MakeMedia = Callable[..., Path]

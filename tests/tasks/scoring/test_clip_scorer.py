@@ -16,8 +16,8 @@ from emi_model.predict import Predictor, Scores
 from emi_model.targets import EMI_TARGETS, VAD_DIMENSIONS, column_name
 from tasks.corpus.listing import clip_file
 from tasks.extraction.headers import Prober
-from tasks.extraction.rows import extract_clip, rejected
-from tasks.schema.outcomes import Reason
+from tasks.extraction.rows import extract_clip
+from tasks.schema.outcomes import Reason, rejected
 from tasks.schema.scores import EXTRACTED, VAD_OF_MEAN, scored_schema
 from tasks.schema.tables import SCORES, TIMELINE, WINDOWS
 from tasks.scoring.clip_scorer import ClipScorer, score_columns, without_scores
