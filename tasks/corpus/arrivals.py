@@ -5,18 +5,12 @@ from __future__ import annotations
 import time
 
 from tasks.corpus.clips import ClipFile
-from tasks.corpus.done import plan_clips
+from tasks.corpus.done import done_under_any_model, plan_clips
 from tasks.corpus.listing import list_clips
-from tasks.store.query import answer
-from tasks.store.store import DoneClip, create_store
+from tasks.store.store import create_store
 
 SETTLED_SECONDS = 20.0
 """A file that was modified less long ago may still be written."""
-
-_LATEST_ROWS = """
-SELECT clip_id, content_sha256, bytes, modified_ns FROM scores
-QUALIFY row_number() OVER (PARTITION BY clip_id ORDER BY scored_at DESC) = 1
-"""
 
 
 def clips_without_rows(corpus: str, results: str) -> list[ClipFile]:
@@ -34,11 +28,7 @@ def clips_without_rows(corpus: str, results: str) -> list[ClipFile]:
     """
     clips = list_clips(corpus)
     create_store(results)
-    done = {
-        row["clip_id"]: DoneClip(row["content_sha256"], row["bytes"], row["modified_ns"])
-        for row in answer(results, _LATEST_ROWS).to_pylist()
-    }
-    plan = plan_clips(clips, done)
+    plan = plan_clips(clips, done_under_any_model(results))
     return [clip for clip in (*plan.todo, *(clip for clip, _ in plan.reusable)) if is_settled(clip)]
 
 

@@ -5,12 +5,31 @@ from __future__ import annotations
 from collections.abc import Container, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import pyarrow.dataset as ds
 
 from emi_model.devices import available_cores
 from tasks.corpus.clips import ClipFile, hash_clip
 from tasks.corpus.objects import READERS
-from tasks.store.store import DoneClip
+from tasks.schema.scores import scores_schema
+from tasks.schema.tables import SCORES
+from tasks.store.query import answer
+from tasks.store.store import ResultsStore
 from tasks.threads import map_in_threads
+
+_LATEST_ROWS = """
+SELECT clip_id, content_sha256, bytes, modified_ns FROM scores
+QUALIFY row_number() OVER (PARTITION BY clip_id ORDER BY scored_at DESC) = 1
+"""
+
+
+class DoneClip(NamedTuple):
+    """What planning needs of a clip's row: content hash (hex), size (bytes), modification (ns)."""
+
+    content_sha256: str | None
+    size: int | None
+    modified_ns: int | None
 
 
 @dataclass
@@ -35,6 +54,28 @@ class ScoringPlan:
         return len(self.todo) + len(self.reusable) + self.num_skipped
 
 
+def done_clips(store: ResultsStore, model_sha256: str, coverage: str) -> dict[str, DoneClip]:
+    """Return the latest rows under a model and coverage by clip id."""
+    wanted = (ds.field("model_sha256") == model_sha256) & (ds.field("coverage") == coverage)
+    columns = ["clip_id", "content_sha256", "bytes", "modified_ns", "scored_at"]
+    table = store.rows(SCORES, scores_schema(), wanted, columns).sort_by("scored_at")
+    values = zip(*(table[column].to_pylist() for column in columns[:-1]), strict=True)
+    return {clip_id: DoneClip(*rest) for clip_id, *rest in values}
+
+
+def done_under_any_model(results: str) -> dict[str, DoneClip]:
+    """Return the latest row of each clip in the store at ``results``, whatever the model.
+
+    Raises:
+        StoreError: there is no store, or it cannot be read.
+    """
+    rows = answer(results, _LATEST_ROWS).to_pylist()
+    return {
+        row["clip_id"]: DoneClip(row["content_sha256"], row["bytes"], row["modified_ns"])
+        for row in rows
+    }
+
+
 def plan_clips(
     clips: Sequence[ClipFile], done: Mapping[str, DoneClip], *, rescore: bool = False
 ) -> ScoringPlan:
@@ -54,7 +95,7 @@ def plan_clips(
         CorpusError: a storage does not answer.
     """
     plan = ScoringPlan()
-    new = [clip for clip in clips if rescore or not _is_unchanged(clip, done.get(clip.clip_id))]
+    new = [clip for clip in clips if rescore or not is_unchanged(clip, done.get(clip.clip_id))]
     plan.num_skipped = len(clips) - len(new)
     sizes = {row.size for row in done.values() if row.content_sha256}
     contents = {} if rescore else _contents(new, sizes)
@@ -73,7 +114,8 @@ def plan_clips(
     return plan
 
 
-def _is_unchanged(clip: ClipFile, row: DoneClip | None) -> bool:
+def is_unchanged(clip: ClipFile, row: DoneClip | None) -> bool:
+    """Tell whether a clip has the size and modification time of its row, which names a content."""
     if row is None or row.content_sha256 is None:
         return False
     return (clip.size, clip.modified_ns) == (row.size, row.modified_ns)

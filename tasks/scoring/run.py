@@ -19,7 +19,7 @@ from emi_model.checkpoints.metadata import ModelMetadata
 from emi_model.checkpoints.resolve import read_metadata
 from emi_model.errors import StoreError
 from tasks.cluster.budget import ScorerPool
-from tasks.corpus.done import ScoringPlan, plan_clips
+from tasks.corpus.done import ScoringPlan, done_clips, plan_clips
 from tasks.corpus.listing import list_clips
 from tasks.progress import observer
 from tasks.provenance import new_run_id
@@ -157,7 +157,7 @@ def score_corpus(
         run = Run(store, record, Tally())
         with store.alive(stamp.run_id), _recorded(run, on_end, interrupts):
             plan = plan_clips(
-                clips, store.done_clips(stamp.model_sha256, coverage), rescore=rescore
+                clips, done_clips(store, stamp.model_sha256, coverage), rescore=rescore
             )
             planned = replace(
                 record,

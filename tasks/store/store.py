@@ -18,17 +18,14 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import NamedTuple
 
 import pyarrow as pa
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
 from emi_model.errors import StoreError
-from tasks.schema.scores import scores_schema
 from tasks.schema.tables import COMPANIONS, RUNS, SCORES
-from tasks.storage.folder import child
-from tasks.storage.open import open_folder
+from tasks.storage.open import child, open_folder
 from tasks.store.initialise import check_marker, initialise, missing_tables, write_marker
 from tasks.store.paths import EMPTY_PART, Part, file_name, parts_of
 from tasks.store.readers import holds_store, read_all, read_rows, read_schemas, reread
@@ -36,14 +33,6 @@ from tasks.store.writers import parquet_bytes, writer_for
 
 REPLACES = b"replaces"
 """Parquet metadata of a compacted part: names of the parts that it took the place of."""
-
-
-class DoneClip(NamedTuple):
-    """What planning needs of a clip's row: content hash (hex), size (bytes), modification (ns)."""
-
-    content_sha256: str | None
-    size: int | None
-    modified_ns: int | None
 
 
 class ResultsStore:
@@ -155,14 +144,6 @@ class ResultsStore:
                 "mend that and try again"
             ) from error
         return True
-
-    def done_clips(self, model_sha256: str, coverage: str) -> dict[str, DoneClip]:
-        """Return the latest rows under a model and coverage by clip id."""
-        wanted = (ds.field("model_sha256") == model_sha256) & (ds.field("coverage") == coverage)
-        columns = ["clip_id", "content_sha256", "bytes", "modified_ns", "scored_at"]
-        table = self.rows(SCORES, scores_schema(), wanted, columns).sort_by("scored_at")
-        values = zip(*(table[column].to_pylist() for column in columns[:-1]), strict=True)
-        return {clip_id: DoneClip(*rest) for clip_id, *rest in values}
 
     def recover(self) -> None:
         """Remove what killed runs left: staged files, orphans, parts that were replaced."""

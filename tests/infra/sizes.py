@@ -22,7 +22,7 @@ import pyarrow as pa
 
 from emi_model.targets import EMI_TARGETS
 from tasks.corpus.clips import ClipFile
-from tasks.corpus.done import plan_clips
+from tasks.corpus.done import done_clips, plan_clips
 from tasks.schema.scores import scores_schema, timeline_schema, windows_schema
 from tasks.schema.tables import SCORES, TIMELINE, WINDOWS
 from tasks.store.compaction import compact
@@ -130,7 +130,7 @@ def measured(what: str, folder: Path, number: int) -> None:
         with store.lock():
             return compact(store, "merged")
 
-    works = {"plan": plan, "done": lambda: store.done_clips(MODEL, COVERAGE), "compact": merge}
+    works = {"plan": plan, "done": lambda: done_clips(store, MODEL, COVERAGE), "compact": merge}
     mib, seconds = peak_mib(works[what])
     sys.stdout.write(f"{mib} {seconds}\n")
 

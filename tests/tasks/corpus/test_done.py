@@ -11,11 +11,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tasks.corpus.clips import ClipFile
-from tasks.corpus.done import ScoringPlan, plan_clips
+from tasks.corpus.done import DoneClip, ScoringPlan, done_clips, plan_clips
 from tasks.corpus.listing import clip_file
-from tasks.store.store import DoneClip
+from tasks.scoring.commit import RunStamp
+from tasks.store.store import ResultsStore
+from tests.places import DISK_AND_BUCKET
 
 Clip = Callable[..., ClipFile]
+Commit = Callable[..., None]
+MakeStamp = Callable[..., RunStamp]
 
 
 def sha256(content: bytes) -> str:
@@ -134,3 +138,30 @@ def test_every_clip_is_listed_once_and_done_once(
         for one, source in plan.reusable:
             assert stored[source].content_sha256 == sha256(one.file().read_bytes())
         assert plan_clips(clips, after(plan, stored)) == ScoringPlan(num_skipped=len(clips))
+
+
+@DISK_AND_BUCKET
+class TestDoneClips:
+    def test_an_empty_store_has_none(self, store: ResultsStore) -> None:
+        assert done_clips(store, "aa", "first") == {}
+
+    def test_the_latest_row_counts(self, store: ResultsStore, commit: Commit) -> None:
+        commit("z", "a.mp4", "b.mp4", content_sha256="old")
+        commit("a", "a.mp4", content_sha256="new", bytes=7, modified_ns=8)
+        commit("b", "c.mp4", reason="missing", content_sha256=None, bytes=None, modified_ns=None)
+        assert done_clips(store, "aa", "first") == {
+            "a.mp4": ("new", 7, 8),
+            "b.mp4": ("old", 100, 1),
+            "c.mp4": (None, None, None),
+        }
+
+    def test_by_model_and_coverage(
+        self, store: ResultsStore, commit: Commit, make_stamp: MakeStamp
+    ) -> None:
+        commit("one", "a.mp4")
+        commit("two", "b.mp4", stamp=make_stamp(model_sha256="bb", targets=("Awe",)))
+        commit("three", "c.mp4", stamp=make_stamp(coverage="full", targets=()))
+        found = [set(done_clips(store, *key)) for key in (("aa", "first"), ("bb", "first"))]
+        assert found == [{"a.mp4"}, {"b.mp4"}]
+        assert set(done_clips(store, "aa", "full")) == {"c.mp4"}
+        assert done_clips(store, "bb", "full") == {}

@@ -10,11 +10,10 @@ import pytest
 
 from emi_model.errors import CorpusError
 from tasks.corpus.clips import ClipFile, hash_clip
-from tasks.corpus.done import ScoringPlan, plan_clips
+from tasks.corpus.done import DoneClip, ScoringPlan, plan_clips
 from tasks.corpus.listing import check_source, clip_file, list_clips
 from tasks.corpus.objects import MAX_LISTED_EACH, MIN_LISTED
 from tasks.storage.open import open_folder
-from tasks.store.store import DoneClip
 from tests.faulty_bucket import MODIFIED_NS, FaultyBucket
 
 ODD_NAMES = [

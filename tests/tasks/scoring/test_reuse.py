@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from tasks.corpus.clips import ClipFile
-from tasks.corpus.done import plan_clips
+from tasks.corpus.done import done_clips, plan_clips
 from tasks.corpus.listing import clip_file
 from tasks.schema.tables import SCORES, TIMELINE, WINDOWS
 from tasks.scoring.commit import RunStamp
@@ -105,11 +105,11 @@ def test_a_rejection_is_taken_over_and_planned_no_more(
     new = clip("new.mp4")
     sha256 = "ed7002b439e9ac845f22357d822bac1444730fbdb6016d3ec9432297b9ec9f73"
     commit("one", "a.mp4", reason="no_audio_track", content_sha256=sha256, bytes=7)
-    plan = plan_clips([new], store.done_clips("aa", "first"))
+    plan = plan_clips([new], done_clips(store, "aa", "first"))
     assert plan.reusable == [(new, "a.mp4")]
     reuse(store, plan.reusable, make_stamp(run_id="run2"))
     assert shown(store.location) == dict.fromkeys(("a.mp4", "new.mp4"), (None, [], []))
-    assert plan_clips([new], store.done_clips("aa", "first")).num_skipped == 1
+    assert plan_clips([new], done_clips(store, "aa", "first")).num_skipped == 1
 
 
 def test_a_row_of_an_earlier_version_lacks_what_may_be_null(

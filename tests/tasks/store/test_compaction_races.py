@@ -11,6 +11,7 @@ import pyarrow as pa
 import pytest
 
 from emi_model.errors import StoreError
+from tasks.corpus.done import done_clips
 from tasks.schema.tables import SCORES
 from tasks.scoring.commit import RunStamp
 from tasks.storage.buckets import BucketFolder
@@ -129,7 +130,7 @@ def test_a_question_goes_on_when_its_parts_are_merged(
 ) -> None:
     for number in range(3):
         commit(str(number), f"{number}.mp4", num_windows=1)
-    before, done = shown(store.location), store.done_clips("aa", "first")
+    before, done = shown(store.location), done_clips(store, "aa", "first")
     fetch, names = BucketFolder.read, iter(("one", "two", "three"))
 
     def ask_while(use: Callable[[], Any]) -> Any:
@@ -147,7 +148,7 @@ def test_a_question_goes_on_when_its_parts_are_merged(
 
     count = "SELECT count(*) AS n FROM timeline"
     assert ask_while(lambda: answer(store.location, count)).to_pylist() == [{"n": 6}]
-    assert ask_while(lambda: store.done_clips("aa", "first")).keys() == done.keys()
+    assert ask_while(lambda: done_clips(store, "aa", "first")).keys() == done.keys()
     with pytest.raises(PartsChanged, match="compacted away") as caught:
         ask_while(lambda: shown(store.location))
     assert isinstance(caught.value, StoreError)

@@ -12,8 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from emi_model.errors import QueryError
-from tasks.storage.folder import child
-from tasks.storage.open import open_folder
+from tasks.storage.open import child, open_folder
 from tasks.store.query import answer
 from tasks.store.store import ResultsStore, create_store
 from tests.places import DISK_AND_BUCKET

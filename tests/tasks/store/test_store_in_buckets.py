@@ -14,6 +14,7 @@ import pyarrow as pa
 import pytest
 
 from emi_model.errors import StoreError
+from tasks.corpus.done import done_clips
 from tasks.schema.tables import COMPANIONS, SCORES, TABLES, TIMELINE
 from tasks.scoring.commit import RunStamp, Tally, tables_of
 from tasks.scoring.run_record import RunRecord, mark_killed, write_record
@@ -262,12 +263,12 @@ class TestManyFiles:
         for name in ("one", "two"):
             commit(name, f"{name}.mp4", num_windows=1)
         before = shown(store.location)
-        done = store.done_clips("aa", "first")
+        done = done_clips(store, "aa", "first")
         monkeypatch.setattr("tasks.store.bucket_files.TAIL_BYTES", 700)
         for setting in ("SMALL_BYTES", "MAX_KEPT_BYTES"):
             monkeypatch.setattr(f"tasks.store.bucket_files.{setting}", 20_000)
             assert shown(store.location) == before
-            assert store.done_clips("aa", "first") == done
+            assert done_clips(store, "aa", "first") == done
         assert len(before) == len(done) == 2
 
 
