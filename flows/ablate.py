@@ -21,7 +21,7 @@ from tasks.labels.label_set import load_labels
 from tasks.labels.labelled_clips import LabelledAudio
 from tasks.labels.splits import TRAIN, VALID
 from tasks.progress import observer
-from tasks.storage.folder import child
+from tasks.storage.open import child
 from tasks.store.store import ResultsStore, create_store
 from tasks.training.new_version import load_for_recipe
 

@@ -18,7 +18,7 @@ from tasks.labels.labelled_clips import load_labelled_audio
 from tasks.labels.splits import Split
 from tasks.progress import observer
 from tasks.registry.registry import resolve_model
-from tasks.storage.folder import child
+from tasks.storage.open import child
 from tasks.store.store import create_store, open_store
 
 PLOTS_FOLDER = "plots"

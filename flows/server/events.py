@@ -26,7 +26,7 @@ from urllib.parse import urlsplit
 
 from flows.display.terminal import say
 from tasks.processes.prefect_server import is_loopback, running_server
-from tasks.storage.folder import is_remote, local_path
+from tasks.storage.open import is_remote, local_path
 
 if TYPE_CHECKING:
     from tasks.registry.version import Version

@@ -9,7 +9,7 @@ from pathlib import PurePath
 from typing import Any
 
 from tasks.registry.version import MODEL, SCHEME
-from tasks.storage.folder import is_remote
+from tasks.storage.open import is_remote
 
 
 def scored() -> str:

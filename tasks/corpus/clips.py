@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tasks.corpus.fetching import hash_object
-from tasks.storage.folder import is_remote
+from tasks.storage.open import is_remote
 
 
 class ClipFile(NamedTuple):

@@ -11,8 +11,8 @@ from emi_model.errors import CorpusError
 from tasks.corpus.clips import ClipFile
 from tasks.corpus.manifest import MANIFEST_SUFFIXES, Named, read_manifest
 from tasks.corpus.objects import statuses, storage_errors
-from tasks.storage.folder import StoredFile, child, is_remote
-from tasks.storage.open import open_folder
+from tasks.storage.folder import StoredFile
+from tasks.storage.open import child, is_remote, open_folder
 
 # fmt: off
 MEDIA_SUFFIXES = frozenset(

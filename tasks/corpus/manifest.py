@@ -14,8 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from emi_model.errors import CorpusError
-from tasks.storage.folder import is_remote, local_path
-from tasks.storage.open import open_file
+from tasks.storage.open import is_remote, local_path, open_file
 
 MANIFEST_SUFFIXES = (".csv", ".parquet")
 

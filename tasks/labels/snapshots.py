@@ -28,7 +28,7 @@ from emi_model.targets import VAD_DIMENSIONS, column_name
 from tasks.schema.fields import checked
 from tasks.schema.registers import labels_schema
 from tasks.schema.tables import LABELS
-from tasks.storage.folder import child, is_remote
+from tasks.storage.open import child, is_remote
 from tasks.store.store import ResultsStore
 
 Floats = NDArray[np.float32]

@@ -18,9 +18,9 @@ from emi_model.checkpoints.metadata import CONFIG_FILE, ModelMetadata, checkpoin
 from emi_model.errors import CheckpointError, ModelNotFound, RegistryError
 from tasks.home import home
 from tasks.registry.client import ask, tracking_uri
-from tasks.storage.folder import Folder, StoredFile, is_remote
+from tasks.storage.folder import Folder, StoredFile
 from tasks.storage.local import place
-from tasks.storage.open import open_folder
+from tasks.storage.open import is_remote, open_folder
 
 MODEL_FILES = ("*.json", "*.safetensors", "pytorch_model.bin", "README.md")
 """Of a model folder in a bucket these are fetched, not what else lies in it."""

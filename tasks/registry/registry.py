@@ -27,7 +27,7 @@ from tasks.registry.version import (
     parse_reference,
     version_of,
 )
-from tasks.storage.folder import is_remote
+from tasks.storage.open import is_remote
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

@@ -11,15 +11,8 @@ percent signs decoded: ``s3://BUCKET/a%20b`` is another object than ``s3://BUCKE
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
-from pathlib import Path
 from typing import NamedTuple, Protocol
-from urllib.parse import urlsplit
-from urllib.request import url2pathname
-
-REMOTE = re.compile(r"(s3|gs|az)://", re.IGNORECASE)
-"""Object storage; for everything else a reference is a path."""
 
 CHUNK_BYTES = 8 * 2**20
 
@@ -76,19 +69,3 @@ class Folder(Protocol):
 
     def remove(self, name: str) -> None:
         """Remove a file; nothing if there is none."""
-
-
-def is_remote(reference: str) -> bool:
-    """Tell whether a reference names object storage."""
-    return REMOTE.match(reference) is not None
-
-
-def local_path(reference: str) -> Path:
-    """Return the path that a reference names, plain or as a ``file:`` URI."""
-    parts = urlsplit(reference)
-    return Path(url2pathname(parts.path) if parts.scheme == "file" else reference)
-
-
-def child(reference: str, name: str) -> str:
-    """Return the reference of what lies below a folder."""
-    return f"{reference.rstrip('/')}/{name}" if is_remote(reference) else str(Path(reference, name))

@@ -2,8 +2,39 @@
 
 from __future__ import annotations
 
-from tasks.storage.folder import Folder, UnfitName, is_remote, local_path
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
+
+from tasks.storage.folder import Folder, UnfitName
 from tasks.storage.local import LocalFolder
+
+
+def _bucket(reference: str) -> Folder:
+    from tasks.storage.buckets import BucketFolder  # folders on a disk never load the client
+
+    return BucketFolder(reference)
+
+
+SCHEMES: Mapping[str, Callable[[str], Folder]] = {"s3": _bucket, "gs": _bucket, "az": _bucket}
+"""What opens a reference ``SCHEME://...``; every other reference is a path on a disk."""
+
+
+def is_remote(reference: str) -> bool:
+    """Tell whether a reference names a storage other than a disk."""
+    return _opener(reference) is not None
+
+
+def local_path(reference: str) -> Path:
+    """Return the path that a reference names, plain or as a ``file:`` URI."""
+    parts = urlsplit(reference)
+    return Path(url2pathname(parts.path) if parts.scheme == "file" else reference)
+
+
+def child(reference: str, name: str) -> str:
+    """Return the reference of what lies below a folder."""
+    return f"{reference.rstrip('/')}/{name}" if is_remote(reference) else str(Path(reference, name))
 
 
 def open_folder(reference: str) -> Folder:
@@ -12,13 +43,8 @@ def open_folder(reference: str) -> Folder:
     Raises:
         OSError: a bucket whose settings are not to be had.
     """
-    if is_remote(reference):
-        from tasks.storage.buckets import (
-            BucketFolder,  # a folder on a disk does not pay for the client
-        )
-
-        return BucketFolder(reference)
-    return LocalFolder(local_path(reference))
+    opener = _opener(reference)
+    return opener(reference) if opener else LocalFolder(local_path(reference))
 
 
 def open_file(reference: str) -> tuple[Folder, str]:
@@ -34,3 +60,8 @@ def open_file(reference: str) -> tuple[Folder, str]:
         return open_folder(parent), name
     path = local_path(reference)
     return LocalFolder(path.parent), path.name
+
+
+def _opener(reference: str) -> Callable[[str], Folder] | None:
+    scheme, separator, _ = reference.partition("://")
+    return SCHEMES.get(scheme.lower()) if separator else None

@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 
 from emi_model.errors import QueryError, StoreError
 from tasks.schema.tables import TABLES
-from tasks.storage.folder import is_remote
+from tasks.storage.open import is_remote
 from tasks.store.readers import reread
 from tasks.store.store import open_store
 from tasks.store.views import VIEWS, connect, first_line, tables_named

@@ -21,8 +21,7 @@ from tasks.schema.tables import (
     SCORES,
     TABLES,
 )
-from tasks.storage.folder import child, is_remote, local_path
-from tasks.storage.open import open_folder
+from tasks.storage.open import child, is_remote, local_path, open_folder
 from tasks.store.paths import EMPTY_PART, Part, PartsChanged, parts_at_once
 
 if TYPE_CHECKING:

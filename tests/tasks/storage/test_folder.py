@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from tasks.storage.folder import CHUNK_BYTES, Folder, StoredFile, child, is_remote, local_path
+from tasks.storage.folder import CHUNK_BYTES, Folder, StoredFile
 from tasks.storage.local import LocalFolder
-from tasks.storage.open import open_file, open_folder
+from tasks.storage.open import child, is_remote, local_path, open_file, open_folder
 
 ODD_NAMES = [
     *("ä b.mp4", "a#b", "a%20b", "a?b", "~x", "a*b[1]", "-x", "a:b", "x/y/z", "plus+amp&"),
