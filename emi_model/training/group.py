@@ -1,17 +1,17 @@
 """Several processes that train one model as if they were one.
 
-Each takes a share of every batch. Outputs are gathered, so that the loss is that of the whole
-batch, also for losses that compare clips with each other; its gradients, taken in each process
-for its own clips, add up to those of one process alone.
+Each process takes a share of every batch. The outputs are gathered, so that the loss is that of
+the whole batch, also for losses that compare clips with each other. Each process takes the
+gradients of this loss for its own clips; their sum equals the gradients of a single process.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-
 import torch
 from torch import Tensor, distributed, nn
+from torch.nn.parallel import DistributedDataParallel
 
+FLOAT32_BYTES = 4
 BUCKET_ELEMENTS = 2**23
 """Gradients that are added up in one message: 32 MB of float32."""
 
@@ -35,23 +35,25 @@ class SingleProcess:
         """Return the texts of all processes."""
         return found
 
-    def add_gradients(self, model: nn.Module) -> None:
-        """Give every process the sum of the gradients of all."""
-
-    def share_weights(self, model: nn.Module) -> None:
-        """Give every process the weights of rank 0."""
+    def replicate(self, module: nn.Module) -> nn.Module:
+        """Return the module with the weights of rank 0; its gradients are summed over the group."""
+        return module
 
 
 class ProcessGroup(SingleProcess):
     """The processes of torch's default process group, which has been set up."""
 
     def __init__(self) -> None:
-        """Find out who we are."""
+        """Read this process's rank and the group's size."""
         self.rank = distributed.get_rank()
         self.size = distributed.get_world_size()
 
     def gather(self, rows: Tensor) -> Tensor:
-        """Return the rows (b, ...) of all processes; gradients flow through our own ones alone."""
+        """Return the rows (b, ...) of all processes; gradients flow through our own ones alone.
+
+        Written by hand, since torch's public differentiable all_gather is deprecated, wants equal
+        numbers of rows, and sends back every process's gradient of the same loss.
+        """
         counts = [torch.zeros(1, dtype=torch.int64, device=rows.device) for _ in range(self.size)]
         own = torch.tensor([len(rows)], dtype=torch.int64, device=rows.device)
         distributed.all_gather(counts, own)
@@ -70,40 +72,23 @@ class ProcessGroup(SingleProcess):
         distributed.all_gather_object(parts, found)
         return [text for part in parts if part is not None for text in part]
 
-    def add_gradients(self, model: nn.Module) -> None:
-        """Give every process the sum of the gradients of all.
+    def replicate(self, module: nn.Module) -> nn.Module:
+        """Return the module with the weights of rank 0; its gradients are summed over the group.
 
         A weight without a gradient anywhere (a layer that was dropped) is left without one, as
         one process alone would leave it.
         """
-        weights = [weight for weight in model.parameters() if weight.requires_grad]
-        used = torch.tensor([float(w.grad is not None) for w in weights], device=weights[0].device)
-        distributed.all_reduce(used)
-        for weight, users in zip(weights, used.tolist(), strict=True):
-            if users and weight.grad is None:
-                weight.grad = torch.zeros_like(weight)
-        gradients = [weight.grad for weight in weights if weight.grad is not None]
-        for bucket in _buckets(gradients):
-            joined = torch.cat([gradient.flatten() for gradient in bucket])
-            distributed.all_reduce(joined)
-            parts = torch.split(joined, [gradient.numel() for gradient in bucket])
-            for gradient, part in zip(bucket, parts, strict=True):
-                gradient.copy_(part.view_as(gradient))
-
-    def share_weights(self, model: nn.Module) -> None:
-        """Give every process the weights of rank 0."""
-        for weight in model.state_dict().values():
-            distributed.broadcast(weight, src=0)
+        replica = DistributedDataParallel(
+            module,
+            bucket_cap_mb=BUCKET_ELEMENTS * FLOAT32_BYTES / 2**20,
+            find_unused_parameters=True,
+            gradient_as_bucket_view=True,
+        )
+        replica.register_comm_hook(None, _sum_gradients)
+        return replica
 
 
-def _buckets(gradients: Sequence[Tensor]) -> Iterator[list[Tensor]]:
-    bucket: list[Tensor] = []
-    held = 0
-    for gradient in gradients:
-        bucket.append(gradient)
-        held += gradient.numel()
-        if held >= BUCKET_ELEMENTS:
-            yield bucket
-            bucket, held = [], 0
-    if bucket:
-        yield bucket
+def _sum_gradients(_: object, bucket: distributed.GradBucket) -> torch.futures.Future[Tensor]:
+    """Add up: without this hook torch takes the mean, but each loss is of the whole batch."""
+    work = distributed.all_reduce(bucket.buffer(), async_op=True)
+    return work.get_future().then(lambda future: future.value()[0])

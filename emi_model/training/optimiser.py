@@ -12,7 +12,6 @@ from torch import Tensor
 
 from emi_model.architecture.model import EmiModel
 from emi_model.training.config import TrainConfig
-from emi_model.training.group import SingleProcess
 
 
 class Optimiser:
@@ -44,11 +43,10 @@ class Optimiser:
         """The rate of the next step."""
         return float(self._adam.param_groups[0]["lr"])
 
-    def step(self, loss: Tensor, group: SingleProcess) -> None:
-        """Move the weights against the gradient of ``loss``, a scalar, the same in the group."""
+    def step(self, loss: Tensor) -> None:
+        """Move the weights against the gradient of ``loss``, a scalar."""
         self._adam.zero_grad()
         torch.autograd.backward(self._scaler.scale(loss))
-        group.add_gradients(self._model)
         self._scaler.unscale_(self._adam)
         self._bound_gradients()
         self._scaler.step(self._adam)

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from emi_model.architecture.model import EmiModel
 from emi_model.audio.batching import pad
@@ -85,7 +85,7 @@ class Trainer:
         self._valid_set = valid_set
         self._config = config
         self.group = group
-        group.share_weights(self._model)
+        self._batch_loss = group.replicate(BatchLoss(self._model, config, group))
         self.optimiser = Optimiser(self._model, config, num_steps(len(clips), config))
         self.epoch = 0
         self.history: list[EpochReport] = []
@@ -164,36 +164,22 @@ class Trainer:
 
     def _step(self, clips: Sequence[PreparedClip]) -> float:
         waveforms, num_samples = pad([clip.waveform for clip in clips])
-        output = self._model(
-            waveforms.to(self._device, non_blocking=True),
-            num_samples.to(self._device, non_blocking=True),
-            backbone_dtype=torch.float16 if self.optimiser.mixed else None,
-        )
-        assert output.emi is not None, "a model without targets has been refused"
-        loss = self._loss(output.emi, output.vad_mean, clips)
+        labels = _labels_of(clips, self._model.config.num_targets)
+        on_device = [
+            tensor.to(self._device, non_blocking=True)
+            for tensor in (waveforms, num_samples, labels, _vad_of(clips))
+        ]
+        loss, emi = self._batch_loss(*on_device, mixed=self.optimiser.mixed)
         value = float(loss.item())
         if not math.isfinite(value):
-            raise TrainingError(self._blame(value, output.emi, clips))
-        self.optimiser.step(loss, self.group)
+            raise TrainingError(self._blame(value, emi, clips))
+        self.optimiser.step(loss)
         return value
-
-    def _loss(self, emi: Tensor, vad: Tensor | None, clips: Sequence[PreparedClip]) -> Tensor:
-        """Return the loss of the whole batch, of all processes."""
-        labels = _labels_of(clips, emi.shape[1]).to(emi)
-        loss = LOSSES[self._config.loss](self.group.gather(emi), self.group.gather(labels))
-        if not self._config.vad_loss_weight or vad is None:
-            return loss
-        rated = self.group.gather(_vad_of(clips).to(vad))
-        heard = self.group.gather(vad)
-        known = ~rated.isnan().any(dim=1)
-        if not bool(known.any()):
-            return loss
-        return loss + self._config.vad_loss_weight * mse_loss(heard[known], rated[known])
 
     def _blame(self, value: float, emi: Tensor, clips: Sequence[PreparedClip]) -> str:
         """Say which clips made the loss what it is: those whose own values are not finite."""
         labels = _labels_of(clips, emi.shape[1])
-        odd = ~(emi.detach().cpu().isfinite() & labels.isfinite()).all(dim=1)
+        odd = ~(emi.cpu().isfinite() & labels.isfinite()).all(dim=1)
         odd |= _vad_of(clips).isinf().any(dim=1)  # NaN: unrated
         named = [clip.clip_id for clip, is_odd in zip(clips, odd.tolist(), strict=True) if is_odd]
         found = self.group.gather_objects(named)
@@ -202,6 +188,47 @@ class Trainer:
             f"the loss is {value} in epoch {self.epoch}, on {', '.join(found or everyone)}: listen "
             "to these clips, check their labels, or lower the learning rate"
         )
+
+
+class BatchLoss(nn.Module):
+    """The loss of a batch that the processes of a group share.
+
+    The loss is a part of the module: torch's DistributedDataParallel looks for weights without a
+    gradient, such as those of a VAD head in a batch without ratings, behind what a module returns.
+    """
+
+    def __init__(self, model: EmiModel, config: TrainConfig, group: SingleProcess) -> None:
+        """Take a model with targets."""
+        super().__init__()
+        self._model = model
+        self._config = config
+        self._group = group
+
+    def forward(
+        self, waveforms: Tensor, num_samples: Tensor, labels: Tensor, rated: Tensor, *, mixed: bool
+    ) -> tuple[Tensor, Tensor]:
+        """Return the loss of the whole batch, a scalar, and the EMI outputs of the own clips.
+
+        Args:
+            waveforms: (b, samples), this process's clips.
+            num_samples: (b,).
+            labels: (b, targets).
+            rated: (b, 3) VAD, NaN where nobody rated a clip.
+            mixed: let the backbone compute in float16.
+        """
+        dtype = torch.float16 if mixed else None
+        output = self._model(waveforms, num_samples, backbone_dtype=dtype)
+        assert output.emi is not None, "a model without targets has been refused"
+        gather = self._group.gather
+        loss = LOSSES[self._config.loss](gather(output.emi), gather(labels.to(output.emi)))
+        emi = output.emi.detach()
+        if not self._config.vad_loss_weight or output.vad_mean is None:
+            return loss, emi
+        vad, ratings = gather(output.vad_mean), gather(rated.to(output.vad_mean))
+        is_rated = ~ratings.isnan().any(dim=1)
+        if not bool(is_rated.any()):
+            return loss, emi
+        return loss + self._config.vad_loss_weight * mse_loss(vad[is_rated], ratings[is_rated]), emi
 
 
 def _labels_of(clips: Sequence[PreparedClip], num_targets: int) -> Tensor:

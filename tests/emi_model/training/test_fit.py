@@ -17,7 +17,6 @@ from emi_model.metrics.agreement import TargetMetrics
 from emi_model.training.clips import LabelledClip
 from emi_model.training.config import TrainConfig
 from emi_model.training.fit import fit
-from emi_model.training.group import SingleProcess
 from emi_model.training.losses import LOSSES
 from emi_model.training.optimiser import Optimiser, rate_factor
 from emi_model.training.trainer import EpochReport
@@ -274,7 +273,7 @@ def test_gradients_are_bounded(tiny_model: Build, field: str, largest: float) ->
     recipe = replace(QUICK, **changes)
     loss = 1e3 * sum(weight.square().sum() for weight in model.parameters())
     assert isinstance(loss, torch.Tensor)
-    Optimiser(model, recipe, 1).step(loss, SingleProcess())
+    Optimiser(model, recipe, 1).step(loss)
     gradients = torch.cat([w.grad.flatten() for w in model.parameters() if w.grad is not None])
     measured = gradients.abs().max() if field == "clip_value" else gradients.norm()
     assert measured.item() == pytest.approx(largest, rel=1e-3)

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import distributed, nn
+from torch import Tensor, distributed, nn
 
 from emi_model.architecture.model import EmiModel
 from emi_model.errors import TrainingError
@@ -109,15 +109,23 @@ def with_layers_dropped(group: SingleProcess) -> Any:
     return outcome(*learn(group, replace(recipe, model=model)))
 
 
+class LayerOfRank(nn.Module):
+    """Three layers, of which a process uses the one of its rank."""
+
+    def __init__(self, rank: int) -> None:
+        super().__init__()
+        self.rank = rank
+        self.layers = nn.ModuleList([nn.Linear(2, 1, bias=False) for _ in range(3)])
+
+    def forward(self, values: Tensor) -> Tensor:
+        return self.layers[self.rank](values).sum()
+
+
 def gradients(group: SingleProcess) -> Any:
     """Return the summed gradients of layers that rank 0, rank 1 or nobody has used."""
-    layers = nn.ModuleList([nn.Linear(2, 1, bias=False) for _ in range(3)])
-    with torch.no_grad():
-        for layer in layers:
-            layer.weight.fill_(1.0)
-    torch.autograd.backward(layers[group.rank](torch.full((1, 2), 1.0 + group.rank)).sum())
-    group.add_gradients(layers)
-    return [weight.grad for weight in layers.parameters()]
+    model = LayerOfRank(group.rank)
+    torch.autograd.backward(group.replicate(model)(torch.full((1, 2), 1.0 + group.rank)))
+    return [weight.grad for weight in model.parameters()]
 
 
 def rows(group: SingleProcess) -> Any:
