@@ -27,7 +27,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from emi_model.errors import CheckpointError
-from emi_model.metrics.agreement import Floats, mean_defined, pair
+from emi_model.metrics.agreement import Floats, pair
 
 UNKNOWN_SPLIT = "unknown"
 
@@ -93,10 +93,6 @@ class Intervals:
             for (target, width), column in columns
             if width is not None
         }
-
-    def mean_coverage(self, predictions: ArrayLike, labels: ArrayLike) -> float | None:
-        """Return the mean of `coverage` over the targets; None where none has a width."""
-        return mean_defined(self.coverage(predictions, labels).values())
 
     def to_dict(self) -> dict[str, Any]:
         """Return the content of intervals.json."""

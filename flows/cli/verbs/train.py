@@ -133,16 +133,14 @@ def recipes() -> None:
     from flows.display.tables import plain_table, show
 
     for kind, functions in (("recipe", RECIPES), ("+variant", VARIANTS)):
-        rows = [
-            (name, (function.__doc__ or "").partition("\n")[0])
-            for name, function in functions.items()
-        ]
+        rows = [(name, _summary(function)) for name, function in functions.items()]
         show(plain_table([kind, "what it is"], rows), sys.stdout)
 
 
-def _says(function: object) -> str:
-    """Return the first line of what is said of a function, as a table says it."""
-    return (function.__doc__ or "").partition("\n")[0].removeprefix("Return ")
+def _summary(function: object) -> str:
+    """Return the first line of a function's docstring, as a table row: without "Return "."""
+    line = (function.__doc__ or "").partition("\n")[0].removeprefix("Return ")
+    return line[:1].upper() + line[1:]
 
 
 def _prepare(labels: str, verb: str) -> None:

@@ -63,7 +63,6 @@ def test_too_few_clips_have_no_width_and_so_no_bounds() -> None:
     assert few.half_widths == {"Joy": None, "Empathic Pain": None}
     assert few.bounds([0.1, 0.2]) == {}
     assert few.coverage(labels, labels) == {}
-    assert few.mean_coverage(labels, labels) is None
     enough = calibrate(np.vstack([labels, labels[:1]]), np.vstack([labels, labels[:1]]), TARGETS)
     assert enough.half_widths == {"Joy": 0.0, "Empathic Pain": 0.0}
 
@@ -96,7 +95,7 @@ def test_new_clips_lie_inside_as_often_as_promised_on_average(level: float) -> N
         labels = generator.beta(0.5, 2.0, (70, 2))
         predictions = 0.5 * labels + 0.3 * generator.standard_normal((70, 2))
         intervals = calibrate(predictions[:20], labels[:20], TARGETS, level=level)
-        covered.append(intervals.mean_coverage(predictions[20:], labels[20:]))
+        covered.extend(intervals.coverage(predictions[20:], labels[20:]).values())
     # without ties the share lies between the level and one rank more, 1 / 21
     assert level - 0.02 < np.mean(covered) < level + 1 / 21 + 0.02
 
