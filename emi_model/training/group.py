@@ -5,8 +5,6 @@ the whole batch, also for losses that compare clips with each other. Each proces
 gradients of this loss for its own clips; their sum equals the gradients of a single process.
 """
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor, distributed, nn
 from torch.nn.parallel import DistributedDataParallel

@@ -124,7 +124,8 @@ class LayerOfRank(nn.Module):
 def gradients(group: SingleProcess) -> Any:
     """Return the summed gradients of layers that rank 0, rank 1 or nobody has used."""
     model = LayerOfRank(group.rank)
-    torch.autograd.backward(group.replicate(model)(torch.full((1, 2), 1.0 + group.rank)))
+    replica = group.replicate(model)
+    torch.autograd.backward(replica(torch.full((1, 2), 1.0 + group.rank)))
     return [weight.grad for weight in model.parameters()]
 
 
