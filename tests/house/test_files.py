@@ -1,7 +1,9 @@
 """What the repository holds: the fixed top level, small files, nothing that does not belong."""
 
+import ast
 import re
 import subprocess
+from collections import Counter
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -56,6 +58,36 @@ def test_python_files_are_small():
         and (count := len((ROOT / path).read_text(encoding="utf-8").splitlines())) > MAX_LINES
     }
     assert long == {}
+
+
+def test_folders_hold_three_to_thirteen_files():
+    counts = Counter(
+        path.parent.as_posix()
+        for path in tracked()
+        if path.parts[0] in ("emi_model", "tasks", "flows")
+        and path.suffix in (".py", ".sql")
+        and path.name != "__init__.py"
+    )
+    assert {folder: count for folder, count in counts.items() if not 3 <= count <= 13} == {}
+
+
+def test_a_folders_init_holds_its_docstring_and_nothing_else():
+    for path in tracked():
+        if path.name == "__init__.py" and path.parts[0] in ("emi_model", "tasks", "flows"):
+            body = ast.parse((ROOT / path).read_text(encoding="utf-8")).body
+            assert ast.get_docstring(ast.Module(body, []))
+            if len(path.parts) > 2:
+                assert len(body) == 1, path
+
+
+def test_tests_mirror_the_source():
+    """A test file stands below the folder of what it tests; conftest and helpers beside them."""
+    folders = {path.parent for path in tracked() if path.suffix == ".py"}
+    for path in tracked():
+        if path.parts[0] == "tests" and path.name.startswith("test_"):
+            below = path.parent.relative_to("tests")
+            if below.parts[0] in ("emi_model", "tasks", "flows"):
+                assert below in folders, path
 
 
 def test_everything_installed_is_pinned_exactly():

@@ -3,6 +3,7 @@
 import ast
 import subprocess
 import sys
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,40 @@ FORBIDDEN = {
     "tasks": {"flows", "prefect"},
     "flows": set(),
 }
+ORDER = {
+    "emi_model": [
+        {"errors", "units", "targets", "devices", "loading"},
+        {"audio", "metrics"},
+        {"architecture"},
+        {"engine"},
+        {"predict"},
+        {"checkpoints"},
+        {"training", "speed"},
+        {"reference"},
+    ],
+    "tasks": [
+        {"home", "threads", "progress"},
+        {"storage", "schema"},
+        {"processes", "store", "registry"},
+        {"corpus"},
+        {"extraction"},
+        {"provenance", "synthetic"},
+        {"cluster"},
+        {"labels", "scoring"},
+        {"evaluation"},
+        {"training"},
+        {"ablation"},
+    ],
+    "flows": [
+        {"display"},
+        {"server"},
+        {"exclusive"},
+        {"ablate", "bench", "demo", "evaluate", "process", "retrain", "train", "watch"},
+        {"cli"},
+    ],
+}
+"""Folders, and files beside them, of each package: one imports from those before it. Within a set
+imports may go one way, never in a circle."""
 HEAVY = {"ray", "prefect", "torch", "duckdb", "pyarrow", "rich", "mlflow", "matplotlib"}
 SUBPROCESS_FILES = {
     "tasks/processes/guard.py",
@@ -37,6 +72,48 @@ def imported(path):
             assert node.level == 0, f"{path}: relative import"
             names.add((node.module or "").partition(".")[0])
     return names
+
+
+def places_imported(path):
+    """Which folders, or files beside them, of its own package a file imports from."""
+    package, place = path.relative_to(ROOT).with_suffix("").parts[:2]
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}
+    parts = [name.split(".") for name in names]
+    return {part[1] for part in parts if part[0] == package and len(part) > 1} - {place}
+
+
+def arrows(room):
+    """From each place of a package to the places that it imports from."""
+    found = {}
+    for path in modules(room):
+        place = path.relative_to(ROOT).with_suffix("").parts[1]
+        if place != "__init__":
+            found.setdefault(place, set()).update(places_imported(path))
+    return found
+
+
+@pytest.mark.parametrize("room", ORDER)
+def test_folders_import_only_from_those_before_them(room):
+    rank = {place: number for number, places in enumerate(ORDER[room]) for place in places}
+    found = arrows(room)
+    assert found.keys() <= rank.keys()
+    wrong = [
+        (place, other)
+        for place, others in found.items()
+        for other in others
+        if rank[other] > rank[place]
+    ]
+    assert wrong == []
+
+
+@pytest.mark.parametrize("room", ORDER)
+def test_no_circle_of_imports_between_folders(room):
+    TopologicalSorter(arrows(room)).prepare()  # raises CycleError
 
 
 @pytest.mark.parametrize("room", FORBIDDEN)
