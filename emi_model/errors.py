@@ -21,6 +21,9 @@ EmiError                  found, expected, what to do: one line, exit code 2
 
 from __future__ import annotations
 
+EXIT_USAGE, EXIT_INTERRUPTED = 2, 130
+"""Exit codes of both commands, `emi` and ``python -m emi_model.speed``."""
+
 
 class EmiError(Exception):
     """Base of all expected errors; the message says what was found, expected, and what to do."""

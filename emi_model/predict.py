@@ -7,13 +7,12 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from emi_model.architecture.config import Precision
 from emi_model.architecture.model import EmiModel, EmiOutput
+from emi_model.arrays import Floats
 from emi_model.audio.batching import pad, padding_share, plan_batches, plan_ragged
 from emi_model.audio.waveform import Int16Waveform, Waveform, as_float, normalise
 from emi_model.engine.backbone import fits
@@ -21,8 +20,6 @@ from emi_model.engine.model import RaggedModel
 from emi_model.engine.precision import numerics, product_dtype
 from emi_model.errors import AudioError, ConfigError, OutOfMemory
 from emi_model.units import SAMPLING_RATE
-
-Floats = NDArray[np.float32]
 
 MAX_BATCH_SAMPLES = {"cpu": 96 * SAMPLING_RATE, "cuda": 1_536 * SAMPLING_RATE}
 """Samples of one forward pass, padding included; ``EMI_BATCH_SECONDS`` overrides."""

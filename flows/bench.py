@@ -21,7 +21,7 @@ from emi_model.errors import ConfigError, ScoringError
 from emi_model.speed.flops import FlopCounter
 from emi_model.speed.measure import HIDDEN, LAYERS, measure, random_model
 from emi_model.speed.noise_clips import draw_seconds
-from emi_model.speed.report import Row, Speed, rates, throughput_text
+from emi_model.speed.report import ReportLine, Speed, rates, throughput_text
 from emi_model.speed.throughput import ModelAlone, OnProgress, Throughput
 from emi_model.units import seconds_to_samples
 from tasks.progress import Observer, observed_by, observer
@@ -82,7 +82,7 @@ class Bench:
         whole = job and {**rates(job), "share_of_peak": self.share_of_peak}
         return {**self.speed.to_dict(), "precision": self.precision, "whole_job": whole}
 
-    def rows(self) -> list[Row]:
+    def rows(self) -> list[ReportLine]:
         """Return figures and what was measured, for people."""
         rows = self.speed.rows()
         job = self.whole_job

@@ -79,13 +79,13 @@ def run_demo(root: Path) -> DemoReport:
     root.mkdir(parents=True, exist_ok=True)
     labels = _written_corpus(places)
     if not (places.model / CARD_FILE).exists():
-        train_model(places, labels)
+        train_demo_model(places, labels)
     _write_manifest(places, labels)
     record = process_corpus(str(places.rest), str(places.results), str(places.model))
     return _report(places, labels, record["model_sha256"])
 
 
-def train_model(places: DemoPlaces, labels: Mapping[str, ClipLabels]) -> None:
+def train_demo_model(places: DemoPlaces, labels: Mapping[str, ClipLabels]) -> None:
     """Train the demo's model on the training speakers and save its checkpoint."""
     recipe = demo_recipe()
     clips = _labelled_clips(places, labels)

@@ -21,19 +21,19 @@ from tasks.progress import observer
 ONE_AT_A_TIME = "EMI_ONE_AT_A_TIME"
 """Environment variable: 1 where runs wait for each other."""
 
-LOOK_SECONDS = 1.0
+LOCK_POLL_SECONDS = 1.0
 
-P = ParamSpec("P")
-T = TypeVar("T")
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
 
 _HELD: list[None] = []
 
 
-def exclusive(function: Callable[P, T]) -> Callable[P, T]:
+def exclusive(function: Callable[_P, _T]) -> Callable[_P, _T]:
     """Let a flow's function wait until it has the machine, and show its progress in the UI."""
 
     @functools.wraps(function)
-    def turned(*args: P.args, **kwargs: P.kwargs) -> T:
+    def turned(*args: _P.args, **kwargs: _P.kwargs) -> _T:
         with shown_in_ui(), machine_lock():
             return function(*args, **kwargs)
 

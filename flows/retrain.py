@@ -16,7 +16,7 @@ from emi_model.training.recipes import Recipe, recipe_named
 from flows.exclusive import exclusive
 from flows.process import process_corpus
 from flows.server import run_names
-from flows.server.artifacts import show_decision, show_version
+from flows.server.artifacts import show_decision_artifact, show_version
 from flows.server.events import model_promoted
 from tasks.cluster.budget import training_share
 from tasks.cluster.connection import joined_cluster, machines
@@ -42,7 +42,7 @@ from tasks.store.store import open_store
 from tasks.training.new_version import NewVersion, load_for_recipe, new_version, summary
 from tasks.training.plan import Start, plan_training, start_of
 
-Origin = Literal["backbone", "champion"]
+FirstWeights = Literal["backbone", "champion"]
 DEFAULT_RECIPE = "paper"
 
 
@@ -56,7 +56,7 @@ def retrain_model(
     recipe: str | None = None,
     name: str = MODEL,
     snapshot: str | None = None,
-    start: Origin = "backbone",
+    start: FirstWeights = "backbone",
     backbone: str | None = None,
     workers: Annotated[int | None, Field(ge=1)] = None,
     level: Annotated[float, Field(gt=0.5, lt=1)] = LEVEL,
@@ -106,10 +106,10 @@ def retrain_model(
         show_version(challenger)
     if champion is not None and challenger.version.number == champion.number:
         nothing = _nothing_new(champion)
-        show_decision(nothing)
+        show_decision_artifact(nothing)
         return nothing | {"training": summary(challenger, gathered)}
     row = _decided(challenger, champion, gathered, rule, labels, chosen.train.seed)
-    show_decision(row)
+    show_decision_artifact(row)
     if row["promoted"]:
         model_promoted(promote(name, challenger.version.number))
         if rescore is not None:

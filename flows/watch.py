@@ -20,7 +20,7 @@ from tasks.corpus.arrivals import clips_without_rows
 from tasks.labels.inbox import REFUSED, WAITING, NewFile, Terms, look_into
 from tasks.labels.splits import Shares
 
-LOGGER = logging.getLogger(__name__)
+_LOGGER = logging.getLogger(__name__)
 
 Share = Annotated[float, Field(ge=0, lt=1)]
 
@@ -93,7 +93,7 @@ def find_clips(corpus: str, results: str) -> int:
     try:
         num_new = len(clips_without_rows(corpus, results))
     except CorpusError as error:  # a folder that is still empty; the nightly scan says it too
-        LOGGER.warning("%s", error)
+        _LOGGER.warning("%s", error)
         return 0
     if num_new:
         corpus_changed(results, corpus, num_new)

@@ -12,7 +12,7 @@ from emi_model.architecture.fusion import Fusion, VadHead, last_state
 from emi_model.architecture.model import EmiModel, EmiOutput
 from emi_model.engine.packed_lstm import PackedLstm
 
-CHUNK_ROWS = 4_096
+VAD_CHUNK_ROWS = 4_096
 """Frames that pass the VAD head at once."""
 
 
@@ -36,7 +36,7 @@ class RaggedHeads:
         """
         features, frame_vad, vad_mean, vad_of_mean = hidden, None, None, None
         if self._vad_head is not None:
-            rows = torch.cat([self._vad_head(rows) for rows in torch.split(hidden, CHUNK_ROWS)])
+            rows = torch.cat([self._vad_head(rows) for rows in torch.split(hidden, VAD_CHUNK_ROWS)])
             frame_vad = pad_sequence(list(torch.split(rows, list(num_frames))), batch_first=True)
             vad_mean = _means(rows, num_frames)
             vad_of_mean = self._vad_head(_means(hidden, num_frames))

@@ -10,9 +10,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-Floats = NDArray[np.float64]
+from emi_model.arrays import Doubles
+
+UNDEFINED = "undefined"
+"""How tables show a metric that is None: labels, or predictions, are all alike."""
 
 
 @dataclass(frozen=True)
@@ -137,7 +140,7 @@ def mean_defined(values: Iterable[float | None]) -> float | None:
     return sum(defined) / len(defined) if defined else None
 
 
-def pair(predictions: ArrayLike, labels: ArrayLike) -> tuple[Floats, Floats]:
+def pair(predictions: ArrayLike, labels: ArrayLike) -> tuple[Doubles, Doubles]:
     """Return predictions and labels in float64, both of the one shape they have.
 
     Raises:
@@ -155,13 +158,13 @@ def pair(predictions: ArrayLike, labels: ArrayLike) -> tuple[Floats, Floats]:
     return predicted, true
 
 
-def _is_constant(values: Floats) -> bool:
+def _is_constant(values: Doubles) -> bool:
     return bool(values.min() == values.max())
 
 
-def _standardised(values: Floats) -> Floats:
+def _standardised(values: Doubles) -> Doubles:
     # the largest deviation becomes 1 first: tiny ones would vanish when squared
     centred = values - values.mean()
     centred /= np.abs(centred).max()
-    standardised: Floats = centred / np.sqrt(np.mean(np.square(centred)))
+    standardised: Doubles = centred / np.sqrt(np.mean(np.square(centred)))
     return standardised

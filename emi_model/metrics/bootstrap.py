@@ -16,7 +16,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from emi_model.metrics.agreement import Floats, evaluate, mean_defined, pair, pearson
+from emi_model.arrays import Doubles
+from emi_model.metrics.agreement import evaluate, mean_defined, pair, pearson
 from emi_model.metrics.resamples import METRIC_NAMES, number_groups, resample_metrics
 
 FEW_GROUPS = 20
@@ -201,14 +202,14 @@ def paired_difference(
 
 
 def _estimates(
-    values: Sequence[float | None], samples: Floats, shares: tuple[float, float], num_groups: int
+    values: Sequence[float | None], samples: Doubles, shares: tuple[float, float], num_groups: int
 ) -> TargetFigures:
     """Return values in the order of `METRIC_NAMES` with the quantiles of their samples (4, R)."""
     bounds = (_quantiles(sample, shares, num_groups) for sample in samples)
     return TargetFigures(*(Estimate(v, *b) for v, b in zip(values, bounds, strict=True)))
 
 
-def _skill(figures: Floats) -> Floats:
+def _skill(figures: Doubles) -> Doubles:
     """Return Pearson (R, T) from figures (4, R, T), 0 where only the predictions are all alike.
 
     Left out instead, a model that says the same of every clip in its weakest target would be
@@ -217,11 +218,11 @@ def _skill(figures: Floats) -> Floats:
     """
     correlation, concordance = figures[:2]
     nothing_learnt = np.isnan(correlation) & ~np.isnan(concordance)
-    skill: Floats = np.where(nothing_learnt, 0.0, correlation)
+    skill: Doubles = np.where(nothing_learnt, 0.0, correlation)
     return skill
 
 
-def _difference(one: Floats, other: Floats, true: Floats) -> float | None:
+def _difference(one: Doubles, other: Doubles, true: Doubles) -> float | None:
     """Return the difference of mean Pearson on the clips as they are, by the rule of `_skill`."""
     varied = [column for column in range(true.shape[1]) if np.ptp(true[:, column]) > 0]
     means = [
@@ -233,7 +234,7 @@ def _difference(one: Floats, other: Floats, true: Floats) -> float | None:
     return round(means[0] - means[1], DECIMALS)
 
 
-def _row_means(values: Floats) -> Floats:
+def _row_means(values: Doubles) -> Doubles:
     """Return the mean over the last axis of what is not NaN; NaN where nothing is left."""
     defined = ~np.isnan(values)
     counts = defined.sum(axis=-1)
@@ -244,7 +245,7 @@ def _row_means(values: Floats) -> Floats:
 
 
 def _quantiles(
-    samples: Floats, shares: tuple[float, float], num_groups: int
+    samples: Doubles, shares: tuple[float, float], num_groups: int
 ) -> tuple[float, float] | tuple[None, None]:
     """Return the quantiles of the samples (R,) that are defined; see `Estimate` for None."""
     defined = samples[~np.isnan(samples)]
@@ -254,7 +255,7 @@ def _quantiles(
     return float(low), float(high)
 
 
-def _checked_columns(predictions: ArrayLike, labels: ArrayLike) -> tuple[Floats, Floats]:
+def _checked_columns(predictions: ArrayLike, labels: ArrayLike) -> tuple[Doubles, Doubles]:
     predicted, true = pair(predictions, labels)
     if predicted.ndim != 2:
         raise ValueError(f"found predictions {predicted.shape}, expected (clips, targets)")

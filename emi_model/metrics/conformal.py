@@ -26,8 +26,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from emi_model.arrays import Doubles
 from emi_model.errors import CheckpointError
-from emi_model.metrics.agreement import Floats, pair
+from emi_model.metrics.agreement import pair
 
 UNKNOWN_SPLIT = "unknown"
 
@@ -173,14 +174,14 @@ def _interval(score: float, half_width: float) -> tuple[float, float]:
     return max(score - half_width, 0.0), min(score + half_width, 1.0)
 
 
-def _residuals(predictions: ArrayLike, labels: ArrayLike) -> Floats:
+def _residuals(predictions: ArrayLike, labels: ArrayLike) -> Doubles:
     """Return |y - p| (N, T) of predictions clipped to [0, 1], as scores are delivered."""
     predicted, true = pair(predictions, labels)
     if predicted.ndim != 2:
         raise ValueError(f"found predictions {predicted.shape}, expected (clips, targets)")
     if true.min() < 0.0 or true.max() > 1.0:
         raise ValueError(f"found labels from {true.min()} to {true.max()}, expected [0, 1]")
-    residuals: Floats = np.abs(true - predicted.clip(0.0, 1.0))
+    residuals: Doubles = np.abs(true - predicted.clip(0.0, 1.0))
     return residuals
 
 

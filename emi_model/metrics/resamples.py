@@ -11,7 +11,8 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from emi_model.metrics.agreement import Floats, ccc, pearson
+from emi_model.arrays import Doubles
+from emi_model.metrics.agreement import ccc, pearson
 
 Counts = NDArray[np.int64]
 Flags = NDArray[np.bool_]
@@ -75,12 +76,12 @@ def number_groups(groups: Sequence[str | None] | None, num_clips: int) -> Counts
 
 
 def resample_metrics(
-    predicted: Floats,
-    true: Floats,
+    predicted: Doubles,
+    true: Doubles,
     groups: Sequence[str | None] | None,
     num_resamples: int,
     seed: int,
-) -> Floats:
+) -> Doubles:
     """Return (4, num_resamples, T): `METRIC_NAMES` of each resample, NaN where undefined.
 
     Args:
@@ -110,21 +111,21 @@ def resample_metrics(
     return np.concatenate(found, axis=1)
 
 
-def _features(predicted: Floats, true: Floats) -> Floats:
+def _features(predicted: Doubles, true: Doubles) -> Doubles:
     """Return (N, 8 T), the values whose weighted means make up every figure."""
     errors = predicted - true
     p, y = _centred(predicted), _centred(true)
     return np.hstack([p, y, p * p, y * y, p * y, errors, np.abs(errors), errors * errors])
 
 
-def _centred(values: Floats) -> Floats:
+def _centred(values: Doubles) -> Doubles:
     # a constant column becomes exactly 0, which a mean in floating point does not promise
     constant = np.ptp(values, axis=0) == 0
-    centred: Floats = values - np.where(constant, values[0], values.mean(axis=0))
+    centred: Doubles = values - np.where(constant, values[0], values.mean(axis=0))
     return centred
 
 
-def _figures(means: Floats, varied: tuple[Flags, Flags]) -> tuple[Floats, Flags]:
+def _figures(means: Doubles, varied: tuple[Flags, Flags]) -> tuple[Doubles, Flags]:
     """Return (4, r, T) `METRIC_NAMES` from means (8, r, T), and where two are vague (r, T).
 
     Args:

@@ -16,12 +16,10 @@ from pathlib import Path
 from typing import get_args
 
 from emi_model.architecture.config import Precision
-from emi_model.errors import EmiError
+from emi_model.errors import EXIT_INTERRUPTED, EXIT_USAGE, EmiError
 from emi_model.speed.measure import HIDDEN, LAYERS, measure, random_model
 from emi_model.speed.report import markdown
 from emi_model.speed.throughput import CLIPS_PER_CALL, OnProgress
-
-EXIT_USAGE, EXIT_INTERRUPTED = 2, 130
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -13,7 +13,7 @@ from emi_model.errors import ConfigError
 from emi_model.predict import Predictor
 from emi_model.speed.flops import FlopCounter
 from emi_model.speed.machine import matrix_peak, this_machine
-from emi_model.speed.media_files import check_decoder, find_media, score_files
+from emi_model.speed.media_files import check_decoder, find_media, measure_files
 from emi_model.speed.noise_clips import MEAN_SECONDS
 from emi_model.speed.report import Speed
 from emi_model.speed.throughput import CLIPS_PER_CALL, OnProgress, model_alone, plain_way
@@ -116,7 +116,7 @@ def measure(
         )
     if paths:
         threads = decoders or speed.machine.cores
-        speed.files = score_files(
+        speed.files = measure_files(
             predictor, paths, threads, clips_per_call=clips_per_call, on_progress=tell("files")
         )
     return speed

@@ -71,7 +71,7 @@ def check_decoder() -> None:
         raise ConfigError(f"files are decoded by PyAV ({error}): pip install av") from error
 
 
-def decode(path: Path, max_samples: int) -> Int16Waveform | None:
+def decode_media(path: Path, max_samples: int) -> Int16Waveform | None:
     """Return the beginning of a file's first audio track, int16 (samples,), 16 kHz mono.
 
     None where there is nothing that can be decoded.
@@ -96,7 +96,7 @@ def decode(path: Path, max_samples: int) -> Int16Waveform | None:
     return np.concatenate(pieces)[:max_samples] if pieces else None
 
 
-def score_files(
+def measure_files(
     predictor: Predictor,
     paths: Sequence[Path],
     decoders: int,
@@ -158,10 +158,10 @@ def _decoded(
     pool = ThreadPoolExecutor(decoders, thread_name_prefix="decoder")
     try:
         for path in itertools.islice(left, ahead):
-            waiting.append(pool.submit(decode, path, max_samples))
+            waiting.append(pool.submit(decode_media, path, max_samples))
         while waiting:
             yield waiting.popleft().result()
             for path in itertools.islice(left, 1):
-                waiting.append(pool.submit(decode, path, max_samples))
+                waiting.append(pool.submit(decode_media, path, max_samples))
     finally:
         pool.shutdown(cancel_futures=True)

@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from statistics import NormalDist
 
 import numpy as np
-from numpy.typing import NDArray
 
+from emi_model.arrays import Doubles
 from emi_model.audio.waveform import Int16Waveform
 from emi_model.errors import ConfigError
 from emi_model.units import CLIP_SECONDS, INT16_FULL_SCALE, SAMPLING_RATE, seconds_to_samples
@@ -20,12 +20,12 @@ from emi_model.units import CLIP_SECONDS, INT16_FULL_SCALE, SAMPLING_RATE, secon
 MEAN_SECONDS = 6.9
 PERCENTILE_95_SECONDS = 11.5
 
-SHORTEST_SECONDS = 0.1
+SHORTEST_NOISE_SECONDS = 0.1
 
 Z_95 = NormalDist().inv_cdf(0.95)
 """Standard deviations above the mean of a normal distribution of which 5 % lie beyond."""
 
-LEVEL = 0.1
+NOISE_LEVEL = 0.1
 SYLLABLES_PER_SECOND = 4.0
 NOISE_SECONDS = 30.0
 
@@ -54,23 +54,23 @@ def log_normal(mean: float, percentile_95: float) -> tuple[float, float]:
     return math.log(mean) - sigma**2 / 2, sigma
 
 
-def draw_seconds(num_clips: int, seed: int | Sequence[int] = 0) -> NDArray[np.float64]:
+def draw_seconds(num_clips: int, seed: int | Sequence[int] = 0) -> Doubles:
     """Return durations (num_clips,) in seconds, drawn at random, [0.1, 12]."""
     drawn = np.random.default_rng(seed).lognormal(
         *log_normal(MEAN_SECONDS, PERCENTILE_95_SECONDS), size=num_clips
     )
-    return np.clip(drawn, SHORTEST_SECONDS, CLIP_SECONDS)
+    return np.clip(drawn, SHORTEST_NOISE_SECONDS, CLIP_SECONDS)
 
 
-def typical_seconds(num_clips: int) -> NDArray[np.float64]:
+def typical_seconds(num_clips: int) -> Doubles:
     """Return durations (num_clips,) that stand for all: quantiles at equal distances, ascending."""
     mu, sigma = log_normal(MEAN_SECONDS, PERCENTILE_95_SECONDS)
     normal = NormalDist(mu, sigma)
     quantiles = [normal.inv_cdf((index + 0.5) / num_clips) for index in range(num_clips)]
-    return np.clip(np.exp(quantiles), SHORTEST_SECONDS, CLIP_SECONDS)
+    return np.clip(np.exp(quantiles), SHORTEST_NOISE_SECONDS, CLIP_SECONDS)
 
 
-def speak(seconds: Sequence[float] | NDArray[np.float64], seed: int = 0) -> list[Int16Waveform]:
+def noise_waveforms(seconds: Sequence[float] | Doubles, seed: int = 0) -> list[Int16Waveform]:
     """Return int16 waveforms (samples,), 16 kHz mono, one a duration: noise in syllables.
 
     No two are equal: a results store would take the second for the first.
@@ -79,7 +79,7 @@ def speak(seconds: Sequence[float] | NDArray[np.float64], seed: int = 0) -> list
     num_noise = seconds_to_samples(NOISE_SECONDS)
     times = np.arange(num_noise) / SAMPLING_RATE
     envelope = np.sin(np.pi * SYLLABLES_PER_SECOND * times) ** 2 + 0.05
-    noise = LEVEL * envelope * rng.standard_normal(num_noise)
+    noise = NOISE_LEVEL * envelope * rng.standard_normal(num_noise)
     stretch = np.clip(noise * INT16_FULL_SCALE, -INT16_FULL_SCALE, INT16_FULL_SCALE - 1)
     samples = stretch.astype(np.int16)
     lengths = [seconds_to_samples(float(each)) for each in seconds]

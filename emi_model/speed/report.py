@@ -10,7 +10,7 @@ from emi_model.speed.machine import Machine, Peak
 from emi_model.speed.media_files import FilesIn
 from emi_model.speed.throughput import ModelAlone, Throughput
 
-Row = tuple[str, str]
+ReportLine = tuple[str, str]
 
 
 @dataclass
@@ -65,7 +65,7 @@ class Speed:
         }
         return content
 
-    def rows(self) -> list[Row]:
+    def rows(self) -> list[ReportLine]:
         """Return figures and what was measured, for people."""
         rows = [
             ("machine", _machine_line(self.machine)),
@@ -89,7 +89,7 @@ class Speed:
             rows += _file_rows(self.files)
         return rows
 
-    def _alone_rows(self, name: str, precision: str) -> list[Row]:
+    def _alone_rows(self, name: str, precision: str) -> list[ReportLine]:
         alone, times = self.alone[precision], self.times_plain(precision)
         rows = [
             (name, f"{throughput_text(alone)}, {alone.clips_per_call} clips a call"),
@@ -110,7 +110,7 @@ def throughput_text(found: Throughput) -> str:
     return f"{found.audio_hours_per_hour:.1f} audio-hours per hour, {a_clip:.{digits}f} ms a clip"
 
 
-def markdown(rows: Sequence[Row]) -> str:
+def markdown(rows: Sequence[ReportLine]) -> str:
     """Return rows as a Markdown table."""
     lines = [f"| {figure} | {measured} |" for figure, measured in rows]
     return "\n".join(["| figure | measured |", "|---|---|", *lines])
@@ -121,7 +121,7 @@ def _machine_line(machine: Machine) -> str:
     return ", ".join(part for part in (*parts, machine.system) if part)
 
 
-def _file_rows(files: FilesIn) -> list[Row]:
+def _file_rows(files: FilesIn) -> list[ReportLine]:
     failed = f", {files.num_failed} could not be scored" if files.num_failed else ""
     return [
         (

@@ -12,7 +12,7 @@ from emi_model.architecture.model import EmiModel
 from emi_model.audio.waveform import Int16Waveform, normalise, to_float
 from emi_model.predict import Predictor
 from emi_model.speed.flops import FlopCounter
-from emi_model.speed.noise_clips import draw_seconds, speak, typical_seconds
+from emi_model.speed.noise_clips import draw_seconds, noise_waveforms, typical_seconds
 from emi_model.units import samples_to_seconds
 
 CLIPS_PER_CALL = 64
@@ -100,7 +100,7 @@ def model_alone(
     """
     on_gpu = predictor.device.type == "cuda"
     warm_up = clips_per_call if on_gpu else min(WARM_UP_CLIPS, clips_per_call)
-    took = _timed(predictor, speak(typical_seconds(warm_up)))
+    took = _timed(predictor, noise_waveforms(typical_seconds(warm_up)))
     if not on_gpu:
         affordable = int(seconds / took * warm_up)
         clips_per_call = min(clips_per_call, max(FEWEST_PER_CALL, affordable))
@@ -109,7 +109,7 @@ def model_alone(
     flops_of, before = FlopCounter(predictor.model.config), predictor.padding
     spent, flops, num_blocks, num_samples = 0.0, 0, 0, 0
     while spent < seconds:
-        block = speak(draw_seconds(clips_per_call, (1, num_blocks)), seed=num_blocks)
+        block = noise_waveforms(draw_seconds(clips_per_call, (1, num_blocks)), seed=num_blocks)
         spent += _timed(predictor, block)
         num_blocks += 1
         num_samples += sum(map(len, block))
@@ -148,7 +148,7 @@ def plain_way(
         seconds: for about so long; all eight clips at least.
         on_progress: told after every clip.
     """
-    clips = speak(typical_seconds(PLAIN_CLIPS))
+    clips = noise_waveforms(typical_seconds(PLAIN_CLIPS))
     flops_of = FlopCounter(model.config)
     _plain(model, device, clips[0])
     spent, flops, num_clips, num_samples = 0.0, 0, 0, 0

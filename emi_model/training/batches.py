@@ -14,10 +14,11 @@ import torch
 from numpy.typing import NDArray
 from torch.utils.data import DataLoader, Dataset
 
+from emi_model.arrays import Floats
 from emi_model.audio.augment import augment, random_crop
 from emi_model.audio.waveform import Waveform, normalise, to_float
 from emi_model.errors import EmiError, TrainingError
-from emi_model.training.clips import Floats, PreparedClip, TrainingClip
+from emi_model.training.clips import PreparedClip, TrainingClip
 from emi_model.training.config import TrainConfig
 from emi_model.units import seconds_to_samples
 

@@ -5,12 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-import numpy as np
-from numpy.typing import NDArray
-
+from emi_model.arrays import Floats
 from emi_model.audio.waveform import Int16Waveform, Waveform
-
-Floats = NDArray[np.float32]
 
 
 class TrainingClip(Protocol):

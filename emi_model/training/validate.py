@@ -6,16 +6,14 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from emi_model.architecture.model import EmiModel
+from emi_model.arrays import Floats
 from emi_model.errors import OutOfMemory, TrainingError
 from emi_model.metrics.agreement import TargetMetrics, evaluate
 from emi_model.predict import Predictor, Scores
 from emi_model.training.clips import TrainingClip
 from emi_model.training.group import SingleProcess
-
-Floats = NDArray[np.float32]
 
 CLIPS_AT_ONCE = 256
 """Clips whose waveforms are held at once while predicting."""

@@ -22,10 +22,10 @@ from pathlib import Path
 
 import click
 
-from emi_model.errors import EmiError
+from emi_model.errors import EXIT_INTERRUPTED, EXIT_USAGE, EmiError
 from flows.display.terminal import say, terminal
 
-EXIT_BUG, EXIT_USAGE, EXIT_REJECTED, EXIT_INTERRUPTED = 1, 2, 3, 130
+EXIT_BUG, EXIT_REJECTED = 1, 3
 
 EXIT_DIFFERS = 1
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from rich.table import Column, Table
 
+from emi_model.metrics.agreement import UNDEFINED
 from emi_model.metrics.bootstrap import FEW_GROUPS
 from flows.display.tables import show
 from tasks.schema.registers import MEAN
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from emi_model.metrics.bootstrap import Estimate, TargetFigures
     from tasks.evaluation.report import EvaluationReport
 
-UNDEFINED, NOT_MEASURED = "undefined", "-"
+NOT_MEASURED = "-"
 
 MAX_NAMED = 10
 """Missing clips that are named; the JSON output names all."""

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from tasks.labels.inbox import NewFile
     from tasks.training.new_version import NewVersion
 
-LOGGER = logging.getLogger(__name__)
+_LOGGER = logging.getLogger(__name__)
 
 UPDATE_SECONDS = 5.0
 """Between two changes of the progress artifact."""
@@ -170,7 +170,7 @@ def show_report(report: EvaluationReport, heading: str) -> None:
     _markdown("evaluation", "\n\n".join([f"## {heading}", evaluation_markdown(report)]))
 
 
-def show_decision(row: Mapping[str, Any]) -> None:
+def show_decision_artifact(row: Mapping[str, Any]) -> None:
     """Show whether a challenger became champion, and why."""
     _markdown("decision", decision_markdown(row))
 
@@ -260,4 +260,4 @@ def _tried(send: Callable[[], object]) -> None:
     try:
         send()
     except (httpx.HTTPError, OSError) as error:
-        LOGGER.warning("Prefect's server did not take an artifact: %s", error)
+        _LOGGER.warning("Prefect's server did not take an artifact: %s", error)

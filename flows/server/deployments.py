@@ -29,7 +29,7 @@ from flows.server.events import (
     model_resource,
     store_resource,
 )
-from tasks.registry.version import CHAMPION, MODEL, SCHEME
+from tasks.registry.version import CHAMPION, MODEL, MODEL_SCHEME
 
 NIGHTLY = "15 2 * * *"
 WATCH = "*/10 * * * *"
@@ -83,7 +83,7 @@ class Setup:
     @property
     def champion(self) -> str:
         """Return what names the champion of the day."""
-        return f"{SCHEME}/{self.name}@{CHAMPION}"
+        return f"{MODEL_SCHEME}/{self.name}@{CHAMPION}"
 
 
 def deployments(setup: Setup) -> list[Deployment]:

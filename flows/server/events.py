@@ -39,8 +39,8 @@ MODEL_PROMOTED = "emi.model.promoted"
 PASSWORD, SERVER_PASSWORD = "PREFECT_API_AUTH_STRING", "PREFECT_SERVER_API_AUTH_STRING"
 """``USER:PASSWORD``, of clients and of a server."""
 
-TIMEOUT_SECONDS = 10.0
-RETRY_SECONDS = (0.5, 2.0)
+EVENT_TIMEOUT_SECONDS = 10.0
+EVENT_RETRY_SECONDS = (0.5, 2.0)
 """Waits before the second and the third try."""
 
 COUNTS = ("num_listed", "num_scored", "num_rejected", "num_skipped", "num_adopted")
@@ -155,11 +155,11 @@ def _post(url: str, body: bytes) -> str | None:
     headers = {"Content-Type": "application/json", **_authorization()}
     here = is_loopback(urlsplit(url).hostname or "")
     problem = "no answer"
-    for wait in (0.0, *RETRY_SECONDS):
+    for wait in (0.0, *EVENT_RETRY_SECONDS):
         time.sleep(wait)
         try:
             direct = httpx.HTTPTransport() if here else None  # given one, httpx asks no proxy
-            with httpx.Client(transport=direct, timeout=TIMEOUT_SECONDS) as client:
+            with httpx.Client(transport=direct, timeout=EVENT_TIMEOUT_SECONDS) as client:
                 answer = client.post(url, content=body, headers=headers)
         except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError, ImportError) as error:
             problem = str(error) or type(error).__name__

@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import PurePath
 from typing import Any
 
-from tasks.registry.version import MODEL, SCHEME
+from tasks.registry.version import MODEL, MODEL_SCHEME
 from tasks.storage.open import is_remote
 
 
@@ -55,7 +55,7 @@ def _place(reference: str) -> str:
 
 def _model(reference: str) -> str:
     """Return a short name of a model: ``emi@champion``, ``emi/3``, a folder's name, a hub id."""
-    if reference.startswith(SCHEME):
-        return reference.removeprefix(SCHEME).strip("/")
+    if reference.startswith(MODEL_SCHEME):
+        return reference.removeprefix(MODEL_SCHEME).strip("/")
     is_folder = is_remote(reference) or reference.startswith(("/", ".", "~"))
     return _place(reference) if is_folder else reference

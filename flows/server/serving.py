@@ -13,8 +13,8 @@ from prefect.runner import Runner
 from flows.server.deployments import Setup, deployments
 from flows.server.registration import begin_again, server_errors, tidy_up, under_way
 
-POLL_SECONDS = 2.0
-START_SECONDS = 0.05
+RUNS_POLL_SECONDS = 2.0
+START_PAUSE_SECONDS = 0.05
 
 
 class Service:
@@ -86,7 +86,7 @@ class Service:
             self._ended.set()
 
     async def _serve(self) -> None:
-        runner = Runner(name="emi-up", query_seconds=POLL_SECONDS, limit=None)
+        runner = Runner(name="emi-up", query_seconds=RUNS_POLL_SECONDS, limit=None)
         async with get_client() as client:
             left = await tidy_up(client, self._names)
             for built in self._built:
@@ -95,7 +95,7 @@ class Service:
         loop, stopped = asyncio.get_running_loop(), asyncio.Event()
         serving = asyncio.create_task(runner.start())
         while not runner.started and not serving.done():
-            await asyncio.sleep(START_SECONDS)
+            await asyncio.sleep(START_PAUSE_SECONDS)
         self._stopping = lambda: loop.call_soon_threadsafe(stopped.set)
         self._ready.set()
         asked = asyncio.create_task(stopped.wait())

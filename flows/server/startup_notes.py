@@ -8,7 +8,7 @@ from emi_model.errors import EmiError, ModelNotFound
 from flows.server.deployments import Setup
 from tasks.labels.add_labels import describe_snapshots
 from tasks.registry.registry import find
-from tasks.registry.version import CHAMPION, SCHEME
+from tasks.registry.version import CHAMPION, MODEL_SCHEME
 from tasks.store.query import answer
 
 
@@ -26,7 +26,7 @@ def start_notes(setup: Setup) -> Iterator[str]:
 
 def _no_champion(setup: Setup) -> Iterator[str]:
     reference = setup.model or setup.champion
-    if not reference.startswith(SCHEME):
+    if not reference.startswith(MODEL_SCHEME):
         return
     try:
         find(reference)

@@ -21,7 +21,7 @@ from emi_model.training.recipes import Recipe
 from emi_model.training.state import FolderJournal
 from emi_model.training.trainer import EpochReport
 
-Clips = Sequence[TrainingClip]
+TrainingClips = Sequence[TrainingClip]
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ class CellOutcome:
 
 
 def train_cell(
-    job: CellJob, train: Clips, valid: Clips, tell: Callable[[EpochReport], None]
+    job: CellJob, train: TrainingClips, valid: TrainingClips, tell: Callable[[EpochReport], None]
 ) -> CellOutcome:
     """Train a cell, or go on where it was stopped.
 
@@ -91,7 +91,7 @@ def train_cell(
 
 
 def train_cell_task(
-    job: CellJob, name: tuple[str, int], clips: tuple[Clips, Clips], watcher: Any
+    job: CellJob, name: tuple[str, int], clips: tuple[TrainingClips, TrainingClips], watcher: Any
 ) -> CellOutcome | str:
     """Train a cell in a Ray task; each epoch goes to a `tasks.cluster.mailbox.ReportMailbox`.
 

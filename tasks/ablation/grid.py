@@ -137,13 +137,13 @@ def find_origins(
         CheckpointError: a model is no wav2vec2 model, or the one to start from has no VAD head.
     """
     reference = start or recipe.backbone
-    origin = Origin() if reference is None else origin_of(reference)
+    origin = Origin() if reference is None else load_origin(reference)
     if not origin.has_head:
         raise CheckpointError(
             f"{reference}: has no VAD head, which would be newly initialised: start from a model "
             "with one, and name this as a backbone for a row of its own"
         )
-    return Origins(origin, tuple(map(origin_of, backbones)))
+    return Origins(origin, tuple(map(load_origin, backbones)))
 
 
 def plan_ablation(
@@ -197,7 +197,7 @@ def swaps(recipe: Recipe, origins: Origins) -> list[Cell]:
     ]
 
 
-def origin_of(reference: str) -> Origin:
+def load_origin(reference: str) -> Origin:
     """Return where the weights are that a reference names; they are loaded once, to check them.
 
     Raises:

@@ -28,12 +28,10 @@ from tasks.provenance import source_commit
 from tasks.schema.registers import ABLATIONS_SCHEMA, MEAN, register_table
 from tasks.schema.tables import ABLATIONS
 from tasks.store.store import ResultsStore
-from tasks.training.run import alone_at, check_shared
+from tasks.training.run import POLL_SECONDS, alone_at, check_shared
 
-MAX_DEATHS = 2
+MAX_CELL_DEATHS = 2
 """Times that a cell's process may die before the cell is given up for this time."""
-
-POLL_SECONDS = 0.5
 
 OnEpoch = Callable[[CellRun, EpochReport], None]
 
@@ -145,7 +143,9 @@ def _submitted(
     """Give the cluster all trainings; it begins as many as it has cores or GPUs for."""
     resources: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
     gpus = 1 if resources.get("GPU") else 0
-    remote: Any = ray.remote(num_cpus=1, num_gpus=gpus, max_retries=MAX_DEATHS)(train_cell_task)
+    remote: Any = ray.remote(num_cpus=1, num_gpus=gpus, max_retries=MAX_CELL_DEATHS)(
+        train_cell_task
+    )
     gathered = ablation.gathered
     clips = ray.put((gathered.of_split(TRAIN), gathered.of_split(VALID)))
     return {
@@ -186,7 +186,7 @@ def _outcome(reference: Any) -> CellOutcome | str:
         raise
     except RayError as error:
         message = str(error).strip().partition("\n")[0]
-        return f"its process died {MAX_DEATHS + 1} times: {message}"
+        return f"its process died {MAX_CELL_DEATHS + 1} times: {message}"
     return outcome
 
 

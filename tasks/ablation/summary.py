@@ -10,14 +10,13 @@ from typing import Any
 
 import pyarrow as pa
 
-from emi_model.metrics.agreement import mean_defined
+from emi_model.metrics.agreement import UNDEFINED, mean_defined
 from tasks.ablation.grid import FULL, SWITCHES, Ablation, Cell, CellRun
 from tasks.schema.fields import DOUBLE, TEXT, described
 from tasks.schema.registers import MEAN
 
-Row = Mapping[str, Any]
+CellRow = Mapping[str, Any]
 
-UNDEFINED = "undefined"
 
 _COUNT = pa.int64()
 
@@ -102,7 +101,7 @@ def spread(values: Iterable[float | None]) -> Spread:
 
 
 def summarise(
-    ablation: Ablation, rows: Iterable[Row], failed: Mapping[CellRun, str]
+    ablation: Ablation, rows: Iterable[CellRow], failed: Mapping[CellRun, str]
 ) -> list[CellSummary]:
     """Return what every cell came to over the seeds that were asked for, ``full`` first.
 
@@ -112,7 +111,7 @@ def summarise(
         failed: trainings that failed, and why.
     """
     targets = ablation.gathered.labels.targets
-    found: dict[str, dict[int, dict[str, Row]]] = {cell.name: {} for cell in ablation.cells}
+    found: dict[str, dict[int, dict[str, CellRow]]] = {cell.name: {} for cell in ablation.cells}
     for row in rows:
         found[row["cell"]].setdefault(row["seed"], {})[row["target"]] = row
     return [
@@ -149,8 +148,8 @@ def told(found: Spread | None, num_expected: int, *, sign: bool = False) -> str:
 def _summary(
     cell: Cell,
     targets: Sequence[str],
-    own: Mapping[int, Mapping[str, Row]],
-    full: Mapping[int, Mapping[str, Row]],
+    own: Mapping[int, Mapping[str, CellRow]],
+    full: Mapping[int, Mapping[str, CellRow]],
     failed: Mapping[int, str],
 ) -> CellSummary:
     done = [own[seed] for seed in sorted(own)]
@@ -169,7 +168,8 @@ def _summary(
 
 
 def _differences(
-    targets: Sequence[str], pairs: Sequence[tuple[Mapping[str, Row], Mapping[str, Row]]]
+    targets: Sequence[str],
+    pairs: Sequence[tuple[Mapping[str, CellRow], Mapping[str, CellRow]]],
 ) -> dict[str, Spread]:
     """Return differences seed by seed; their mean is over the targets that both have.
 

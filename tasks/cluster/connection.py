@@ -30,7 +30,7 @@ from tasks.provenance import code_version
 OBJECT_STORE_BYTES = 512 * 2**20
 """Shared memory for what goes from process to process, so that it does not grow with the corpus."""
 
-MAX_SAID = 300
+MAX_MESSAGE_CHARS = 300
 
 BE_A_NODE = (
     "this machine has to be a node of it (`ray start --address HOST:PORT`), with its Ray and Python"
@@ -167,7 +167,7 @@ def _await(connecting: Future[Any], failed: str, advice: str) -> None:
         connecting.result()
     except (RayError, OSError, RuntimeError, ValueError) as error:
         said = " ".join(str(error).split())
-        raise ClusterError(f"{failed}: {said[:MAX_SAID]}: {advice}") from error
+        raise ClusterError(f"{failed}: {said[:MAX_MESSAGE_CHARS]}: {advice}") from error
     if threading.current_thread() is threading.main_thread():
         # Ray's compiled part has put a handler in front that aborts the process three seconds
         # later, in the middle of clearing up. Set anew, Python's own is in front again.

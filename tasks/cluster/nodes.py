@@ -14,17 +14,17 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from tasks.cluster.budget import NodeSize
 
-ANSWER_SECONDS = 60.0
+NODE_ANSWER_SECONDS = 60.0
 """Time for a node to start a worker and answer."""
 
-CONNECT_SECONDS = 3.0
-GRACE_SECONDS = 3.0
+NODE_CONNECT_SECONDS = 3.0
+NODE_GRACE_SECONDS = 3.0
 """A node's workers may be gone before its raylet is: so long a loss may take to show."""
 
 NOTICE_SECONDS = 60.0
 """Time for Ray to notice that a node is lost: its health checks miss several in a row."""
 
-LOOK_SECONDS = 0.5
+NODE_POLL_SECONDS = 0.5
 MAX_CONNECTIONS = 32
 
 
@@ -78,7 +78,9 @@ def address_of(node: Mapping[str, Any]) -> str:
 
 
 def ask_nodes(
-    question: Callable[[], Any], nodes: Collection[str], timeout_seconds: float = ANSWER_SECONDS
+    question: Callable[[], Any],
+    nodes: Collection[str],
+    timeout_seconds: float = NODE_ANSWER_SECONDS,
 ) -> dict[str, Any]:
     """Have each node answer; returns the answers by node id, of those that answered in time.
 
@@ -125,9 +127,9 @@ def lost_nodes(dead_before: Collection[str]) -> frozenset[str]:
         dead_before: what `dead_nodes` gave earlier.
 
     Returns:
-        Their ids. That none is lost takes `GRACE_SECONDS` to say, unless this node is alone.
+        Their ids. That none is lost takes `NODE_GRACE_SECONDS` to say, unless this node is alone.
     """
-    deadline = time.monotonic() + GRACE_SECONDS
+    deadline = time.monotonic() + NODE_GRACE_SECONDS
     while True:
         nodes = [node for node in _nodes() if node["NodeID"] not in dead_before]
         others = [node for node in nodes if node["NodeID"] != driver_node()]
@@ -136,7 +138,7 @@ def lost_nodes(dead_before: Collection[str]) -> frozenset[str]:
             _await_notice(lost)
         if lost or not others or time.monotonic() > deadline:
             return lost
-        time.sleep(LOOK_SECONDS)
+        time.sleep(NODE_POLL_SECONDS)
 
 
 def _nodes() -> list[dict[str, Any]]:
@@ -156,7 +158,7 @@ def _is_there(node: Mapping[str, Any]) -> bool:
     address = node["NodeManagerAddress"], node["NodeManagerPort"]
     try:
         if node["Alive"]:
-            socket.create_connection(address, CONNECT_SECONDS).close()
+            socket.create_connection(address, NODE_CONNECT_SECONDS).close()
     except OSError:
         return False
     return bool(node["Alive"])
@@ -166,4 +168,4 @@ def _await_notice(lost: Collection[str]) -> None:
     """Wait until Ray gives no more work to lost nodes."""
     deadline = time.monotonic() + NOTICE_SECONDS
     while alive_nodes().keys() & set(lost) and time.monotonic() < deadline:
-        time.sleep(LOOK_SECONDS)
+        time.sleep(NODE_POLL_SECONDS)

@@ -16,7 +16,7 @@ from tasks.storage.folder import Folder, StoredFile, UnfitName
 from tasks.storage.open import open_file
 from tasks.storage.scratch import Scratch, open_scratch
 
-Found = TypeVar("Found")
+Fetched = TypeVar("Fetched")
 
 PAUSES_SECONDS = (1.0, 5.0, 20.0)
 """Between attempts, each of which the client has repeated by itself: a server may be restarting."""
@@ -120,7 +120,7 @@ def _filled(folder: Folder, listed: StoredFile, scratch: Scratch, held: ExitStac
     return Local(Path(file.name), digest.hexdigest(), size, listed.modified_ns)
 
 
-def _persistent(uri: str, attempt: Callable[[Folder, str], Found]) -> Found | Rejection:
+def _persistent(uri: str, attempt: Callable[[Folder, str], Fetched]) -> Fetched | Rejection:
     for pause in (0.0, *PAUSES_SECONDS):
         time.sleep(pause)
         try:

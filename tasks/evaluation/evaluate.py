@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from emi_model.architecture.model import EmiModel
+from emi_model.arrays import Doubles
 from emi_model.checkpoints.checkpoint import LoadedModel
 from emi_model.errors import CheckpointError, LabelError
 from emi_model.metrics.bootstrap import evaluate_with_intervals
@@ -22,11 +23,10 @@ from tasks.labels.labelled_clips import CachedClip, LabelledAudio
 from tasks.labels.splits import TRAIN, VALID
 from tasks.provenance import new_run_id
 
-Floats = NDArray[np.float64]
-Clips = Sequence[CachedClip] | Sequence[LabelledRow]
+EvaluatedClips = Sequence[CachedClip] | Sequence[LabelledRow]
 
-CLIPS_AT_ONCE = 64
-"""Clips predicted between two reports of progress."""
+CLIPS_PER_REPORT = 64
+"""EvaluatedClips predicted between two reports of progress."""
 
 
 def evaluate_gathered(
@@ -68,16 +68,16 @@ def predict(
 ) -> NDArray[np.float32]:
     """Return what `emi_model.training.validate.predict_clips` gives, and report how far it is."""
     predicted = [np.zeros((0, model.config.num_targets), np.float32)]
-    for start in range(0, len(clips), CLIPS_AT_ONCE):
-        predicted.append(predict_clips(model, clips[start : start + CLIPS_AT_ONCE]))
+    for start in range(0, len(clips), CLIPS_PER_REPORT):
+        predicted.append(predict_clips(model, clips[start : start + CLIPS_PER_REPORT]))
         if on_progress is not None:
-            on_progress(min(start + CLIPS_AT_ONCE, len(clips)), len(clips))
+            on_progress(min(start + CLIPS_PER_REPORT, len(clips)), len(clips))
     return np.concatenate(predicted)
 
 
 def evaluate_predictions(
     predictions: ArrayLike,
-    clips: Clips,
+    clips: EvaluatedClips,
     *,
     model: str,
     model_sha256: str,
@@ -159,9 +159,9 @@ def label_columns(labels: LabelSet, targets: Sequence[str]) -> list[int]:
 
 
 def _standing(
-    predicted: Floats,
-    truth: Floats,
-    clips: Clips,
+    predicted: Doubles,
+    truth: Doubles,
+    clips: EvaluatedClips,
     intervals: Intervals | None,
     training_clips: Mapping[str, Collection[str]],
 ) -> Standing:
@@ -180,7 +180,7 @@ def _standing(
 
 
 def _calibrated_on(
-    intervals: Intervals | None, labels: LabelSet, split: str, clips: Clips
+    intervals: Intervals | None, labels: LabelSet, split: str, clips: EvaluatedClips
 ) -> dict[str, list[str]]:
     """Return what is known of a model without a list of its clips: its intervals name a split."""
     if split != VALID or intervals is None or intervals.split_sha256 != labels.split_sha256:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from emi_model.training.trainer import EpochReport
     from tasks.evaluation.report import EvaluationReport
 
-SUFFIXES = (".png", ".pdf", ".svg")
+PLOT_SUFFIXES = (".png", ".pdf", ".svg")
 DOTS_PER_INCH = 120
 PANELS_A_ROW = 3
 
@@ -128,8 +128,10 @@ def check_picture(path: str | Path) -> str:
         ConfigError: its suffix is of no known format.
     """
     suffix = Path(path).suffix
-    if suffix.lower() not in SUFFIXES:
-        raise ConfigError(f"{path}: found suffix {suffix!r}, expected one of {', '.join(SUFFIXES)}")
+    if suffix.lower() not in PLOT_SUFFIXES:
+        raise ConfigError(
+            f"{path}: found suffix {suffix!r}, expected one of {', '.join(PLOT_SUFFIXES)}"
+        )
     return suffix.lower()
 
 

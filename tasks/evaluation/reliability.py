@@ -6,12 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from emi_model.arrays import Doubles
 from emi_model.metrics.agreement import pair
 from emi_model.metrics.resamples import number_groups, resampled_counts
-
-Floats = NDArray[np.float64]
 
 NUM_BINS = 10
 MIN_CLIPS = 5
@@ -79,7 +78,7 @@ def reliability(
     ]
 
 
-def _members(predicted: Floats) -> Floats:
+def _members(predicted: Doubles) -> Doubles:
     """Return (N, bins), 1 where a clip is in a bin; no bin is empty."""
     tenth = np.floor(predicted * NUM_BINS).clip(0, NUM_BINS - 1).astype(int)
     number_of, number, waiting = [], 0, 0
@@ -90,13 +89,13 @@ def _members(predicted: Floats) -> Floats:
             number, waiting = number + 1, 0
     # what is left over joins the last bin that is full
     of_clip = np.minimum(number_of, max(number - 1, 0))[tenth]
-    members: Floats = np.eye(of_clip.max() + 1)[of_clip]
+    members: Doubles = np.eye(of_clip.max() + 1)[of_clip]
     return members
 
 
 def _bounds(
-    true: Floats,
-    members: Floats,
+    true: Doubles,
+    members: Doubles,
     groups: Sequence[str | None] | None,
     level: float,
     seed: int,

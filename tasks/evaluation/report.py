@@ -7,9 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
+from emi_model.arrays import Doubles
 from emi_model.metrics.agreement import mean_defined
 from emi_model.metrics.bootstrap import Evaluation, TargetFigures
 from emi_model.metrics.conformal import Intervals
@@ -19,8 +17,6 @@ from tasks.provenance import source_commit
 from tasks.schema.registers import MEAN, register_table
 from tasks.schema.tables import EVALUATIONS
 from tasks.store.store import ResultsStore
-
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -72,8 +68,8 @@ class EvaluationReport:
     standing: Standing
     missing: Mapping[str, str]
     num_speakers: int | None
-    predictions: Floats
-    truth: Floats
+    predictions: Doubles
+    truth: Doubles
     speakers: tuple[str, ...]
     intervals: Intervals | None
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from emi_model.arrays import Floats
 from emi_model.devices import available_cores
 from emi_model.errors import StoreError
 from emi_model.targets import column_name
@@ -20,7 +21,6 @@ from tasks.labels.label_file import ClipLabels, LabelFile, Problem, read_label_f
 from tasks.labels.label_set import merged
 from tasks.labels.matching import match_labels
 from tasks.labels.snapshots import (
-    Floats,
     LabelledRow,
     Snapshot,
     new_snapshot,

@@ -31,7 +31,7 @@ from tasks.threads import Progress, map_in_threads
 CACHED_SECONDS = 60.0
 """Audio kept of a clip, from its start: five windows of the paper's 12 s."""
 
-FORMAT = "v1"
+CACHE_VERSION = "v1"
 
 CHANGED = "changed"
 """Reason of a clip whose file is no longer the one that was labelled."""
@@ -127,7 +127,7 @@ class AudioCache:
             return int(sound.frames)
 
     def _file(self, content_sha256: str) -> Path:
-        return self.root / FORMAT / content_sha256[:2] / f"{content_sha256}.flac"
+        return self.root / CACHE_VERSION / content_sha256[:2] / f"{content_sha256}.flac"
 
     @contextmanager
     def _opened(self, content_sha256: str) -> Iterator[Any]:

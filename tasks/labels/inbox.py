@@ -33,7 +33,7 @@ from tasks.storage.open import open_folder
 from tasks.store.store import create_store
 
 MEMORY = "inbox"
-SUFFIXES = (".csv", ".parquet")
+LABEL_SUFFIXES = (".csv", ".parquet")
 
 BEGUN, TAKEN, REFUSED = "begun", "taken", "refused"
 REPEATED, WAITING = "taken before", "waiting"
@@ -165,7 +165,7 @@ def _unseen(source: Folder, memory: _Memory) -> list[StoredFile]:
     files = [
         file
         for file in source.files()
-        if Path(file.name).suffix.lower() in SUFFIXES
+        if Path(file.name).suffix.lower() in LABEL_SUFFIXES
         and not Path(file.name).name.startswith(".")
         and _key(file) not in memory.settled
     ]

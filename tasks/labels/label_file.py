@@ -18,16 +18,14 @@ from typing import Any, NamedTuple
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from numpy.typing import NDArray
 
+from emi_model.arrays import Floats
 from emi_model.errors import LabelError
 from emi_model.targets import EMI_TARGETS, VAD_DIMENSIONS, column_name
 from tasks.labels.splits import SPLITS
 from tasks.schema.registers import MEAN, labels_schema
 from tasks.schema.scores import bound_columns, scores_schema, timeline_schema, windows_schema
 from tasks.storage.open import open_file
-
-Floats = NDArray[np.float32]
 
 FILENAME, SPEAKER, SPLIT = "filename", "speaker", "split"
 KNOWN_COLUMNS = {FILENAME, SPEAKER, SPLIT, *VAD_DIMENSIONS}

@@ -6,17 +6,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
+from emi_model.arrays import Floats
 from emi_model.audio.waveform import Int16Waveform
 from tasks.cluster.budget import machine_budget
 from tasks.corpus.listing import list_clips
 from tasks.home import home
 from tasks.labels.audio_cache import AudioCache
 from tasks.labels.label_set import LabelSet
-
-Floats = NDArray[np.float32]
 
 
 @dataclass(frozen=True, eq=False)

@@ -21,8 +21,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from numpy.typing import NDArray
 
+from emi_model.arrays import Floats
 from emi_model.errors import StoreError
 from emi_model.targets import VAD_DIMENSIONS, column_name
 from tasks.schema.fields import checked
@@ -30,8 +30,6 @@ from tasks.schema.registers import labels_schema
 from tasks.schema.tables import LABELS
 from tasks.storage.open import child, is_remote
 from tasks.store.store import ResultsStore
-
-Floats = NDArray[np.float32]
 
 _NAME_CHARS = 16
 

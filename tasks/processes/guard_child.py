@@ -15,7 +15,7 @@ from pathlib import Path
 MARK = "EMI_GUARD"
 """Variable in the environment of all that the parent starts; the guard's own says its value."""
 
-LOOK_SECONDS = 1.0
+GUARD_POLL_SECONDS = 1.0
 GRACE_SECONDS = 5.0
 """Time for Ray's own processes to see that their driver is gone."""
 
@@ -24,7 +24,7 @@ def main() -> None:
     """Look around until the pipe speaks or ends; without a word, kill what is left."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's affair
     parent, seen = os.getppid(), dict[int, str]()
-    while not select.select([sys.stdin], [], [], LOOK_SECONDS)[0]:
+    while not select.select([sys.stdin], [], [], GUARD_POLL_SECONDS)[0]:
         seen |= _descendants({parent})
     if sys.stdin.buffer.read():
         return

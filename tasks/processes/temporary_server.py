@@ -30,8 +30,8 @@ MARKS = {
 }
 """By which Prefect tells its server that it serves one process (SubprocessASGIServer)."""
 
-LOOK_SECONDS = 0.05
-STOP_SECONDS = 5.0
+SERVER_POLL_SECONDS = 0.05
+TEMPORARY_STOP_SECONDS = 5.0
 
 
 class TemporaryServer:
@@ -64,9 +64,9 @@ class TemporaryServer:
         while not answers(f"http://{HOST}:{self.port}/api/health"):
             if self.process.poll() is not None or time.monotonic() > until:
                 return False
-            time.sleep(LOOK_SECONDS)
+            time.sleep(SERVER_POLL_SECONDS)
         return True
 
     def stop(self) -> None:
         """End it, in order if it does so soon."""
-        end(self.process, STOP_SECONDS)
+        end(self.process, TEMPORARY_STOP_SECONDS)

@@ -44,11 +44,11 @@ LOCKED = "database is locked"
 LOCKED_PAUSES_SECONDS = (0.05, 0.2, 0.5, 1.0, 2.0)
 """SQLite waits by itself, except where two writers would wait for each other."""
 
-MAX_SAID = 300
+MAX_ERROR_CHARS = 300
 """Characters that an error takes over from MLflow: the first, and the last, where the cause is."""
 
-P = ParamSpec("P")
-T = TypeVar("T")
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
 
 
 def tracking_uri() -> str:
@@ -88,7 +88,7 @@ def mlflow_client() -> MlflowClient:
         return ask(MlflowClient, tracking_uri=tracking_uri())
 
 
-def ask(call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+def ask(call: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
     """Return what a call of MLflow gives; one that finds the database locked is made again.
 
     Raises:
@@ -202,7 +202,7 @@ def _writing(path: Path) -> Iterator[None]:
 
 def _explained(error: Exception) -> str:
     said = re.sub(r"//[^/@\s]*@", "//", " ".join(str(error).split()))
-    if len(said) > MAX_SAID:
-        said = f"{said[: MAX_SAID // 2]} ... {said[-MAX_SAID // 2 :]}"
+    if len(said) > MAX_ERROR_CHARS:
+        said = f"{said[: MAX_ERROR_CHARS // 2]} ... {said[-MAX_ERROR_CHARS // 2 :]}"
     advice = "" if _database() else f": is {URI_VARIABLE} right, and does the server run?"
     return f"MLflow at {registry_address()}: {said}{advice}"

@@ -21,8 +21,8 @@ from tasks.registry.model_folders import (
 )
 from tasks.registry.version import (
     MODEL,
+    MODEL_SCHEME,
     NAME,
-    SCHEME,
     Version,
     parse_reference,
     version_of,
@@ -47,7 +47,7 @@ def resolve_model(reference: str) -> str:
     """
     if is_remote(reference):
         return str(fetch_model(reference))
-    return str(folder_of(find(reference))) if reference.startswith(SCHEME) else reference
+    return str(folder_of(find(reference))) if reference.startswith(MODEL_SCHEME) else reference
 
 
 def pin_model(reference: str) -> str:
@@ -59,7 +59,7 @@ def pin_model(reference: str) -> str:
         ModelNotFound: as `resolve_model`.
         RegistryError: likewise.
     """
-    return find(reference).reference if reference.startswith(SCHEME) else reference
+    return find(reference).reference if reference.startswith(MODEL_SCHEME) else reference
 
 
 def list_versions(name: str = MODEL) -> list[Version]:

@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 
 MODEL = "emi"
 CHAMPION = "champion"
-SCHEME = "models:"
+MODEL_SCHEME = "models:"
 
 NAME = re.compile(r"[\w.-]+")
 _REFERENCE = re.compile(
-    rf"{SCHEME}/(?P<name>{NAME.pattern})(?:/(?P<number>[0-9]+)|@(?P<alias>[\w-]+))"
+    rf"{MODEL_SCHEME}/(?P<name>{NAME.pattern})(?:/(?P<number>[0-9]+)|@(?P<alias>[\w-]+))"
 )
 
 METRIC_TAGS = ("mean_pearson", "mean_pearson_low", "mean_pearson_high")
@@ -57,7 +57,7 @@ class Version:
     @property
     def reference(self) -> str:
         """Return what names this version for good."""
-        return f"{SCHEME}/{self.name}/{self.number}"
+        return f"{MODEL_SCHEME}/{self.name}/{self.number}"
 
     @property
     def sha256(self) -> str | None:
@@ -102,13 +102,13 @@ def parse_reference(reference: str, name: str = MODEL) -> tuple[str, int | None,
     Raises:
         ModelNotFound: it is none of these.
     """
-    if not reference.startswith(SCHEME):
-        reference = f"{SCHEME}/{name}{'/' if reference.isdecimal() else '@'}{reference}"
+    if not reference.startswith(MODEL_SCHEME):
+        reference = f"{MODEL_SCHEME}/{name}{'/' if reference.isdecimal() else '@'}{reference}"
     parsed = _REFERENCE.fullmatch(reference)
     if parsed is None:
         raise ModelNotFound(
-            f"{reference}: found no model reference, expected {SCHEME}/NAME@ALIAS or "
-            f"{SCHEME}/NAME/VERSION, as in {SCHEME}/{MODEL}@{CHAMPION}"
+            f"{reference}: found no model reference, expected {MODEL_SCHEME}/NAME@ALIAS or "
+            f"{MODEL_SCHEME}/NAME/VERSION, as in {MODEL_SCHEME}/{MODEL}@{CHAMPION}"
         )
     number = parsed["number"]
     return parsed["name"], int(number) if number else None, parsed["alias"]

@@ -49,7 +49,7 @@ MAX_STORE_SHARE = 0.5
 IDLE_UTILISATION = 0.25
 """Tasks a scorer below which an elastic pool lets one go: to load a model again takes long."""
 
-MAX_SAID = 200
+MAX_DETAIL_CHARS = 200
 
 MAX_RESTARTS = 3
 """Times that a scorer is started again which died at nothing; one that dies at work ends a pass."""
@@ -187,7 +187,7 @@ def _why(ledger: Any, error: RayError, dead_before: frozenset[str]) -> Exception
     if isinstance(error, RayTaskError) and isinstance(error.cause, EmiError):
         # Ray Data adds lines with advice of its own
         return ScoringError(str(error.cause).partition("\n")[0])
-    said = str(error).strip().partition("\n")[0][:MAX_SAID]
+    said = str(error).strip().partition("\n")[0][:MAX_DETAIL_CHARS]
     lost = lost_nodes(dead_before)
     if lost:
         return PassFailed(said, frozenset(), lost)

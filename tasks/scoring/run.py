@@ -32,7 +32,7 @@ from tasks.scoring.settings import Coverage, ScoringSettings
 from tasks.store.compaction import compact
 from tasks.store.store import ResultsStore, create_store
 
-LOOK_SECONDS = 1.0
+STOP_POLL_SECONDS = 1.0
 """Between two looks whether a store is free."""
 
 OnEnd = Callable[[dict[str, Any], str], None]
@@ -195,7 +195,7 @@ def store_lock(store: ResultsStore, wait_minutes: float) -> Iterator[None]:
                 if time.monotonic() > deadline:
                     raise
             observer().begin("waiting for another run", None, "")
-            time.sleep(LOOK_SECONDS)
+            time.sleep(STOP_POLL_SECONDS)
         yield
 
 

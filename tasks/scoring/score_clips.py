@@ -24,12 +24,12 @@ from tasks.scoring.clip_scorer import without_scores
 from tasks.scoring.passes import PassFailed, run_pass
 from tasks.scoring.settings import ScoringSettings
 
-LOGGER = logging.getLogger(__name__)
+_LOGGER = logging.getLogger(__name__)
 
 CLIPS_PER_PASS = 20_000
 """Clips in one Ray Data execution: many, so that the model is loaded seldom."""
 
-MAX_DEATHS = 2
+MAX_CLIP_DEATHS = 2
 """A clip that was held alone by a worker that died, after it was suspected, is not tried again."""
 
 MAX_IDLE_DEATHS = 3
@@ -140,13 +140,13 @@ def _score_all(
 
 def _tell(death: PassFailed, suspects: Collection[str]) -> None:
     if death.lost:
-        LOGGER.warning("nodes were lost: %s: %s", sorted(death.lost), death)
+        _LOGGER.warning("nodes were lost: %s: %s", sorted(death.lost), death)
     else:
-        LOGGER.warning("a worker died holding %s: %s", sorted(suspects) or "no clip", death)
+        _LOGGER.warning("a worker died holding %s: %s", sorted(suspects) or "no clip", death)
 
 
 def _is_fatal(clip_id: str, count: int, missing: dict[str, ClipFile]) -> bool:
-    return count >= MAX_DEATHS and clip_id in missing
+    return count >= MAX_CLIP_DEATHS and clip_id in missing
 
 
 def _pass(
@@ -159,7 +159,7 @@ def _pass(
 
 
 def _dead_rows(clips: Sequence[ClipFile], settings: ScoringSettings) -> pa.Table:
-    detail = f"the worker process died {MAX_DEATHS} times with this clip, the last time alone"
+    detail = f"the worker process died {MAX_CLIP_DEATHS} times with this clip, the last time alone"
     costs, worked = (cost.name for cost in COSTS), (column.name for column in WORKED)
     free = dict.fromkeys(costs, 0) | dict.fromkeys(worked)
     rows = [

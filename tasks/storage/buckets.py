@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from obstore.store import ClientConfig, RetryConfig
 
 MAX_RETRIES = 5
-RETRY_SECONDS = 60
+BUCKET_RETRY_SECONDS = 60
 """A request is repeated for so long where the storage is busy or not reached."""
 
 ENDPOINTS = {
@@ -43,7 +43,7 @@ ENDPOINTS = {
 }
 """Variables that may name a server; one with http:// is spoken to without TLS."""
 
-SILENT_SECONDS = 30
+READ_TIMEOUT_SECONDS = 30
 """A connection on which nothing comes for so long is given up; the request is repeated."""
 
 REQUEST_SECONDS = 3600
@@ -162,12 +162,12 @@ def _store(scheme: str, bucket: str) -> ObjectStore:
     endpoint = next(filter(None, (os.environ.get(name) for name in names)), "")
     client: ClientConfig = {
         "allow_http": urlsplit(endpoint).scheme == "http",
-        "read_timeout": timedelta(seconds=SILENT_SECONDS),
+        "read_timeout": timedelta(seconds=READ_TIMEOUT_SECONDS),
         "timeout": timedelta(seconds=REQUEST_SECONDS),
     }
     retry: RetryConfig = {
         "max_retries": MAX_RETRIES,
-        "retry_timeout": timedelta(seconds=RETRY_SECONDS),
+        "retry_timeout": timedelta(seconds=BUCKET_RETRY_SECONDS),
     }
     store: ObjectStore = from_url(f"{scheme}://{bucket}", client_options=client, retry_config=retry)
     return store

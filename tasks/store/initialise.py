@@ -16,12 +16,12 @@ from tasks.store.paths import CATALOG_FILE, EMPTY_PART, MARKER_FILE, file_name
 from tasks.store.views import catalog_sql
 from tasks.store.writers import parquet_bytes
 
-FORMAT = 1
+STORE_FORMAT = 1
 
 
 def write_marker(folder: Folder) -> None:
     """Make a folder a store, if nobody has."""
-    marker = json.dumps({"emi_results_store": FORMAT}) + "\n"
+    marker = json.dumps({"emi_results_store": STORE_FORMAT}) + "\n"
     with suppress(FileExistsError):
         folder.create(MARKER_FILE, marker.encode())
 
@@ -40,9 +40,9 @@ def check_marker(location: str, folder: Folder) -> None:
             "`emi labels add` makes one"
         ) from error
     found = marker.get("emi_results_store") if isinstance(marker, dict) else None
-    if found != FORMAT:
+    if found != STORE_FORMAT:
         raise StoreError(
-            f"{location}: results store of format {found!r}, this version reads {FORMAT}"
+            f"{location}: results store of format {found!r}, this version reads {STORE_FORMAT}"
         )
 
 

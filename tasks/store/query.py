@@ -29,7 +29,7 @@ Format = Literal["table", "csv", "json", "parquet"]
 MAX_TABLE_ROWS = 100
 """Rows that the table format shows; the other formats give all."""
 
-PLAIN_WIDTH = 200
+PIPED_WIDTH = 200
 """Characters of a table's line where no terminal limits it."""
 
 
@@ -86,7 +86,7 @@ def write(table: pa.Table, wanted: Format) -> None:
         QueryError: Parquet, and standard output is a terminal.
     """
     if wanted == "table":
-        width = None if sys.stdout.isatty() else PLAIN_WIDTH
+        width = None if sys.stdout.isatty() else PIPED_WIDTH
         duckdb.from_arrow(table).show(max_rows=MAX_TABLE_ROWS, max_width=width)
     elif wanted == "csv":
         _write_csv(table, sys.stdout)

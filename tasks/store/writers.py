@@ -43,7 +43,7 @@ CLOCK = "clock"
 """An object that is written to learn the storage's time."""
 
 STOPPING_SECONDS = 5.0
-REQUESTS_AT_ONCE = 16
+WRITES_AT_ONCE = 16
 
 
 class Writer(Protocol):
@@ -195,7 +195,7 @@ class BucketWriter:
 
     def remove(self, files: Sequence[str]) -> None:
         """Remove many files at a time."""
-        with ThreadPoolExecutor(REQUESTS_AT_ONCE) as pool:
+        with ThreadPoolExecutor(WRITES_AT_ONCE) as pool:
             list(pool.map(self.folder.remove, files))
 
     def lock(self) -> AbstractContextManager[None]:

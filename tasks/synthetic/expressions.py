@@ -33,11 +33,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
+from emi_model.arrays import Doubles
 from tasks.synthetic.voice import Segment
-
-Floats = NDArray[np.float64]
 
 VAD_BASE = np.array([0.40, 0.45, 0.45])
 VAD_OF_TARGETS = np.array(
@@ -62,10 +60,10 @@ class Expression:
         offsets: (3,) in [-1, 1]: the clip's own arousal, dominance and valence.
     """
 
-    intensities: Floats
-    offsets: Floats
+    intensities: Doubles
+    offsets: Doubles
 
-    def vad(self) -> Floats:
+    def vad(self) -> Doubles:
         """Return (3,) in [0, 1]: arousal, dominance, valence, by the table above."""
         raw = VAD_BASE + VAD_OF_TARGETS @ self.intensities + VAD_OF_OFFSETS * self.offsets
         return np.clip(raw, 0.0, 1.0)

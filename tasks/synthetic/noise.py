@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
 from emi_model.audio.waveform import Int16Waveform, to_float
-from emi_model.speed.noise_clips import speak
+from emi_model.speed.noise_clips import noise_waveforms
 from emi_model.units import SAMPLING_RATE
 
 CLIPS_A_FOLDER = 500
@@ -38,7 +38,7 @@ def write_noise(
     done = 0
     try:
         for first in range(0, len(seconds), CLIPS_A_ROUND):
-            waveforms = speak(seconds[first : first + CLIPS_A_ROUND], seed=first)
+            waveforms = noise_waveforms(seconds[first : first + CLIPS_A_ROUND], seed=first)
             home = folder / f"{first // CLIPS_A_FOLDER:03d}"
             home.mkdir(parents=True, exist_ok=True)
             written = [

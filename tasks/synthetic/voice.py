@@ -14,9 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from emi_model.arrays import Doubles
 from emi_model.units import SAMPLING_RATE
-
-Floats = NDArray[np.float64]
 
 CONTROL_SAMPLES = 64
 """Samples between two control values: 4 ms."""
@@ -96,12 +95,12 @@ class Segment:
 class _Controls:
     """Values every ``CONTROL_SAMPLES``, all (frames,) but the formants, (frames, 4)."""
 
-    voicing: Floats
-    breath: Floats
-    hiss: Floats
-    semitones: Floats
-    tilt: Floats
-    formants: Floats
+    voicing: Doubles
+    breath: Doubles
+    hiss: Doubles
+    semitones: Doubles
+    tilt: Doubles
+    formants: Doubles
 
 
 def draw_speaker(name: str, *, low_voice: bool, rng: np.random.Generator) -> Speaker:
@@ -117,7 +116,7 @@ def draw_speaker(name: str, *, low_voice: bool, rng: np.random.Generator) -> Spe
     )
 
 
-def render(speaker: Speaker, segments: Sequence[Segment], rng: np.random.Generator) -> Floats:
+def render(speaker: Speaker, segments: Sequence[Segment], rng: np.random.Generator) -> Doubles:
     """Return the waveform of ``segments`` in the speaker's voice.
 
     Args:
@@ -159,12 +158,12 @@ def _controls(segment: Segment, speaker: Speaker) -> _Controls:
     )
 
 
-def _glide(start: float, end: float, course: Floats) -> Floats:
+def _glide(start: float, end: float, course: Doubles) -> Doubles:
     return start + (end - start) * course
 
 
 def _join(parts: Sequence[_Controls]) -> _Controls:
-    def joined(name: str, width: int) -> Floats:
+    def joined(name: str, width: int) -> Doubles:
         return _smooth(np.concatenate([getattr(part, name) for part in parts]), width)
 
     formants = np.concatenate([part.formants for part in parts])
@@ -178,24 +177,24 @@ def _join(parts: Sequence[_Controls]) -> _Controls:
     )
 
 
-def _smooth(values: Floats, width: int) -> Floats:
+def _smooth(values: Doubles, width: int) -> Doubles:
     """Return the centred moving average over an odd ``width``, the ends repeated."""
     padded = np.pad(values, width // 2, mode="edge")
     return np.convolve(padded, np.full(width, 1.0 / width), mode="valid")
 
 
-def _per_sample(values: Floats) -> Floats:
+def _per_sample(values: Doubles) -> Doubles:
     """Return (frames * CONTROL_SAMPLES,) values, linear between the frames."""
     num_samples = len(values) * CONTROL_SAMPLES
     return np.interp(np.arange(num_samples) / CONTROL_SAMPLES, np.arange(len(values)), values)
 
 
-def _pitch_hertz(speaker: Speaker, semitones: Floats, rng: np.random.Generator) -> Floats:
+def _pitch_hertz(speaker: Speaker, semitones: Doubles, rng: np.random.Generator) -> Doubles:
     jitter = _smooth(rng.normal(0.0, 0.25, len(semitones)), 3)
     return _per_sample(speaker.pitch_hertz * 2.0 ** ((semitones + jitter) / 12.0))
 
 
-def _harmonics(pitch_hertz: Floats) -> Floats:
+def _harmonics(pitch_hertz: Doubles) -> Doubles:
     """Return harmonics that fall by 6 dB per octave, the spectrum of a flow derivative.
 
     cos(k p) comes from cos((k-1) p) and cos((k-2) p) by Chebyshev's recursion: one product a
@@ -211,7 +210,7 @@ def _harmonics(pitch_hertz: Floats) -> Floats:
     return total
 
 
-def _bin_hertz() -> Floats:
+def _bin_hertz() -> Doubles:
     return np.arange(FFT_SAMPLES // 2 + 1, dtype=np.float64) * (SAMPLING_RATE / FFT_SAMPLES)
 
 
@@ -228,12 +227,12 @@ def _tract_response(controls: _Controls, tilt: float) -> NDArray[np.complex128]:
     return response
 
 
-def _hiss_response() -> Floats:
+def _hiss_response() -> Doubles:
     """Return (bins,): a broad band around 4.5 kHz, as of /s/."""
     return np.exp(-(((_bin_hertz() - 4500.0) / 1500.0) ** 2))
 
 
-def _spectra(source: Floats) -> NDArray[np.complex128]:
+def _spectra(source: Doubles) -> NDArray[np.complex128]:
     """Return (frames, bins) of windows centred on the control values."""
     half = WINDOW_SAMPLES // 2
     padded = np.pad(source, (half, half))
@@ -243,7 +242,7 @@ def _spectra(source: Floats) -> NDArray[np.complex128]:
     return np.fft.rfft(frames * np.hanning(WINDOW_SAMPLES + 1)[:-1] / 2.0, FFT_SAMPLES)
 
 
-def _overlap_add(spectra: NDArray[np.complex128]) -> Floats:
+def _overlap_add(spectra: NDArray[np.complex128]) -> Doubles:
     pieces = np.fft.irfft(spectra, FFT_SAMPLES).reshape(len(spectra), -1, CONTROL_SAMPLES)
     num_shifts = pieces.shape[1]
     total = np.zeros((len(spectra) + num_shifts - 1, CONTROL_SAMPLES))

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from emi_model.audio.waveform import Int16Waveform
-from emi_model.speed.noise_clips import draw_seconds, speak
+from emi_model.speed.noise_clips import draw_seconds, noise_waveforms
 from emi_model.units import SAMPLING_RATE, seconds_to_samples
 from tasks.extraction.audio import Extraction, extract, find_ffmpeg
 from tasks.extraction.headers import Prober
@@ -30,7 +30,7 @@ def challenge_corpus(folder: Path, num_clips: int, seed: int = 0) -> str:
     folder.mkdir(parents=True)
     seconds = draw_seconds(num_clips, seed)
     sources = sorted(SPEECH.rglob("*.wav")) if SPEECH.is_dir() else []
-    waveforms = _spoken(sources, seconds) if sources else iter(speak(seconds))
+    waveforms = _spoken(sources, seconds) if sources else iter(noise_waveforms(seconds))
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         names = (folder / f"{number:05d}.mp4" for number in range(num_clips))
         deque(pool.map(_write, names, waveforms), maxlen=0)

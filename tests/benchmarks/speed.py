@@ -19,7 +19,7 @@ from emi_model.predict import Predictor
 from emi_model.speed.flops import FlopCounter
 from emi_model.speed.machine import matrix_peak, this_machine
 from emi_model.speed.measure import HIDDEN, LAYERS, checked_device, random_model
-from emi_model.speed.noise_clips import speak, typical_seconds
+from emi_model.speed.noise_clips import noise_waveforms, typical_seconds
 from emi_model.speed.throughput import CLIPS_PER_CALL, FEWEST_PER_CALL, Throughput, plain_way
 from emi_model.units import SAMPLING_RATE
 
@@ -45,7 +45,7 @@ def speed(folder: Path, model: Path) -> Iterator[Row]:
     auto = asked.pop("auto").numerics
     yield "precision auto", f"is {auto} here"
     num_clips = CLIPS_PER_CALL if device.type == "cuda" else FEWEST_PER_CALL
-    clips = speak(typical_seconds(num_clips))
+    clips = noise_waveforms(typical_seconds(num_clips))
     for predictor in asked.values():
         predictor(clips[: num_clips // 2])
     plains: list[float] = []

@@ -16,7 +16,7 @@ FORBIDDEN = {
 }
 ORDER = {
     "emi_model": [
-        {"errors", "units", "targets", "devices", "loading"},
+        {"arrays", "errors", "units", "targets", "devices", "loading"},
         {"audio", "metrics"},
         {"architecture"},
         {"engine"},

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from flows.cli.exits import EXIT_USAGE
+from emi_model.errors import EXIT_USAGE
 from flows.cli.options import (
     corpus_option,
     json_option,

@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from emi_model.errors import EmiError
-from flows.cli.exits import EXIT_INTERRUPTED
+from emi_model.errors import EXIT_INTERRUPTED, EmiError
 from flows.cli.options import json_option, precision_option, resolve_model_option
 from flows.display.terminal import say, send_chatter_to, terminal
 
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
 
     from emi_model.architecture.config import Precision
 
-PREFIX = "emi-bench-"
+BENCH_PREFIX = "emi-bench-"
 """Of what lies in the temporary folder meanwhile."""
 
 
@@ -110,7 +109,7 @@ def _room(*, needs_log: bool) -> Iterator[Path]:
     """Yield a folder that is gone afterwards; a log stays only after an error of ours."""
     log = _turn_chatter_away() if needs_log else None
     try:
-        with TemporaryDirectory(prefix=PREFIX, ignore_cleanup_errors=True) as folder:
+        with TemporaryDirectory(prefix=BENCH_PREFIX, ignore_cleanup_errors=True) as folder:
             yield Path(folder)
     except Exception as error:
         if not isinstance(error, EmiError):
@@ -125,7 +124,7 @@ def _turn_chatter_away() -> Path:
     """Send what Ray and Prefect say to a log; let them not outlive this process."""
     from tasks.processes.guard import guard_this_process
 
-    descriptor, name = mkstemp(prefix=PREFIX, suffix=".log")
+    descriptor, name = mkstemp(prefix=BENCH_PREFIX, suffix=".log")
     os.close(descriptor)
     send_chatter_to(Path(name))
     guard_this_process()

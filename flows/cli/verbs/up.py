@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from tasks.processes.prefect_server import PrefectServer
 
 SAY_SECONDS = 5.0
-LOOK_SECONDS = 1.0
+SERVICE_POLL_SECONDS = 1.0
 
 
 def _setup_options(command: Callable[..., None]) -> Callable[..., None]:
@@ -181,14 +181,14 @@ def _setup(options: dict[str, Any]) -> Setup:
     from emi_model.training.recipes import recipe_named
     from flows.server.deployments import Setup, check_schedule, local_timezone
     from flows.server.events import located
-    from tasks.registry.version import SCHEME
+    from tasks.registry.version import MODEL_SCHEME
 
     given = {name: value for name, value in options.items() if value is not None}
     for name in ("corpus", "results", "labels", "label_inbox"):
         if name in given:
             given[name] = located(given[name])
     model = given.get("model")
-    if model and not model.startswith(SCHEME) and Path(model).exists():
+    if model and not model.startswith(MODEL_SCHEME) and Path(model).exists():
         given["model"] = located(model)
     if "recipe" in given:
         recipe_named(given["recipe"])
@@ -255,7 +255,7 @@ def _serve(server: PrefectServer, setup: Setup) -> None:
     service.start()
     _show(server, setup)
     try:
-        while service.wait(LOOK_SECONDS):
+        while service.wait(SERVICE_POLL_SECONDS):
             server.check()
     except KeyboardInterrupt:
         for number in (signal.SIGINT, signal.SIGTERM):

@@ -13,14 +13,20 @@ from hypothesis import strategies as st
 from torch.utils.flop_counter import FlopCounterMode
 
 from emi_model.architecture.config import EmiConfig
-from emi_model.errors import ConfigError, CorpusError
+from emi_model.errors import EXIT_USAGE, ConfigError, CorpusError
 from emi_model.predict import Predictor
 from emi_model.speed import machine
-from emi_model.speed.__main__ import EXIT_USAGE, main
+from emi_model.speed.__main__ import main
 from emi_model.speed.flops import FlopCounter
 from emi_model.speed.measure import measure, random_model
-from emi_model.speed.media_files import decode, find_media, score_files
-from emi_model.speed.noise_clips import Z_95, draw_seconds, log_normal, speak, typical_seconds
+from emi_model.speed.media_files import decode_media, find_media, measure_files
+from emi_model.speed.noise_clips import (
+    Z_95,
+    draw_seconds,
+    log_normal,
+    noise_waveforms,
+    typical_seconds,
+)
 from emi_model.speed.throughput import model_alone, plain_way
 
 MEDIUM = {
@@ -45,7 +51,7 @@ def media(tmp_path):
     for name, samples in {"b/one.wav": 40_000, "two.wav": 24_000, "blink.wav": 100}.items():
         path = tmp_path / name
         path.parent.mkdir(exist_ok=True)
-        (waveform,) = speak([samples / 16_000])
+        (waveform,) = noise_waveforms([samples / 16_000])
         with wave.open(str(path), "wb") as file:
             file.setparams((1, 2, 16_000, 0, "NONE", ""))
             file.writeframes(waveform.tobytes())
@@ -77,7 +83,7 @@ def test_durations_are_the_challenges():
 
 
 def test_what_is_heard_has_its_duration_and_no_twin():
-    waveforms = speak([1.0, 1.0, 45.0], seed=5)
+    waveforms = noise_waveforms([1.0, 1.0, 45.0], seed=5)
     assert [len(waveform) for waveform in waveforms] == [16_000, 16_000, 720_000]
     assert all(waveform.dtype == np.int16 for waveform in waveforms)
     assert (waveforms[0] != waveforms[1]).mean() > 0.9
@@ -147,18 +153,18 @@ def test_the_plain_way_takes_all_its_clips(tiny_model):
 
 def test_files_are_decoded_and_scored(tiny_model, media):
     predictor = Predictor(tiny_model(), precision="fp32", device="cpu")
-    found = score_files(predictor, find_media(media), decoders=2, clips_per_call=3)
+    found = measure_files(predictor, find_media(media), decoders=2, clips_per_call=3)
     assert (found.num_clips, found.num_failed, found.decoders) == (2, 2, 2)
     assert found.audio_seconds == pytest.approx(4.0)
     assert 0 < found.busy_share <= 1
-    assert (decode(media / "two.wav", 192_000) == speak([1.5])[0]).all()
-    assert len(decode(media / "two.wav", 8_000)) == 8_000
+    assert (decode_media(media / "two.wav", 192_000) == noise_waveforms([1.5])[0]).all()
+    assert len(decode_media(media / "two.wav", 8_000)) == 8_000
 
 
 def test_files_that_are_none_are_said(tiny_model, media, tmp_path):
     predictor = Predictor(tiny_model(), precision="fp32", device="cpu")
     with pytest.raises(CorpusError, match="none of them with audio"):
-        score_files(predictor, [media / "notes.txt"], decoders=1)
+        measure_files(predictor, [media / "notes.txt"], decoders=1)
     (tmp_path / "empty").mkdir()
     with pytest.raises(CorpusError, match="found no file"):
         find_media(tmp_path / "empty")

@@ -60,7 +60,7 @@ def kill_at(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
 
     for name in ("write", "create", "remove"):
         monkeypatch.setattr(BucketFolder, name, counted(getattr(BucketFolder, name)))
-    monkeypatch.setattr("tasks.store.writers.REQUESTS_AT_ONCE", 1)
+    monkeypatch.setattr("tasks.store.writers.WRITES_AT_ONCE", 1)
 
     def start(number: int) -> None:
         left[0] = number
