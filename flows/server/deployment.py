@@ -98,7 +98,6 @@ class Deployment:
 
     def spec(self) -> dict[str, Any]:
         """Return it as prefect.yaml says it, but for the work pool."""
-        schedule = {"cron": self.cron, "timezone": self.timezone}
         found: dict[str, Any] = {
             "name": self.name,
             "entrypoint": self.entrypoint,
@@ -108,7 +107,7 @@ class Deployment:
             "concurrency_limit": {"limit": 1, "collision_strategy": self.collision},
         }
         if self.cron:
-            found["schedules"] = [schedule]
+            found["schedules"] = [{"cron": self.cron, "timezone": self.timezone}]
         if self.trigger:
             found["triggers"] = [self.trigger.spec()]
         return found
@@ -133,10 +132,7 @@ class Deployment:
             description=self.description,
             tags=spec["tags"],
             parameters=spec["parameters"],
-            schedules=[
-                CronSchedule(cron=at["cron"], timezone=at["timezone"])
-                for at in spec.get("schedules", [])
-            ],
+            schedules=[CronSchedule(**at) for at in spec.get("schedules", [])],
             triggers=list(map(DeploymentEventTrigger.model_validate, spec.get("triggers", []))),
             concurrency_limit=ConcurrencyLimitConfig(**spec["concurrency_limit"]),
             version=version("emi-workflow"),

@@ -12,14 +12,7 @@ from typing import TYPE_CHECKING
 import httpx
 from prefect.client.orchestration import PrefectClient, get_client
 from prefect.client.schemas.actions import WorkPoolCreate
-from prefect.client.schemas.filters import (
-    DeploymentFilter,
-    DeploymentFilterTags,
-    FlowRunFilter,
-    FlowRunFilterDeploymentId,
-    FlowRunFilterState,
-    FlowRunFilterStateType,
-)
+from prefect.client.schemas.filters import DeploymentFilter, FlowRunFilter
 from prefect.client.schemas.objects import FlowRun, StateType
 from prefect.deployments.runner import DeploymentApplyError
 from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound
@@ -34,7 +27,7 @@ from flows.server.events import PASSWORD, api_url
 if TYPE_CHECKING:
     from prefect.client.schemas.responses import DeploymentResponse
 
-TAGGED = DeploymentFilter(tags=DeploymentFilterTags(all_=[TAG]))
+TAGGED = DeploymentFilter.model_validate({"tags": {"all_": [TAG]}})
 
 
 def register_deployments(setup: Setup, pool: str) -> list[str]:
@@ -178,11 +171,9 @@ async def _runs(
 ) -> list[FlowRun]:
     if not of:
         return []
-    wanted = FlowRunFilter(
-        deployment_id=FlowRunFilterDeploymentId(any_=[deployment.id for deployment in of]),
-        state=FlowRunFilterState(type=FlowRunFilterStateType(any_=list(types))),
-    )
-    return await client.read_flow_runs(flow_run_filter=wanted)
+    state = {"type": {"any_": types}}
+    wanted = {"deployment_id": {"any_": [deployment.id for deployment in of]}, "state": state}
+    return await client.read_flow_runs(flow_run_filter=FlowRunFilter.model_validate(wanted))
 
 
 async def _full_name(client: PrefectClient, deployment: DeploymentResponse) -> str:

@@ -102,14 +102,6 @@ class TrainingRun:
         )
         self._send()
 
-    def log_file(self, path: Path, folder: str = "") -> None:
-        """Keep a copy of a file with the run, in a folder of it.
-
-        Raises:
-            RegistryError: MLflow does not take it.
-        """
-        ask(mlflow_client().log_artifact, self.run_id, str(path), folder or None)
-
     def log_folder(self, path: Path, folder: str) -> None:
         """Keep a copy of a folder's content with the run, in a folder of it.
 
