@@ -1,1 +1,1 @@
-"""What Prefect's server sees: deployments, events, artifacts, names of runs, its early start."""
+"""The flows' side of Prefect's server: deployments, events, artifacts, run names, early start."""

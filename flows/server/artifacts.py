@@ -1,7 +1,7 @@
-"""What a flow shows in Prefect's UI: how far it is while it runs, and what it found.
+"""Artifacts in Prefect's UI: the progress of a flow while it runs, and its results.
 
-Only where there is a server that outlives the flow: the temporary one takes its UI with it. What a
-server does not take is logged, and the flow goes on.
+They are only made on a server that outlives the flow; the temporary one ends with it. If a server
+refuses an artifact, that is logged, and the flow goes on.
 """
 
 from __future__ import annotations
@@ -27,42 +27,42 @@ if TYPE_CHECKING:
 _LOGGER = logging.getLogger(__name__)
 
 UPDATE_SECONDS = 5.0
-"""Between two changes of the progress artifact."""
+"""Time between two updates of the progress artifact."""
 
 CLOSE_SECONDS = 10.0
 
 
 class Several(Observer):
-    """An observer that tells others."""
+    """An observer that passes every call on to several others."""
 
     def __init__(self, *others: Observer) -> None:
-        """Tell these."""
+        """Pass calls on to these."""
         self._others = others
 
     def begin(self, stage: str, total: int | None, unit: str) -> None:
-        """Tell all of a stage."""
+        """Begin a stage."""
         for other in self._others:
             other.begin(stage, total, unit)
 
     def advance(self, num_done: int, said: str = "") -> None:
-        """Tell all of units done."""
+        """Count more units as done."""
         for other in self._others:
             other.advance(num_done, said)
 
     def reached(self, num_done: int, total: int) -> None:
-        """Tell all how far it is."""
+        """Set the number of units that are done."""
         for other in self._others:
             other.reached(num_done, total)
 
 
 class ProgressArtifact(Observer):
-    """An observer that keeps one artifact of the flow run up to date; a context manager.
+    """An observer that keeps the progress artifact of a flow run current; a context manager.
 
-    A thread of its own sends, so that a slow server does not hold up the work.
+    A thread of its own sends updates, so that a slow server does not delay the work.
     """
 
     def __init__(self, flow_run_id: UUID) -> None:
-        """Show how far a flow run is."""
+        """Prepare the artifact of a flow run."""
         self._flow_run_id = flow_run_id
         self._stage = self._unit = self._said = ""
         self._total: int | None = None
@@ -73,29 +73,29 @@ class ProgressArtifact(Observer):
         self._sender = threading.Thread(target=copy_context().run, args=(self._send,), daemon=True)
 
     def __enter__(self) -> ProgressArtifact:
-        """Begin to send."""
+        """Start to send updates."""
         self._sender.start()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        """Send how it stands at the end."""
+        """Send a last update; it says done unless there was an error."""
         if kind is None:
             self._stage, self._total, self._done, self._said = "done", None, 0, ""
         self._closing.set()
         self._sender.join(CLOSE_SECONDS)
 
     def begin(self, stage: str, total: int | None, unit: str) -> None:
-        """Show another stage."""
+        """Show the beginning of a stage."""
         self._stage, self._total, self._unit = stage, total, unit
         self._done, self._said = 0, ""
 
     def advance(self, num_done: int, said: str = "") -> None:
-        """Show more units."""
+        """Show that more units are done."""
         self._done += num_done
         self._said = said.strip(" ·")
 
     def reached(self, num_done: int, total: int) -> None:
-        """Show units."""
+        """Show the number of units that are done."""
         self._done, self._total = num_done, total
 
     def _now(self) -> tuple[float, str]:
@@ -122,7 +122,7 @@ class ProgressArtifact(Observer):
             new = {"type": "progress", "key": "progress", "flow_run_id": str(self._flow_run_id)}
             answer = client.request("POST", "/artifacts/", json=new | content)
             self._artifact_id = UUID(answer.json()["id"])
-        else:  # not by the client's own method, which leaves an event every time
+        else:  # not by the client's own method, which emits an event every time
             path = {"id": self._artifact_id}
             client.request("PATCH", "/artifacts/{id}", json=content, path_params=path)
         self._shown = now
@@ -130,7 +130,7 @@ class ProgressArtifact(Observer):
 
 @contextmanager
 def shown_in_ui() -> Iterator[None]:
-    """Show the progress of the flow run of this context, beside whoever observes it now."""
+    """Show the progress of this context's flow run, in addition to the present observer."""
     from prefect.runtime import flow_run
 
     if api_url() is None or flow_run.id is None:
@@ -144,15 +144,15 @@ def shown_in_ui() -> Iterator[None]:
 
 
 def show_run(record: Mapping[str, Any]) -> None:
-    """Show what a run did: its counts, and its rejections by reason."""
+    """Show a run's counts, and its rejections by reason."""
     names = ("num_listed", "num_scored", "num_rejected", "num_skipped", "num_adopted")
     counts = [{"what": name.removeprefix("num_"), "clips": record[name]} for name in names]
     hours = record["audio_seconds"] / 3600
-    said = (
+    description = (
         f"{record['model']}, run {record['run_id']}: {record['state']}, {hours:.2f} hours of audio "
         f"in {record['wall_seconds']:.0f} s"
     )
-    _table("run-counts", counts, said)
+    _table("run-counts", counts, description)
     rejections = sorted(record["reasons"].items(), key=lambda reason: -reason[1])
     if rejections:
         rows = [{"reason": reason, "clips": count} for reason, count in rejections]
@@ -166,7 +166,7 @@ def show_version(made: NewVersion) -> None:
 
 
 def show_report(report: EvaluationReport, heading: str) -> None:
-    """Show how well a model follows labels."""
+    """Show how well a model's scores agree with labels."""
     _markdown("evaluation", "\n\n".join([f"## {heading}", evaluation_markdown(report)]))
 
 
@@ -183,18 +183,18 @@ def show_label_files(files: Sequence[NewFile]) -> None:
 
 
 def evaluation_markdown(report: EvaluationReport) -> str:
-    """Return the figures of an evaluation, a row a target, and what they are made of."""
+    """Return an evaluation's figures, a row for each target, and the clips they are from."""
     mean = report.evaluation.mean.pearson
     figures = [*report.evaluation.targets.items(), ("**mean**", report.evaluation.mean)]
     cells = [
         (target, _interval(of.pearson), _number(of.ccc.value), _number(of.mae.value))
         for target, of in figures
     ]
-    known = f", {report.num_speakers} speakers" if report.num_speakers else ""
+    speakers = f", {report.num_speakers} speakers" if report.num_speakers else ""
     return "\n".join(
         [
             f"**rho {_interval(mean)}** (mean Pearson, {100 * report.evaluation.level:.0f} % "
-            f"interval) on {report.evaluation.num_clips} clips of split {report.split}{known}; "
+            f"interval) on {report.evaluation.num_clips} clips of split {report.split}{speakers}; "
             f"label snapshot {report.labels.number}",
             "",
             "| target | Pearson | CCC | MAE |",
@@ -205,7 +205,7 @@ def evaluation_markdown(report: EvaluationReport) -> str:
 
 
 def decision_markdown(row: Mapping[str, Any]) -> str:
-    """Return a decision, as its row in the register holds it."""
+    """Return a decision, given as its row of the register."""
     if row["challenger"] is None:
         return f"## {row['name']}: {row['reason']}"
     verdict = "promoted" if row["promoted"] else "not promoted"
@@ -254,7 +254,7 @@ def _markdown(key: str, text: str) -> None:
 
 
 def _tried(send: Callable[[], object]) -> None:
-    """Send something; a server that does not take it costs no run."""
+    """Call a function that sends an artifact, and only log if the server refuses it."""
     import httpx
 
     try:

@@ -1,4 +1,4 @@
-"""One deployment: a flow, and what starts it."""
+"""One deployment: a flow, its parameters, and the schedule or event that starts it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ TAG = "emi"
 
 POOL = "emi"
 JOB_VARIABLES = {"env": {"PREFECT_LOGGING_EXTRA_LOGGERS": "flows,tasks,emi_model"}}
-"""Of runs that a worker starts: what we log is in Prefect's UI too."""
+"""For runs that a worker starts: Prefect's UI shows this project's log lines too."""
 
 
 @dataclass(frozen=True)
@@ -26,10 +26,10 @@ class Trigger:
 
     Attributes:
         event: its name.
-        resource: id of what it is about.
+        resource: id of the event's resource.
         description: of the automation.
-        parameters: of the run, beside the deployment's; may quote the event.
-        debounce_seconds: the run starts so long after the event, and takes those between along.
+        parameters: of the run, in addition to the deployment's; may quote the event.
+        debounce_seconds: events within this time lead to one run, which starts after it.
     """
 
     event: str
@@ -39,10 +39,10 @@ class Trigger:
     debounce_seconds: int = 0
 
     def spec(self) -> dict[str, Any]:
-        """Return it as prefect.yaml says it.
+        """Return the trigger as prefect.yaml has it.
 
-        The first event starts a run that waits; others within the time find the trigger closed. It
-        opens again well before the run begins (clocks differ), so that nothing falls in between.
+        The first event schedules a run; for ``debounce_seconds`` the trigger ignores others. The
+        run begins half that time later still, so that no event is lost where clocks differ.
         """
         found: dict[str, Any] = {
             "type": "event",
@@ -60,18 +60,18 @@ class Trigger:
 
 @dataclass(frozen=True)
 class Deployment:
-    """One flow as a server runs it.
+    """One flow, and how a server runs it.
 
     Attributes:
         flow: its name.
-        entrypoint: of the flow, by its module.
+        entrypoint: dotted path of the flow's function.
         name: of the deployment.
         description: for the UI.
-        parameters: what the flow is called with.
-        cron: when; None: not by the clock.
+        parameters: of every run.
+        cron: of its schedule; None: there is none.
         timezone: of the cron.
-        trigger: the event that starts it, if one does.
-        collision: what becomes of a second run at the same time.
+        trigger: the event that starts a run; None: there is none.
+        collision: what happens to a second run at the same time.
     """
 
     flow: str
@@ -86,18 +86,18 @@ class Deployment:
 
     @property
     def full_name(self) -> str:
-        """Return its name behind that of its flow."""
+        """Return ``FLOW/NAME``."""
         return f"{self.flow}/{self.name}"
 
     @property
     def when(self) -> str:
-        """Say what starts it."""
+        """Return in words what starts a run."""
         if self.trigger is not None:
             return f"on {self.trigger.event}: {self.trigger.description}"
         return f"at {self.cron} ({self.timezone})" if self.cron else "by hand"
 
     def spec(self) -> dict[str, Any]:
-        """Return it as prefect.yaml says it, but for the work pool."""
+        """Return the deployment as prefect.yaml has it, without the work pool."""
         found: dict[str, Any] = {
             "name": self.name,
             "entrypoint": self.entrypoint,
@@ -113,10 +113,10 @@ class Deployment:
         return found
 
     def build(self) -> RunnerDeployment:
-        """Return it for Prefect's own machinery; the flow is imported.
+        """Return the deployment as an object of Prefect's; this imports the flow.
 
         Raises:
-            ValueError: a cron or a timezone that there is none of.
+            ValueError: the cron or the time zone is invalid.
         """
         from prefect.client.schemas.objects import ConcurrencyLimitConfig
         from prefect.client.schemas.schedules import CronSchedule

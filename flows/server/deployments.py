@@ -1,14 +1,14 @@
-"""What a Prefect server runs by itself, and when: every deployment, said once.
+"""All deployments of a site: what its Prefect server runs, and when.
 
-`emi up` serves these, `emi deploy` registers them, infra/prefect.yaml says the same for Prefect's
-own `prefect deploy`; a test holds them together.
+`emi up` serves them, `emi deploy` registers them. infra/prefect.yaml has the same for Prefect's own
+`prefect deploy`; a test compares the two.
 
-process-corpus/nightly        at night; a scan that finds one going on is cancelled
-process-corpus/on-promotion   when a model has a new champion: the corpus is scored by it
+process-corpus/nightly        at night; cancelled if another scan is running
+process-corpus/on-promotion   when a model has a new champion, which then scores the corpus
 process-corpus/on-arrival     when the watch has found clips without a row
 retrain/on-labels             when a store has a new label snapshot; several at once are one run
 train/, evaluate/on-demand    by hand, from the form in the UI
-watch/corpus                  every few minutes, where there is something to watch
+watch/corpus                  every few minutes, if there is anything to watch
 """
 
 from __future__ import annotations
@@ -34,33 +34,33 @@ from tasks.registry.version import CHAMPION, MODEL, MODEL_SCHEME
 NIGHTLY = "15 2 * * *"
 WATCH = "*/10 * * * *"
 DEBOUNCE_SECONDS = 60
-"""Label snapshots within such a time lead to one retraining, which takes them all."""
+"""Label snapshots within this time lead to one retraining, with all of them."""
 
 WAIT_MINUTES = 720
-"""A deployed run waits so long for another one that writes to the same store."""
+"""How long a deployed run waits for another one that writes to the same store."""
 
 
 @dataclass(frozen=True)
 class Setup:
-    """What a site runs; locations are absolute, or URIs of object storage.
+    """The settings of a site; locations are absolute paths, or URIs of object storage.
 
     Attributes:
         corpus: folder, bucket or manifest with the clips.
         results: the results store.
         labels: the store with the labels.
-        model: scores the corpus; None: the champion of the day.
+        model: that scores the corpus; None: whatever version is champion then.
         name: registered model that retraining improves.
         recipe: of retraining; None: that of the champion.
-        cron: when the corpus is scanned; None: never by the clock.
-        timezone: IANA name of the zone that both crons mean.
-        watch_cron: when the watch looks.
+        cron: when the corpus is scanned; None: there is no schedule.
+        timezone: IANA name of the zone of both crons.
+        watch_cron: when the watch runs.
         watch_corpus: the watch looks for clips without a row.
-        label_inbox: folder or bucket whose label files the watch adds; None: it does not.
-        debounce_seconds: snapshots within such a time lead to one retraining.
+        label_inbox: folder or bucket whose label files the watch adds; None: none.
+        debounce_seconds: snapshots within this time lead to one retraining.
         coverage: ``first`` window of a clip, or ``full``.
-        ray_address: an existing Ray cluster; None: runs start Ray where they are.
+        ray_address: of an existing Ray cluster; None: runs start Ray on their machine.
         gpus_per_scorer: GPUs, or the fraction of one, that a scoring process takes.
-        suffix: of the deployments' names, so that two setups share a server; empty: none.
+        suffix: of the deployments' names, so that two setups can share a server; may be empty.
     """
 
     corpus: str
@@ -82,12 +82,12 @@ class Setup:
 
     @property
     def champion(self) -> str:
-        """Return what names the champion of the day."""
+        """Return the reference to whatever version is champion."""
         return f"{MODEL_SCHEME}/{self.name}@{CHAMPION}"
 
 
 def deployments(setup: Setup) -> list[Deployment]:
-    """Return all that a site's server runs."""
+    """Return all deployments of a site."""
     found = [*_scans(setup), _retraining(setup), *_on_demand(setup)]
     if setup.watch_corpus or setup.label_inbox:
         found.append(_watch(setup))
@@ -102,7 +102,7 @@ def _scans(setup: Setup) -> list[Deployment]:
         "results": setup.results,
         "model": setup.model or setup.champion,
         "coverage": setup.coverage,
-        **_known({"gpus_per_scorer": setup.gpus_per_scorer, "ray_address": setup.ray_address}),
+        **_given({"gpus_per_scorer": setup.gpus_per_scorer, "ray_address": setup.ray_address}),
         "wait_minutes": WAIT_MINUTES,
     }
     nightly = Deployment(
@@ -141,7 +141,7 @@ def _scans(setup: Setup) -> list[Deployment]:
             name="on-arrival",
             description="Scores clips that the watch has found to be without a row.",
             cron=None,
-            trigger=arrived,  # comes again as long as there are any
+            trigger=arrived,  # the watch emits the event again as long as there are such clips
         ),
     ]
 
@@ -187,7 +187,7 @@ def _watch(setup: Setup) -> Deployment:
         entrypoint="flows.watch.watch",
         name="corpus",
         description="Looks for clips without a row, and for new label files.",
-        parameters=_known(
+        parameters=_given(
             {
                 "corpus": setup.corpus,
                 "results": setup.results if setup.watch_corpus else None,
@@ -203,15 +203,15 @@ def _watch(setup: Setup) -> Deployment:
 
 def _training(setup: Setup) -> dict[str, Any]:
     named = {"recipe": setup.recipe, "ray_address": setup.ray_address}
-    return {"labels": setup.labels, "corpus": setup.corpus, **_known(named)}
+    return {"labels": setup.labels, "corpus": setup.corpus, **_given(named)}
 
 
-def _known(parameters: Mapping[str, Any]) -> dict[str, Any]:
+def _given(parameters: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in parameters.items() if value is not None}
 
 
 def local_timezone() -> str:
-    """Return the IANA name of this machine's time zone; UTC if it does not say."""
+    """Return the IANA name of this machine's time zone; UTC if it is not set."""
     named = os.environ.get("TZ", "").lstrip(":")
     name = named or str(Path("/etc/localtime").resolve()).rpartition("zoneinfo/")[2]
     try:
@@ -224,7 +224,7 @@ def check_schedule(cron: str, timezone: str) -> None:
     """Check a cron and a time zone.
 
     Raises:
-        ConfigError: one of them is none.
+        ConfigError: one of them is invalid.
     """
     from prefect.client.schemas.schedules import CronSchedule
 

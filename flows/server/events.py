@@ -1,13 +1,13 @@
-"""What the flows tell a Prefect server, so that its deployments follow: one event a publish.
+"""Events that the flows send to a Prefect server, which start its deployments.
 
 emi.scores.committed   a run ended, with its counts              emi.store.LOCATION
 emi.labels.added       a store has a new label snapshot          emi.store.LOCATION
 emi.corpus.changed     a corpus has clips without a row          emi.store.LOCATION
 emi.model.promoted     a model has a new champion                emi.model.NAME
 
-An event is posted and answered before the command ends: Prefect's own clients send from a thread
-in the background, which a short command does not outlive. Without a server nothing is done, and
-Prefect is not even imported.
+A command waits until the server has answered: Prefect's own clients send from a background thread,
+which a short command would end too early. Without a server nothing is sent, and Prefect is not even
+imported.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ CORPUS_CHANGED = "emi.corpus.changed"
 MODEL_PROMOTED = "emi.model.promoted"
 
 PASSWORD, SERVER_PASSWORD = "PREFECT_API_AUTH_STRING", "PREFECT_SERVER_API_AUTH_STRING"
-"""``USER:PASSWORD``, of clients and of a server."""
+"""Variables that hold ``USER:PASSWORD``, for clients and for a server."""
 
 EVENT_TIMEOUT_SECONDS = 10.0
 EVENT_RETRY_SECONDS = (0.5, 2.0)
@@ -47,25 +47,25 @@ COUNTS = ("num_listed", "num_scored", "num_rejected", "num_skipped", "num_adopte
 
 
 def use_running_server() -> None:
-    """Let this process talk to the server of `emi up` on this machine, unless told otherwise."""
+    """Make this process use the server of `emi up` on this machine, unless a URL is set."""
     if "PREFECT_API_URL" not in os.environ and (note := running_server()) is not None:
         os.environ["PREFECT_API_URL"] = note.api_url
     use_servers_password()
 
 
 def use_servers_password() -> None:
-    """Take the password that a server is started with for that of its clients too."""
+    """Make this process's clients use the password that servers are started with."""
     if SERVER_PASSWORD in os.environ:
         os.environ.setdefault(PASSWORD, os.environ[SERVER_PASSWORD])
 
 
 def api_url() -> str | None:
-    """Return the address of the server that events go to; None without one."""
+    """Return the URL of the server that gets events; None if there is no server."""
     return os.environ.get("PREFECT_API_URL") or None
 
 
 def located(reference: str | Path) -> str:
-    """Return a location as every command spells it: absolute, without a slash at its end."""
+    """Return a location in the one spelling of all commands: absolute, no slash at its end."""
     reference = str(reference)
     if is_remote(reference):
         return reference.rstrip("/")
@@ -73,7 +73,7 @@ def located(reference: str | Path) -> str:
 
 
 def store_resource(place: str) -> str:
-    """Return the resource id of a results store at a place as `located` spells it."""
+    """Return the resource id of a results store, whose place is as `located` spells it."""
     return f"emi.store.{place}"
 
 
@@ -83,7 +83,7 @@ def model_resource(name: str) -> str:
 
 
 def scores_committed(record: Mapping[str, Any], results: str | Path) -> None:
-    """Tell how a run ended; ``record`` is its row of the table ``runs``."""
+    """Send how a run ended; ``record`` is its row of the table ``runs``."""
     counts = {name: record[name] for name in COUNTS}
     facts = {name: record[name] for name in ("run_id", "state", "model", "model_sha256")}
     emit(
@@ -94,14 +94,14 @@ def scores_committed(record: Mapping[str, Any], results: str | Path) -> None:
 
 
 def labels_added(store: str | Path, corpus: str, snapshot: str, number: int | None) -> None:
-    """Tell that a store has a new label snapshot, of clips of a corpus."""
+    """Send that a store has a new label snapshot, of clips of a corpus."""
     place = located(store)
     payload = {"snapshot": snapshot, "number": number, "store": place, "corpus": located(corpus)}
     emit(LABELS_ADDED, store_resource(place), payload)
 
 
 def model_promoted(version: Version) -> None:
-    """Tell who is champion now."""
+    """Send which version is champion now."""
     emit(
         MODEL_PROMOTED,
         model_resource(version.name),
@@ -115,7 +115,7 @@ def model_promoted(version: Version) -> None:
 
 
 def corpus_changed(results: str | Path, corpus: str, num_new: int) -> None:
-    """Tell that a corpus has clips without a row in a store."""
+    """Send that a corpus has clips without a row in a store."""
     emit(
         CORPUS_CHANGED,
         store_resource(located(results)),
@@ -124,17 +124,17 @@ def corpus_changed(results: str | Path, corpus: str, num_new: int) -> None:
 
 
 def emit(event: str, resource: str, payload: Mapping[str, Any]) -> bool:
-    """Post one event and wait until the server has taken it; what it does not take is one line.
+    """Post one event and wait for the server's answer; a failure is reported in one line.
 
     Returns:
-        Whether a server has it.
+        Whether a server took the event.
     """
     url = api_url()
     if url is None:
         return False
     body = [
         {
-            "id": str(uuid.uuid4()),  # the server takes an id once, however often it is posted
+            "id": str(uuid.uuid4()),  # the server takes an id once, even if it is posted again
             "occurred": datetime.now(UTC).isoformat(),
             "event": event,
             "resource": {"prefect.resource.id": resource},
@@ -149,8 +149,8 @@ def emit(event: str, resource: str, payload: Mapping[str, Any]) -> bool:
 
 
 def _post(url: str, body: bytes) -> str | None:
-    """Post a body, again where that may help; returns what went wrong in the end."""
-    import httpx  # a command that sends nothing does not wait for it
+    """Post a body, up to three times if that may help; return the last problem, None on success."""
+    import httpx  # slow to load, and a command that sends nothing does not need it
 
     headers = {"Content-Type": "application/json", **_authorization()}
     here = is_loopback(urlsplit(url).hostname or "")
@@ -181,7 +181,7 @@ def _authorization() -> dict[str, str]:
 
 
 def _related() -> list[dict[str, str]]:
-    """Return the flow run that the event comes of, if it comes of one."""
+    """Return the flow run that this process is in, if any, as the event's related resource."""
     if "prefect" not in sys.modules:
         return []
     from prefect.runtime import flow_run

@@ -9,11 +9,11 @@ from tasks.processes.temporary_server import TemporaryServer
 
 
 def temporary_server() -> threading.Thread | None:
-    """Begin to start the server that a flow without one would start.
+    """Begin to start the temporary server that a flow without a server would start.
 
     Returns:
-        What to join before a flow begins, which then takes this server for its own. None where
-        there is a server.
+        The thread to join before a flow begins, which then uses this server. None if
+        ``PREFECT_API_URL`` names a server.
     """
     if os.environ.get("PREFECT_API_URL"):
         return None
@@ -23,14 +23,14 @@ def temporary_server() -> threading.Thread | None:
 
 
 def _hand_over(server: TemporaryServer) -> None:
-    """Give the server to Prefect, unless its settings name another or it does not start."""
+    """Make Prefect use the server, unless its settings name another or it does not start."""
     from prefect.server.api.server import SubprocessASGIServer
     from prefect.settings import get_current_settings
 
     settings = get_current_settings()
     wanted = settings.api.url is None and settings.server.ephemeral.enabled
     if not (wanted and server.wait()):
-        server.stop()  # the flow does what it would have done, and its error is shown
+        server.stop()  # the flow starts its own server, and shows the error if that fails
         return
-    known = SubprocessASGIServer()
-    known.port, known.server_process, known.running = server.port, server.process, True
+    prefects = SubprocessASGIServer()  # the one instance of this process
+    prefects.port, prefects.server_process, prefects.running = server.port, server.process, True

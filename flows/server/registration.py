@@ -1,4 +1,4 @@
-"""A site's deployments on a Prefect server: registered, and tidied up after an earlier process."""
+"""A site's deployments on a Prefect server: register them, and clean up after earlier processes."""
 
 from __future__ import annotations
 
@@ -35,15 +35,15 @@ def register_deployments(setup: Setup, pool: str) -> list[str]:
 
     Args:
         setup: of the site.
-        pool: the work pool; made, for processes, if it is not there.
+        pool: the work pool; if there is none of this name, one for processes is made.
 
     Returns:
-        The deployments' names, each behind that of its flow.
+        The deployments' names, as ``FLOW/NAME``.
 
     Raises:
-        ServerError: the server is not reached, or does not take them.
+        ServerError: the server cannot be reached, or refuses them.
     """
-    # said again: where Prefect was imported before, it does not look at the environment any more
+    # Prefect reads the environment only when it is imported, which may have happened before
     settings = {PREFECT_API_URL: api_url(), PREFECT_API_AUTH_STRING: os.environ.get(PASSWORD)}
     with server_errors(), temporary_settings(settings):
         return asyncio.run(_register(setup, pool))
@@ -51,7 +51,7 @@ def register_deployments(setup: Setup, pool: str) -> list[str]:
 
 @contextmanager
 def server_errors() -> Iterator[None]:
-    """Turn what a server answers, or does not, into a ServerError."""
+    """Turn a server's error answers, and failures to reach it, into a ServerError."""
     url = api_url()
     try:
         yield
@@ -60,57 +60,56 @@ def server_errors() -> Iterator[None]:
         todo = ": set PREFECT_API_AUTH_STRING to what the server has" if code in (401, 403) else ""
         raise ServerError(f"{url} answers {code} {error.response.reason_phrase}{todo}") from error
     except (httpx.HTTPError, OSError) as error:
-        said = str(error) or type(error).__name__
+        cause = str(error) or type(error).__name__
         raise ServerError(
-            f"{url}: Prefect's server is not reached ({said}): start one with `emi up` or `prefect "
-            "server start`, or name another with PREFECT_API_URL"
+            f"{url}: Prefect's server is not reached ({cause}): start one with `emi up` or "
+            "`prefect server start`, or name another with PREFECT_API_URL"
         ) from error
     except DeploymentApplyError as error:
         raise ServerError(f"{url} does not take a deployment: {error}") from error
 
 
 async def tidy_up(client: PrefectClient, served: Collection[str]) -> list[FlowRun]:
-    """Make a server ready to serve, whatever an earlier process left behind.
+    """Remove from a server what an earlier process left, so that this process can serve there.
 
-    Scheduled scans that nobody ran are dropped, not caught up on; deployments that are no longer
-    served go; runs that are said to go on, but cannot, are marked as crashed. What workers run is
-    theirs.
+    Overdue scheduled scans are deleted, not caught up on. Deployments that are no longer served are
+    deleted. Runs whose process is gone are marked as crashed. What workers run is not touched.
 
     Args:
-        client: of a server that nobody else serves deployments on.
-        served: names of the deployments, each behind that of its flow.
+        client: of a server that no other process serves deployments on.
+        served: names of the deployments, as ``FLOW/NAME``.
 
     Returns:
-        The runs that had not ended.
+        The runs that were marked as crashed.
     """
     left = await under_way(client)
     for run in left:
         await client.set_flow_run_state(run.id, Crashed(message="its process is gone"))
-    known = await _served(client)
-    for deployment in known:
+    existing = await _served(client)
+    for deployment in existing:
         if await _full_name(client, deployment) in served:
-            await client.pause_deployment(deployment.id)  # its scheduled runs go, but late ones
+            await client.pause_deployment(deployment.id)  # deletes scheduled runs, except late ones
         else:
             await client.delete_deployment(deployment.id)
-    for run in await _runs(client, known, StateType.SCHEDULED):
+    for run in await _runs(client, existing, StateType.SCHEDULED):
         if run.auto_scheduled:
             await client.delete_flow_run(run.id)
     return left
 
 
 async def under_way(client: PrefectClient) -> list[FlowRun]:
-    """Return the runs of served deployments that have begun and not ended."""
+    """Return the runs of served deployments that have begun and have not ended."""
     types = (StateType.PENDING, StateType.RUNNING, StateType.CANCELLING)
     return await _runs(client, await _served(client), *types)
 
 
 async def begin_again(client: PrefectClient, runs: Sequence[FlowRun], names: set[str]) -> None:
-    """Schedule runs once more that an event started: nobody would start them again.
+    """Schedule runs again that an event had started, as the event does not come again.
 
     Args:
         client: of the server.
-        runs: that were cut short.
-        names: full names of the deployments that events start.
+        runs: that did not end in order.
+        names: of the deployments that events start, as ``FLOW/NAME``.
     """
     for run in runs:
         if run.deployment_id is None:
@@ -149,7 +148,7 @@ async def _make_pool(client: PrefectClient, pool: str) -> None:
 
 
 async def _remove_unused(client: PrefectClient, setup: Setup, names: Sequence[str]) -> None:
-    """Remove what an earlier registration of this site had and this one has not: the watch."""
+    """Remove the watch if an earlier registration of this site had one and this one has none."""
     everything = deployments(replace(setup, watch_corpus=True))
     possible = {deployment.build().full_name for deployment in everything}
     for name in possible - set(names):
@@ -161,9 +160,9 @@ async def _remove_unused(client: PrefectClient, setup: Setup, names: Sequence[st
 
 
 async def _served(client: PrefectClient) -> list[DeploymentResponse]:
-    """Return our deployments that no worker runs."""
-    known = await client.read_deployments(deployment_filter=TAGGED)
-    return [deployment for deployment in known if deployment.work_pool_name is None]
+    """Return this project's deployments that no worker runs."""
+    tagged = await client.read_deployments(deployment_filter=TAGGED)
+    return [deployment for deployment in tagged if deployment.work_pool_name is None]
 
 
 async def _runs(

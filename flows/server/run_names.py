@@ -1,6 +1,6 @@
-"""Names of flow runs for the UI: what is worked on, and with what.
+"""Names of flow runs for the UI: their input, and the model.
 
-A run that a server starts may be named before the flow's own defaults are filled in.
+Prefect may name a run that a server starts before it fills in the flow's own defaults.
 """
 
 from __future__ import annotations

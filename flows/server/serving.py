@@ -1,4 +1,4 @@
-"""A site's deployments, served by this process until it is told to stop."""
+"""A thread that serves a site's deployments until `Service.stop` is called."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ START_PAUSE_SECONDS = 0.05
 
 
 class Service:
-    """Runs what the server schedules, each run in a process of its own, in a thread.
+    """Runs what the server schedules: a thread starts a process for each run.
 
-    In a thread, since signals go to the main thread: that one decides what ends when. Nobody joins
-    it: a join that a signal interrupts takes the thread for ended.
+    It is a thread because signals go to the main thread, which decides when what ends. Events are
+    waited for, not the thread: a join that a signal interrupts takes the thread for ended.
     """
 
     def __init__(self, setup: Setup) -> None:
-        """Take what is to be served; the flows are imported."""
+        """Build the deployments of a site; this imports the flows."""
         wanted = deployments(setup)
         self._built = [deployment.build() for deployment in wanted]
         self._names = {built.full_name for built in self._built}
@@ -37,10 +37,10 @@ class Service:
         self._thread = threading.Thread(target=self._run, name="emi-up", daemon=True)
 
     def start(self) -> None:
-        """Register the deployments, and take runs from then on.
+        """Register the deployments, and accept runs from then on.
 
         Raises:
-            ServerError: the server does not take them.
+            ServerError: the server refuses them.
         """
         self._thread.start()
         self._ready.wait()
@@ -48,7 +48,7 @@ class Service:
             self._check()
 
     def wait(self, seconds: float) -> bool:
-        """Wait for so long; returns whether runs are still taken.
+        """Wait for some seconds; return whether runs are still accepted.
 
         Raises:
             ServerError: the server is gone.
@@ -59,7 +59,7 @@ class Service:
         return not self._ended.is_set()
 
     def stop(self) -> None:
-        """Cancel what runs, and take no more; what an event started begins again next time.
+        """Cancel the runs and accept no more; those that an event started begin again next time.
 
         Raises:
             ServerError: the server is gone.
@@ -75,7 +75,7 @@ class Service:
             raise self._failure
 
     def _run(self) -> None:
-        # Runs inherit it: Ctrl-C in a terminal goes to them too, but they are ended by the runner.
+        # Runs inherit this: Ctrl-C in a terminal reaches them too, but the runner ends them.
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         try:
             asyncio.run(self._serve())

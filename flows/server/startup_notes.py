@@ -1,4 +1,4 @@
-"""What `emi up` points out when it starts: what happened, or did not, while no server ran."""
+"""Notes that `emi up` prints when it starts: what it will not do by itself, and what will fail."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tasks.store.query import answer
 def start_notes(setup: Setup) -> Iterator[str]:
     """Yield a line for each thing that no event will start, or that will fail.
 
-    What cannot be found out is left out: the runs themselves will say it.
+    If the registry or the store cannot be read, the error is the last note.
     """
     try:
         yield from _no_champion(setup)

@@ -1,1 +1,1 @@
-"""The paper's Table 2: one training a cell and seed, and the report on them."""
+"""Ablations as in the paper's Table 2: a training for each cell and seed, and a report."""

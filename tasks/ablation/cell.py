@@ -1,4 +1,4 @@
-"""One cell of an ablation under one seed, as a process of the cluster trains it."""
+"""The training of one cell of an ablation with one seed, in a process of the cluster."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ class CellJob:
     """All that training one cell needs beside the clips.
 
     Attributes:
-        recipe: the cell's, under its seed.
+        recipe: the cell's, with its seed.
         targets: of the labels, in order.
         backbone: folder of the model whose backbone it starts from; None: from scratch.
-        fresh_head: let the VAD head be new where that model has none.
-        journal: folder that keeps the state after every epoch; of this cell and seed alone.
+        fresh_head: initialise a new VAD head if that model has none.
+        journal: folder of this cell and seed alone, for the state after every epoch.
     """
 
     recipe: Recipe
@@ -52,13 +52,13 @@ class CellJob:
 
 @dataclass(frozen=True)
 class CellOutcome:
-    """What a cell came to.
+    """The outcome of a cell's training.
 
     Attributes:
         figures: of each target on the validation clips.
-        epoch: whose weights they are of.
+        epoch: whose weights gave them.
         num_parameters: of the model.
-        seconds: that the epochs took, of every attempt.
+        seconds: that the epochs of all attempts took.
     """
 
     figures: Mapping[str, TargetMetrics]
@@ -68,22 +68,25 @@ class CellOutcome:
 
 
 def train_cell(
-    job: CellJob, train: TrainingClips, valid: TrainingClips, tell: Callable[[EpochReport], None]
+    job: CellJob,
+    train: TrainingClips,
+    valid: TrainingClips,
+    on_epoch: Callable[[EpochReport], None],
 ) -> CellOutcome:
-    """Train a cell, or go on where it was stopped.
+    """Train a cell, or continue its training where it was stopped.
 
     Args:
         job: the cell.
         train: clips to learn from.
         valid: clips to choose the epoch by and to measure on; at least one.
-        tell: called after every epoch.
+        on_epoch: called after every epoch.
 
     Raises:
         EmiError: it cannot be trained.
     """
     model = job.first_model()
     journal = FolderJournal(job.journal)
-    result = fit(model, train, valid, job.recipe.train, on_epoch=tell, journal=journal)
+    result = fit(model, train, valid, job.recipe.train, on_epoch=on_epoch, journal=journal)
     figures = result.history[result.epoch - 1].valid
     assert figures is not None, "there are validation clips"
     num_parameters = sum(weight.numel() for weight in model.parameters())
@@ -93,17 +96,17 @@ def train_cell(
 def train_cell_task(
     job: CellJob, name: tuple[str, int], clips: tuple[TrainingClips, TrainingClips], watcher: Any
 ) -> CellOutcome | str:
-    """Train a cell in a Ray task; each epoch goes to a `tasks.cluster.mailbox.ReportMailbox`.
+    """Train a cell in a Ray task; epochs are sent to a `tasks.cluster.mailbox.ReportMailbox`.
 
     Returns:
-        What it came to, or in one line why it came to nothing.
+        The outcome, or one line that says why there is none.
     """
     torch.set_num_threads(1)
 
-    def tell(report: EpochReport) -> None:
+    def send(report: EpochReport) -> None:
         ray.get(watcher.report.remote({"run": name, "report": asdict(report)}))
 
     try:
-        return train_cell(job, *clips, tell)
+        return train_cell(job, *clips, send)
     except (EmiError, MemoryError, torch.OutOfMemoryError) as error:
         return str(error).strip().partition("\n")[0] or "out of memory"

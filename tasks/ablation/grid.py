@@ -1,4 +1,4 @@
-"""What an ablation trains: the paper's Table 2 over a recipe, its cells, seeds and name."""
+"""The plan of an ablation: the cells of the paper's Table 2 for a recipe, seeds and id."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ SWITCHES = MappingProxyType(
         "vad_head": "VAD head",
     }
 )
-"""The four switches of `EmiConfig` that Table 2 turns off, in the paper's words."""
+"""The four switches of `EmiConfig` that Table 2 turns off, with the paper's names."""
 
 
 class CellRun(NamedTuple):
-    """One training of an ablation: a cell under a seed."""
+    """One training of an ablation: a cell with a seed."""
 
     cell: str
     seed: int
@@ -44,11 +44,11 @@ class Origin:
     Attributes:
         name: of the model that has them.
         licence: of these weights.
-        folder: where they lie on this machine; None: all weights are new.
+        folder: of that model, on this machine; None: all weights are new.
         sha256: hash of the model, hex; empty where all weights are new.
         has_head: whether it has a VAD head.
         num_layers: of its encoder.
-        loses_masks: its config asks for SpecAugment, but it has no embedding for masked frames.
+        loses_masks: its config turns SpecAugment on, but it has no embedding for masked frames.
     """
 
     name: str = FROM_SCRATCH
@@ -61,7 +61,7 @@ class Origin:
 
 
 class Origins(NamedTuple):
-    """Where all weights of an ablation come from: of the grid, and of each row beside it."""
+    """Where an ablation's first weights come from: the grid's, and each swapped backbone's."""
 
     grid: Origin
     swaps: tuple[Origin, ...]
@@ -72,10 +72,10 @@ class Cell:
     """One configuration of an ablation.
 
     Attributes:
-        name: new to the ablation.
-        recipe: with this cell's switches, and the losses that they leave.
+        name: unique within the ablation.
+        recipe: with this cell's switches, and without the losses of what they turn off.
         origin: of its first weights.
-        fresh_head: its VAD head is new where its backbone has none.
+        fresh_head: initialise a new VAD head if its backbone has none.
     """
 
     name: str
@@ -85,11 +85,11 @@ class Cell:
 
     @property
     def has_fresh_head(self) -> bool:
-        """Whether a VAD head is new beside a backbone that is not."""
+        """Return whether the VAD head is new although the backbone is not."""
         return self.fresh_head and not self.origin.has_head
 
     def seeded(self, seed: int) -> Recipe:
-        """Return its recipe under another seed."""
+        """Return the recipe with another seed."""
         return replace(self.recipe, train=replace(self.recipe.train, seed=seed))
 
 
@@ -98,9 +98,9 @@ class Ablation:
     """A grid of trainings on the same clips.
 
     Attributes:
-        ablation_id: hash (hex) of what all its cells share: labels, clips, recipe and its backbone.
-            More seeds, or more backbones, add cells to the same ablation.
-        recipe: as asked for.
+        ablation_id: hash (hex) of what all cells share: labels, clips, recipe and its backbone.
+            With more seeds or more backbones it is the same ablation, with more trainings.
+        recipe: that the cells vary.
         gathered: labels and clips, of the splits ``train`` and ``valid``.
         cells: ``full`` first.
         seeds: the recipe's first.
@@ -114,26 +114,26 @@ class Ablation:
 
     @property
     def runs(self) -> tuple[CellRun, ...]:
-        """All trainings: the whole grid under one seed, then under the next."""
+        """Return all trainings: the whole grid with one seed, then with the next."""
         return tuple(CellRun(cell.name, seed) for seed in self.seeds for cell in self.cells)
 
     def cell(self, name: str) -> Cell:
-        """Return the cell of a name."""
+        """Return the cell with a name."""
         return next(cell for cell in self.cells if cell.name == name)
 
 
 def find_origins(
     recipe: Recipe, *, start: str | None = None, backbones: Sequence[str] = ()
 ) -> Origins:
-    """Return where an ablation's weights are; each model is loaded once, to check it.
+    """Return where an ablation's first weights come from; each model is loaded once, to check it.
 
     Args:
-        recipe: every cell starts from its backbone if it has one.
-        start: reference of a model to start from in place of that.
-        backbones: references; each becomes a row of its own.
+        recipe: its backbone, if it has one, is where every cell starts.
+        start: reference of a model to start from instead.
+        backbones: references of models; each gets a row of its own.
 
     Raises:
-        ModelNotFound: a reference names nothing that can be loaded.
+        ModelNotFound: a reference names no model that can be loaded.
         CheckpointError: a model is no wav2vec2 model, or the one to start from has no VAD head.
     """
     reference = start or recipe.backbone
@@ -149,17 +149,17 @@ def find_origins(
 def plan_ablation(
     gathered: LabelledAudio, recipe: Recipe, origins: Origins, *, num_seeds: int
 ) -> Ablation:
-    """Return the ablation of a recipe on gathered clips.
+    """Return the ablation of a recipe on labelled audio.
 
     Args:
         gathered: with the splits ``train`` and ``valid``.
-        recipe: every cell is trained like it.
-        origins: of `find_origins`.
+        recipe: that each cell varies.
+        origins: as `find_origins` returns them.
         num_seeds: the recipe's seed and those after it.
 
     Raises:
-        ConfigError: less than one seed.
-        LabelError: no clip to learn from, or none to compare on.
+        ConfigError: ``num_seeds`` is below 1.
+        LabelError: there is no clip to learn from, or none to compare on.
     """
     if num_seeds < 1:
         raise ConfigError(f"found {num_seeds} seeds, expected 1 or more")
@@ -183,14 +183,14 @@ def grid(recipe: Recipe, origin: Origin) -> list[Cell]:
     return [
         Cell(FULL, recipe, origin),
         *(
-            Cell(f"without {said}", _without(recipe, name), origin)
-            for name, said in SWITCHES.items()
+            Cell(f"without {label}", _without(recipe, name), origin)
+            for name, label in SWITCHES.items()
         ),
     ]
 
 
 def swaps(recipe: Recipe, origins: Origins) -> list[Cell]:
-    """Return the full model's cell over each of other backbones."""
+    """Return a cell of the full model for each of the other backbones."""
     return [
         Cell(f"{FULL} on {origin.name}@{origin.sha256[:8]}", recipe, origin, fresh_head=True)
         for origin in origins.swaps
@@ -198,11 +198,11 @@ def swaps(recipe: Recipe, origins: Origins) -> list[Cell]:
 
 
 def load_origin(reference: str) -> Origin:
-    """Return where the weights are that a reference names; they are loaded once, to check them.
+    """Return the origin of the weights of a model; they are loaded once, to check them.
 
     Raises:
-        ModelNotFound: it names nothing that can be loaded.
-        CheckpointError: it is no wav2vec2 model, or not all of one.
+        ModelNotFound: the reference names no model that can be loaded.
+        CheckpointError: it is no wav2vec2 model, or an incomplete one.
     """
     found = resolve_model(reference)
     loaded = load_backbone(found)

@@ -1,4 +1,4 @@
-"""An ablation for people: a table, what to know of it, and the files of its report."""
+"""The report of an ablation: a table, notes on it, and the files that hold both."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 from emi_model.errors import StoreError
 from tasks.ablation.grid import FULL, Ablation, CellRun
-from tasks.ablation.summary import CellSummary, report_table, summarise, told
+from tasks.ablation.summary import CellSummary, format_spread, report_table, summarise
 from tasks.evaluation.plots import ablation_plot, save_picture
 from tasks.labels.splits import TRAIN, VALID
 from tasks.schema.registers import MEAN
@@ -31,12 +31,12 @@ TABLE_2 = (
 
 @dataclass(frozen=True, eq=False)
 class AblationReport:
-    """An ablation with what it found.
+    """An ablation with its results.
 
     Attributes:
-        ablation: what was asked for.
-        rows: of the register, those of this ablation.
-        summaries: a cell each, ``full`` first.
+        ablation: the plan.
+        rows: of the register, those of the plan's cells and seeds.
+        summaries: one of each cell, ``full`` first.
     """
 
     ablation: Ablation
@@ -47,30 +47,30 @@ class AblationReport:
     def of(
         cls, ablation: Ablation, rows: Iterable[Mapping[str, Any]], failed: Mapping[CellRun, str]
     ) -> AblationReport:
-        """Return the report on rows of the register, those that were asked for."""
+        """Return the report on those rows of the register that the plan asks for."""
         place_of = {run: place for place, run in enumerate(ablation.runs)}
         asked = [row for row in rows if _run(row) in place_of]
         asked.sort(key=lambda row: place_of[_run(row)])
         return cls(ablation, asked, summarise(ablation, asked, failed))
 
     def columns(self) -> list[str]:
-        """Return the heads of the table's columns."""
+        """Return the headings of the table's columns."""
         targets = self.ablation.gathered.labels.targets
         return ["cell", MEAN, f"less {FULL}", *targets, "parameters", "seeds"]
 
     def cells(self) -> list[list[str]]:
-        """Return the table, a line a cell, for people."""
+        """Return the table's lines as text, one of each cell."""
         return [self._line(summary) for summary in self.summaries]
 
     def notes(self) -> list[str]:
-        """Return what to know before believing the table."""
+        """Return what a reader of the table has to know."""
         return [*_notes(self.ablation), *_gaps(self.ablation, self.summaries), TABLE_2]
 
     def write(self, location: str | Path) -> None:
-        """Write the report as Markdown, Parquet and a picture, in place of an earlier one.
+        """Write the report as Markdown, Parquet and a picture; an earlier one is replaced.
 
         Args:
-            location: a folder, on a disk or in a bucket.
+            location: folder on a disk or in a bucket.
 
         Raises:
             StoreError: the folder cannot be written.
@@ -88,7 +88,7 @@ class AblationReport:
         save_picture(ablation_plot(self.rows, title=title), picture)
 
     def markdown(self) -> str:
-        """Return all of it as Markdown."""
+        """Return the report as Markdown."""
         origins = {summary.cell.origin: None for summary in self.summaries}
         backbones = [
             [origin.name, origin.licence, origin.sha256[:12] or "-", str(origin.num_layers or "-")]
@@ -115,16 +115,16 @@ class AblationReport:
         count = summary.num_parameters
         return [
             summary.cell.name,
-            told(summary.pearson[MEAN], done),
-            told(summary.difference.get(MEAN), summary.num_pairs, sign=True),
-            *(told(summary.pearson[target], done) for target in targets),
+            format_spread(summary.pearson[MEAN], done),
+            format_spread(summary.difference.get(MEAN), summary.num_pairs, sign=True),
+            *(format_spread(summary.pearson[target], done) for target in targets),
             "-" if count is None else f"{count:,}",
             str(done) if not summary.failed else f"{done} ({len(summary.failed)} failed)",
         ]
 
 
 def _notes(ablation: Ablation) -> list[str]:
-    """Return what was compared with what, and where cells differ in more than their name says."""
+    """Return notes on what was compared, and on cells that differ in more than their name says."""
     gathered, labels = ablation.gathered, ablation.gathered.labels
     train, valid = gathered.of_split(TRAIN), gathered.of_split(VALID)
     chosen = "; they chose the epoch, too" if ablation.recipe.train.keep == "best" else ""
@@ -155,11 +155,11 @@ def _notes(ablation: Ablation) -> list[str]:
 
 
 def _gaps(ablation: Ablation, summaries: Sequence[CellSummary]) -> list[str]:
-    """Return which figures are not there, and why."""
+    """Return notes on figures that are missing, and why they are."""
     notes = [
-        f"Failed: {summary.cell.name}, seed {seed}: {said}"
+        f"Failed: {summary.cell.name}, seed {seed}: {cause}"
         for summary in summaries
-        for seed, said in summary.failed.items()
+        for seed, cause in summary.failed.items()
     ]
     undefined = "; ".join(filter(None, map(_undefined, summaries)))
     if undefined:
@@ -174,15 +174,15 @@ def _gaps(ablation: Ablation, summaries: Sequence[CellSummary]) -> list[str]:
 
 
 def _seeds(ablation: Ablation) -> str:
-    told_seeds = ", ".join(map(str, ablation.seeds))
-    return f"seed{'s' if len(ablation.seeds) > 1 else ''} {told_seeds}"
+    seeds = ", ".join(map(str, ablation.seeds))
+    return f"seed{'s' if len(ablation.seeds) > 1 else ''} {seeds}"
 
 
 def _undefined(summary: CellSummary) -> str:
-    """Return where a cell's correlations are undefined; nothing if they are not."""
+    """Return the targets whose correlation is undefined in a cell; empty if there are none."""
     counts = {name: summary.num_seeds - found.num for name, found in summary.pearson.items()}
-    said = ", ".join(f"{name} ({count})" for name, count in counts.items() if count)
-    return f"{summary.cell.name}: {said}" if said else ""
+    listed = ", ".join(f"{name} ({count})" for name, count in counts.items() if count)
+    return f"{summary.cell.name}: {listed}" if listed else ""
 
 
 def _markdown_table(columns: Sequence[str], lines: Sequence[Sequence[str]]) -> list[str]:

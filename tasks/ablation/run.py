@@ -1,4 +1,4 @@
-"""Ablations: every cell is trained in a process of its own, and recorded as soon as it is done."""
+"""Ablations on Ray: a process trains each cell, whose figures are recorded once it is done."""
 
 from __future__ import annotations
 
@@ -37,19 +37,19 @@ OnEpoch = Callable[[CellRun, EpochReport], None]
 
 
 def recorded_rows(store: ResultsStore, ablation_id: str) -> list[dict[str, Any]]:
-    """Return an ablation's rows in a store: for every cell and seed one a target, and the mean."""
+    """Return an ablation's rows in a store: for each cell and seed one a target, and their mean."""
     wanted = ds.field("ablation") == ablation_id
     rows: list[dict[str, Any]] = store.rows(ABLATIONS, ABLATIONS_SCHEMA, wanted).to_pylist()
     return rows
 
 
 def runs_of(rows: Iterable[Mapping[str, Any]]) -> set[CellRun]:
-    """Return the trainings that rows of the register are of."""
+    """Return the trainings that rows of the register come from."""
     return {CellRun(row["cell"], row["seed"]) for row in rows}
 
 
 def missing_runs(ablation: Ablation, store: ResultsStore) -> list[CellRun]:
-    """Return the trainings of an ablation that a store has no figures of, in their order."""
+    """Return, in their order, the trainings of an ablation that a store has no figures of."""
     done = runs_of(recorded_rows(store, ablation.ablation_id))
     return [run for run in ablation.runs if run not in done]
 
@@ -57,10 +57,10 @@ def missing_runs(ablation: Ablation, store: ResultsStore) -> list[CellRun]:
 def run_ablation(
     ablation: Ablation, store: ResultsStore, *, on_epoch: OnEpoch | None = None
 ) -> dict[CellRun, str]:
-    """Train what is missing of an ablation, on a Ray cluster that is there.
+    """Train what a store lacks of an ablation, on the Ray cluster of this process.
 
-    A cell takes a core, and a GPU where there are some; as many go on at a time as there are. One
-    that is killed goes on from its last epoch, here or when the ablation is run again.
+    A training takes a core, and a GPU if there are any; as many run at a time as the cluster has.
+    One that is killed continues from its last epoch, now or when the ablation is run again.
 
     Args:
         ablation: what to train.
@@ -68,10 +68,10 @@ def run_ablation(
         on_epoch: called after every epoch of every cell, in this process.
 
     Returns:
-        The trainings that failed, each with one line that says why; the others went on.
+        The trainings that failed, each with one line that says why; they do not stop the others.
 
     Raises:
-        TrainingError: another process is at this ablation.
+        TrainingError: another process runs this ablation.
         StoreError: figures cannot be recorded.
     """
     folder = home() / "training" / "ablations" / ablation.ablation_id
@@ -82,7 +82,8 @@ def run_ablation(
         failed: dict[CellRun, str] = {}
         try:
             missing = missing_runs(ablation, store)
-            for run in set(ablation.runs) - set(missing):  # killed before its state was removed
+            # left where this process was killed between recording figures and removing the state
+            for run in set(ablation.runs) - set(missing):
                 shutil.rmtree(_journal(folder, run), ignore_errors=True)
             pending = _submitted(ablation, missing, folder, watcher)
             while pending:
@@ -104,10 +105,10 @@ def run_ablation(
 
 
 def record(store: ResultsStore, ablation: Ablation, run: CellRun, outcome: CellOutcome) -> None:
-    """Add what a cell came to under one seed to a store's register.
+    """Add the outcome of one training to a store's register.
 
     Raises:
-        StoreError: it is there already, or cannot be written.
+        StoreError: the register has it already, or cannot be written.
     """
     cell, labels = ablation.cell(run.cell), ablation.gathered.labels
     switches = {name: getattr(cell.recipe.model, name) for name in SWITCHES}
@@ -140,7 +141,7 @@ def record(store: ResultsStore, ablation: Ablation, run: CellRun, outcome: CellO
 def _submitted(
     ablation: Ablation, runs: Iterable[CellRun], folder: Path, watcher: Any
 ) -> dict[Any, CellRun]:
-    """Give the cluster all trainings; it begins as many as it has cores or GPUs for."""
+    """Submit all trainings to the cluster, which runs as many at a time as it has cores or GPUs."""
     resources: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
     gpus = 1 if resources.get("GPU") else 0
     remote: Any = ray.remote(num_cpus=1, num_gpus=gpus, max_retries=MAX_CELL_DEATHS)(
@@ -165,7 +166,7 @@ def _job(ablation: Ablation, run: CellRun, folder: Path) -> CellJob:
 
 
 def _ready(pending: Collection[Any]) -> list[Any]:
-    """Return those that are done, after a while; the wait is Python's, where signals are heard."""
+    """Return the tasks that are done, or wait for a moment in Python, where signals interrupt."""
     ready, _ = ray.wait(list(pending), num_returns=len(pending), timeout=0)
     if not ready:
         time.sleep(POLL_SECONDS)
@@ -182,7 +183,7 @@ def _pass_on(watcher: Any, on_epoch: OnEpoch | None) -> None:
 def _outcome(reference: Any) -> CellOutcome | str:
     try:
         outcome: CellOutcome | str = wait_for(reference)
-    except RayTaskError:  # an error of ours, not of the cell
+    except RayTaskError:  # a bug: `train_cell_task` returns the errors that a cell may have
         raise
     except RayError as error:
         message = str(error).strip().partition("\n")[0]
@@ -200,5 +201,5 @@ def _journal(folder: Path, run: CellRun) -> Path:
 
 
 def _slug(run: CellRun) -> str:
-    """Return a training's name as a file's; cells' names differ in more than what is lost."""
+    """Return a training's name for files; replacing characters makes no two cells' names equal."""
     return f"{re.sub(r'[^A-Za-z0-9._@]+', '-', run.cell)}-{run.seed}"

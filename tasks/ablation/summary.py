@@ -1,4 +1,4 @@
-"""What an ablation found: mean and spread over seeds, and each cell's difference to ``full``."""
+"""The results of an ablation: mean and spread over seeds, each cell's difference to ``full``."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ REPORT_SCHEMA = pa.schema(
         described("backbone", TEXT, "", "where its weights come from", nullable=False),
         described("backbone_licence", TEXT, "SPDX", "licence of these weights"),
         *(
-            described(name, pa.bool_(), "", f"with the {said}", nullable=False)
-            for name, said in SWITCHES.items()
+            described(name, pa.bool_(), "", f"with the {label}", nullable=False)
+            for name, label in SWITCHES.items()
         ),
         described("target", TEXT, "", f"the target, or {MEAN!r} over them", nullable=False),
         described("num_seeds", _COUNT, "", "seeds that are done", nullable=False),
@@ -46,7 +46,7 @@ REPORT_SCHEMA = pa.schema(
         described("seconds", DOUBLE, "s", "spent on training, mean over the seeds"),
     ]
 )
-"""One row a cell and target, and one for the mean over the targets; the order of the report."""
+"""One row for each cell and target, and one for the mean over targets, as the report is ordered."""
 
 
 @dataclass(frozen=True)
@@ -54,9 +54,9 @@ class Spread:
     """Values over seeds.
 
     Attributes:
-        mean: of those that are defined; None if none is.
-        deviation: standard deviation with n - 1; None for fewer than two values.
-        num: values that are defined.
+        mean: of the defined values; None if there are none.
+        deviation: their standard deviation with n - 1; None for fewer than two.
+        num: number of defined values.
     """
 
     mean: float | None
@@ -66,18 +66,18 @@ class Spread:
 
 @dataclass(frozen=True)
 class CellSummary:
-    """What a cell came to over the seeds.
+    """The results of a cell over its seeds.
 
     Attributes:
         cell: the cell.
         num_seeds: seeds that are done.
         pearson: by target, and for `MEAN`.
-        difference: to the full model under the same seeds, by target, and for `MEAN`; empty for
+        difference: to the full model with the same seeds, by target, and for `MEAN`; empty for
             the full model itself.
-        num_pairs: seeds that both are done under.
-        failed: why seeds failed.
+        num_pairs: seeds that are done for both.
+        failed: causes by seed, of those that failed.
         num_parameters: of the model; None before the first seed is done.
-        seconds: spent on training, mean over the seeds; None likewise.
+        seconds: spent on training, mean over the seeds; None before the first seed is done.
     """
 
     cell: Cell
@@ -103,12 +103,12 @@ def spread(values: Iterable[float | None]) -> Spread:
 def summarise(
     ablation: Ablation, rows: Iterable[CellRow], failed: Mapping[CellRun, str]
 ) -> list[CellSummary]:
-    """Return what every cell came to over the seeds that were asked for, ``full`` first.
+    """Return the results of every cell over its seeds, ``full`` first.
 
     Args:
-        ablation: what was asked for.
-        rows: of the register, of its cells and seeds alone.
-        failed: trainings that failed, and why.
+        ablation: the plan.
+        rows: of the register, only those of the plan's cells and seeds.
+        failed: trainings that failed, with the cause.
     """
     targets = ablation.gathered.labels.targets
     found: dict[str, dict[int, dict[str, CellRow]]] = {cell.name: {} for cell in ablation.cells}
@@ -120,21 +120,21 @@ def summarise(
             targets,
             found[cell.name],
             found[FULL] if cell.name != FULL else {},
-            {run.seed: said for run, said in failed.items() if run.cell == cell.name},
+            {run.seed: cause for run, cause in failed.items() if run.cell == cell.name},
         )
         for cell in ablation.cells
     ]
 
 
 def report_table(ablation: Ablation, summaries: Sequence[CellSummary]) -> pa.Table:
-    """Return the report's rows, as `REPORT_SCHEMA` has them."""
+    """Return the report's rows in the order of `REPORT_SCHEMA`."""
     targets = (*ablation.gathered.labels.targets, MEAN)
     rows = [_row(ablation, summary, target) for summary in summaries for target in targets]
     return pa.Table.from_pylist(rows, REPORT_SCHEMA)
 
 
-def told(found: Spread | None, num_expected: int, *, sign: bool = False) -> str:
-    """Return values over seeds for people, with how many they are where some are undefined."""
+def format_spread(found: Spread | None, num_expected: int, *, sign: bool = False) -> str:
+    """Return mean and deviation as text, with the number of values where some are undefined."""
     if found is None or not num_expected:
         return "-"
     if found.mean is None:
@@ -171,10 +171,10 @@ def _differences(
     targets: Sequence[str],
     pairs: Sequence[tuple[Mapping[str, CellRow], Mapping[str, CellRow]]],
 ) -> dict[str, Spread]:
-    """Return differences seed by seed; their mean is over the targets that both have.
+    """Return differences seed by seed; their mean is over the targets that both cells have.
 
-    Over all that each has, a model that says the same of every clip in its weakest target would
-    be compared by its better ones.
+    With means over each cell's own targets, a model that predicts its weakest target as a constant
+    would be compared by its better targets only.
     """
     each = [
         {name: _less(one[name]["pearson"], other[name]["pearson"]) for name in targets}

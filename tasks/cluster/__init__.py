@@ -1,1 +1,1 @@
-"""Ray: joining or starting a cluster, its nodes, what of it a run may take."""
+"""Ray: joining or starting a cluster, its nodes, how a run shares its cores and GPUs."""

@@ -1,4 +1,4 @@
-"""Addresses of Ray clusters: which one is meant, and whether a cluster answers there at all."""
+"""Addresses of Ray clusters: which one to use, and whether a cluster answers there."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
-"""The one thread budget of a machine, or of each node of a cluster: who computes on how many cores.
+"""How a machine, or each node of a cluster, shares its cores among scorers and decoders.
 
-On a machine of our own Ray is told of as many CPUs as the budget gives out. A cluster's CPUs are
-what they are. There each stage claims half of a node's: Ray Data gives two stages that both want
-more just that, so a node gets one scorer, with threads for all its cores, and decoders, niced, that
-take what it leaves; as on one machine.
+Where this process starts Ray, Ray gets as many CPUs as the budget claims. A cluster's nodes have
+the CPUs that they have; there each of the two stages claims half of a node's, which is what Ray
+Data gives two stages that both want more. So a node gets one scorer with threads for all its cores,
+and niced decoders that use what the scorer leaves idle; as on one machine.
 """
 
 from __future__ import annotations
@@ -17,28 +17,28 @@ from emi_model.devices import available_cores
 from emi_model.errors import ConfigError
 
 CORES_PER_DECODER = 4
-"""One decoder feeds this many scoring cores on a CPU machine: extraction is the lighter stage."""
+"""Scoring cores that one decoder feeds on a CPU machine: extraction is the lighter stage."""
 
 MIN_DECODERS = 2
-"""On a machine of a few cores one decoder would keep a small model waiting."""
+"""With one decoder, a small model would wait on a machine of few cores."""
 
 SCORERS_ON_CPU = 2
-"""Scorers that share a machine's cores: what one does in a single thread leaves no core idle, and
-who takes a core for a moment holds up only one (a fifth faster on two cores, RESULTS.md). More
-would cost a model's memory each."""
+"""Scorers that share a machine's cores. While one works in a single thread, the other uses the
+cores; a process that takes a core for a moment delays only one of them (a fifth faster on two
+cores, RESULTS.md). Each more would cost the memory of a model."""
 
 CLIPS_A_SCORER = 64
-"""Fewer clips are not worth another scorer's start."""
+"""With fewer clips, the start of another scorer takes longer than it saves."""
 
 SHARES = 10_000
-"""Ray counts in ten-thousandths of a GPU, and rounds: a share must not be rounded up."""
+"""Ray rounds to ten-thousandths of a GPU; a share must not be rounded up."""
 
 STANDARD_CPUS = 4
-"""The size to plan for on a cluster without a node: its autoscaler hears what scorers claim."""
+"""CPUs of a node to plan for while a cluster has none: its autoscaler adds what scorers claim."""
 
 
 class NodeSize(NamedTuple):
-    """What a node of a cluster has to give."""
+    """CPUs and GPUs that a node of a cluster offers."""
 
     cpus: float
     gpus: float
@@ -46,10 +46,10 @@ class NodeSize(NamedTuple):
 
 @dataclass(frozen=True)
 class ScorerPool:
-    """What was asked of the pool of scorers.
+    """The pool of scorers that the user asked for.
 
     Attributes:
-        workers: scorers; None: two a machine or one a GPU, on a cluster as many as it has room for.
+        workers: scorers; None: two a machine or one a GPU; on a cluster as many as it can hold.
         gpus_per_scorer: GPUs of each, above 0 and at most 1; None: one, or a share of one where
             there are fewer GPUs than workers.
     """
@@ -78,14 +78,15 @@ class Budget:
 
     Attributes:
         cores: cores of this machine that this process may use, or of the cluster.
-        scorers: processes that hold the model; if elastic, those that there is room for now.
+        scorers: processes that hold the model; if elastic, as many as fit now.
         threads_per_scorer: PyTorch threads of each.
         decoders: extractions at a time; each runs one single-threaded ffmpeg.
         gpus_per_scorer: GPUs of each scorer; 0 on CPUs.
         cpus_per_scorer: CPUs that a scorer claims of Ray; its threads may be more.
         cpus_per_decoder: CPUs that a decoder claims of Ray.
-        elastic: take more scorers and decoders when nodes come, fewer when they go.
-        chosen: nobody asked for so many scorers of this machine of our own: one may have all.
+        elastic: run more scorers and decoders when nodes come, fewer when they go.
+        chosen: this module chose the number of scorers of a machine where this process starts Ray,
+            so one scorer may use all cores.
     """
 
     cores: int
@@ -99,14 +100,14 @@ class Budget:
     chosen: bool = field(default=False, compare=False)
 
     def for_clips(self, num_clips: int) -> Budget:
-        """Return how clips are shared: by one scorer if few; others are not worth their start."""
+        """Return the budget for clips: of one scorer if they are few, as `CLIPS_A_SCORER` says."""
         few = num_clips < self.scorers * CLIPS_A_SCORER
         return self.alone() if self.chosen and few else self
 
     def alone(self) -> Budget:
-        """Return the budget of one scorer; where their number was chosen, it has all the cores.
+        """Return the budget of one scorer; with `chosen`, its threads are for all the cores.
 
-        It claims what the others would: Ray was told of no more, and decoders need the rest.
+        It claims the CPUs that the others would: Ray has no more, and decoders need the rest.
         """
         one = replace(self, scorers=1, elastic=False)
         if not self.chosen:
@@ -120,16 +121,16 @@ def machine_budget(
 ) -> Budget:
     """Divide a machine.
 
-    With GPUs: a scorer a GPU, the cores decode. Without: two scorers have the cores, and a
-    decoder for every four of them, two at least, runs beside, niced: it takes what they leave.
+    With GPUs: a scorer a GPU, and the cores decode. Without: two scorers share the cores. A niced
+    decoder for every four cores, two at least, uses what the scorers leave idle.
 
     Args:
-        pool: what was asked for; default: nothing.
+        pool: that the user asked for; default: none in particular.
         cores: default: those that this process may use.
         gpus: GPUs of the machine.
 
     Raises:
-        ConfigError: GPUs were asked for, and there are none.
+        ConfigError: the pool needs GPUs, and there are none.
     """
     pool = pool or ScorerPool()
     cores = cores or available_cores()
@@ -146,15 +147,15 @@ def machine_budget(
 def cluster_budget(pool: ScorerPool, nodes: Sequence[NodeSize]) -> Budget:
     """Divide a cluster that may grow and shrink.
 
-    With GPUs: a scorer a GPU, all CPUs decode. Without: a scorer a node of the usual size, which
-    is the one that most CPUs are in; larger nodes hold several, on smaller ones only decoders run.
+    With GPUs: a scorer a GPU, and all CPUs decode. Without: a scorer a node of the usual size, as
+    `_usual_cpus` finds it; larger nodes hold several, smaller ones run only decoders.
 
     Args:
-        pool: what was asked for; a number of workers fixes the pool, else it is elastic.
-        nodes: those that are there.
+        pool: that the user asked for; a number of workers fixes the pool, else it is elastic.
+        nodes: of the cluster at present.
 
     Raises:
-        ConfigError: GPUs were asked for, and there are none.
+        ConfigError: the pool needs GPUs, and there are none.
     """
     cores = max(1, int(sum(node.cpus for node in nodes)))
     elastic = pool.workers is None
@@ -179,7 +180,7 @@ def cluster_budget(pool: ScorerPool, nodes: Sequence[NodeSize]) -> Budget:
 
 
 def training_share(workers: int | None, nodes: Sequence[NodeSize]) -> dict[str, int]:
-    """Return how a training uses machines: ``workers``, ``threads`` of each, ``gpus`` of all.
+    """Return a training's number of ``workers``, ``threads`` of each, and ``gpus`` of all nodes.
 
     Args:
         workers: processes that train together; default: one, or one a GPU of one machine.
@@ -211,12 +212,12 @@ def _gpu_share(pool: ScorerPool, gpus: float) -> float:
 
 
 def _room(gpus: float, share: float) -> int:
-    """Return the scorers that some GPUs have room for: none is on two of them."""
+    """Return how many scorers fit on some GPUs; none is spread over two."""
     return int(gpus) * int(1 / share + 1e-9)
 
 
 def _usual_cpus(nodes: Sequence[NodeSize]) -> int:
-    """Return the CPUs of the node that the middle one of all CPUs is in."""
+    """Return the median size of a node, in CPUs, where each of all CPUs counts once."""
     sizes = sorted(int(node.cpus) for node in nodes if node.cpus >= 1)
     middle = sum(sizes) / 2
     for size in sizes:

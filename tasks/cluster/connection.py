@@ -1,7 +1,7 @@
-"""The Ray cluster of a run: one on this machine for as long as the run needs it, or one to join.
+"""The Ray cluster of a run: started on this machine for as long as the run lasts, or joined.
 
-The code on a cluster's nodes comes with their image, or with a wheel that is sent to them; their
-settings come from here. Models, stores and clips are reached from every node by itself.
+A cluster's nodes have this project's code from their image, or get it as a wheel from this process,
+which also sends them settings. Each node reads models, stores and clips itself.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from tasks.processes.guard import guard_this_process
 from tasks.provenance import code_version
 
 OBJECT_STORE_BYTES = 512 * 2**20
-"""Shared memory for what goes from process to process, so that it does not grow with the corpus."""
+"""Shared memory for data between processes; fixed, so that it does not grow with the corpus."""
 
 MAX_MESSAGE_CHARS = 300
 
@@ -39,19 +39,19 @@ BE_A_NODE = (
 QUIET: Mapping[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
 
 
-_started_here = False  # this process's Ray, if it has one; else others may use it, too
-_wanted: str | None = None  # address that was named for all that is begun at present
+_started_here = False  # whether this process started the Ray that it uses; no other uses that one
+_wanted: str | None = None  # address that `joined_cluster` is open with
 
 
 @contextmanager
 def ray_cluster(num_cpus: int, address: str | None = None) -> Iterator[None]:
-    """Join the cluster at an address, or start Ray on this machine; what is joined already is used.
+    """Join the cluster at an address, or start Ray here; a cluster that is joined already is used.
 
-    The wheel that ``EMI_WHEEL`` names brings this project's code to the nodes of the cluster;
-    without one they have it.
+    The nodes of a cluster get this project's code from the wheel that ``EMI_WHEEL`` names; without
+    one, their image has to have it.
 
     Args:
-        num_cpus: cores to give, where Ray is started here.
+        num_cpus: cores that Ray gets, if it is started here.
         address: ``HOST:PORT`` of a cluster that this machine is a node of, ``auto`` for the one
             that runs on it, or ``local``: start Ray here. Default: ``RAY_ADDRESS``, else ``local``.
 
@@ -65,9 +65,9 @@ def ray_cluster(num_cpus: int, address: str | None = None) -> Iterator[None]:
         return
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     _started_here = not joins(address)
-    # Not in the main thread: there Ray takes SIGTERM, which is how Prefect cancels, for itself, and
-    # a signal in the middle leaves half a Ray behind. Ray's processes die with the thread that
-    # started them, so this one stays.
+    # Not in the main thread: there Ray would handle SIGTERM, by which Prefect cancels, and a signal
+    # during the start would leave some of Ray's processes behind. They die with the thread that
+    # started them, so it lives as long as the cluster is used.
     with ThreadPoolExecutor(1) as thread:
         try:
             if _started_here:
@@ -82,7 +82,7 @@ def ray_cluster(num_cpus: int, address: str | None = None) -> Iterator[None]:
 
 @contextmanager
 def joined_cluster(address: str | None = None) -> Iterator[None]:
-    """Join the cluster at an address, if one is named; else Ray is started when it is needed.
+    """Join the cluster at an address, if there is one; else whoever needs Ray starts it later.
 
     Raises:
         ClusterError: as `ray_cluster`.
@@ -100,14 +100,14 @@ def joined_cluster(address: str | None = None) -> Iterator[None]:
 
 
 def joins(address: str | None = None) -> bool:
-    """Tell whether `ray_cluster` works with a cluster that was there before, not with its own."""
+    """Return whether `ray_cluster` uses a cluster that others started."""
     if ray.is_initialized():
         return not _started_here
     return named_address(address or _wanted) != HERE
 
 
 def machines() -> list[NodeSize]:
-    """Return the sizes of the machines to work on: a joined cluster's nodes, else this machine."""
+    """Return the sizes of a joined cluster's nodes, else the size of this machine."""
     if ray.is_initialized() and joins():
         return node_sizes()
     return [NodeSize(available_cores(), available_gpus())]
@@ -166,15 +166,15 @@ def _await(connecting: Future[Any], failed: str, advice: str) -> None:
     try:
         connecting.result()
     except (RayError, OSError, RuntimeError, ValueError) as error:
-        said = " ".join(str(error).split())
-        raise ClusterError(f"{failed}: {said[:MAX_MESSAGE_CHARS]}: {advice}") from error
+        message = " ".join(str(error).split())
+        raise ClusterError(f"{failed}: {message[:MAX_MESSAGE_CHARS]}: {advice}") from error
     if threading.current_thread() is threading.main_thread():
-        # Ray's compiled part has put a handler in front that aborts the process three seconds
-        # later, in the middle of clearing up. Set anew, Python's own is in front again.
+        # Ray's compiled part has set a handler that aborts the process three seconds later, in the
+        # middle of clearing up. This puts Python's own in its place again.
         signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGTERM) or signal.SIG_DFL)
 
 
 def _reason(error: RayError) -> str:
-    """Return the last line of what an error says: of a worker's traceback the reason."""
+    """Return the last line of an error's message: in a worker's traceback, the reason."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return lines[-1] if lines else type(error).__name__

@@ -1,4 +1,4 @@
-"""What the workers of a cluster get from here: settings, and this project's code if it is sent."""
+"""What this process sends a cluster's workers: settings, and this project's code as a wheel."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ SENT_VARIABLES = (
     "OMP_WAIT_POLICY",
     "ONEDNN_PRIMITIVE_CACHE_CAPACITY",
 )
-"""Settings that workers on other machines get from here. No secrets: Ray shows them to everyone."""
+"""Settings that workers on other machines get. No secrets: Ray shows them to everyone."""
 
 
 @contextmanager
 def worker_environment(wheel: str | None) -> Iterator[dict[str, Any]]:
-    """Give Ray's ``runtime_env`` for the workers of a cluster; its files are there for the block.
+    """Yield Ray's ``runtime_env`` for a cluster's workers; its files are removed after the block.
 
-    A job that was submitted to the cluster may have brought settings of its own: these stand.
+    Settings that a submitted job (`ray job submit`) brings itself are left as they are.
 
     Args:
-        wheel: file of this project's wheel; None: the nodes have the code.
+        wheel: file of this project's wheel; None: the nodes have the code already.
 
     Raises:
         ClusterError: there is no such wheel.
@@ -49,7 +49,7 @@ def worker_environment(wheel: str | None) -> Iterator[dict[str, Any]]:
 
 
 def _unpacked(wheel: str, folder: Path) -> list[str]:
-    """Return the folders in a wheel: a wheel itself Ray installs with all that it depends on."""
+    """Unpack a wheel; Ray would install a wheel itself together with all its dependencies."""
     try:
         with zipfile.ZipFile(wheel) as content:
             content.extractall(folder)

@@ -1,4 +1,4 @@
-"""News of work on the cluster: an actor between the workers and whoever waits for them."""
+"""Reports of workers on the cluster: an actor keeps them until the driver takes them."""
 
 from __future__ import annotations
 
@@ -6,22 +6,22 @@ from typing import Any
 
 
 class ReportMailbox:
-    """Takes what workers say and gives it on."""
+    """Keeps the reports of workers, and the first failure, for the driver."""
 
     def __init__(self) -> None:
-        """Know nothing yet."""
+        """Start without a report."""
         self._reports: list[dict[str, Any]] = []
         self._failure: str | None = None
 
     def report(self, report: dict[str, Any]) -> None:
-        """Take the report of an epoch."""
+        """Add the report of an epoch."""
         self._reports.append(report)
 
     def fail(self, message: str) -> None:
-        """Take what ended the training, in one line, unless another worker has said so before."""
+        """Keep the one line that says what ended the training, unless another worker gave one."""
         self._failure = self._failure or message
 
     def take(self) -> tuple[list[dict[str, Any]], str | None]:
-        """Give the reports that nobody has taken yet, and what ended the training."""
+        """Return the reports since the last call, and what ended the training, if anything did."""
         reports, self._reports = self._reports, []
         return reports, self._failure

@@ -1,4 +1,4 @@
-"""The nodes of a Ray cluster: which there are, what they say, and which are lost."""
+"""The nodes of a Ray cluster: which are alive, what they answer, and which are lost."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ NODE_ANSWER_SECONDS = 60.0
 
 NODE_CONNECT_SECONDS = 3.0
 NODE_GRACE_SECONDS = 3.0
-"""A node's workers may be gone before its raylet is: so long a loss may take to show."""
+"""How long a loss may take to show: a node's workers may end before its raylet does."""
 
 NOTICE_SECONDS = 60.0
 """Time for Ray to notice that a node is lost: its health checks miss several in a row."""
@@ -29,12 +29,12 @@ MAX_CONNECTIONS = 32
 
 
 def wait_for(reference: Any, timeout_seconds: float | None = None) -> Any:
-    """Return what a Ray reference gives, as `ray.get` does, but let signals through.
+    """Return the value of a Ray reference, as `ray.get` does, but let signals interrupt the wait.
 
     Within Ray's own calls Python's handler of SIGTERM cannot raise: a cancelled run would go on.
 
     Raises:
-        RayError: it gives none.
+        RayError: there is no value, because the task or its worker failed.
         TimeoutError: it takes longer.
     """
     return reference.future().result(timeout_seconds)
@@ -47,24 +47,24 @@ def driver_node() -> str:
 
 
 def actor_on_this_node(actor: type[Any]) -> Any:
-    """Start an actor on this process's node: what is lost with that needs no actor any more."""
+    """Start an actor on this process's node: if that node is lost, nobody needs the actor."""
     remote: Any = ray.remote(actor)
     place = on_node(driver_node())
     return remote.options(num_cpus=0, max_restarts=0, scheduling_strategy=place).remote()
 
 
 def on_node(node: str) -> NodeAffinitySchedulingStrategy:
-    """Return the scheduling of what runs on this node or not at all."""
+    """Return the scheduling strategy of a task that must run on this node."""
     return NodeAffinitySchedulingStrategy(node, soft=False)
 
 
 def alive_nodes() -> dict[str, dict[str, Any]]:
-    """Return what Ray knows of each node that it takes to be alive, by id."""
+    """Return Ray's record of each node that it believes to be alive, by id."""
     return {node["NodeID"]: node for node in _nodes() if node["Alive"]}
 
 
 def working_nodes() -> dict[str, dict[str, Any]]:
-    """Return those of `alive_nodes` that have something to give to our workers."""
+    """Return those of `alive_nodes` that have CPUs or GPUs."""
     return {
         name: node
         for name, node in alive_nodes().items()
@@ -73,7 +73,7 @@ def working_nodes() -> dict[str, dict[str, Any]]:
 
 
 def address_of(node: Mapping[str, Any]) -> str:
-    """Return how people know a node: its address, and the first digits of its id."""
+    """Return a node's address and the first digits of its id, for messages."""
     return f"{node['NodeManagerAddress']} ({node['NodeID'][:8]})"
 
 
@@ -82,16 +82,16 @@ def ask_nodes(
     nodes: Collection[str],
     timeout_seconds: float = NODE_ANSWER_SECONDS,
 ) -> dict[str, Any]:
-    """Have each node answer; returns the answers by node id, of those that answered in time.
+    """Call a function on each node.
 
     Args:
-        question: what a worker there runs. A function within a function travels with its code.
+        question: the function; Ray sends its code along if it is defined within another function.
         nodes: ids.
         timeout_seconds: for all together.
 
     Returns:
-        What it returned, or the error that it raised or that kept it from running. A node that is
-        lost meanwhile gives no answer.
+        By node id the function's result, or the error that it raised or that kept it from running.
+        A node that is lost or late is left out.
     """
     remote: Any = ray.remote(num_cpus=0, max_retries=1)(question)
     asked = {
@@ -107,24 +107,24 @@ def ask_nodes(
 
 
 def node_sizes() -> list[NodeSize]:
-    """Return what each node has to give."""
+    """Return the size of each node that is alive."""
     found = [node["Resources"] for node in alive_nodes().values()]
     return [NodeSize(resources.get("CPU", 0), resources.get("GPU", 0)) for resources in found]
 
 
 def dead_nodes() -> frozenset[str]:
-    """Return the ids of the nodes that Ray knows to be dead."""
+    """Return the ids of the nodes that Ray has found to be dead."""
     return frozenset(node["NodeID"] for node in _nodes() if not node["Alive"])
 
 
 def lost_nodes(dead_before: Collection[str]) -> frozenset[str]:
-    """Return the nodes that were lost since, once Ray knows of it too.
+    """Return the nodes that were lost since an earlier call of `dead_nodes`.
 
-    Ray notices a lost machine after many seconds; that its port is dead is seen at once. This
-    process's own node is never lost: it would be, too.
+    Ray notices a lost machine only after many seconds, so this connects to each node's port, and
+    then waits until Ray has noticed too. The node of this process is never lost.
 
     Args:
-        dead_before: what `dead_nodes` gave earlier.
+        dead_before: what `dead_nodes` returned then.
 
     Returns:
         Their ids. That none is lost takes `NODE_GRACE_SECONDS` to say, unless this node is alone.
@@ -165,7 +165,7 @@ def _is_there(node: Mapping[str, Any]) -> bool:
 
 
 def _await_notice(lost: Collection[str]) -> None:
-    """Wait until Ray gives no more work to lost nodes."""
+    """Wait until Ray has noticed that nodes are lost, and sends them no more work."""
     deadline = time.monotonic() + NOTICE_SECONDS
     while alive_nodes().keys() & set(lost) and time.monotonic() < deadline:
         time.sleep(NODE_POLL_SECONDS)

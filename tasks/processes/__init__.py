@@ -1,1 +1,1 @@
-"""All child programs: bounded ones, the guard that ends them, Prefect's server."""
+"""All child programs: bounded ones, the guard that ends orphans, Prefect's server."""

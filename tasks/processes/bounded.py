@@ -29,15 +29,15 @@ _REAP_SECONDS = 5.0
 
 @dataclass(frozen=True)
 class Finished:
-    """The output of a program and how it ended.
+    """A program's output, and how the program ended.
 
     Attributes:
         outputs: Its stdout, or its pipes; at most the limit's bytes each, also after a timeout.
         stderr_tail: The last bytes of stderr as text, bytes that are no UTF-8 replaced.
-        exit_status: As the program left it, minus the signal's number if a signal ended it;
-            None if it was stopped here.
-        timed_out: It was stopped because its time was up.
-        over_limit: It was stopped because it wrote more than its limit to one output.
+        exit_status: The program's own, or minus the number of the signal that ended it; None if
+            this module stopped the program.
+        timed_out: This module stopped it at the time limit.
+        over_limit: This module stopped it because it wrote too much to one output.
     """
 
     outputs: tuple[bytes, ...]
@@ -125,7 +125,7 @@ def run_piped(
 def start_limited(
     args: Sequence[str], *, stdin: int, stderr: int, stdout: int = subprocess.PIPE, **options: Any
 ) -> subprocess.Popen[bytes]:
-    """Start a program in its own session and process group; what is a pipe is unbuffered.
+    """Start a program in its own session and process group; its pipes are unbuffered.
 
     On Linux its address space is limited to ``MEMORY_LIMIT_BYTES`` and it writes no core file.
 
@@ -146,15 +146,15 @@ def start_limited(
 
 
 def kill_group(process: subprocess.Popen[bytes]) -> None:
-    """Kill a program of ``start_limited`` with all its children, reap it and close its pipes.
+    """Kill a program of `start_limited` and all its children, reap it and close its pipes.
 
-    One that has already been reaped is left alone: its number may belong to another by now.
+    A program that was reaped before gets no signal: its pid may belong to another by now.
     """
     if process.returncode is None:
         # macOS answers EPERM for a group in which only zombies are left.
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(process.pid, signal.SIGKILL)
-        # A process inside a stuck file system survives SIGKILL; we do not wait with it.
+        # A process inside a stuck file system survives SIGKILL; this one does not wait for it.
         with suppress(subprocess.TimeoutExpired):
             process.wait(_REAP_SECONDS)
     for pipe in (process.stdin, process.stdout, process.stderr):

@@ -1,7 +1,7 @@
-"""A guard beside a run: if the run is killed, the servers that it started do not stay behind.
+"""A guard process beside a run: if the run is killed, the guard ends what the run started.
 
-Ray's processes mostly notice that their driver is gone; Prefect's temporary server does not, and
-kill -9 lets no one clean up. On Linux; elsewhere there is no guard.
+Most of Ray's processes notice that their driver is gone, Prefect's temporary server does not, and
+a process that ``kill -9`` ends cannot clean up. Only Linux has a guard.
 """
 
 from __future__ import annotations
@@ -15,20 +15,20 @@ from pathlib import Path
 
 from tasks.processes import guard_child
 
-_guarded: int | None = None  # id of the process that has its guard: a fork of it has none
+_guarded: int | None = None  # id of the process that has a guard: a fork of it has none
 
 
 def guard_this_process() -> None:
-    """Start the guard of this process and of all that it starts, unless it has one.
+    """Start a guard of this process and all its descendants, unless there is one.
 
-    What it starts inherits a mark, by which the guard finds also what it had no time to see.
+    Descendants inherit a mark, by which the guard also finds those that it never saw start.
     """
     global _guarded
     if _guarded == os.getpid() or not Path("/proc/self/stat").exists():
         return
     _guarded = os.getpid()
     os.environ[guard_child.MARK] = uuid.uuid4().hex
-    os.environ["SPT_NOENV"] = "1"  # Ray's agents: do not write a title over the environment
+    os.environ["SPT_NOENV"] = "1"  # else Ray's agents overwrite their environment with a title
     guard = subprocess.Popen(
         [sys.executable, "-S", "-P", guard_child.__file__],
         stdin=subprocess.PIPE,
@@ -40,7 +40,7 @@ def guard_this_process() -> None:
 
 
 def _dismiss(guard: subprocess.Popen[bytes]) -> None:
-    """End the guard: this process ends in order."""
+    """End the guard, because this process ends in order."""
     try:
         guard.communicate(b"done", timeout=5)
     except (OSError, subprocess.TimeoutExpired):

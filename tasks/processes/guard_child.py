@@ -1,6 +1,7 @@
-"""The guard's process: follows its parent's descendants, and ends them if it dies without a word.
+"""The guard process: it follows its parent's descendants, and kills them if the parent is killed.
 
-Started as a script by `tasks.processes.guard`, with a pipe from the parent as its standard input.
+`tasks.processes.guard` starts this script with a pipe from the parent as its standard input. A
+parent that ends in order writes to the pipe; the pipe of one that is killed just closes.
 """
 
 from __future__ import annotations
@@ -13,22 +14,22 @@ import time
 from pathlib import Path
 
 MARK = "EMI_GUARD"
-"""Variable in the environment of all that the parent starts; the guard's own says its value."""
+"""Environment variable that the guard and all other descendants of the parent inherit."""
 
 GUARD_POLL_SECONDS = 1.0
 GRACE_SECONDS = 5.0
-"""Time for Ray's own processes to see that their driver is gone."""
+"""Time for Ray's own processes to notice that their driver is gone."""
 
 
 def main() -> None:
-    """Look around until the pipe speaks or ends; without a word, kill what is left."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's affair
+    """Watch until the pipe is written to or closes; if it only closed, kill what is left."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent handles Ctrl-C
     parent, seen = os.getppid(), dict[int, str]()
     while not select.select([sys.stdin], [], [], GUARD_POLL_SECONDS)[0]:
         seen |= _descendants({parent})
     if sys.stdin.buffer.read():
         return
-    seen |= _descendants(set(seen))  # what they started since, before it loses its parents
+    seen |= _descendants(set(seen))  # also what these started since, while they are its parents
     time.sleep(GRACE_SECONDS)
     alive = {pid: started for pid, (_, started) in _processes().items()}
     for pid, started in seen.items():
@@ -39,7 +40,7 @@ def main() -> None:
 
 
 def _descendants(ancestors: set[int]) -> dict[int, str]:
-    """Return the pids below processes with their start times, which tell a reused pid apart."""
+    """Return the pids of descendants with their start times, which tell a reused pid apart."""
     processes = _processes()
     below, found = ancestors, dict[int, str]()
     while below:
@@ -62,7 +63,7 @@ def _processes() -> dict[int, tuple[int, str]]:
 
 
 def _marked(mark: bytes) -> set[int]:
-    """Return the processes that were started with a mark in their environment."""
+    """Return the pids of processes that were started with a mark in their environment."""
     found = set()
     for folder in Path("/proc").glob("[0-9]*"):
         try:

@@ -1,4 +1,4 @@
-"""The Prefect server of `emi up`: a child process, and the note by which other commands find it."""
+"""The Prefect server of `emi up`: a child process, and a file by which other commands find it."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from tasks.storage.local import LocalFolder
 
 NOTE = "server.json"
 START_SECONDS = 180.0
-"""A slow disk makes the first start long: the database is made then."""
+"""The first start makes the database, which takes long on a slow disk."""
 
 STOP_SECONDS = 15.0
 RETENTION_SECONDS = 90 * 24 * 3600
-"""Flow runs and their logs are kept so long; the watch alone makes 52,000 runs a year."""
+"""How long flow runs and their logs are kept; the watch alone makes 52,000 runs a year."""
 
 LEASES = "prefect.server.concurrency.lease_storage"
 SETTINGS = {
@@ -35,18 +35,18 @@ SETTINGS = {
     "PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED": "events,flow_runs",
     "PREFECT_SERVER_SERVICES_DB_VACUUM_RETENTION_PERIOD": str(RETENTION_SECONDS),
 }
-"""Of the server, unless the environment says otherwise."""
+"""Environment of the server; variables that are set already stay."""
 
 
 @dataclass(frozen=True)
 class Note:
-    """What `emi up` writes down for other commands.
+    """What `emi up` writes to `NOTE` for other commands.
 
     Attributes:
         url: of the UI, without a slash at its end.
-        pid: the process of `emi up`.
+        pid: of the process of `emi up`.
         started: when that process started, in the system's own ticks; tells a reused pid apart.
-        machine: where it runs; homes may be shared.
+        machine: name of the machine that it runs on; several may share a home.
     """
 
     url: str
@@ -56,21 +56,21 @@ class Note:
 
     @property
     def api_url(self) -> str:
-        """Return what clients of Prefect call."""
+        """Return the URL of the server's API."""
         return f"{self.url}/api"
 
     def is_alive(self) -> bool:
-        """Tell whether that process still runs, on this machine."""
+        """Return whether that process still runs on this machine."""
         return self.machine == platform.node() and self.started == _started(self.pid) != ""
 
     @classmethod
     def of_this_process(cls, url: str) -> Note:
-        """Return the note of a server that this process answers for."""
+        """Return the note of a server that this process runs."""
         return cls(url, os.getpid(), _started(os.getpid()), platform.node())
 
 
 def running_server() -> Note | None:
-    """Return the note of the server of this `EMI_HOME`; None if none runs on this machine."""
+    """Return the note in this `EMI_HOME` if its server runs on this machine, else None."""
     try:
         note = Note(**json.loads((home() / NOTE).read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError):
@@ -79,17 +79,17 @@ def running_server() -> Note | None:
 
 
 def write_note(note: Note) -> None:
-    """Leave the note."""
+    """Write the note to this `EMI_HOME`."""
     LocalFolder(home()).write(NOTE, json.dumps(asdict(note)).encode())
 
 
 def remove_note() -> None:
-    """Take the note away."""
+    """Remove the note from this `EMI_HOME`."""
     LocalFolder(home()).remove(NOTE)
 
 
 def is_loopback(host: str) -> bool:
-    """Tell whether only this machine reaches a server that listens there."""
+    """Return whether a host name or address is one that only this machine reaches."""
     try:
         return ip_address(host).is_loopback
     except ValueError:
@@ -97,10 +97,10 @@ def is_loopback(host: str) -> bool:
 
 
 def free_port(host: str, port: int) -> int:
-    """Return the port if a server can listen there; for 0 one that is free.
+    """Return the port if a server can listen on it; for port 0, one that is free.
 
     Raises:
-        ServerError: the port is taken, or the host is none of this machine.
+        ServerError: the port is taken, or the host is no address of this machine.
     """
     try:
         family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
@@ -116,7 +116,7 @@ def free_port(host: str, port: int) -> int:
 
 
 def server_url(host: str, port: int) -> str:
-    """Return the URL by which this machine reaches a server that listens there."""
+    """Return the URL by which this machine reaches a server that listens on a host's port."""
     if host in ("0.0.0.0", "::"):
         host = "127.0.0.1"
     return f"http://{f'[{host}]' if ':' in host else host}:{port}"
@@ -130,12 +130,12 @@ class PrefectServer:
     """
 
     def __init__(self, host: str, port: int, log: Path) -> None:
-        """Start it.
+        """Start the server.
 
         Args:
             host: address to listen on.
-            port: free one, as `free_port` finds it.
-            log: file for what it says.
+            port: a free one, as `free_port` returns it.
+            log: file for the server's output.
         """
         self.url = server_url(host, port)
         self._log = log
@@ -147,25 +147,25 @@ class PrefectServer:
                 stdin=subprocess.DEVNULL,
                 stdout=file,
                 stderr=file,
-                start_new_session=True,  # Ctrl-C is for `emi up`, which ends what runs first
+                start_new_session=True,  # Ctrl-C only reaches `emi up`, which ends runs first
             )
 
     def __enter__(self) -> PrefectServer:
-        """Return it."""
+        """Return itself."""
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Stop it."""
+        """Stop the server."""
         self.stop()
 
-    def wait(self, say: Callable[[float], None]) -> None:
-        """Wait until it answers.
+    def wait(self, on_wait: Callable[[float], None]) -> None:
+        """Wait until the server answers.
 
         Args:
-            say: told now and then of the seconds waited.
+            on_wait: called every quarter of a second with the seconds waited.
 
         Raises:
-            ServerError: it ended, or does not answer.
+            ServerError: the server ended, or does not answer.
         """
         began = time.monotonic()
         while not answers(f"{self.url}/api/health"):
@@ -175,22 +175,22 @@ class PrefectServer:
                 raise ServerError(
                     f"Prefect's server does not answer after {waited:.0f} s: see {self._log}"
                 )
-            say(waited)
+            on_wait(waited)
             time.sleep(0.25)
 
     def check(self) -> None:
-        """Raise a ServerError if it has ended."""
+        """Raise a ServerError if the server has ended."""
         code = self._process.poll()
         if code is not None:
             raise ServerError(f"Prefect's server ended with exit code {code}: see {self._log}")
 
     def stop(self) -> None:
-        """End it, in order if it does so soon."""
+        """End the server: by SIGTERM, or by SIGKILL some seconds later."""
         end(self._process, STOP_SECONDS)
 
 
 def end(process: subprocess.Popen[bytes], seconds: float) -> None:
-    """End a process: in order if it does so within some seconds, else at once."""
+    """End a process by SIGTERM, or by SIGKILL if it still runs some seconds later."""
     process.terminate()
     try:
         process.wait(seconds)
@@ -200,8 +200,8 @@ def end(process: subprocess.Popen[bytes], seconds: float) -> None:
 
 
 def answers(url: str) -> bool:
-    """Tell whether a server answers at a URL."""
-    import urllib.request  # commands that only look for the note do not wait for it
+    """Return whether a URL gives status 200; urllib loads in a fifth of httpx's time."""
+    import urllib.request  # commands that only read the note do not load it
 
     direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
@@ -212,7 +212,7 @@ def answers(url: str) -> bool:
 
 
 def _started(pid: int) -> str:
-    """Return when a process started; empty: there is none; a constant: the system does not say."""
+    """Return when a process started; empty if there is none, a constant where no /proc tells."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

@@ -1,7 +1,7 @@
-"""Prefect's temporary server as a child process, begun before anything of Prefect is loaded here.
+"""Prefect's temporary server as a child process, started before this process loads Prefect.
 
-Prefect starts one for a flow without a server, once its own client and server code is loaded; that
-load and the server's start take as long as each other, and here run side by side.
+Prefect starts such a server for a flow without one, but only after loading its own client and
+server code. The load takes as long as the server's start; here both happen at the same time.
 """
 
 from __future__ import annotations
@@ -28,22 +28,22 @@ MARKS = {
     "PREFECT__SERVER_EPHEMERAL": "1",
     "PREFECT__SERVER_FINAL": "1",
 }
-"""By which Prefect tells its server that it serves one process (SubprocessASGIServer)."""
+"""By these Prefect's SubprocessASGIServer makes a server serve one process."""
 
 SERVER_POLL_SECONDS = 0.05
 TEMPORARY_STOP_SECONDS = 5.0
 
 
 class TemporaryServer:
-    """The server; it is stopped when this process ends in order.
+    """A temporary server; it is stopped when this process ends in order.
 
     Attributes:
-        port: where it listens.
-        process: the child.
+        port: that it listens on.
+        process: the server's process.
     """
 
     def __init__(self) -> None:
-        """Start it; it does not answer yet.
+        """Start the server; it does not answer yet.
 
         Raises:
             ServerError: no port is free.
@@ -59,7 +59,7 @@ class TemporaryServer:
         atexit.register(self.stop)
 
     def wait(self) -> bool:
-        """Wait until it answers; returns False where it ended, or takes too long."""
+        """Wait until the server answers; return False if it ended or takes too long."""
         until = time.monotonic() + START_SECONDS
         while not answers(f"http://{HOST}:{self.port}/api/health"):
             if self.process.poll() is not None or time.monotonic() > until:
@@ -68,5 +68,5 @@ class TemporaryServer:
         return True
 
     def stop(self) -> None:
-        """End it, in order if it does so soon."""
+        """End the server: by SIGTERM, or by SIGKILL some seconds later."""
         end(self.process, TEMPORARY_STOP_SECONDS)

@@ -1,6 +1,6 @@
-"""The champion of a registered model: promoted, taken back, remembered.
+"""The champion of a registered model: promote a version, or roll back to the one before.
 
-The champions before are a tag of the model, so that a promotion can be taken back.
+A tag of the model lists the earlier champions, so that a promotion can be undone.
 """
 
 from __future__ import annotations
@@ -11,14 +11,15 @@ from typing import TYPE_CHECKING
 
 from emi_model.errors import ModelNotFound, RegistryError
 from tasks.registry.client import ask, locked, mlflow_client
-from tasks.registry.model_folders import (
-    check_folder,
+from tasks.registry.model_folders import check_folder
+from tasks.registry.registry import (
+    describe_registered,
+    find,
+    find_registered,
+    folder_of,
+    list_versions,
 )
-from tasks.registry.registry import _registered, find, folder_of, list_versions, what_there_is
-from tasks.registry.version import (
-    CHAMPION,
-    Version,
-)
+from tasks.registry.version import CHAMPION, Version
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -26,19 +27,19 @@ if TYPE_CHECKING:
 CHAMPIONS_TAG = "champions"
 
 MAX_CHAMPIONS = 100
-"""How far back the history of champions goes; a tag holds 5,000 characters."""
+"""Champions that the history keeps; a tag holds 5,000 characters."""
 
 
 def promote(name: str, number: int) -> Version:
     """Make a version the champion.
 
     Returns:
-        The version, as it is then.
+        The version with its new alias.
 
     Raises:
         ModelNotFound: there is no such version.
-        RegistryError: its files cannot be loaded or are not what was registered; the champion is
-            who it was.
+        RegistryError: its files cannot be loaded or are not what was registered; the champion does
+            not change.
     """
     version = find(str(number), name)
     _check_loads(version)
@@ -46,42 +47,42 @@ def promote(name: str, number: int) -> Version:
     with locked():
         champion = _champion(list_versions(name))
         if champion != number:
-            # First the history: whoever is killed behind it has the champion that was there, and
-            # rolls back from that one.
-            _remember(client, name, [*_champions_until(client, name, champion), number])
+            # First the history: if this process is killed before the alias is set, the champion is
+            # still the old one, and a rollback starts from that one.
+            _write_history(client, name, [*_champions_until(client, name, champion), number])
             ask(client.set_registered_model_alias, name, CHAMPION, str(number))
-    return _crowned(version)
+    return _with_alias(version)
 
 
 def rollback(name: str) -> Version:
-    """Make the champion before the present one the champion again; once more goes further back.
+    """Make the champion before the present one the champion again; a second call goes further back.
 
     Returns:
-        That version, as it is then.
+        That version with its new alias.
 
     Raises:
-        RegistryError: there is no champion before, or its files cannot be loaded; the champion is
-            who it was.
+        RegistryError: there is no champion before, or its files cannot be loaded; the champion does
+            not change.
     """
     client = mlflow_client()
-    known = {version.number: version for version in list_versions(name)}
-    champion = _champion(list(known.values()))
-    before = [n for n in _champions_until(client, name, champion)[:-1] if n in known]
+    versions = {version.number: version for version in list_versions(name)}
+    champion = _champion(list(versions.values()))
+    before = [n for n in _champions_until(client, name, champion)[:-1] if n in versions]
     if not before:
         raise RegistryError(
             f"{name} has no champion before this one; `emi models promote` takes any version: "
-            f"{what_there_is(name, list(known.values()))}"
+            f"{describe_registered(name, list(versions.values()))}"
         )
-    _check_loads(known[before[-1]])
+    _check_loads(versions[before[-1]])
     with locked():
         if _champion(list_versions(name)) != champion:
             raise RegistryError(
                 f"{name}: another process changed the champion: look, and try again"
             )
-        # First the alias: whoever is killed behind it is where he wanted to be.
+        # First the alias: if this process is killed after it, the rollback is done all the same.
         ask(client.set_registered_model_alias, name, CHAMPION, str(before[-1]))
-        _remember(client, name, before)
-    return _crowned(known[before[-1]])
+        _write_history(client, name, before)
+    return _with_alias(versions[before[-1]])
 
 
 def _check_loads(version: Version) -> None:
@@ -93,20 +94,21 @@ def _check_loads(version: Version) -> None:
         ) from error
 
 
-def _crowned(version: Version) -> Version:
+def _with_alias(version: Version) -> Version:
     return replace(version, aliases=tuple(sorted({*version.aliases, CHAMPION})))
 
 
-def _champion(known: list[Version]) -> int | None:
-    return next((version.number for version in known if CHAMPION in version.aliases), None)
+def _champion(versions: list[Version]) -> int | None:
+    return next((version.number for version in versions if CHAMPION in version.aliases), None)
 
 
 def _champions_until(client: MlflowClient, name: str, champion: int | None) -> list[int]:
     """Return the numbers of the champions so far; the last is the present one, if there is one.
 
-    The alias has the last word: it may have been set by hand, or a promotion been cut short.
+    Where history and alias differ, the alias decides: someone may have set it by hand, or a
+    promotion may have been cut short.
     """
-    model = _registered(client, name)
+    model = find_registered(client, name)
     past = json.loads(model.tags.get(CHAMPIONS_TAG, "[]")) if model is not None else []
     if champion is None:
         return []
@@ -115,6 +117,6 @@ def _champions_until(client: MlflowClient, name: str, champion: int | None) -> l
     return past[: len(past) - past[::-1].index(champion)]
 
 
-def _remember(client: MlflowClient, name: str, champions: list[int]) -> None:
+def _write_history(client: MlflowClient, name: str, champions: list[int]) -> None:
     text = json.dumps(champions[-MAX_CHAMPIONS:])
     ask(client.set_registered_model_tag, name, CHAMPIONS_TAG, text)

@@ -1,7 +1,7 @@
-"""MLflow, reached in one place: where it keeps its records, quietly, with one-line errors of ours.
+"""The client of MLflow: where MLflow keeps its records, and its errors as one line of ours.
 
-That is an SQLite database below `EMI_HOME`, or whatever ``MLFLOW_TRACKING_URI`` names. MLflow is
-imported when a client is asked for, since that takes a second.
+The records are an SQLite database in `EMI_HOME`, or what ``MLFLOW_TRACKING_URI`` names. MLflow is
+imported by the first call that needs it, since that takes a second.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ if TYPE_CHECKING:
 URI_VARIABLE = "MLFLOW_TRACKING_URI"
 SQLITE = "sqlite:///"
 
-# Read by MLflow when it is loaded or asked. Nothing is reported to its makers, and nothing printed:
-# what goes wrong is raised. A server that does not answer is given up after a minute at most; by
-# MLflow's own defaults it would be a quarter of an hour.
+# MLflow reads these when it is loaded or called. With them it sends no telemetry, prints nothing,
+# since errors are raised, and waits for a server that does not answer at most a minute; by default
+# it would wait a quarter of an hour.
 _ENVIRONMENT = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
@@ -41,37 +41,37 @@ _ENVIRONMENT = {
 
 LOCKED = "database is locked"
 LOCKED_PAUSES_SECONDS = (0.05, 0.2, 0.5, 1.0, 2.0)
-"""SQLite waits by itself, except where two writers would wait for each other."""
+"""Waits before another try. SQLite waits itself, unless two writers would wait for each other."""
 
 MAX_ERROR_CHARS = 300
-"""Characters that an error takes over from MLflow: the first, and the last, where the cause is."""
+"""Characters of MLflow's message in an error: half from its start, half from its end, the cause."""
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
 
 
 def tracking_uri() -> str:
-    """Return ``MLFLOW_TRACKING_URI``, by default the database below `EMI_HOME`."""
+    """Return ``MLFLOW_TRACKING_URI``, by default that of the database in `EMI_HOME`."""
     return os.environ.get(URI_VARIABLE) or f"{SQLITE}{home() / 'mlflow.db'}"
 
 
 def artifacts_uri() -> str | None:
-    """Return where a new experiment keeps its files; None where a server decides."""
+    """Return where a new experiment keeps its files; None if a server decides."""
     remote = urlsplit(tracking_uri()).scheme.startswith(("http", "databricks"))
     return None if remote else (home() / "artifacts").as_uri()
 
 
 def never_used() -> bool:
-    """Return whether there is no database yet, so nothing was ever recorded in it."""
+    """Return whether the database is missing, so that nothing was ever recorded."""
     database = _database()
     return database is not None and not database.exists()
 
 
 def mlflow_client() -> MlflowClient:
-    """Return a client; makes the database if it is not there.
+    """Return a client; the database is made if it is missing.
 
     Raises:
-        RegistryError: the database cannot be made or read, or the URI is none.
+        RegistryError: the database cannot be made or read, or MLflow does not take the URI.
     """
     for name, value in _ENVIRONMENT.items():
         os.environ.setdefault(name, value)
@@ -85,10 +85,10 @@ def mlflow_client() -> MlflowClient:
 
 
 def ask(call: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
-    """Return what a call of MLflow gives; one that finds the database locked is made again.
+    """Call MLflow and return the result; a call that finds the database locked is repeated.
 
     Raises:
-        RegistryError: it fails, in one line.
+        RegistryError: the call fails; the message is one line.
     """
     from mlflow.exceptions import MlflowException
     from sqlalchemy.exc import SQLAlchemyError
@@ -101,15 +101,15 @@ def ask(call: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
         except (MlflowException, SQLAlchemyError, OSError, ImportError) as error:
             pause = next(pauses, None) if LOCKED in str(error) else None
             if pause is None:
-                raise RegistryError(_explained(error)) from error
+                raise RegistryError(_message(error)) from error
         time.sleep(pause)
 
 
 @contextmanager
 def locked() -> Iterator[None]:
-    """Keep other processes of this machine from changing the registry meanwhile; not to be nested.
+    """Keep other processes of this machine from changing the registry; must not be nested.
 
-    MLflow reads first and writes then: two that register at once could register twice.
+    MLflow reads before it writes: two processes that register at once could register twice.
 
     Raises:
         RegistryError: the lock's file cannot be written.
@@ -200,9 +200,9 @@ def _writing(path: Path) -> Iterator[None]:
         ) from error
 
 
-def _explained(error: Exception) -> str:
-    said = re.sub(r"//[^/@\s]*@", "//", " ".join(str(error).split()))
-    if len(said) > MAX_ERROR_CHARS:
-        said = f"{said[: MAX_ERROR_CHARS // 2]} ... {said[-MAX_ERROR_CHARS // 2 :]}"
+def _message(error: Exception) -> str:
+    message = re.sub(r"//[^/@\s]*@", "//", " ".join(str(error).split()))
+    if len(message) > MAX_ERROR_CHARS:
+        message = f"{message[: MAX_ERROR_CHARS // 2]} ... {message[-MAX_ERROR_CHARS // 2 :]}"
     advice = "" if _database() else f": is {URI_VARIABLE} right, and does the server run?"
-    return f"MLflow at {registry_address()}: {said}{advice}"
+    return f"MLflow at {registry_address()}: {message}{advice}"

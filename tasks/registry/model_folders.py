@@ -1,4 +1,4 @@
-"""Folders of model files: copied whole or not at all, and fetched once from server or bucket."""
+"""Folders of model files: copied completely or not at all, fetched once from server or bucket."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tasks.storage.local import place
 from tasks.storage.open import is_remote, open_folder
 
 MODEL_FILES = ("*.json", "*.safetensors", "pytorch_model.bin", "README.md")
-"""Of a model folder in a bucket these are fetched, not what else lies in it."""
+"""The files of a model folder in a bucket that are fetched; others in it are not."""
 
 
 def file_uri_to_path(uri: str) -> Path | None:
@@ -33,14 +33,14 @@ def file_uri_to_path(uri: str) -> Path | None:
 
 
 def copy_folder(source: Path, target: Path) -> None:
-    """Copy a folder; what is at ``target`` afterwards is complete, and on the disk.
+    """Copy a folder; ``target`` only appears once its files are complete and synced to the disk.
 
     Args:
         source: folder.
-        target: absent, or an empty folder.
+        target: must be absent, or an empty folder.
 
     Raises:
-        RegistryError: it is neither, or cannot be written.
+        RegistryError: ``target`` is neither, or cannot be written.
     """
     if target.exists() and not (target.is_dir() and not any(target.iterdir())):
         raise RegistryError(f"{target}: exists and is not empty: choose another folder")
@@ -58,11 +58,11 @@ def fetch_folder(uri: str, sha256: str | None) -> Path:
     """Return a local folder with a registered model's files, downloaded unless it was before.
 
     Args:
-        uri: where MLflow's server or a cloud has them.
-        sha256: of the model, hex; checked after the download, None: unknown.
+        uri: of the folder on MLflow's server or in a bucket.
+        sha256: of the model, hex; checked after the download unless None.
 
     Raises:
-        RegistryError: they are not to be had, or are not the model they should be.
+        RegistryError: the files cannot be downloaded, or are another model's.
     """
 
     def download(aside: Path) -> Path:
@@ -75,17 +75,17 @@ def fetch_folder(uri: str, sha256: str | None) -> Path:
 
 
 def fetch_model(uri: str) -> Path:
-    """Return a local folder with the files of a model in a bucket, fetched once a node.
+    """Return a local folder with the files of a model in a bucket; each node fetches them once.
 
-    It bears the name that the model has in the bucket. What is put there in its place later is
-    fetched to a folder of its own.
+    It has the name that the folder has in the bucket. If other files take that folder's place
+    later, they are fetched to another local folder.
 
     Args:
         uri: of the model folder, ``s3://BUCKET/models/x``.
 
     Raises:
         ModelNotFound: there is no model folder, or it cannot be read.
-        RegistryError: this machine's disk does not take it.
+        RegistryError: it cannot be written to this machine's disk.
     """
     folder, files = _model_files(uri)
     model_name = folder.uri.rpartition("/")[2]
@@ -96,20 +96,20 @@ def fetch_model(uri: str) -> Path:
             raise ModelNotFound(f"{uri}: it changed while it was fetched: try again")
         return aside / "fetched"
 
-    told = "".join(f" {file!r}" for file in files)
-    name = hashlib.sha256(f"{folder.uri}{told}".encode()).hexdigest()
+    listed = "".join(f" {file!r}" for file in files)
+    name = hashlib.sha256(f"{folder.uri}{listed}".encode()).hexdigest()
     return _fetched_once(name, download) / model_name
 
 
 def check_folder(folder: Path, sha256: str | None) -> None:
-    """Check that a folder holds the model with this hash; None: any.
+    """Check that a folder holds the model with this hash, or, for None, any that can be loaded.
 
     Raises:
         RegistryError: it holds another, or none that can be loaded.
     """
     try:
         metadata = checkpoint_metadata(folder)
-        if sha256 is None:  # a hash that is known is that of a model that was loaded
+        if sha256 is None:  # models are loaded before their hash is registered
             _check_weights(folder, metadata)
     except CheckpointError as error:
         raise RegistryError(f"no model that can be loaded: {error}") from error
@@ -127,11 +127,11 @@ def _check_weights(folder: Path, metadata: ModelMetadata) -> None:
 
 
 def _fetched_once(name: str, download: Callable[[Path], Path]) -> Path:
-    """Return a folder that is fetched unless it is there; all processes of a node share it.
+    """Return a folder in `EMI_HOME` that all processes of a node share; fetch it if it is missing.
 
     Args:
         name: of the folder.
-        download: fetches to a folder that it is given, and returns what is to get the name.
+        download: fetches files below a given folder, and returns the folder that gets the name.
     """
     folder = home() / "models" / name
     if folder.is_dir():
@@ -151,7 +151,7 @@ def _fetched_once(name: str, download: Callable[[Path], Path]) -> Path:
 
 
 def _downloaded(uri: str, aside: Path) -> Path:
-    """Return a registered model's files: from a bucket we fetch them, for all else MLflow does."""
+    """Fetch a registered model's files: from a bucket here, from anywhere else by MLflow."""
     if not is_remote(uri):
         from mlflow.artifacts import download_artifacts
 
@@ -166,7 +166,7 @@ def _downloaded(uri: str, aside: Path) -> Path:
 def _model_files(uri: str) -> tuple[Folder, list[StoredFile]]:
     with _bucket_errors():
         folder = open_folder(uri)
-        # asked for first: what is no model folder may hold any number of files
+        # before files are listed: another folder may hold any number of them
         if not folder.exists(CONFIG_FILE):
             raise ModelNotFound(f"{uri}: holds no {CONFIG_FILE}: not a model folder")
         return folder, sorted(file for file in folder.files() if _is_of_model(file.name))

@@ -1,8 +1,4 @@
-"""The model registry: versions of a model, which of them is the champion, and which was before.
-
-MLflow keeps versions, their tags and the alias ``champion``. The champions before are a tag of the
-model, so that a promotion can be taken back.
-"""
+"""The model registry in MLflow: a model's versions, their files, and the references to them."""
 
 from __future__ import annotations
 
@@ -13,12 +9,7 @@ from typing import TYPE_CHECKING
 
 from emi_model.errors import ModelNotFound, RegistryError
 from tasks.registry.client import ask, locked, mlflow_client, never_used, registry_address
-from tasks.registry.model_folders import (
-    copy_folder,
-    fetch_folder,
-    fetch_model,
-    file_uri_to_path,
-)
+from tasks.registry.model_folders import copy_folder, fetch_folder, fetch_model, file_uri_to_path
 from tasks.registry.version import (
     MODEL,
     MODEL_SCHEME,
@@ -35,7 +26,7 @@ if TYPE_CHECKING:
 
 
 def resolve_model(reference: str) -> str:
-    """Return the local folder of a model that is registered or in a bucket; any other as it is.
+    """Return the local folder of a model that is registered or in a bucket, else the reference.
 
     Args:
         reference: ``models:/NAME@ALIAS``, ``models:/NAME/VERSION``, ``s3://BUCKET/FOLDER`` or what
@@ -51,7 +42,7 @@ def resolve_model(reference: str) -> str:
 
 
 def pin_model(reference: str) -> str:
-    """Return a reference to the same model that no promotion changes: a version by its number.
+    """Return a registered model's reference with its version number, which no promotion changes.
 
     Any other reference is returned as it is.
 
@@ -71,7 +62,7 @@ def list_versions(name: str = MODEL) -> list[Version]:
     if never_used():
         return []
     client = mlflow_client()
-    model = _registered(client, name)
+    model = find_registered(client, name)
     if model is None:
         return []
     found = ask(client.search_model_versions, f"name = '{name}'")
@@ -86,23 +77,23 @@ def find(reference: str, name: str = MODEL) -> Version:
         name: the model that an alias or a number is of.
 
     Raises:
-        ModelNotFound: there is none; the message says what there is.
+        ModelNotFound: there is none; the message lists those that exist.
         RegistryError: the registry cannot be read.
     """
     name, number, alias = parse_reference(reference, name)
-    known = list_versions(name)
-    for version in known:
+    versions = list_versions(name)
+    for version in versions:
         if alias in version.aliases or (number == version.number):
             return version
-    raise ModelNotFound(f"{reference}: {what_there_is(name, known)}")
+    raise ModelNotFound(f"{reference}: {describe_registered(name, versions)}")
 
 
 def folder_of(version: Version) -> Path:
-    """Return the local folder with the files of a version; fetches them if they are elsewhere.
+    """Return the local folder with the files of a version; fetch them if they are elsewhere.
 
     Raises:
-        ModelNotFound: they are gone.
-        RegistryError: they cannot be fetched.
+        ModelNotFound: the files are gone.
+        RegistryError: the files cannot be fetched.
     """
     folder = file_uri_to_path(version.source)
     if folder is None:
@@ -115,16 +106,16 @@ def folder_of(version: Version) -> Path:
 
 
 def register(name: str, checkpoint: Path, run_id: str, tags: Mapping[str, object]) -> int:
-    """Register a checkpoint as a version of a model; a copy of it is kept with its run.
+    """Register a checkpoint as a version of a model, and keep a copy of it with its run.
 
-    The same checkpoint of the same run is registered once; its tags are brought up to date.
+    The same checkpoint of the same run is registered only once; its tags are updated.
 
     Args:
         name: of the model.
         checkpoint: folder of this project's checkpoint.
         run_id: the MLflow run that made it.
-        tags: what `Version` shows, and others; None: left out. Recipe and licence are taken from
-            the card unless they are given, the hash from the files.
+        tags: those of `Version`, and others; None is left out. Recipe and licence default to those
+            of the checkpoint's card; the hash is computed from the files.
 
     Returns:
         The version's number.
@@ -151,7 +142,7 @@ def register(name: str, checkpoint: Path, run_id: str, tags: Mapping[str, object
                 _retag(client, version, plain)
                 return version.number
         source = _keep(client, checkpoint, run_id, loaded.sha256)
-        if _registered(client, name) is None:
+        if find_registered(client, name) is None:
             ask(client.create_registered_model, name)
         return int(ask(client.create_model_version, name, source, run_id, plain).version)
 
@@ -173,14 +164,14 @@ def export(reference: str, folder: Path, name: str = MODEL) -> Version:
     return version
 
 
-def what_there_is(name: str, known: list[Version]) -> str:
-    """Say what is registered, for a message about what is not; ``known`` are the model's versions.
+def describe_registered(name: str, versions: list[Version]) -> str:
+    """Return a sentence on what is registered, for a message that a model or version is not.
 
     Raises:
         RegistryError: the registry cannot be read.
     """
-    if known:
-        listed = ", ".join(str(version) for version in known)
+    if versions:
+        listed = ", ".join(str(version) for version in versions)
         return f"{name} has the versions {listed}: name one of them"
     names = []
     if not never_used():
@@ -192,7 +183,8 @@ def what_there_is(name: str, known: list[Version]) -> str:
     )
 
 
-def _registered(client: MlflowClient, name: str) -> RegisteredModel | None:
+def find_registered(client: MlflowClient, name: str) -> RegisteredModel | None:
+    """Return MLflow's record of a model; None if it was never registered."""
     found = ask(client.search_registered_models, f"name = '{name}'")
     return found[0] if found else None
 

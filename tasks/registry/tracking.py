@@ -1,4 +1,4 @@
-"""What a training tells MLflow: parameters, curves, figures and files of one run."""
+"""A training's record in MLflow: parameters, curves, figures and files of one run."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 
 EXPERIMENT = "emi-training"
 TRAINING_ID = "training_id"
-"""Tag by which a training that goes on finds its run."""
+"""Tag by which a training that was stopped finds its run again."""
 
 PARAMETERS_FILE = "parameters.json"
 MAX_VALUE = 6000
-"""Characters of a parameter that MLflow keeps; a tag may have some more."""
+"""Characters of a parameter's value that MLflow keeps; a tag may be slightly longer."""
 
 EndState = Literal["FINISHED", "FAILED", "KILLED"]
 
@@ -31,30 +31,30 @@ _log = logging.getLogger(__name__)
 
 
 class TrainingRun:
-    """One MLflow run; `start_run` gives one. A process that has its id may make another.
+    """One MLflow run, as `start_run` returns it; another process can open it by its id.
 
     Attributes:
         run_id: MLflow's id of the run.
     """
 
     def __init__(self, run_id: str) -> None:
-        """Take a run that is there, with what it knows.
+        """Open an existing run, and read the metrics that it has.
 
         Raises:
-            RegistryError: MLflow does not give it.
+            RegistryError: MLflow has no such run, or does not answer.
         """
         self.run_id = run_id
-        self._known = _known_values(mlflow_client(), run_id)
+        self._recorded = _recorded_values(mlflow_client(), run_id)
         self._waiting: dict[tuple[str, int], Metric] = {}
 
     def log_params(self, parameters: Mapping[str, Any]) -> None:
         """Record parameters; nested ones get dotted names, long values are cut.
 
-        The file ``parameters.json`` of the run holds them uncut. MLflow lets no parameter change:
-        in a run that goes on those that it has keep their first value there.
+        The run's file ``parameters.json`` holds them uncut. MLflow lets no parameter change: one
+        that a continued run has already keeps its first value there.
 
         Args:
-            parameters: by name; what JSON does not know is written as text.
+            parameters: by name; values that JSON cannot hold are written as text.
 
         Raises:
             RegistryError: MLflow does not take them.
@@ -62,33 +62,31 @@ class TrainingRun:
         from mlflow.entities import Param
 
         client = mlflow_client()
-        known = ask(client.get_run, self.run_id).data.params
-        params = [
-            Param(name, _cut(value)) for name, value in _flat(parameters) if name not in known
-        ]
+        old = ask(client.get_run, self.run_id).data.params
+        params = [Param(name, _cut(value)) for name, value in _flat(parameters) if name not in old]
         ask(client.log_batch, self.run_id, params=params)
         plain = json.loads(json.dumps(parameters, default=str))
         ask(client.log_dict, self.run_id, plain, PARAMETERS_FILE)
 
     def log_epoch(self, epoch: int, values: Mapping[str, float | None]) -> None:
-        """Record a point of the curves; what the run has of this epoch stays as it is.
+        """Record a point of each curve, unless the run has one of this epoch.
 
-        So a training that goes on may tell of its epochs from the first. If MLflow does not answer,
-        training is not stopped for it: the point waits for the next call, or for `finish`.
+        So a continued training may record its epochs from the first on. If MLflow does not answer,
+        training goes on: the point is sent by the next call, or by `finish`.
 
         Args:
             epoch: from 1.
             values: by name of the curve; None or not finite: undefined, left out.
         """
-        new = {name: value for name, value in values.items() if (name, epoch) not in self._known}
-        self._wait(epoch, new)
+        new = {name: value for name, value in values.items() if (name, epoch) not in self._recorded}
+        self._queue(epoch, new)
         try:
             self._send()
         except RegistryError as error:
             _log.warning("epoch %d waits for the next: %s", epoch, error)
 
     def log_metrics(self, values: Mapping[str, float | None]) -> None:
-        """Record final figures; one that was recorded before is replaced if it differs.
+        """Record final figures; one that the run has already is replaced if it differs.
 
         Args:
             values: by name; None or not finite: undefined, left out.
@@ -96,14 +94,14 @@ class TrainingRun:
         Raises:
             RegistryError: MLflow does not take them.
         """
-        known = self._known
-        self._wait(
-            0, {name: value for name, value in values.items() if known.get((name, 0)) != value}
+        old = self._recorded
+        self._queue(
+            0, {name: value for name, value in values.items() if old.get((name, 0)) != value}
         )
         self._send()
 
     def log_folder(self, path: Path, folder: str) -> None:
-        """Keep a copy of a folder's content with the run, in a folder of it.
+        """Copy a folder's content to a folder of the run's files.
 
         Raises:
             RegistryError: MLflow does not take it.
@@ -111,7 +109,7 @@ class TrainingRun:
         ask(mlflow_client().log_artifacts, self.run_id, str(path), folder)
 
     def finish(self, state: EndState) -> None:
-        """Record how the run ended, and what still waits to be sent.
+        """Send the points that were not sent yet, and record how the run ended.
 
         Raises:
             RegistryError: MLflow does not answer.
@@ -119,7 +117,7 @@ class TrainingRun:
         self._send()
         ask(mlflow_client().set_terminated, self.run_id, state)
 
-    def _wait(self, step: int, values: Mapping[str, float | None]) -> None:
+    def _queue(self, step: int, values: Mapping[str, float | None]) -> None:
         from mlflow.entities import Metric
 
         now = round(time.time() * 1000)
@@ -129,20 +127,20 @@ class TrainingRun:
 
     def _send(self) -> None:
         ask(mlflow_client().log_batch, self.run_id, metrics=list(self._waiting.values()))
-        self._known |= {key: metric.value for key, metric in self._waiting.items()}
+        self._recorded |= {key: metric.value for key, metric in self._waiting.items()}
         self._waiting.clear()
 
 
 def start_run(
     training_id: str, tags: Mapping[str, object], *, experiment: str = EXPERIMENT
 ) -> TrainingRun:
-    """Start the run of a training, or go on with the one it has.
+    """Start the run of a training, or continue the run that it has already.
 
     Args:
-        training_id: names the training; the same again goes on in the same run.
+        training_id: names the training; a second call with the same id continues its run.
         tags: commit, versions, snapshot, split_sha256, recipe and so on; nested ones get dotted
             names, None is left out.
-        experiment: of MLflow; made if it is not there.
+        experiment: MLflow's, created if there is none of that name.
 
     Raises:
         RegistryError: MLflow does not answer, or refuses.
@@ -168,13 +166,13 @@ def start_run(
 
 
 def _experiment_id(client: MlflowClient, name: str) -> str:
-    known = ask(client.get_experiment_by_name, name)
-    if known is not None:
-        return str(known.experiment_id)
+    found = ask(client.get_experiment_by_name, name)
+    if found is not None:
+        return str(found.experiment_id)
     return str(ask(client.create_experiment, name, artifacts_uri()))
 
 
-def _known_values(client: MlflowClient, run_id: str) -> dict[tuple[str, int], float]:
+def _recorded_values(client: MlflowClient, run_id: str) -> dict[tuple[str, int], float]:
     """Return the values of a run's metrics by name and step, the latest where there are several."""
     names = ask(client.get_run, run_id).data.metrics
     points = [point for name in names for point in ask(client.get_metric_history, run_id, name)]

@@ -1,4 +1,4 @@
-"""One version of a registered model: what names it, and what the registry says of it."""
+"""One version of a registered model: its references, and the facts that the registry has of it."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ class Version:
     Attributes:
         name: of the model.
         number: from 1.
-        aliases: ``champion``, and others that were set.
+        aliases: ``champion``, and others that someone set.
         source: URI of the folder with its files.
         run_id: the MLflow run that made it.
         registered_at: UTC.
         tags: `FACTS`, `METRIC_TAGS` (mean Pearson on the validation clips, and its 95 % interval),
-            and others; a fact that is not known has no tag.
+            and others; an unknown fact has no tag.
     """
 
     name: str
@@ -51,21 +51,21 @@ class Version:
     tags: Mapping[str, str]
 
     def __str__(self) -> str:
-        """Return its number, and its aliases in brackets."""
+        """Return the number, and the aliases in brackets."""
         return f"{self.number} ({', '.join(self.aliases)})" if self.aliases else str(self.number)
 
     @property
     def reference(self) -> str:
-        """Return what names this version for good."""
+        """Return the reference to this version, which no promotion changes."""
         return f"{MODEL_SCHEME}/{self.name}/{self.number}"
 
     @property
     def sha256(self) -> str | None:
-        """Return the hash of its model, hex."""
+        """Return the hash of the model, hex."""
         return self.tags.get("sha256")
 
     def row(self) -> dict[str, Any]:
-        """Return it as a row of plain values; None where nothing is known."""
+        """Return a row of plain values; None for unknown facts."""
         return {
             "name": self.name,
             "version": self.number,
@@ -79,7 +79,7 @@ class Version:
 
 
 def version_of(found: ModelVersion, aliases: Mapping[str, int | str]) -> Version:
-    """Return what MLflow says of a version; ``aliases`` are the model's, with their versions."""
+    """Return MLflow's record as a `Version`; ``aliases`` maps the model's to version numbers."""
     number = int(found.version)
     return Version(
         name=found.name,
@@ -93,7 +93,7 @@ def version_of(found: ModelVersion, aliases: Mapping[str, int | str]) -> Version
 
 
 def parse_reference(reference: str, name: str = MODEL) -> tuple[str, int | None, str | None]:
-    """Return what a reference says: the model's name, and a version's number or an alias.
+    """Return the parts of a reference: the model's name, and a version's number or an alias.
 
     Args:
         reference: ``models:/NAME@ALIAS``, ``models:/NAME/VERSION``, an alias, or a number.

@@ -1,4 +1,4 @@
-"""What a training is before it begins: its clips, its first weights, and the name it goes by."""
+"""The plan of a training: its clips, its first weights, its settings and its name."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ class Start:
     """The model that a training begins with.
 
     Attributes:
-        folder: where it lies on this machine.
-        warm: go on from all its weights, not only from its backbone and VAD head.
+        folder: of the model, on this machine.
+        warm: start from all its weights, not only from its backbone and VAD head.
     """
 
     folder: str
@@ -38,12 +38,12 @@ class Start:
 
 @dataclass(frozen=True)
 class TrainingPlan:
-    """A training that could begin.
+    """A training that has not begun yet.
 
     Attributes:
-        job: what workers need to know.
-        training_id: hash (hex) of all that decides the outcome: the same again is the same
-            training, which goes on where it was stopped.
+        job: what each worker needs.
+        training_id: hash (hex) of all that decides the outcome; a plan with the same id continues
+            the same training where it was stopped.
         workers: processes that train together.
     """
 
@@ -53,7 +53,7 @@ class TrainingPlan:
 
     @property
     def run_name(self) -> str:
-        """Name of the training's folder and its MLflow run: recipe and id."""
+        """Return the name of the training's folder and MLflow run: recipe and id."""
         return f"{self.job.recipe.name.replace('+', '-')}-{self.training_id[:12]}"
 
     def parameters(self) -> dict[str, Any]:
@@ -81,19 +81,19 @@ def plan_training(
     gpus: int,
     threads: int | None = None,
 ) -> TrainingPlan:
-    """Return the training of a recipe on gathered clips.
+    """Return the plan to train a recipe on labelled audio.
 
     Args:
         gathered: with the splits ``train`` and ``valid``.
         recipe: what to train and how.
-        name: of the model to be.
+        name: of the new model.
         start: the model to begin with; None: new weights.
         workers: processes that train together.
-        gpus: of the cluster: with some, a worker's cores only feed its GPU.
+        gpus: of the cluster; if there are any, a worker's cores only feed its GPU.
         threads: of a worker; default: its share of this machine's cores.
 
     Raises:
-        LabelError: no clip to learn from, or none to choose the epoch by.
+        LabelError: there is no clip to learn from, or none to choose the epoch by.
         CheckpointError: the model to begin with cannot be loaded.
     """
     train, valid = gathered.of_split(TRAIN), gathered.of_split(VALID)
@@ -101,8 +101,8 @@ def plan_training(
     labels = gathered.labels
     threads = threads or (1 if gpus else max(1, available_cores() // workers))
     sha256, card = _first_card(name, recipe, labels.targets, start)
-    told = f"{_told(train)} to train, {_told(valid)} to choose and calibrate"
-    card = replace(card, data=f"labels {labels.snapshot[:12]}: {told}", split=labels.split_sha256)
+    clips = f"{_format_clips(train)} to train, {_format_clips(valid)} to choose and calibrate"
+    card = replace(card, data=f"labels {labels.snapshot[:12]}: {clips}", split=labels.split_sha256)
     job = TrainingJob(
         recipe=recipe,
         targets=labels.targets,
@@ -118,11 +118,11 @@ def plan_training(
 
 
 def start_of(recipe: Recipe, backbone: str | None) -> Start | None:
-    """Return what a recipe starts from: the named backbone, else its own; None: from scratch.
+    """Return the model to start from: the named backbone, else the recipe's; None: from scratch.
 
     Raises:
-        ModelNotFound: it is not to be had.
-        RegistryError: it is a registered one, and the registry does not give it.
+        ModelNotFound: it cannot be found.
+        RegistryError: it is a registered model, and the registry does not give it.
     """
     reference = backbone or recipe.backbone
     if not reference:
@@ -133,7 +133,7 @@ def start_of(recipe: Recipe, backbone: str | None) -> Start | None:
 def _first_card(
     name: str, recipe: Recipe, targets: tuple[str, ...], start: Start | None
 ) -> tuple[str, ModelCard]:
-    """Return the hash of the model to begin with, and the card of the model to be so far."""
+    """Return the hash of the model to begin with, and a first card of the new model."""
     made = version("emi-workflow")
     if start is None:
         card = ModelCard(name, targets, FROM_SCRATCH, "none", recipe=recipe.name, commit=made)
@@ -161,7 +161,7 @@ def _check_splits(
         )
 
 
-def _told(clips: tuple[CachedClip, ...]) -> str:
+def _format_clips(clips: tuple[CachedClip, ...]) -> str:
     speakers = {clip.speaker for clip in clips if clip.speaker}
     return f"{len(clips)} clips" + (f" of {len(speakers)} speakers" if speakers else "")
 
@@ -184,5 +184,5 @@ def _content(clip: CachedClip) -> list[Any]:
 
 
 def storage_of(plan: TrainingPlan, root: Path) -> Path:
-    """Return the folder that keeps a training's state, below the home of all."""
+    """Return the folder that keeps a training's state, below the home that nodes share."""
     return root / "training" / plan.run_name

@@ -1,4 +1,4 @@
-"""Training on Ray: workers start, tell how they get on, die, go on; a model folder comes out."""
+"""Training on Ray: workers train, report epochs and are replaced if they die; gives a model."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ from tasks.training.worker import (
 )
 
 MAX_DEATHS = 2
-"""Times that workers may die without a new epoch before training is given up."""
+"""Training is given up once workers died more often than this without a new epoch between."""
 
 POLL_SECONDS = 0.5
 LOCK_FILE = ".lock"
@@ -47,13 +47,13 @@ LOCK_FILE = ".lock"
 
 @dataclass(frozen=True)
 class Trained:
-    """What a training gave.
+    """The outcome of a training.
 
     Attributes:
         model: folder of the checkpoint.
         epoch: whose weights it holds.
-        history: a report an epoch.
-        seconds: that the epochs took, of every attempt.
+        history: one report an epoch.
+        seconds: that the epochs of all attempts took.
         predictions: (validation clips, targets), clipped to [0, 1]; None without such clips.
     """
 
@@ -71,17 +71,17 @@ def train(
     workers: int = 1,
     on_epoch: Callable[[EpochReport], None] | None = None,
 ) -> Trained:
-    """Train on a Ray cluster that is there; a training that was stopped goes on.
+    """Train on the Ray cluster of this process; a training that was stopped continues.
 
     Args:
         job: what to train.
-        storage: folder of this training alone, on storage that all workers see: a job's state is
-            kept there after every epoch, and taken from there.
-        workers: processes that train together; each takes a GPU where there are some.
+        storage: folder of this training alone, on storage that all workers see; its state is
+            written there after every epoch, and read when it continues.
+        workers: processes that train together; each uses a GPU if there are any.
         on_epoch: called after every epoch, in this process.
 
     Raises:
-        TrainingError: the loss is not finite, workers die again and again, another process is at
+        TrainingError: the loss is not finite, workers die again and again, another process runs
             this training, or a node of the cluster does not see its files.
     """
     with alone_at(storage):
@@ -96,9 +96,9 @@ def train(
                 deaths = 1 if attempt.last_epoch > done else deaths + 1
                 done = max(done, attempt.last_epoch)
                 if deaths > MAX_DEATHS:
-                    said = str(error).strip().partition("\n")[0]
+                    cause = str(error).strip().partition("\n")[0]
                     raise TrainingError(
-                        f"workers died {deaths} times in a row: {said}: what was trained stays, "
+                        f"workers died {deaths} times in a row: {cause}: what was trained stays, "
                         "the same command goes on from there"
                     ) from error
             finally:
@@ -106,10 +106,10 @@ def train(
 
 
 class _Attempt:
-    """One Ray Train run, waited for in this thread so that Ctrl-C ends the wait.
+    """One Ray Train run in a thread of its own; Ctrl-C interrupts the wait for it.
 
     Attributes:
-        last_epoch: that it told of; 0 before the first.
+        last_epoch: number of the last epoch that it reported; 0 before the first.
     """
 
     def __init__(self, job: TrainingJob, storage: Path, workers: int, watcher: Any) -> None:
@@ -135,7 +135,7 @@ class _Attempt:
         self.last_epoch = 0
 
     def wait(self, on_epoch: Callable[[EpochReport], None] | None) -> Result:
-        # Not in the main thread: there Ray Train takes Ctrl-C for itself.
+        # Not in the main thread: there Ray Train would handle Ctrl-C itself.
         runner = threading.Thread(target=self._run, daemon=True)
         runner.start()
         failure = None
@@ -162,10 +162,10 @@ class _Attempt:
 
 @contextmanager
 def alone_at(storage: Path) -> Iterator[None]:
-    """Hold a training's folder, made if it is absent, for this process alone.
+    """Lock a training's folder, made if it is absent, for this process alone.
 
     Raises:
-        TrainingError: another process holds it.
+        TrainingError: another process has locked it.
     """
     storage.mkdir(parents=True, exist_ok=True)
     with (storage / LOCK_FILE).open("a+") as file:
@@ -179,9 +179,9 @@ def alone_at(storage: Path) -> Iterator[None]:
 
 
 def check_shared(storage: Path, *models: str | None) -> None:
-    """Check that all nodes that may train see a training's folder and the models it begins with.
+    """Check that all nodes that may train see a training's folder and the models it starts from.
 
-    The audio cache lies beside the folder, in ``EMI_HOME``.
+    The audio cache lies beside the folder, in ``EMI_HOME``, so it is seen too.
 
     Raises:
         TrainingError: a node does not see one of them.

@@ -1,4 +1,4 @@
-"""One training as a Ray Train worker does it: clips from the cache, weights to a checkpoint."""
+"""The training loop of a Ray Train worker: clips from the cache, weights to a checkpoint."""
 
 from __future__ import annotations
 
@@ -40,16 +40,16 @@ PREDICTIONS_FILE = "valid_predictions.npy"
 
 @dataclass(frozen=True)
 class TrainingJob:
-    """All that a worker needs to know.
+    """All that a worker needs to train.
 
     Attributes:
-        recipe: how to train what.
+        recipe: what to train and how.
         targets: of the labels, in order.
         train: clips to learn from.
-        valid: clips to watch.
+        valid: clips to choose the epoch by, and to calibrate on.
         start: folder of the model to start from; None: from scratch.
-        warm: go on from all weights of ``start``, not only from its backbone.
-        card: of the model to be, but for its metrics.
+        warm: start from all weights of ``start``, not only from its backbone.
+        card: of the new model, without its metrics.
         split_sha256: hash of the split, hex.
         threads: PyTorch threads of a worker.
     """
@@ -85,19 +85,19 @@ class RayJournal:
     """The state of a training among the checkpoints of its Ray Train run."""
 
     def __init__(self, rank: int) -> None:
-        """Take this worker's rank: the first one writes."""
+        """Make a scratch folder; only the worker of rank 0 writes states."""
         self._rank = rank
         self._scratch = Path(tempfile.mkdtemp(prefix="emi-training-"))
 
     def last(self) -> Path | None:
-        """Return the file that was kept last, fetched from wherever the run keeps it."""
+        """Return the file of the last state, fetched if the run keeps it elsewhere."""
         checkpoint = ray.train.get_checkpoint()
         if checkpoint is None:
             return None
         return local_folder(checkpoint) / STATE_FILE
 
     def keep(self, epoch: int, write: Callable[[Path], None]) -> None:
-        """Give the state to Ray Train, which keeps it whole or not at all."""
+        """Hand the state to Ray Train, which keeps it completely or not at all."""
         folder = Path(tempfile.mkdtemp(prefix=f"epoch{epoch}-", dir=self._scratch))
         if self._rank == 0:
             write(folder / STATE_FILE)
@@ -110,12 +110,12 @@ class RayJournal:
         shutil.rmtree(folder, ignore_errors=True)
 
     def close(self) -> None:
-        """Remove what was fetched."""
+        """Remove the scratch folder."""
         shutil.rmtree(self._scratch, ignore_errors=True)
 
 
 def train_loop(settings: dict[str, Any]) -> None:
-    """Train; what a Ray Train worker runs.
+    """Train; a Ray Train worker runs this.
 
     Args:
         settings: ``job``, a `TrainingJob`, and ``watcher``, a handle of a
@@ -128,7 +128,7 @@ def train_loop(settings: dict[str, Any]) -> None:
     group = ProcessGroup() if context.get_world_size() > 1 else SingleProcess()
     journal = RayJournal(group.rank)
 
-    def tell(report: Any) -> None:
+    def send(report: Any) -> None:
         if group.rank == 0:
             ray.get(watcher.report.remote(asdict(report)))
 
@@ -139,7 +139,7 @@ def train_loop(settings: dict[str, Any]) -> None:
             job.train,
             job.valid,
             job.recipe.train,
-            on_epoch=tell,
+            on_epoch=send,
             device=str(get_device()),
             group=group,
             journal=journal,
@@ -148,7 +148,7 @@ def train_loop(settings: dict[str, Any]) -> None:
         if group.rank == 0:
             write_outcome(job, model, result, folder)
             state = journal.last()
-            if state is not None:  # a run that is asked again finds that it is done
+            if state is not None:  # with it a repeated run finds that training is done
                 shutil.copy(state, folder / STATE_FILE)
         journal.report({"epoch": result.epoch, "done": True}, folder)
     except EmiError as error:
@@ -159,7 +159,7 @@ def train_loop(settings: dict[str, Any]) -> None:
 
 
 def write_outcome(job: TrainingJob, model: EmiModel, result: FitResult, folder: Path) -> None:
-    """Write the checkpoint, calibrated on the validation clips, with what led to it beside."""
+    """Write the checkpoint, calibrated on the validation clips, its history and predictions."""
     predictions = predict_clips(model, job.valid) if job.valid else None
     intervals, metrics = None, {}
     if predictions is not None:

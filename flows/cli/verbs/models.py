@@ -38,7 +38,7 @@ def models() -> None:
 @_json
 def list_models(name: str, as_json: bool) -> None:
     """List the versions, oldest first."""
-    from tasks.registry.registry import list_versions, what_there_is
+    from tasks.registry.registry import describe_registered, list_versions
 
     known = list_versions(name)
     if as_json:
@@ -46,7 +46,7 @@ def list_models(name: str, as_json: bool) -> None:
     elif known:
         _show_list(known)
     else:
-        say(what_there_is(name, known))
+        say(describe_registered(name, known))
 
 
 @models.command("show")

@@ -11,7 +11,7 @@ from emi_model.errors import StoreError
 from tasks.ablation.grid import CellRun
 from tasks.ablation.report import AblationReport
 from tasks.ablation.run import record, recorded_rows
-from tasks.ablation.summary import REPORT_SCHEMA, Spread, spread, told
+from tasks.ablation.summary import REPORT_SCHEMA, Spread, format_spread, spread
 from tasks.labels.labelled_clips import LabelledAudio
 from tasks.schema.registers import MEAN
 from tasks.storage.open import open_folder
@@ -101,8 +101,8 @@ class TestArithmetic:
         ],
     )
     def test_told(self, found: Spread | None, num_expected: int, text: str) -> None:
-        assert told(found, num_expected, sign=True) == text
-        assert told(found, num_expected) == text.removeprefix("+")
+        assert format_spread(found, num_expected, sign=True) == text
+        assert format_spread(found, num_expected) == text.removeprefix("+")
 
 
 class TestFiles:
