@@ -5,6 +5,8 @@ the whole batch, also for losses that compare clips with each other. Each proces
 gradients of this loss for its own clips; their sum equals the gradients of a single process.
 """
 
+from __future__ import annotations
+
 import torch
 from torch import Tensor, distributed, nn
 from torch.nn.parallel import DistributedDataParallel
@@ -34,7 +36,7 @@ class SingleProcess:
         return found
 
     def replicate(self, module: nn.Module) -> nn.Module:
-        """Return the module with the weights of rank 0; its gradients are summed over the group."""
+        """Return the module with the weights of rank 0; backward takes the mean over the group."""
         return module
 
 
@@ -71,22 +73,14 @@ class ProcessGroup(SingleProcess):
         return [text for part in parts if part is not None for text in part]
 
     def replicate(self, module: nn.Module) -> nn.Module:
-        """Return the module with the weights of rank 0; its gradients are summed over the group.
+        """Return the module with the weights of rank 0; backward takes the mean over the group.
 
         A weight without a gradient anywhere (a layer that was dropped) is left without one, as
         one process alone would leave it.
         """
-        replica = DistributedDataParallel(
+        return DistributedDataParallel(
             module,
             bucket_cap_mb=BUCKET_ELEMENTS * FLOAT32_BYTES / 2**20,
             find_unused_parameters=True,
             gradient_as_bucket_view=True,
         )
-        replica.register_comm_hook(None, _sum_gradients)
-        return replica
-
-
-def _sum_gradients(_: object, bucket: distributed.GradBucket) -> torch.futures.Future[Tensor]:
-    """Add up: without this hook torch takes the mean, but each loss is of the whole batch."""
-    work = distributed.all_reduce(bucket.buffer(), async_op=True)
-    return work.get_future().then(lambda future: future.value()[0])

@@ -173,7 +173,8 @@ class Trainer:
         value = float(loss.item())
         if not math.isfinite(value):
             raise TrainingError(self._blame(value, emi, clips))
-        self.optimiser.step(loss)
+        # each process has its part of the gradient, and torch takes the mean where a sum is meant
+        self.optimiser.step(loss * self.group.size)
         return value
 
     def _blame(self, value: float, emi: Tensor, clips: Sequence[PreparedClip]) -> str:

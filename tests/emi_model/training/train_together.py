@@ -125,7 +125,7 @@ def gradients(group: SingleProcess) -> Any:
     """Return the summed gradients of layers that rank 0, rank 1 or nobody has used."""
     model = LayerOfRank(group.rank)
     replica = group.replicate(model)
-    torch.autograd.backward(replica(torch.full((1, 2), 1.0 + group.rank)))
+    torch.autograd.backward(replica(torch.full((1, 2), 1.0 + group.rank)) * group.size)
     return [weight.grad for weight in model.parameters()]
 
 
