@@ -1,14 +1,15 @@
-"""An inbox of label files: each content is added to a store once, in the order of its making.
+"""An inbox of label files: each content is added to a store once, the oldest file first.
 
-What became of a file is a small file of its own in the store's folder:
+The outcome of each file is a small file of its own in the store's folder:
 
+    inbox/CONTENT-FILE-begun.json      written first: shows that a process was killed while adding
     inbox/CONTENT-FILE-taken.json      its labels are in the store (or were, before a correction)
     inbox/CONTENT-FILE-refused.json    something is wrong with it; the message is inside
-    inbox/CONTENT-FILE-begun.json      written first: whoever is killed while adding is found out
 
 CONTENT is the hash of the bytes, FILE that of name, size and modification time. A content that was
 taken is never applied again, under any name and whatever its date: a newer file may have corrected
-it since. A refused file is tried again when it changes.
+it since. A refused file is tried again when it changes. The chain of snapshots cannot stand in for
+these files: a file that is refused, or that brings nothing new, leaves no snapshot.
 """
 
 from __future__ import annotations
@@ -17,12 +18,13 @@ import hashlib
 import json
 import re
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from emi_model.errors import LabelError
 from tasks.corpus.arrivals import SETTLED_SECONDS
@@ -40,18 +42,18 @@ REPEATED, WAITING = "taken before", "waiting"
 _NAME = re.compile(rf"([0-9a-f]+)-([0-9a-f]+)-({BEGUN}|{TAKEN}|{REFUSED})\.json")
 
 PAUSE_SECONDS = 2.0
-"""Between two looks at what seems to be done: a file that grows meanwhile waits as well."""
+"""Pause between two listings: a file that changes between them is still being written."""
 
 HASH_CHARS = 24
 
 
 class NewFile(NamedTuple):
-    """What becomes of a file of the inbox.
+    """A file of the inbox and its outcome.
 
     Attributes:
         name: below the inbox.
         outcome: ``taken``, ``refused``, ``taken before``, or ``waiting``.
-        said: in one line, or the list of its problems.
+        said: the outcome in one line, or the list of the file's problems.
         snapshot: id of the snapshot that it became; None if it became none.
         number: of that snapshot.
     """
@@ -77,8 +79,8 @@ def look_into(
 ) -> Iterator[NewFile]:
     """Add the label files that are new in an inbox to a store, the oldest first.
 
-    Yields what becomes of each. A file is done with when the next one is asked for: whoever is
-    killed before that is told of it again.
+    Yields the outcome of each file. It is recorded when the next file is asked for: a caller that
+    is killed before that gets the same file again.
 
     Args:
         inbox: folder or bucket.
@@ -94,8 +96,9 @@ def look_into(
     create_store(labels)
     memory = _Memory(open_folder(labels))
     source = open_folder(inbox)
-    settled, waiting = _sorted_out(source, memory)
-    for file in settled:
+    add = partial(add_labels, labels, corpus=corpus, **vars(terms or Terms()))
+    complete, waiting = _complete_and_waiting(source, memory)
+    for file in complete:
         try:
             content = source.read(file.name)
         except FileNotFoundError:
@@ -104,32 +107,28 @@ def look_into(
         if sha256 in memory.contents:
             found = NewFile(file.name, REPEATED, "this content was taken before, and is not again")
         else:
-            found = _added(file, content, sha256, memory, _Where(labels, corpus, terms or Terms()))
+            chain = describe_snapshots(labels)
+            since = chain[memory.begin(sha256, file, len(chain)) :]
+            found = _after_a_kill(file, since) if since else _add(file, content, add)
         yield found
         memory.settle(sha256, file, found)
     for file in waiting:
         yield NewFile(file.name, WAITING, "may still be written")
 
 
-class _Where(NamedTuple):
-    labels: str
-    corpus: str
-    terms: Terms
-
-
 class _Memory:
-    """What became of the files, in the store's folder."""
+    """The outcomes of earlier files, in the store's folder."""
 
     def __init__(self, folder: Folder) -> None:
         self._folder = folder
         names = (_NAME.fullmatch(Path(file.name).name) for file in folder.files(MEMORY))
-        known = [name.groups() for name in names if name is not None]
-        self.settled = {key for _, key, outcome in known if outcome != BEGUN}
-        self.contents = {content for content, _, outcome in known if outcome == TAKEN}
-        self._begun = {(content, key) for content, key, outcome in known if outcome == BEGUN}
+        written = [name.groups() for name in names if name is not None]
+        self.settled = {key for _, key, outcome in written if outcome != BEGUN}
+        self.contents = {content for content, _, outcome in written if outcome == TAKEN}
+        self._begun = {(content, key) for content, key, outcome in written if outcome == BEGUN}
 
     def begin(self, content: str, file: StoredFile, num_snapshots: int) -> int:
-        """Note that a file is being added; returns the snapshots there were when that began."""
+        """Record that a file is being added; return the number of snapshots when that began."""
         name = f"{MEMORY}/{content}-{_key(file)}-{BEGUN}.json"
         if (content, _key(file)) in self._begun:
             return int(json.loads(self._folder.read(name))["num_snapshots"])
@@ -137,7 +136,7 @@ class _Memory:
         return num_snapshots
 
     def settle(self, content: str, file: StoredFile, found: NewFile) -> None:
-        """Note what became of a file."""
+        """Record the outcome of a file."""
         kept = REFUSED if found.outcome == REFUSED else TAKEN
         self._write(f"{MEMORY}/{content}-{_key(file)}-{kept}.json", file, said=found.said)
         self.settled.add(_key(file))
@@ -149,19 +148,21 @@ class _Memory:
         self._folder.write(name, json.dumps({**file._asdict(), **facts, "at": now}).encode())
 
 
-def _sorted_out(source: Folder, memory: _Memory) -> tuple[list[StoredFile], list[StoredFile]]:
-    """Return the files that nobody has seen: those that are whole, and those that may not be."""
-    new = _unseen(source, memory)
+def _complete_and_waiting(
+    source: Folder, memory: _Memory
+) -> tuple[list[StoredFile], list[StoredFile]]:
+    """Return the files without an outcome: the complete ones, and those still being written."""
+    new = _without_outcome(source, memory)
     if not new:
         return [], []
     time.sleep(PAUSE_SECONDS)
-    still = set(_unseen(source, memory))
+    unchanged = set(_without_outcome(source, memory))
     young = time.time_ns() - int(SETTLED_SECONDS * 1e9)
-    waiting = [file for file in new if file not in still or file.modified_ns > young]
+    waiting = [file for file in new if file not in unchanged or file.modified_ns > young]
     return [file for file in new if file not in waiting], waiting
 
 
-def _unseen(source: Folder, memory: _Memory) -> list[StoredFile]:
+def _without_outcome(source: Folder, memory: _Memory) -> list[StoredFile]:
     files = [
         file
         for file in source.files()
@@ -172,50 +173,33 @@ def _unseen(source: Folder, memory: _Memory) -> list[StoredFile]:
     return sorted(files, key=lambda file: (file.modified_ns, file.name))
 
 
-def _added(
-    file: StoredFile,
-    content: bytes,
-    sha256: str,
-    memory: _Memory,
-    where: _Where,
-) -> NewFile:
-    """Add one file to the store, unless a look that was cut short has done so."""
-    labels, corpus, terms = where
-    chain = describe_snapshots(labels)
-    began_at = memory.begin(sha256, file, len(chain))
-    name = Path(file.name).name
-    for link in chain[began_at:]:
-        if link["file"] == name:
+def _after_a_kill(file: StoredFile, since: Sequence[Mapping[str, Any]]) -> NewFile:
+    """Return the outcome of a file that a killed process was adding, from the snapshots since."""
+    for link in since:
+        if link["file"] == Path(file.name).name:
             said = "was added by a look that was cut short"
             return NewFile(file.name, TAKEN, said, link["snapshot"], link["number"])
-    if len(chain) > began_at:
-        said = "a look was cut short while it was added, and others added labels since: touch it"
-        return NewFile(file.name, REFUSED, said)
+    said = "a look was cut short while it was added, and others added labels since: touch it"
+    return NewFile(file.name, REFUSED, said)
+
+
+def _add(file: StoredFile, content: bytes, add: Callable[[Path], AddReport]) -> NewFile:
     with TemporaryDirectory(prefix="emi-labels-") as folder:
-        copy = Path(folder, name)
+        copy = Path(folder, Path(file.name).name)
         copy.write_bytes(content)
         try:
-            report = add_labels(
-                labels,
-                copy,
-                corpus,
-                shares=terms.shares,
-                seed=terms.seed,
-                targets=terms.targets,
-            )
+            report = add(copy)
         except LabelError as error:
             return NewFile(file.name, REFUSED, str(error).replace(f"{folder}/", ""))
-    return NewFile(file.name, TAKEN, _told(report), report.snapshot, report.number)
-
-
-def _told(report: AddReport) -> str:
     if report.snapshot is None:
-        return f"nothing new: snapshot {report.number} has all of it"
-    changes = f"{report.num_added} clips added, {report.num_corrected} corrected"
-    return f"snapshot {report.number}: {changes}"
+        said = f"nothing new: snapshot {report.number} has all of it"
+    else:
+        changes = f"{report.num_added} clips added, {report.num_corrected} corrected"
+        said = f"snapshot {report.number}: {changes}"
+    return NewFile(file.name, TAKEN, said, report.snapshot, report.number)
 
 
 def _key(file: StoredFile) -> str:
-    """Return what tells this state of a file from another."""
+    """Return a hash that differs between any two states of a file."""
     text = json.dumps([file.name, file.size, file.modified_ns])
     return hashlib.sha256(text.encode()).hexdigest()[:HASH_CHARS]
