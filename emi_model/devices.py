@@ -1,4 +1,4 @@
-"""The cores of this machine that this process may use."""
+"""The cores and GPUs of this machine that this process may use."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import sys
 from pathlib import Path
 
 DEVICES = ("nvidia*", "nvhost*", "nvgpu*", "kfd", "dxg")
-"""Files in /dev where there is a GPU: NVIDIA's, also on its boards, AMD's, and Windows'."""
+"""Files in /dev of a machine with a GPU: NVIDIA's, its boards', AMD's, and those of WSL."""
 
 
 def available_gpus() -> int:
-    """Return their number; PyTorch takes a second to load: it is asked only if there may be one."""
+    """Return the number of GPUs; PyTorch, slow to load, is asked only if a device file exists."""
     if sys.platform == "linux" and not any(any(Path("/dev").glob(name)) for name in DEVICES):
         return 0
     import torch

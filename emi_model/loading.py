@@ -1,7 +1,7 @@
-"""Loading libraries without the garbage collector.
+"""Import libraries without the garbage collector.
 
-What they make while they are loaded stays: to look through it again and again takes a quarter of
-the time to load PyTorch and transformers (RESULTS.md).
+The objects that imports create stay alive: the collector's repeated passes over them take a quarter
+of the time to load PyTorch and transformers (RESULTS.md).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def without_gc() -> Iterator[None]:
-    """Import within this: nothing is collected meanwhile, nor what is there looked at later."""
+    """Pause the collector for the imports inside, and leave their objects out of later passes."""
     enabled = gc.isenabled()
     gc.disable()
     try:

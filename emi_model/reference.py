@@ -1,4 +1,4 @@
-"""Models that ``--model`` names, loaded; the check of a VAD model against its reference."""
+"""The check of a VAD model against the reference values of its model card."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ ZERO_SIGNAL_TOLERANCE = 1e-3
 
 @dataclass(frozen=True)
 class BackboneCheck:
-    """The zero-signal reference: expected against found, in the order of `VAD_DIMENSIONS`."""
+    """The zero-signal check: expected and found values, in the order of `VAD_DIMENSIONS`."""
 
     expected: tuple[float, ...]
     found: tuple[float, ...]
@@ -32,7 +32,7 @@ class BackboneCheck:
 
 
 def check_backbone(reference: str) -> BackboneCheck:
-    """Run the zero-signal reference on a VAD model, head of mean as in the public model.
+    """Run the zero-signal check on a VAD model, its head on the mean frame, as in the public model.
 
     Raises:
         CheckpointError: the model has no VAD head.

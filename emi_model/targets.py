@@ -22,7 +22,7 @@ VAD_DIMENSIONS = ("arousal", "dominance", "valence")
 
 
 def column_name(target: str) -> str:
-    """Return a target's column name: lower case, one underscore for whatever is no word."""
+    """Return a target's column name: lower case, runs of other characters become one underscore."""
     return re.sub(r"\W+", "_", target.strip().lower()).strip("_")
 
 

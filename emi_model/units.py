@@ -9,7 +9,7 @@ INT16_FULL_SCALE = 32_768
 """An int16 sample divided by this lies in [-1, 1)."""
 
 CLIP_SECONDS = 12.0
-"""Seconds of a clip that the paper's model hears (Hallmen et al. 2024, section 3)."""
+"""Seconds of a clip that the paper's model takes (Hallmen et al. 2024, section 3)."""
 
 
 def seconds_to_samples(seconds: float, sampling_rate: int = SAMPLING_RATE) -> int:

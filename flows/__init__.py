@@ -2,11 +2,10 @@
 
 import os
 
-# Read by Prefect, Ray, MLflow and OpenMP when they are loaded, so this has to come first. Nothing
-# of a run is reported to the libraries' makers. Waiting threads sleep: where decoders or another
-# program share the cores, threads that spin at a barrier make a step ten times slower (measured).
-# oneDNN keeps 1,024 compiled shapes unless told otherwise, and every batch has its own: memory
-# would grow.
+# Prefect, Ray, MLflow and OpenMP read these variables when imported, so they are set first. The
+# libraries send no usage reports. Waiting threads sleep: if decoders or another program share
+# the cores, threads that spin at a barrier make a step ten times slower (measured). By default
+# oneDNN keeps 1,024 compiled shapes; every batch has its own shape, so memory would grow.
 for _name, _value in {
     "DO_NOT_TRACK": "1",
     "MLFLOW_DISABLE_TELEMETRY": "true",

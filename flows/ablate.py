@@ -1,4 +1,4 @@
-"""The paper's ablation over a recipe: what each part of the model is worth."""
+"""The paper's ablation of a recipe: how much each part of the model contributes."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def ablate(
 ) -> dict[str, Any]:
     """Train a recipe whole and with each part switched off, and compare.
 
-    What was trained before is not trained again: more seeds or backbones add to what is there.
+    Cells that are trained already are not trained again; more seeds or backbones add cells.
 
     Args:
         labels: results store with the labels.
@@ -69,7 +69,7 @@ def ablate(
         ConfigError: no such recipe.
         LabelError: no labels, or no clips of a split.
         CheckpointError: a backbone cannot be loaded.
-        TrainingError: another process is at this ablation.
+        TrainingError: another process runs this ablation.
         StoreError: the results store is foreign, or cannot be written.
     """
     chosen = recipe_named(recipe)
@@ -105,7 +105,7 @@ def train_cells(
     observer().begin("starting workers", None, "")
     with ray_cluster(available_cores(), ray_address):
         progress = _Progress(ablation, store)
-        return run_ablation(ablation, store, on_epoch=progress.tell)
+        return run_ablation(ablation, store, on_epoch=progress.report)
 
 
 def default_folder(store: ResultsStore, ablation: Ablation) -> str:
@@ -114,7 +114,7 @@ def default_folder(store: ResultsStore, ablation: Ablation) -> str:
 
 
 class _Progress:
-    """Tells the observer how many epochs of all cells are done."""
+    """Reports to the observer how many epochs of all cells are done."""
 
     def __init__(self, ablation: Ablation, store: ResultsStore) -> None:
         epochs = ablation.recipe.train.epochs
@@ -123,8 +123,8 @@ class _Progress:
         observer().begin("training", len(ablation.runs) * epochs, "epochs")
         observer().advance((len(ablation.runs) - len(missing)) * epochs)
 
-    def tell(self, run: CellRun, report: EpochReport) -> None:
-        found = "-" if report.valid_pearson is None else f"{report.valid_pearson:.3f}"
-        said = f"· {run.cell}, seed {run.seed}: loss {report.train_loss:.4f} · rho {found} ·"
-        observer().advance(report.epoch - self._epochs[run], said)
+    def report(self, run: CellRun, report: EpochReport) -> None:
+        pearson = "-" if report.valid_pearson is None else f"{report.valid_pearson:.3f}"
+        message = f"· {run.cell}, seed {run.seed}: loss {report.train_loss:.4f} · rho {pearson} ·"
+        observer().advance(report.epoch - self._epochs[run], message)
         self._epochs[run] = report.epoch

@@ -1,4 +1,4 @@
-"""`emi bench` measured: a machine's speed with the model alone, then with the real flow."""
+"""The measurements of `emi bench`: the speed of the model alone, then of the whole flow."""
 
 from __future__ import annotations
 
@@ -30,23 +30,23 @@ from tasks.synthetic.noise import write_noise
 RANDOM_WEIGHTS = f"{LAYERS} layers of width {HIDDEN} (full size), random weights"
 
 WHOLE_JOB_SECONDS = 60.0
-"""The corpus is made so large that the model alone would take about so long, within bounds."""
+"""The corpus is so large that the model alone would take about this long, within bounds."""
 
 FEWEST_CLIPS, MOST_CLIPS = 128, 8_192
 
 BYTES_A_CLIP = 100_000
-"""Room for a file of the corpus and its rows, generously."""
+"""Upper estimate of the disk space for a clip of the corpus and its rows."""
 
 
 @dataclass(frozen=True)
 class WholeJob(Throughput):
-    """Files in, committed rows out: the flow of `emi process`, its start included.
+    """The throughput of `emi process` from files to committed rows, its start included.
 
     Attributes:
-        first_rows_seconds: until the first block of rows was there, s.
+        first_rows_seconds: until the first block of rows, s.
         pipeline_cost: seconds over those of the model alone for the same clips.
         steady_cost: the same from the first block of rows to the last, without start and end; None
-            where there was but one.
+            if there was only one block.
     """
 
     first_rows_seconds: float
@@ -56,12 +56,12 @@ class WholeJob(Throughput):
 
 @dataclass(frozen=True)
 class Bench:
-    """What `emi bench` found out.
+    """The result of `emi bench`.
 
     Attributes:
         speed: the model alone.
         precision: that was measured.
-        whole_job: the real flow; None where it was not asked for.
+        whole_job: the whole flow; None if it was not asked for.
     """
 
     speed: Speed
@@ -77,13 +77,13 @@ class Bench:
         return self.whole_job.flops_per_second / peak.flops_per_second
 
     def to_dict(self) -> dict[str, Any]:
-        """Return all of it as JSON has it."""
+        """Return everything as plain types for JSON."""
         job = self.whole_job
         whole = job and {**rates(job), "share_of_peak": self.share_of_peak}
         return {**self.speed.to_dict(), "precision": self.precision, "whole_job": whole}
 
     def rows(self) -> list[ReportLine]:
-        """Return figures and what was measured, for people."""
+        """Return each figure with its value, as text."""
         rows = self.speed.rows()
         job = self.whole_job
         if job is None:
@@ -116,10 +116,10 @@ def run_bench(
 
     Args:
         model: reference of a model; None: the full-size model with random weights.
-        folder: empty; gets the corpus, the results store and the weights where they are random.
-        precision: to be measured.
+        folder: empty; for the corpus, the results store and, if they are random, the weights.
+        precision: to measure.
         seconds: for the model alone, about.
-        whole_job: run the real flow too.
+        whole_job: run the whole flow too.
         num_clips: of its corpus; default: as many as the model alone scores in a minute, from 128
             to 8,192.
 
@@ -142,7 +142,7 @@ def run_bench(
     _check_room(folder, 4 * speed.num_weights * (model is None) + BYTES_A_CLIP * len(durations))
     reference = model or _saved(loaded, folder / "model")
     flops_of = FlopCounter(loaded.config)
-    del loaded  # the flow's scorer has its own
+    del loaded  # the flow's scorer loads its own
     gc.collect()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
@@ -163,7 +163,7 @@ def _whole_job(
     write_noise(corpus, durations, observer().reached)
     clock = _Clock(observer())
     with observed_by(clock):
-        from flows.process import process_corpus  # its libraries' start is part of the job
+        from flows.process import process_corpus  # the time to import it is part of the job
 
         record = process_corpus(
             str(corpus),
@@ -179,7 +179,7 @@ def _whole_job(
             f"{record['num_rejected']} of {len(durations)} clips were rejected "
             f"({record['reasons']}), expected none: leave memory to the bench, or ask for fewer"
         )
-    # an encoder fills its last frame up: files are a little longer than what was asked for
+    # an encoder fills up its last frame: files are a little longer than the drawn durations
     longer = record["audio_seconds"] / sum(durations)
     flops = round(longer * sum(flops_of(seconds_to_samples(each)).total for each in durations))
     alone_seconds = flops / alone.flops_per_second
@@ -195,7 +195,7 @@ def _whole_job(
 
 
 class _Clock(Observer):
-    """Passes on how far a flow is, and notes when its rows came."""
+    """Forwards a flow's progress, and records when its rows came."""
 
     def __init__(self, outer: Observer) -> None:
         self._outer = outer
@@ -220,11 +220,11 @@ class _Clock(Observer):
         return (self._last - self._first) / later / (alone_seconds / num_clips)
 
     def begin(self, stage: str, total: int | None, unit: str) -> None:
-        """Pass it on."""
+        """Forward the call."""
         self._outer.begin(stage, total, unit)
 
     def advance(self, num_done: int, said: str = "") -> None:
-        """Note when rows come, and pass it on."""
+        """Record when rows come, and forward the call."""
         self._last = self.seconds()
         self._rows += num_done
         if self._first_rows == 0:
@@ -232,16 +232,16 @@ class _Clock(Observer):
         self._outer.advance(num_done, said)
 
     def reached(self, num_done: int, total: int) -> None:
-        """Pass it on."""
+        """Forward the call."""
         self._outer.reached(num_done, total)
 
 
 def _observed(seconds: float) -> Any:
-    """Return what tells the observer how far the measurement of the model is, in its seconds."""
+    """Return a function that reports the measurement's progress to the observer, in seconds."""
 
     def stage(name: str) -> OnProgress:
         total = max(1, round(seconds))
-        observer().begin(name, None, "s")  # not every stage says how far it is
+        observer().begin(name, None, "s")  # not every stage reports progress
         return lambda done, wanted: observer().reached(round(total * done / wanted), total)
 
     return stage

@@ -41,7 +41,7 @@ QUESTIONS = ("joyful_clips", "folders", "arousal_peaks")
 
 @dataclass(frozen=True)
 class DemoPlaces:
-    """Where the demo keeps its things, below one folder."""
+    """The paths of the demo's files, below one folder."""
 
     root: Path
 
@@ -67,7 +67,7 @@ class DemoPlaces:
 
 
 def run_demo(root: Path) -> DemoReport:
-    """Write, train, score and ask; what an earlier demo finished in the folder is kept.
+    """Write a corpus, train, score and query; steps that an earlier demo finished are kept.
 
     Args:
         root: folder for everything, absent or of an earlier demo.
@@ -114,7 +114,7 @@ def train_demo_model(places: DemoPlaces, labels: Mapping[str, ClipLabels]) -> No
 
 
 def _written_corpus(places: DemoPlaces) -> Mapping[str, ClipLabels]:
-    """Return the labels by clip id, of a corpus that is written if it is not there."""
+    """Write the corpus if it is not there; return its labels by clip id."""
     label_file = places.corpus / LABELS_NAME
     if not label_file.exists():
         observer().begin("writing clips", None, "clips")
@@ -148,7 +148,7 @@ def _is_for_training(clip_id: str, labels: Mapping[str, ClipLabels]) -> bool:
 
 
 def _write_manifest(places: DemoPlaces, labels: Mapping[str, ClipLabels]) -> None:
-    """Name the clips that were not trained on: held-out speakers' and the broken ones."""
+    """List the clips that were not trained on: those of held-out speakers and the broken ones."""
     clips = [clip.clip_id for clip in list_clips(str(places.corpus))]
     rest = [clip_id for clip_id in clips if not _is_for_training(clip_id, labels)]
     with places.rest.open("w", newline="", encoding="utf-8") as file:

@@ -1,4 +1,4 @@
-"""A model against labels: clips are heard, figures kept in a store, a picture drawn."""
+"""Evaluate a model: score labelled clips, keep the metrics in a store, draw a picture."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ PLOTS_FOLDER = "plots"
 
 @dataclass(frozen=True)
 class Evaluated:
-    """What an evaluation led to.
+    """The result of an evaluation.
 
     Attributes:
-        report: what it found; it is in the store.
-        plot: the picture, a path or in a bucket.
+        report: the metrics, which are in the store.
+        plot: path of the picture, on a disk or in a bucket.
     """
 
     report: EvaluationReport
@@ -53,13 +53,13 @@ def evaluate_model(
     snapshot: str | None = None,
     plot: str | None = None,
 ) -> Evaluated:
-    """Say how well a model follows the labels of a split, and keep it.
+    """Measure how well a model follows the labels of a split, and keep the metrics.
 
     Args:
         model: model folder, hub id, or a registered version.
         labels: results store with the labels.
         corpus: folder, file or manifest with the clips.
-        split: whose clips.
+        split: the clips to evaluate on.
         results: results store that keeps the figures, made if it is not there; default: that of
             the labels.
         snapshot: label snapshot, by number or id; default: the latest.
@@ -78,7 +78,7 @@ def evaluate_model(
     wanted = load_labels(labels, snapshot)
     store = open_store(labels) if results is None else create_store(results)
     loaded = load_model(resolve_model(model))
-    label_columns(wanted, loaded.model.config.targets)  # before anything slow
+    label_columns(wanted, loaded.model.config.targets)  # fail before anything slow
     observer().begin("extracting audio", None, "clips")
     gathered = load_labelled_audio(
         wanted,

@@ -1,7 +1,7 @@
-"""On one machine one run at a time that takes the whole machine.
+"""Run flows that take the whole machine one at a time.
 
-Two runs that each take the whole machine run out of memory, and reject clips for it. `emi up` lets
-the runs that it starts wait for each other; commands by hand do not wait.
+Two such runs at once run out of memory and reject clips for it. The runs that `emi up` starts wait
+for each other; commands that a user starts do not wait.
 """
 
 from __future__ import annotations
@@ -19,9 +19,7 @@ from tasks.home import home
 from tasks.progress import observer
 
 ONE_AT_A_TIME = "EMI_ONE_AT_A_TIME"
-"""Environment variable: 1 where runs wait for each other."""
-
-LOCK_POLL_SECONDS = 1.0
+"""Environment variable: 1 if runs wait for each other."""
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
@@ -30,21 +28,21 @@ _HELD: list[None] = []
 
 
 def exclusive(function: Callable[_P, _T]) -> Callable[_P, _T]:
-    """Let a flow's function wait until it has the machine, and show its progress in the UI."""
+    """Let a flow wait until it has the machine lock, and show its progress in the UI."""
 
     @functools.wraps(function)
-    def turned(*args: _P.args, **kwargs: _P.kwargs) -> _T:
+    def with_lock(*args: _P.args, **kwargs: _P.kwargs) -> _T:
         with shown_in_ui(), machine_lock():
             return function(*args, **kwargs)
 
-    # Prefect looks up the names of types where the function itself was written, not here
-    turned.__signature__ = inspect.signature(function, eval_str=True)  # type: ignore[attr-defined]
-    return turned
+    # Prefect resolves the type names in the module of the function, not in this one
+    with_lock.__signature__ = inspect.signature(function, eval_str=True)  # type: ignore[attr-defined]
+    return with_lock
 
 
 @contextmanager
 def machine_lock() -> Iterator[None]:
-    """Wait until no other exclusive run goes on, where runs wait; within one, go on at once."""
+    """Wait until no other exclusive run is active, if runs wait; within one, continue at once."""
     if os.environ.get(ONE_AT_A_TIME) != "1" or _HELD:
         yield
         return

@@ -1,4 +1,4 @@
-"""How well scores follow labels, and how surely: agreement, resampling, conformal intervals.
+"""How well scores follow labels, and how certain that is: agreement, resampling, intervals.
 
 Imports only the package's own root.
 """

@@ -1,7 +1,7 @@
 """How well predictions follow the labels: Pearson, concordance and errors per target.
 
-A target whose labels are all alike cannot be followed: its correlation is None, never 0 or NaN,
-and stays out of the mean.
+The correlation with labels that are all alike is undefined: it is None, never 0 or NaN, and left
+out of the mean.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ class TargetMetrics:
         pearson: see `pearson`; None where undefined.
         ccc: see `ccc`; None where undefined.
         mse: see `mse`.
-        mae: see `mae`; None where nobody measured it.
-        rmse: see `rmse`; None where nobody measured it.
+        mae: see `mae`; None if it was not measured.
+        rmse: see `rmse`; None if it was not measured.
     """
 
     pearson: float | None
@@ -64,7 +64,7 @@ def ccc(predictions: ArrayLike, labels: ArrayLike) -> float | None:
     predicted, true = pair(predictions, labels)
     if _is_constant(true):
         return None
-    # the largest deviation becomes 1 first, as in Pearson: tiny ones would give 0 / 0
+    # scale the largest deviation to 1 first, as in Pearson: tiny ones would give 0 / 0
     predicted, true = predicted - true.mean(), true - true.mean()
     scale = max(np.abs(predicted).max(), np.abs(true).max())
     predicted, true = predicted / scale, true / scale
@@ -141,7 +141,7 @@ def mean_defined(values: Iterable[float | None]) -> float | None:
 
 
 def pair(predictions: ArrayLike, labels: ArrayLike) -> tuple[Doubles, Doubles]:
-    """Return predictions and labels in float64, both of the one shape they have.
+    """Return predictions and labels in float64, both of the same shape.
 
     Raises:
         ValueError: shapes that differ, no value, or one that is not finite.
@@ -158,12 +158,31 @@ def pair(predictions: ArrayLike, labels: ArrayLike) -> tuple[Doubles, Doubles]:
     return predicted, true
 
 
+def pair_columns(predictions: ArrayLike, labels: ArrayLike) -> tuple[Doubles, Doubles]:
+    """Return `pair` of predictions and labels (N, T).
+
+    Raises:
+        ValueError: as `pair`, or another number of dimensions.
+    """
+    predicted, true = pair(predictions, labels)
+    if predicted.ndim != 2:
+        raise ValueError(f"found predictions {predicted.shape}, expected (clips, targets)")
+    return predicted, true
+
+
+def checked_level(level: float) -> float:
+    """Return a level of confidence as a float; raises ValueError for one outside (0, 1)."""
+    if not 0.0 < level < 1.0:
+        raise ValueError(f"found level {level}, expected a number between 0 and 1")
+    return float(level)
+
+
 def _is_constant(values: Doubles) -> bool:
     return bool(values.min() == values.max())
 
 
 def _standardised(values: Doubles) -> Doubles:
-    # the largest deviation becomes 1 first: tiny ones would vanish when squared
+    # scale the largest deviation to 1 first: tiny ones would vanish when squared
     centred = values - values.mean()
     centred /= np.abs(centred).max()
     standardised: Doubles = centred / np.sqrt(np.mean(np.square(centred)))

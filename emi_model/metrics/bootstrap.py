@@ -1,10 +1,10 @@
-"""How far figures could lie from what was measured: bootstrap intervals over clips.
+"""The uncertainty of metrics: bootstrap intervals over clips.
 
 Clips of one speaker are alike, so whole groups are drawn with replacement, all clips of a group
 together (the cluster bootstrap: Davison and Hinkley 1997, "Bootstrap Methods and their
 Application", section 3.8; Field and Welsh 2007, JRSS B 69(3)). Intervals are percentiles of the
-resampled figures (Efron and Tibshirani 1993, "An Introduction to the Bootstrap", chapter 13): they
-stay in a figure's range and need no formula for its spread. With few groups (below about twenty)
+resampled metrics (Efron and Tibshirani 1993, "An Introduction to the Bootstrap", chapter 13): they
+stay in a metric's range and need no formula for its spread. With few groups (below about twenty)
 they are somewhat too narrow.
 """
 
@@ -17,14 +17,20 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from emi_model.arrays import Doubles
-from emi_model.metrics.agreement import evaluate, mean_defined, pair, pearson
+from emi_model.metrics.agreement import (
+    checked_level,
+    evaluate,
+    mean_defined,
+    pair_columns,
+    pearson,
+)
 from emi_model.metrics.resamples import METRIC_NAMES, number_groups, resample_metrics
 
 FEW_GROUPS = 20
 """With fewer of them, intervals are somewhat too narrow."""
 
 DECIMALS = 12
-"""Differences are rounded to these: equal models tie, whatever order sums were made in."""
+"""Differences are rounded to these, so that equal models tie in whatever order sums are made."""
 
 
 @dataclass(frozen=True)
@@ -131,13 +137,13 @@ def evaluate_with_intervals(
         ValueError: shapes that differ or do not fit, no clip, values not finite, a level or a
             number of resamples out of range.
     """
-    predicted, true = _checked_columns(predictions, labels)
+    predicted, true = pair_columns(predictions, labels)
     measured = evaluate(predicted, true, targets)
     values = [[getattr(metrics, name) for name in METRIC_NAMES] for metrics in measured.values()]
     means = [mean_defined(column) for column in zip(*values, strict=True)]
     samples = resample_metrics(predicted, true, groups, num_resamples, seed)
     num_groups = int(number_groups(groups, len(true)).max()) + 1
-    shares = ((1 - _checked_level(level)) / 2, (1 + level) / 2)
+    shares = ((1 - checked_level(level)) / 2, (1 + level) / 2)
     return Evaluation(
         targets={
             target: _estimates(values[column], samples[:, :, column], shares, num_groups)
@@ -179,21 +185,21 @@ def paired_difference(
     Raises:
         ValueError: as in `evaluate_with_intervals`.
     """
-    first, true = _checked_columns(one, labels)
-    second, _ = _checked_columns(other, labels)
+    first, true = pair_columns(one, labels)
+    second, _ = pair_columns(other, labels)
     samples = resample_metrics(
         np.hstack([first, second]), np.hstack([true, true]), groups, num_resamples, seed
     )
     means = [_row_means(_skill(part)) for part in np.split(samples, 2, axis=2)]
     differences = np.round(means[0] - means[1], DECIMALS)
     num_groups = int(number_groups(groups, len(true)).max()) + 1
-    low, high = _quantiles(differences, (1 - _checked_level(level), level), num_groups)
-    known = differences[~np.isnan(differences)]
+    low, high = _quantiles(differences, (1 - checked_level(level), level), num_groups)
+    defined = differences[~np.isnan(differences)]
     return PairedDifference(
         difference=_difference(first, second, true),
         low=low,
         high=high,
-        share_better=None if low is None else float(np.mean(known > 0)),
+        share_better=None if low is None else float(np.mean(defined > 0)),
         num_clips=len(true),
         num_groups=num_groups,
         level=level,
@@ -212,9 +218,9 @@ def _estimates(
 def _skill(figures: Doubles) -> Doubles:
     """Return Pearson (R, T) from figures (4, R, T), 0 where only the predictions are all alike.
 
-    Left out instead, a model that says the same of every clip in its weakest target would be
-    compared by its better ones, and gain by having learnt nothing. The concordance tells the two
-    kinds of undefined apart: it is undefined only where the labels are all alike.
+    If it were left out instead, a model that gives every clip the same score in its weakest target
+    would be compared by its other targets, and gain by having learnt nothing. The concordance
+    distinguishes the two cases: it is undefined only where the labels are all alike.
     """
     correlation, concordance = figures[:2]
     nothing_learnt = np.isnan(correlation) & ~np.isnan(concordance)
@@ -235,7 +241,7 @@ def _difference(one: Doubles, other: Doubles, true: Doubles) -> float | None:
 
 
 def _row_means(values: Doubles) -> Doubles:
-    """Return the mean over the last axis of what is not NaN; NaN where nothing is left."""
+    """Return the mean over the last axis of the values that are not NaN; NaN if all are."""
     defined = ~np.isnan(values)
     counts = defined.sum(axis=-1)
     sums = np.where(defined, values, 0.0).sum(axis=-1)
@@ -253,16 +259,3 @@ def _quantiles(
         return None, None
     low, high = np.quantile(defined, shares)
     return float(low), float(high)
-
-
-def _checked_columns(predictions: ArrayLike, labels: ArrayLike) -> tuple[Doubles, Doubles]:
-    predicted, true = pair(predictions, labels)
-    if predicted.ndim != 2:
-        raise ValueError(f"found predictions {predicted.shape}, expected (clips, targets)")
-    return predicted, true
-
-
-def _checked_level(level: float) -> float:
-    if not 0.0 < level < 1.0:
-        raise ValueError(f"found level {level}, expected a number between 0 and 1")
-    return level

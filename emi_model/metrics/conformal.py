@@ -5,12 +5,12 @@ prediction plus or minus a high rank of those residuals (Papadopoulos et al. 200
 Confidence Machines for Regression", ECML; Lei et al. 2018, "Distribution-Free Predictive Inference
 for Regression", JASA 113(523), arXiv 1604.04173).
 
-What is promised: if calibration clips and a new clip are exchangeable, the interval of a target
+The guarantee: if calibration clips and a new clip are exchangeable, the interval of a target
 holds the new clip's label with a chance of at least ``level``, on average over calibration sets,
-whatever the model. It is no promise
+whatever the model. It does not hold
 
 * for another corpus, camera or rating procedure, nor for new speakers: clips of one speaker are
-  alike, so ``num_clips`` clips of few speakers say less than the rank assumes;
+  alike, so ``num_clips`` clips of few speakers are less evidence than the rank assumes;
 * for clips that the weights were fitted to, or the epoch chosen by: their residuals are too small;
 * for one kind of clip (one speaker, the strong expressions), nor for all targets at once.
 """
@@ -28,7 +28,7 @@ from numpy.typing import ArrayLike
 
 from emi_model.arrays import Doubles
 from emi_model.errors import CheckpointError
-from emi_model.metrics.agreement import pair
+from emi_model.metrics.agreement import checked_level, pair_columns
 
 UNKNOWN_SPLIT = "unknown"
 
@@ -38,9 +38,9 @@ class Intervals:
     """Half-widths of the intervals of a model's scores.
 
     Attributes:
-        level: share of labels the intervals are to hold, in (0, 1).
+        level: share of labels that the intervals should contain, in (0, 1).
         half_widths: of each target, in the order of the model's outputs, in the labels' units;
-            None where there were too few clips for the level.
+            None if there were too few clips for the level.
         num_clips: clips they were calibrated on.
         split_sha256: hash of the split those clips belong to, hex.
     """
@@ -113,7 +113,7 @@ class Intervals:
         """
         try:
             read = cls(
-                level=_checked_level(content["level"]),
+                level=checked_level(content["level"]),
                 half_widths={t: _checked_width(w) for t, w in content["half_widths"].items()},
                 num_clips=int(content["num_clips"]),
                 split_sha256=str(content["split_sha256"]),
@@ -143,14 +143,14 @@ def calibrate(
         predictions: (N, T); clipped to [0, 1] first.
         labels: (N, T) in [0, 1].
         targets: T names, in the order of the columns.
-        level: share of labels to hold, in (0, 1).
+        level: share of labels to contain, in (0, 1).
         split_sha256: hash of the split the clips belong to.
 
     Raises:
         ValueError: a level out of its range, shapes that differ or do not fit the targets, no
             clip, values not finite or labels beyond [0, 1].
     """
-    _checked_level(level)
+    checked_level(level)
     residuals = np.sort(_residuals(predictions, labels), axis=0)
     num_clips = len(residuals)
     rank = rank_of(num_clips, level)
@@ -164,8 +164,8 @@ def calibrate(
 def rank_of(num_clips: int, level: float) -> int:
     """Return ``ceil((num_clips + 1) level)``, the rank of the residual that is the half-width.
 
-    The level counts as it is spelled in decimals: 100 x 0.55 is 55, and not the 55.000000000000007
-    of binary fractions, whose ceiling is 56.
+    The level is taken as the decimal that it is written as: 100 x 0.55 is 55, not the binary
+    55.000000000000007, whose ceiling is 56.
     """
     return math.ceil((num_clips + 1) * Fraction(str(float(level))))
 
@@ -176,19 +176,11 @@ def _interval(score: float, half_width: float) -> tuple[float, float]:
 
 def _residuals(predictions: ArrayLike, labels: ArrayLike) -> Doubles:
     """Return |y - p| (N, T) of predictions clipped to [0, 1], as scores are delivered."""
-    predicted, true = pair(predictions, labels)
-    if predicted.ndim != 2:
-        raise ValueError(f"found predictions {predicted.shape}, expected (clips, targets)")
+    predicted, true = pair_columns(predictions, labels)
     if true.min() < 0.0 or true.max() > 1.0:
         raise ValueError(f"found labels from {true.min()} to {true.max()}, expected [0, 1]")
     residuals: Doubles = np.abs(true - predicted.clip(0.0, 1.0))
     return residuals
-
-
-def _checked_level(level: float) -> float:
-    if not 0.0 < level < 1.0:
-        raise ValueError(f"found level {level}, expected a number between 0 and 1")
-    return float(level)
 
 
 def _checked_width(width: float | None) -> float | None:

@@ -1,7 +1,7 @@
-"""Clips drawn again and again: weights of bootstrap resamples, and the figures under them.
+"""Bootstrap resamples as weights of the clips, and the metrics under these weights.
 
-A resample is a row of whole-number weights, and each figure a function of weighted means, so a
-matrix product gives thousands of resamples at once.
+A resample is a row of whole-number weights, and each metric is a function of weighted means, so a
+matrix product computes thousands of resamples at once.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ Counts = NDArray[np.int64]
 Flags = NDArray[np.bool_]
 
 METRIC_NAMES = ("pearson", "ccc", "mae", "rmse")
-"""The order of the figures wherever they stand in an array."""
+"""The order of the metrics in every array."""
 
 WEIGHTS_AT_ONCE = 2**22
-"""Weights (resamples x clips) held at once: 32 MiB each time as integers and as floats."""
+"""Weights (resamples x clips) in memory at once: 32 MiB as integers and 32 MiB as floats."""
 
 VAGUE = 1e-6
-"""A variance below this share of its second moment has lost too many digits to subtraction."""
+"""Subtraction leaves too few digits of a variance below this share of its second moment."""
 
 
 def resampled_counts(
@@ -32,8 +32,8 @@ def resampled_counts(
 ) -> Iterator[Counts]:
     """Yield how often each clip stands in each resample: (r, num_clips), r of them at a time.
 
-    As many groups as there are, are drawn with replacement, all clips of a group together. The
-    rows of all that is yielded are ``num_resamples``; one seed gives the same rows again.
+    Each resample draws as many groups as there are, with replacement; a group brings all its clips.
+    The arrays have ``num_resamples`` rows in all; the same seed gives the same rows.
 
     Args:
         groups: a name a clip; None or empty: the clip is a group of its own.
@@ -59,7 +59,7 @@ def resampled_counts(
 
 
 def number_groups(groups: Sequence[str | None] | None, num_clips: int) -> Counts:
-    """Return each clip's group (N,), numbered from 0 as they come: names decide nothing.
+    """Return each clip's group (N,), numbered from 0 in order of appearance, whatever the names.
 
     Args:
         groups: a name a clip; None or empty: the clip is a group of its own.
@@ -102,7 +102,7 @@ def resample_metrics(
         weights /= weights.sum(axis=1, keepdims=True)
         means = (weights @ features).reshape(len(counts), -1, true.shape[1])
         figures, vague = _figures(means.transpose(1, 0, 2), varied)
-        for row, column in np.argwhere(vague):  # few: say it again with the clips themselves
+        for row, column in np.argwhere(vague):  # few: computed from the repeated clips instead
             repeated = [np.repeat(values[:, column], counts[row]) for values in (predicted, true)]
             for place, metric in enumerate((pearson, ccc)):
                 value = metric(*repeated)
@@ -112,25 +112,25 @@ def resample_metrics(
 
 
 def _features(predicted: Doubles, true: Doubles) -> Doubles:
-    """Return (N, 8 T), the values whose weighted means make up every figure."""
+    """Return (N, 8 T), the values whose weighted means give every metric."""
     errors = predicted - true
     p, y = _centred(predicted), _centred(true)
     return np.hstack([p, y, p * p, y * y, p * y, errors, np.abs(errors), errors * errors])
 
 
 def _centred(values: Doubles) -> Doubles:
-    # a constant column becomes exactly 0, which a mean in floating point does not promise
+    # a constant column becomes exactly 0, which subtracting a floating-point mean does not ensure
     constant = np.ptp(values, axis=0) == 0
     centred: Doubles = values - np.where(constant, values[0], values.mean(axis=0))
     return centred
 
 
 def _figures(means: Doubles, varied: tuple[Flags, Flags]) -> tuple[Doubles, Flags]:
-    """Return (4, r, T) `METRIC_NAMES` from means (8, r, T), and where two are vague (r, T).
+    """Return (4, r, T) `METRIC_NAMES` from means (8, r, T), and where correlations are vague.
 
     Args:
         means: of the `_features`.
-        varied: (T,) whether predictions, and labels, differ at all; what never does is exact.
+        varied: (T,) whether predictions, and labels, vary at all; constant columns are exact.
     """
     p, y, pp, yy, py, error, absolute, squared = means
     variance, label_variance = pp - p * p, yy - y * y

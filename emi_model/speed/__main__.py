@@ -2,8 +2,8 @@
 
 It needs this package, PyTorch, transformers and numpy; with ``--media`` also PyAV. It prints a
 Markdown table, or a JSON object: the machine, its fastest product of matrices, the plain way (one
-clip a call in float32), the model alone in each precision asked for, and of a folder of media files
-the way from file to score with decoders in threads. ``emi bench`` gives the same and the whole job.
+clip a call in float32), the model alone in each precision asked for, and for a folder of media
+files the way from file to score, with decoders in threads. ``emi bench`` adds the whole job.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             model = random_model(asked.layers, asked.hidden)
             name = f"{asked.layers} layers of width {asked.hidden}, random weights"
         else:
-            from emi_model.checkpoints.load import load_model  # needs more than random weights do
+            from emi_model.checkpoints.load import load_model  # not needed for random weights
 
             model, name = load_model(asked.model).model, asked.model
         speed = measure(

@@ -1,4 +1,4 @@
-"""Floating-point operations of a model, from its config: what a machine's speed is held against.
+"""Floating-point operations of a model, computed from its config, to compare with a machine's peak.
 
 A product of a matrix (a, b) with one (b, c) counts 2abc, one multiplication and one addition a
 term, as `torch.utils.flop_counter` counts. Norms, activations and softmax are left out: they are
@@ -14,7 +14,7 @@ from emi_model.architecture.config import EmiConfig
 from emi_model.targets import VAD_DIMENSIONS
 
 NUM_GATES = 4
-"""Of an LSTM."""
+"""Gates of an LSTM cell."""
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class Flops:
     """Floating-point operations of one clip, by part of the model.
 
     Attributes:
-        conv: the stack of convolutions that makes frames of samples.
+        conv: the stack of convolutions that turns samples into frames.
         projection: from its channels to the hidden size.
         positional: the positional convolution.
         linear: the linear layers of the encoder.
@@ -99,7 +99,7 @@ def _vad_head(config: EmiConfig, frames: int) -> int:
 def _lstm(config: EmiConfig, frames: int) -> int:
     if not (config.targets and config.lstm):
         return 0
-    both = 2 * config.feature_size  # from below, and from the step before
+    both = 2 * config.feature_size  # the layer's input, and the state of the step before
     return config.lstm_layers * frames * 2 * NUM_GATES * config.feature_size * both
 
 

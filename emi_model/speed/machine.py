@@ -19,19 +19,19 @@ SIZES = {
     "cpu": ((1024, 1024, 1024), (1600, 1024, 2048), (1600, 1024, 4096)),
     "cuda": ((4096, 4096, 4096), (8192, 8192, 8192), (16384, 4096, 4096), (16384, 16384, 8192)),
 }
-"""Rows, inner size and columns of the products that are tried, by kind of device."""
+"""Rows, inner size and columns of the products that are timed, by kind of device."""
 
 MIN_REPEATS = 3
 
 
 @dataclass(frozen=True)
 class Machine:
-    """What a figure was measured on.
+    """The machine that figures were measured on.
 
     Attributes:
-        processor: its name.
-        cores: that this process may use.
-        gpu: name of the device, None on a CPU.
+        processor: name of the CPU.
+        cores: number that this process may use.
+        gpu: name of the GPU, None on a CPU.
         torch: version of PyTorch.
         system: operating system and its release.
     """
@@ -45,13 +45,13 @@ class Machine:
 
 @dataclass(frozen=True)
 class Peak:
-    """The fastest product of matrices that was found.
+    """The fastest product of matrices.
 
     Attributes:
         numerics: type of the factors.
-        flops_per_second: operations a second at best: what the machine can do.
-        median_flops_per_second: in the median of the same products; far less where other programs
-            share the machine, and then all figures are too low.
+        flops_per_second: highest rate, operations a second.
+        median_flops_per_second: median rate of the same products; far lower if other programs use
+            the machine, and then all figures are too low.
         shape: rows, inner size and columns of the product.
         threads: PyTorch's, on a CPU.
     """
@@ -64,7 +64,7 @@ class Peak:
 
 
 def this_machine(device: torch.device) -> Machine:
-    """Say what this machine is."""
+    """Return what this machine is."""
     return Machine(
         processor=_processor(),
         cores=available_cores(),
@@ -78,7 +78,7 @@ def matrix_peak(device: torch.device, numerics: Numerics | str, seconds: float =
     """Time large products of matrices and return the fastest.
 
     Args:
-        device: where.
+        device: that multiplies.
         numerics: ``fp32`` (without TF32), ``bf16``, or ``int8`` into int32.
         seconds: in all, about; each size gets three products at least.
     """
@@ -96,7 +96,7 @@ def _rates(
     """Return the operations a second of several products of one shape."""
     rows, inner, columns = shape
     multiply = _product(device, numerics, shape)
-    multiply()  # chooses its kernel
+    multiply()  # the first call chooses the kernel
     _wait(device)
     ends, rates = time.perf_counter() + seconds, list[float]()
     while len(rates) < MIN_REPEATS or time.perf_counter() < ends:

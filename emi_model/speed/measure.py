@@ -1,4 +1,4 @@
-"""Measuring one model on one device: the plain way, each precision, files decoded in threads."""
+"""Measure one model on one device: the plain way, each precision, files decoded in threads."""
 
 from __future__ import annotations
 
@@ -28,15 +28,15 @@ PLAIN_SHARE = 0.5
 """The plain way is measured for this share of the time that a precision gets."""
 
 OnStage = Callable[[str], OnProgress]
-"""Called where something new is measured; what it returns is told how far that is."""
+"""Called when a new measurement begins; returns the function that takes its progress."""
 
 
 def random_model(layers: int = LAYERS, hidden: int = HIDDEN) -> EmiModel:
-    """Return a model of wav2vec2-large's shapes with random weights: speed does not care.
+    """Return a model of wav2vec2-large's shapes with random weights, as fast as trained ones.
 
     Args:
         layers: of the encoder.
-        hidden: width, a multiple of 16; what follows from it shrinks along.
+        hidden: width, a multiple of 16; heads, feed-forward and convolutions scale with it.
 
     Raises:
         ConfigError: no such model.
@@ -75,15 +75,15 @@ def measure(
 
     Args:
         model: the model.
-        name: what to call it.
-        precisions: to be measured, one after the other.
+        name: of the model in the report.
+        precisions: to measure, one after the other.
         seconds: for each precision, about.
         device: ``cpu``, ``cuda`` or ``cuda:N``; default: CUDA if available.
         plain: measure the plain way too.
         clips_per_call: clips that the predictor gets at once.
         media: folder of media files, to be scored in the last of the precisions.
         decoders: threads that decode them; default: one a core.
-        on_stage: told how far it is.
+        on_stage: called when a new measurement begins.
 
     Raises:
         ConfigError: no such device, or PyAV is missing.
@@ -95,29 +95,29 @@ def measure(
     if media is not None:
         check_decoder()
         paths = find_media(media)
-    tell = on_stage or (lambda _: lambda _done, _total: None)
+    begin = on_stage or (lambda _: lambda _done, _total: None)
     typical = FlopCounter(model.config)(seconds_to_samples(MEAN_SECONDS)).total / MEAN_SECONDS
     weights = sum(weight.numel() for weight in model.parameters())
     speed = Speed(this_machine(where), name, weights, typical / 1e9)
     model.to(where).eval()
     if plain:
-        report = tell("plain way")
+        report = begin("plain way")
         speed.plain = plain_way(model, where, PLAIN_SHARE * seconds, on_progress=report)
     for precision in precisions:
         predictor = Predictor(model, precision=precision, device=str(where))
         if predictor.numerics not in speed.peaks:
-            tell(f"products of matrices, {predictor.numerics}")
+            begin(f"products of matrices, {predictor.numerics}")
             speed.peaks[predictor.numerics] = matrix_peak(where, predictor.numerics)
         speed.alone[precision] = model_alone(
             predictor,
             seconds,
             clips_per_call=clips_per_call,
-            on_progress=tell(f"model alone, {precision}"),
+            on_progress=begin(f"model alone, {precision}"),
         )
     if paths:
         threads = decoders or speed.machine.cores
         speed.files = measure_files(
-            predictor, paths, threads, clips_per_call=clips_per_call, on_progress=tell("files")
+            predictor, paths, threads, clips_per_call=clips_per_call, on_progress=begin("files")
         )
     return speed
 
@@ -129,10 +129,12 @@ def checked_device(device: str | None) -> torch.device:
         ConfigError: there is no such device here.
     """
     found = device or ("cuda" if torch.cuda.is_available() else "cpu")
-    said = "of another kind"
+    cause = "of another kind"
     try:
         if torch.empty(0, device=found).device.type in ("cpu", "cuda"):
             return torch.device(found)
     except (RuntimeError, AssertionError) as error:
-        said = str(error).strip().partition("\n")[0]
-    raise ConfigError(f"device is {device!r}, expected cpu, cuda or cuda:N of this machine: {said}")
+        cause = str(error).strip().partition("\n")[0]
+    raise ConfigError(
+        f"device is {device!r}, expected cpu, cuda or cuda:N of this machine: {cause}"
+    )

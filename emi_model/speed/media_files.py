@@ -1,7 +1,7 @@
-"""Media files decoded in threads ahead of the model: the whole job on one machine, in its plainest.
+"""Media files decoded in threads ahead of the model: the whole job on one machine, at its simplest.
 
-Only to measure what a GPU machine can do without Ray, on files that you trust: what comes from
-others goes through `emi process`, which decodes it behind walls.
+Only to measure what a GPU machine can do without Ray, on files that you trust: `emi process`
+decodes files from others, in a sandbox.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ BLOCKS_AHEAD = 3
 
 @dataclass(frozen=True)
 class FilesIn(Throughput):
-    """Files in, scores out.
+    """The throughput from media files to scores.
 
     Attributes:
-        num_failed: files without audio that could be decoded and scored; not among the clips.
+        num_failed: files that could not be decoded or scored; not among the clips.
         model_seconds: spent in the predictor, s; the rest is waiting for decoders.
         decoders: threads that decoded.
     """
@@ -43,7 +43,7 @@ class FilesIn(Throughput):
 
     @property
     def busy_share(self) -> float:
-        """Share of the time that the model was at work, [0, 1]."""
+        """Share of the time that the model was computing, [0, 1]."""
         return self.model_seconds / self.seconds
 
 
@@ -66,7 +66,7 @@ def check_decoder() -> None:
         ConfigError: PyAV is not installed.
     """
     try:
-        import av  # noqa: F401 - the model itself does without
+        import av  # noqa: F401 - the model itself does not need it
     except ImportError as error:
         raise ConfigError(f"files are decoded by PyAV ({error}): pip install av") from error
 
@@ -74,7 +74,7 @@ def check_decoder() -> None:
 def decode_media(path: Path, max_samples: int) -> Int16Waveform | None:
     """Return the beginning of a file's first audio track, int16 (samples,), 16 kHz mono.
 
-    None where there is nothing that can be decoded.
+    None if nothing can be decoded.
     """
     import av
 
@@ -104,14 +104,14 @@ def measure_files(
     clips_per_call: int = CLIPS_PER_CALL,
     on_progress: OnProgress | None = None,
 ) -> FilesIn:
-    """Decode and score files, as the model hears them at once: their first 12 s.
+    """Decode and score files: their first 12 s, which the model takes at once.
 
     Args:
-        predictor: the model; call it once before, if its first call is not to count.
+        predictor: the model; call it once before, to leave its first call out.
         paths: media files.
         decoders: threads that decode.
         clips_per_call: clips that the predictor gets at once.
-        on_progress: told of files done and of all of them after every block.
+        on_progress: called with the files done and their total after every block.
 
     Raises:
         CorpusError: no file could be scored.
@@ -152,7 +152,7 @@ def measure_files(
 def _decoded(
     paths: Sequence[Path], max_samples: int, decoders: int, ahead: int
 ) -> Iterator[Int16Waveform | None]:
-    """Yield the waveforms of files in their order, up to ``ahead`` of them decoded before."""
+    """Yield the waveforms of files in their order, up to ``ahead`` of them decoded in advance."""
     waiting: deque[Future[Int16Waveform | None]] = deque()
     left = iter(paths)
     pool = ThreadPoolExecutor(decoders, thread_name_prefix="decoder")

@@ -1,7 +1,7 @@
-"""Clips as the challenge has them, drawn: how long they last, and something to hear.
+"""Clips of noise whose durations are distributed as in the challenge.
 
 The clips of the EMI challenge last 6.9 s on average, nineteen of twenty under 11.5 s. A log-normal
-distribution has both; what lies beyond the 12 s that a model hears at once is cut, as scoring does.
+distribution has both; durations are cut at the 12 s of the model's window, as in scoring.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def log_normal(mean: float, percentile_95: float) -> tuple[float, float]:
 
     Args:
         mean: above 0.
-        percentile_95: at least the mean, and at most 3.87 times as much, the largest there is.
+        percentile_95: at least the mean, and at most 3.87 times as much, the largest possible.
 
     Raises:
         ConfigError: no log-normal distribution has these.
@@ -63,7 +63,7 @@ def draw_seconds(num_clips: int, seed: int | Sequence[int] = 0) -> Doubles:
 
 
 def typical_seconds(num_clips: int) -> Doubles:
-    """Return durations (num_clips,) that stand for all: quantiles at equal distances, ascending."""
+    """Return durations (num_clips,) that represent all: quantiles at equal distances, ascending."""
     mu, sigma = log_normal(MEAN_SECONDS, PERCENTILE_95_SECONDS)
     normal = NormalDist(mu, sigma)
     quantiles = [normal.inv_cdf((index + 0.5) / num_clips) for index in range(num_clips)]
@@ -73,7 +73,7 @@ def typical_seconds(num_clips: int) -> Doubles:
 def noise_waveforms(seconds: Sequence[float] | Doubles, seed: int = 0) -> list[Int16Waveform]:
     """Return int16 waveforms (samples,), 16 kHz mono, one a duration: noise in syllables.
 
-    No two are equal: a results store would take the second for the first.
+    No two are equal: a results store would take equal ones for the same clip.
     """
     rng = np.random.default_rng(seed)
     num_noise = seconds_to_samples(NOISE_SECONDS)

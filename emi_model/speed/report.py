@@ -1,4 +1,4 @@
-"""What was measured of a machine's speed, as JSON and for people."""
+"""The measured speed of a machine, as JSON and as rows of text."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ ReportLine = tuple[str, str]
 
 @dataclass
 class Speed:
-    """What was measured.
+    """All measurements of one model on one machine.
 
     Attributes:
-        machine: where.
-        model: which model: a folder, or that its weights are random.
+        machine: that was measured.
+        model: its folder, or a note that its weights are random.
         num_weights: of the model.
-        gflops_per_audio_second: operations of a second of audio, in clips of 6.9 s, 10^9.
+        gflops_per_audio_second: operations for a second of audio, in clips of 6.9 s, 10^9.
         peaks: fastest product of matrices by type.
-        plain: one clip a call in float32; None where it was not measured.
+        plain: one clip a call in float32; None if it was not measured.
         alone: the model alone, by precision asked for.
         files: from file to score; None without files.
     """
@@ -43,13 +43,13 @@ class Speed:
         return alone.flops_per_second / self.peaks[alone.numerics].flops_per_second
 
     def times_plain(self, precision: str) -> float | None:
-        """Return how many times as fast as the plain way the model is, where both are known."""
+        """Return how many times as fast as the plain way the model is; None without that way."""
         if self.plain is None:
             return None
         return self.alone[precision].audio_hours_per_hour / self.plain.audio_hours_per_hour
 
     def to_dict(self) -> dict[str, Any]:
-        """Return all of it as JSON has it, derived figures included."""
+        """Return everything as plain types for JSON, derived figures included."""
         content = asdict(self)
         if self.plain is not None:
             content["plain"] = rates(self.plain)
@@ -66,7 +66,7 @@ class Speed:
         return content
 
     def rows(self) -> list[ReportLine]:
-        """Return figures and what was measured, for people."""
+        """Return each figure with its value, as text."""
         rows = [
             ("machine", _machine_line(self.machine)),
             ("model", f"{self.model}, {self.num_weights / 1e6:.1f} million weights"),
@@ -78,8 +78,8 @@ class Speed:
             best, usual = (
                 rate / 1e12 for rate in (peak.flops_per_second, peak.median_flops_per_second)
             )
-            said = f"{best:.3f} TFLOP/s, median {usual:.3f} ({shape}{where})"
-            rows.append((f"fastest product of matrices, {numerics}", said))
+            text = f"{best:.3f} TFLOP/s, median {usual:.3f} ({shape}{where})"
+            rows.append((f"fastest product of matrices, {numerics}", text))
         if self.plain is not None:
             rows.append(("plain way: one clip a call, fp32", throughput_text(self.plain)))
         for precision, alone in self.alone.items():
@@ -133,7 +133,7 @@ def _file_rows(files: FilesIn) -> list[ReportLine]:
 
 
 def rates(found: Throughput) -> dict[str, Any]:
-    """Return a throughput as JSON has it, derived figures included."""
+    """Return a throughput as plain types for JSON, derived figures included."""
     return asdict(found) | {
         "audio_hours_per_hour": found.audio_hours_per_hour,
         "milliseconds_per_clip": found.milliseconds_per_clip,

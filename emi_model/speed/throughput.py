@@ -19,23 +19,23 @@ CLIPS_PER_CALL = 64
 """Clips that the predictor gets at once, as from the pipeline."""
 
 FEWEST_PER_CALL = 16
-"""Where a machine is slow: fewer would not fill a batch."""
+"""The fewest, on a slow machine: fewer would not fill a batch."""
 
 WARM_UP_CLIPS = 8
 PLAIN_CLIPS = 8
 
 OnProgress = Callable[[float, float], None]
-"""Called with the seconds measured so far and those wanted."""
+"""Called with the seconds measured so far and their total."""
 
 
 @dataclass(frozen=True)
 class Throughput:
-    """Clips scored, and what it took.
+    """Clips scored, and the time that it took.
 
     Attributes:
         num_clips: clips.
-        audio_seconds: how long they last together, s.
-        seconds: what they took, s.
+        audio_seconds: their total duration, s.
+        seconds: time to score them, s.
         flops: their floating-point operations, without padding.
     """
 
@@ -51,7 +51,7 @@ class Throughput:
 
     @property
     def milliseconds_per_clip(self) -> float:
-        """What a clip takes, ms."""
+        """Mean time to score a clip, ms."""
         return 1e3 * self.seconds / self.num_clips
 
     @property
@@ -62,13 +62,13 @@ class Throughput:
 
 @dataclass(frozen=True)
 class ModelAlone(Throughput):
-    """Waveforms in, scores out, in one process.
+    """The throughput from waveforms to scores, in one process.
 
     Attributes:
         numerics: type of the products of matrices.
         clips_per_call: clips that the predictor got at once.
-        padding_share: padding among all samples that it computed on, [0, 1).
-        gpu_peak_bytes: most memory that PyTorch held on the GPU; None on a CPU.
+        padding_share: share of padding in all samples that the model computed on, [0, 1).
+        gpu_peak_bytes: most memory that PyTorch allocated on the GPU; None on a CPU.
     """
 
     numerics: str
@@ -86,14 +86,14 @@ def model_alone(
 ) -> ModelAlone:
     """Score clips of the challenge's durations for a while, no two blocks of them alike.
 
-    A first call is not counted. Where it shows that a block of ``clips_per_call`` would take longer
-    than ``seconds``, blocks are smaller, though not under 16 clips. Drawing is not counted.
+    The first call is not counted. If it shows that a block of ``clips_per_call`` would take longer
+    than ``seconds``, blocks are smaller, but of 16 clips or more. Drawing is not counted.
 
     Args:
         predictor: the model, its precision and device.
-        seconds: for about so long; one block at least.
+        seconds: for about this long; one block at least.
         clips_per_call: clips of a block.
-        on_progress: told after every block.
+        on_progress: called after every block.
 
     Raises:
         OutOfMemory: a clip does not fit into memory.
@@ -137,16 +137,16 @@ def plain_way(
     *,
     on_progress: OnProgress | None = None,
 ) -> Throughput:
-    """Score one clip a call in float32 through the model as it is: what people write first.
+    """Score one clip a call in float32 with the model as it is: the first code that people write.
 
-    Clips are eight whose durations stand for those of all, again and again; the first pass over
-    each device is not counted.
+    Eight clips whose durations represent those of all are scored again and again; the first call
+    is not counted.
 
     Args:
         model: in evaluation mode, on ``device``.
-        device: where.
-        seconds: for about so long; all eight clips at least.
-        on_progress: told after every clip.
+        device: that runs the model.
+        seconds: for about this long; all eight clips at least.
+        on_progress: called after every clip.
     """
     clips = noise_waveforms(typical_seconds(PLAIN_CLIPS))
     flops_of = FlopCounter(model.config)

@@ -1,7 +1,7 @@
 """Which clips a training step takes: order and batches of one epoch, drawn from its number alone.
 
-Nothing random is carried from epoch to epoch, so a training that was stopped goes on with the
-very draws it would have made.
+No random state is carried from epoch to epoch, so a training that is resumed makes the same draws
+as one that was never stopped.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from emi_model.training.config import TrainConfig
 from emi_model.units import seconds_to_samples
 
 ORDER, CLIP, TORCH = range(3)
-"""What a stream of random numbers is for; two purposes never share one."""
+"""Purposes of random numbers; each purpose has a generator of its own."""
 
 
 def num_steps(num_clips: int, config: TrainConfig) -> int:
@@ -35,7 +35,7 @@ def plan_epoch(num_samples: Sequence[int], config: TrainConfig, epoch: int) -> l
     """Return the batches of an epoch, in order, as indices into the training clips.
 
     Clips are shuffled, sorted by duration within pools of ``bucket_batches`` batches, cut into
-    batches of almost one size (no step sees a rest of one or two clips), and the batches shuffled.
+    batches of almost equal size (no batch holds a rest of one or two), and the batches shuffled.
 
     Args:
         num_samples: samples of each clip.
@@ -58,7 +58,7 @@ def plan_epoch(num_samples: Sequence[int], config: TrainConfig, epoch: int) -> l
 
 
 def rng_of(config: TrainConfig, *purpose: int) -> np.random.Generator:
-    """Return the random numbers of one purpose, and no other, under the recipe's seed."""
+    """Return the generator of one purpose under the recipe's seed."""
     return np.random.default_rng([config.seed, *purpose])
 
 
@@ -72,7 +72,8 @@ def seed_torch(config: TrainConfig, epoch: int, rank: int) -> None:
 class Preparation(Dataset[PreparedClip | EmiError]):
     """The training waveforms of one epoch: cropped, changed, normalised.
 
-    What happens to a clip depends on the seed, the epoch and the clip, not on who prepares it.
+    The changes to a clip depend on the seed, the epoch and the clip, not on the process that makes
+    them.
     """
 
     def __init__(
@@ -96,9 +97,9 @@ class Preparation(Dataset[PreparedClip | EmiError]):
         return len(self._clips)
 
     def __getitem__(self, index: int) -> PreparedClip | EmiError:
-        """Return a prepared clip, or why it cannot be had.
+        """Return a prepared clip, or the error that prevents it.
 
-        An error that a `DataLoader` brings from another process is a traceback of many lines.
+        If a worker process raised it, `DataLoader` would make a traceback of many lines of it.
         """
         try:
             return self._prepare(index)
@@ -108,7 +109,7 @@ class Preparation(Dataset[PreparedClip | EmiError]):
     def batches(
         self, plan: list[list[int]], *, num_workers: int = 0
     ) -> Iterator[list[PreparedClip]]:
-        """Yield the planned batches; with workers, prepared ahead in processes of their own.
+        """Yield the planned batches; worker processes, if any, prepare them in advance.
 
         Raises:
             TrainingError: less than one frame is left of a clip.
@@ -119,7 +120,7 @@ class Preparation(Dataset[PreparedClip | EmiError]):
             batch_sampler=plan,
             collate_fn=list,
             num_workers=num_workers,
-            generator=torch.Generator(),  # else it draws from the one that dropout uses
+            generator=torch.Generator(),  # the default is the one that dropout draws from
         )
         for found in loader:
             batch: list[PreparedClip] = []

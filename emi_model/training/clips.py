@@ -1,4 +1,4 @@
-"""What training takes: clips with what the raters said of them."""
+"""What training takes: clips with the labels that raters gave them."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class LabelledClip:
 
 @dataclass(frozen=True, eq=False)
 class PreparedClip:
-    """What a training step hears of a clip, and what it should say of it.
+    """The input of a training step for one clip, and the labels it should predict.
 
     Attributes:
         clip_id: path below the corpus root; of two that are mixed, both.

@@ -30,7 +30,7 @@ class TrainConfig:
         bucket_batches: clips are sorted by duration within pools of so many batches, so that a
             batch holds little padding; 1 leaves them as shuffled.
         crop_seconds: train on a random stretch of this length; None: on the start of the clip,
-            as long as the model hears at once.
+            as long as the model's window.
         augmentation: changes to the training waveforms.
         mixup: mix every clip with another, waveforms and labels, by shares from ``Beta(mixup,
             mixup)`` (Zhang et al., arXiv 1710.09412); the clip itself has the larger share; 0 mixes
@@ -39,8 +39,7 @@ class TrainConfig:
             evaluate and return that; None for the weights themselves.
         keep: ``best``: the epoch with the highest mean validation Pearson; ``last``: the last one.
         mixed_precision: float16 autocast with loss scaling on a GPU; float32 on a CPU always.
-        seed: of the order, the crops, the dropout; the model's first weights have been drawn
-            before.
+        seed: of the order, the crops, the dropout; the model's first weights are drawn earlier.
     """
 
     epochs: int

@@ -1,4 +1,4 @@
-"""First weights of the first convolution that hear bands of speech from the first step on."""
+"""First weights for the first convolution: band-pass filters that cover the range of speech."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def gabor_filters(num_bands: int, kernel: int) -> Tensor:
     """Return float32 (num_bands * PHASES, kernel), the phases of one band after each other.
 
     A cosine under a Gaussian, as wide in frequency as half the distance of the band's neighbours,
-    but no narrower than the kernel can tell apart. Norms grow with the root of the frequency,
+    but no narrower than the kernel can resolve. Norms grow with the root of the frequency,
     against the fall of speech towards high frequencies.
     """
     seconds = (torch.arange(kernel) - (kernel - 1) / 2) / SAMPLING_RATE
@@ -61,7 +61,7 @@ def gabor_filters(num_bands: int, kernel: int) -> Tensor:
         for phase in range(PHASES):
             angle = 2 * math.pi * (centre * seconds + phase / PHASES)
             wave = envelope * torch.cos(angle)
-            wave = wave - envelope * (wave.mean() / envelope.mean())  # deaf to a constant
+            wave = wave - envelope * (wave.mean() / envelope.mean())  # so that a constant gives 0
             filters.append(wave / wave.norm() * math.sqrt(centre / 1000))
     return torch.stack(filters)
 

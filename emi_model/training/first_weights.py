@@ -15,7 +15,7 @@ from emi_model.training.filterbank import initialise_filterbank
 from emi_model.training.recipes import Recipe
 
 FRESH = "fusion."
-"""Weights that no backbone has: they are always new."""
+"""Prefix of the weights that no backbone has: they are always new."""
 
 
 def from_scratch(recipe: Recipe, targets: tuple[str, ...]) -> EmiModel:
@@ -36,14 +36,14 @@ def from_backbone(
 ) -> EmiModel:
     """Return a recipe's model over a backbone, with its VAD head; the fusion is new.
 
-    SpecAugment is the backbone's own where the recipe does not speak of it; a backbone that has
-    no embedding for masked frames goes without.
+    SpecAugment is the backbone's own if the recipe does not set it, and off if the backbone has no
+    embedding for masked frames.
 
     Args:
-        recipe: its switches hold, its backbone gives way to the one that is given.
+        recipe: its switches apply; its backbone is replaced by the one that is given.
         targets: outputs, in order.
         start: the VAD model, any model with a backbone, or a backbone alone.
-        fresh_head: let the VAD head be new where ``start`` has none.
+        fresh_head: make a new VAD head if ``start`` has none.
 
     Raises:
         CheckpointError: the recipe's model needs weights that ``start`` does not have.
@@ -66,7 +66,7 @@ def from_backbone(
 
 
 def from_model(targets: tuple[str, ...], start: LoadedModel) -> EmiModel:
-    """Return a trained model to train on.
+    """Return a trained model, to continue training it.
 
     Raises:
         CheckpointError: it has other targets.
@@ -80,7 +80,7 @@ def from_model(targets: tuple[str, ...], start: LoadedModel) -> EmiModel:
 
 
 def _arguments(recipe: Recipe, source: LoadedBackbone) -> dict[str, Any]:
-    """Return the backbone's arguments, SpecAugment as the recipe says or as is possible."""
+    """Return the backbone's arguments, with the recipe's SpecAugment if the weights allow it."""
     masks = _masks(recipe)
     arguments = {**source.arguments, **masks}
     if source.has_mask_embedding:
@@ -90,12 +90,12 @@ def _arguments(recipe: Recipe, source: LoadedBackbone) -> dict[str, Any]:
             f"{source.name} has no weights for masked frames, which recipe {recipe.name!r} needs "
             "(they would be newly initialised): take a recipe without SpecAugment"
         )
-    # transformers makes the embedding wherever a probability is set, used or not
+    # transformers makes the embedding if a probability is set, whether it is used or not
     return {**arguments, "mask_time_prob": 0.0, "mask_feature_prob": 0.0}
 
 
 def _masks(recipe: Recipe) -> dict[str, Any]:
-    """Return what a recipe says of SpecAugment; nothing leaves it to the backbone's config."""
+    """Return a recipe's SpecAugment settings; empty: the backbone's config decides."""
     return {
         name: value
         for name, value in recipe.model.backbone.items()

@@ -1,6 +1,6 @@
 """Training: clips and a recipe in, the weights worth keeping out.
 
-`fit` is one process; several that call it with a group train one model together.
+`fit` trains in one process; several processes that call it with a group train one model together.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ class FitResult:
     """What `fit` did; the weights are in the model.
 
     Attributes:
-        epoch: the epoch whose weights the model holds.
+        epoch: the epoch whose weights the model has.
         history: one report an epoch; that of the kept one is ``history[epoch - 1]``.
-        seconds: wall-clock time of all of it.
+        seconds: wall-clock time of the training.
     """
 
     epoch: int
@@ -90,7 +90,7 @@ def fit(
             valid_pearson=mean_pearson(valid) if valid else None,
             seconds=time.monotonic() - began,
         )
-        trainer.note(report)
+        trainer.record(report)
         if journal is not None:
             journal.keep(report.epoch, trainer.write)
         if on_epoch is not None:

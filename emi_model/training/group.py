@@ -49,10 +49,10 @@ class ProcessGroup(SingleProcess):
         self.size = distributed.get_world_size()
 
     def gather(self, rows: Tensor) -> Tensor:
-        """Return the rows (b, ...) of all processes; gradients flow through our own ones alone.
+        """Return the rows (b, ...) of all processes; only this process's own rows carry gradients.
 
-        Written by hand, since torch's public differentiable all_gather is deprecated, wants equal
-        numbers of rows, and sends back every process's gradient of the same loss.
+        Written by hand: torch's public differentiable all_gather is deprecated and needs the same
+        number of rows in every process.
         """
         counts = [torch.zeros(1, dtype=torch.int64, device=rows.device) for _ in range(self.size)]
         own = torch.tensor([len(rows)], dtype=torch.int64, device=rows.device)

@@ -1,7 +1,7 @@
 """Training losses: predictions (B, T) and labels (B, T) in, one number to minimise out.
 
 The correlation losses compare clips of one batch with each other. A target whose labels are all
-alike in a batch says nothing there and is left out; a batch of such targets costs nothing.
+alike in a batch is left out of its loss; if all targets are, the loss is 0.
 """
 
 from __future__ import annotations

@@ -15,14 +15,14 @@ from emi_model.training.config import TrainConfig
 
 
 class Optimiser:
-    """What lives from step to step of one training.
+    """The optimiser, its schedule, the loss scaling and the averaged weights of one training.
 
     Attributes:
         smoothed: the model with averaged weights where the recipe asks for them, else the model.
     """
 
     def __init__(self, model: EmiModel, config: TrainConfig, steps_per_epoch: int) -> None:
-        """Take a model that lies on its device already."""
+        """Take a model that is on its device already."""
         device = next(model.parameters()).device
         self.mixed = config.mixed_precision and device.type == "cuda"
         self._model = model
@@ -56,7 +56,7 @@ class Optimiser:
             self._average(self._config.ema_decay)
 
     def state(self) -> dict[str, Any]:
-        """Return what going on needs beside the model's weights."""
+        """Return what is needed to continue, apart from the model's weights."""
         return {
             "adam": self._adam.state_dict(),
             "schedule": self._schedule.state_dict(),
@@ -65,10 +65,10 @@ class Optimiser:
         }
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Go back to what `state` gave; the model's own weights are restored by its owner."""
+        """Continue from what `state` returned; the caller restores the model's own weights."""
         self._adam.load_state_dict(state["adam"])
         self._schedule.load_state_dict(state["schedule"])
-        if state["scaler"]:  # empty where it was kept on a CPU
+        if state["scaler"]:  # empty if it was written on a CPU
             self._scaler.load_state_dict(state["scaler"])
         if state["smoothed"] is not None:
             self.smoothed.load_state_dict(state["smoothed"])

@@ -1,7 +1,7 @@
 """Recipes: named functions that return a complete training, architecture and settings.
 
 A name is a recipe's, with variants added by ``+``: ``paper``, ``paper+mse_ccc``,
-``paper+frozen_conv+ema``. Flags choose a name; whatever else differs is another recipe.
+``paper+frozen_conv+ema``. Flags choose a name; any other setting needs another recipe.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class Recipe:
     """A complete training but for the clips.
 
     Attributes:
-        name: as it was asked for.
+        name: as the user gave it.
         train: how it is trained.
         model: the architecture; its targets are replaced by those of the labels, and its backbone
             by that of ``backbone`` where one is named.
@@ -128,7 +128,7 @@ def paper_small() -> Recipe:
 
     Three convolutions hop as far as the paper's seven (20 ms) at less than half their cost; the
     first starts as a filterbank; the LSTM has one layer. Dropout, masks, mixed and changed
-    waveforms keep 0.8 M weights from learning the clips by heart.
+    waveforms keep 0.8 M weights from memorising the clips.
     """
     train = TrainConfig(
         epochs=50,
@@ -270,8 +270,8 @@ def _trained(recipe: Recipe, **changes: Any) -> Recipe:
 
 
 def _small_backbone(conv_dim: list[int], **arguments: Any) -> EmiConfig:
-    """Return the paper's architecture over a small backbone, nothing random but what is named."""
-    calm = dict.fromkeys(
+    """Return the paper's architecture over a small backbone; only named arguments add dropout."""
+    no_dropout = dict.fromkeys(
         ("layerdrop", "hidden_dropout", "attention_dropout", "activation_dropout"), 0.0
     ) | dict.fromkeys(("feat_proj_dropout", "final_dropout"), 0.0)
     return EmiConfig(
@@ -285,7 +285,7 @@ def _small_backbone(conv_dim: list[int], **arguments: Any) -> EmiConfig:
             "num_conv_pos_embedding_groups": 8,
             "apply_spec_augment": False,
             "vocab_size": None,
-            **calm,
+            **no_dropout,
             **arguments,
         }
     )

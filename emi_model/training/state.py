@@ -1,4 +1,4 @@
-"""The state of a training between two epochs: all that going on needs, in one file."""
+"""The state of a training between two epochs, in one file: all that is needed to continue."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ STATE_FILE = "training.pt"
 
 
 class Journal(Protocol):
-    """Where a training keeps its state, so that one that was killed goes on from there."""
+    """Where a training keeps its state, so that one that was killed can continue."""
 
     def last(self) -> Path | None:
         """Return the file that was kept last; None at the start."""
@@ -31,7 +31,7 @@ class Journal(Protocol):
     def keep(self, epoch: int, write: Callable[[Path], None]) -> None:
         """Keep the state after an epoch; ``write`` writes it to a file.
 
-        Every process of a group calls it; one of them has to write.
+        Every process of a group calls this; one of them has to write.
         """
 
 
@@ -48,7 +48,7 @@ class FolderJournal:
         return path if path.is_file() else None
 
     def keep(self, epoch: int, write: Callable[[Path], None]) -> None:
-        """Put the state of a later epoch in the place of the one before, whole or not at all."""
+        """Replace the state of the epoch before, atomically."""
         self._folder.mkdir(parents=True, exist_ok=True)
         aside = self._folder / f".{STATE_FILE}-{os.getpid()}"
         try:
@@ -75,8 +75,8 @@ def read_state(path: Path, fingerprint: str) -> dict[str, Any]:
     try:
         state: Any = torch.load(path, map_location="cpu", weights_only=True)
     except DAMAGED as error:
-        said = str(error).strip().partition("\n")[0] or type(error).__name__
-        raise TrainingError(f"{path}: cannot be read ({said}): remove it to begin anew") from error
+        cause = str(error).strip().partition("\n")[0] or type(error).__name__
+        raise TrainingError(f"{path}: cannot be read ({cause}): remove it to begin anew") from error
     if not isinstance(state, dict) or state.get("fingerprint") != fingerprint:
         raise TrainingError(
             f"{path}: is of a training with other clips, labels or settings: name another run, or "
@@ -91,7 +91,7 @@ def fingerprint_of(
     train_set: Sequence[TrainingClip],
     valid_set: Sequence[TrainingClip],
 ) -> str:
-    """Return a hash (hex) of what has to be equal for a training to go on."""
+    """Return a hash (hex) of what has to be equal for a training to continue."""
     settings = {"model": model.to_dict(), "train": asdict(config), "num_train": len(train_set)}
     found = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
     for clip in chain(train_set, valid_set):

@@ -1,4 +1,4 @@
-"""What one training carries from step to step and from epoch to epoch."""
+"""One training: its steps, its epochs, and its state between them."""
 
 from __future__ import annotations
 
@@ -34,16 +34,16 @@ MAX_LOADERS = 8
 
 @dataclass(frozen=True)
 class EpochReport:
-    """How training stands after an epoch.
+    """The figures of one epoch.
 
     Attributes:
         epoch: counted from 1.
         num_epochs: epochs of the recipe.
         train_loss: mean over the epoch's steps.
-        learning_rate: of the step after the epoch.
-        valid: figures of each target on the validation clips; None without such clips.
+        learning_rate: of the first step after the epoch.
+        valid: metrics of each target on the validation clips; None without such clips.
         valid_pearson: mean Pearson over the targets; None without clips or where undefined.
-        seconds: since `fit` began, with what was spent before it was stopped and went on.
+        seconds: that `fit` has taken, the time before an interruption included.
     """
 
     epoch: int
@@ -56,12 +56,12 @@ class EpochReport:
 
 
 class Trainer:
-    """Takes the steps of a training and remembers how it went.
+    """Runs the epochs of a training and keeps their reports.
 
     Attributes:
-        epoch: epochs that are done.
+        epoch: number of finished epochs.
         history: their reports.
-        best_epoch: the one with the highest mean validation Pearson, where the recipe keeps it.
+        best_epoch: the one with the highest mean validation Pearson, if the recipe keeps it.
         best_weights: its weights.
     """
 
@@ -119,8 +119,8 @@ class Trainer:
         losses = [self._step(batch) for batch in prepared.batches(own, num_workers=self._loaders())]
         return sum(losses) / len(losses)
 
-    def note(self, report: EpochReport) -> None:
-        """Take down how an epoch went, and its weights if they are the best so far."""
+    def record(self, report: EpochReport) -> None:
+        """Keep the report of an epoch, and its weights if they are the best so far."""
         earlier = [past.valid_pearson for past in self.history]
         self.history.append(report)
         found = report.valid_pearson
@@ -131,7 +131,7 @@ class Trainer:
             self.best_weights = copy.deepcopy(self.smoothed.state_dict())
 
     def write(self, path: Path) -> None:
-        """Write all that going on after this epoch needs."""
+        """Write all that is needed to continue after this epoch."""
         state = {
             "fingerprint": self._fingerprint,
             "epoch": self.epoch,
@@ -144,7 +144,7 @@ class Trainer:
         write_state(path, state)
 
     def restore(self, path: Path) -> None:
-        """Go back to what `write` wrote."""
+        """Continue from the state that `write` wrote."""
         state = read_state(path, self._fingerprint)
         self._model.load_state_dict(state["model"])
         self.optimiser.restore(state["optimiser"])
@@ -157,7 +157,7 @@ class Trainer:
         return fingerprint_of(self._model.config, self._config, self._clips, self._valid_set)
 
     def _loaders(self) -> int:
-        """Return how many processes prepare waveforms: beside a GPU some, beside a CPU none."""
+        """Return the number of processes that prepare waveforms: none where the CPU trains."""
         if self._device.type == "cpu":
             return 0
         return min(MAX_LOADERS, max(1, (os.cpu_count() or 1) // self.group.size - 1))
@@ -172,13 +172,13 @@ class Trainer:
         loss, emi = self._batch_loss(*on_device, mixed=self.optimiser.mixed)
         value = float(loss.item())
         if not math.isfinite(value):
-            raise TrainingError(self._blame(value, emi, clips))
-        # each process has its part of the gradient, and torch takes the mean where a sum is meant
+            raise TrainingError(self._not_finite(value, emi, clips))
+        # torch takes the mean of the processes' parts of the gradient, their sum is the gradient
         self.optimiser.step(loss * self.group.size)
         return value
 
-    def _blame(self, value: float, emi: Tensor, clips: Sequence[PreparedClip]) -> str:
-        """Say which clips made the loss what it is: those whose own values are not finite."""
+    def _not_finite(self, value: float, emi: Tensor, clips: Sequence[PreparedClip]) -> str:
+        """Return a message that names the clips whose own outputs or labels are not finite."""
         labels = _labels_of(clips, emi.shape[1])
         odd = ~(emi.cpu().isfinite() & labels.isfinite()).all(dim=1)
         odd |= _vad_of(clips).isinf().any(dim=1)  # NaN: unrated
@@ -194,8 +194,8 @@ class Trainer:
 class BatchLoss(nn.Module):
     """The loss of a batch that the processes of a group share.
 
-    The loss is a part of the module: torch's DistributedDataParallel looks for weights without a
-    gradient, such as those of a VAD head in a batch without ratings, behind what a module returns.
+    torch's DistributedDataParallel finds the weights without a gradient (those of the VAD head in
+    a batch without ratings) from what a module returns, so the module returns the loss.
     """
 
     def __init__(self, model: EmiModel, config: TrainConfig, group: SingleProcess) -> None:
@@ -233,7 +233,7 @@ class BatchLoss(nn.Module):
 
 
 def _labels_of(clips: Sequence[PreparedClip], num_targets: int) -> Tensor:
-    """Return (B, targets); one label for many targets would broadcast, so shapes are checked."""
+    """Return (B, targets); shapes are checked, since one label would broadcast to many targets."""
     for clip in clips:
         if clip.emi.shape != (num_targets,):
             raise TrainingError(
@@ -249,7 +249,7 @@ def _vad_of(clips: Sequence[PreparedClip]) -> Tensor:
 
 
 def report_from_dict(past: dict[str, Any]) -> EpochReport:
-    """Return the report that ``dataclasses.asdict`` made plain."""
+    """Return the report of which ``dataclasses.asdict`` made a dict."""
     valid = past["valid"]
     figures = None if valid is None else {name: TargetMetrics(**v) for name, v in valid.items()}
     return EpochReport(**{**past, "valid": figures})

@@ -16,7 +16,7 @@ from emi_model.training.clips import TrainingClip
 from emi_model.training.group import SingleProcess
 
 CLIPS_AT_ONCE = 256
-"""Clips whose waveforms are held at once while predicting."""
+"""Clips whose waveforms are in memory at once while predicting."""
 
 
 def predict_clips(
@@ -24,7 +24,7 @@ def predict_clips(
 ) -> Floats:
     """Return EMI scores (N, targets), clipped to [0, 1], of the start of each clip.
 
-    The model hears one window, ``clip_seconds`` of its config, and is left in evaluation mode.
+    The model gets one window, ``clip_seconds`` of its config, and is left in evaluation mode.
 
     Raises:
         AudioError: a clip of less than one frame.
@@ -46,7 +46,7 @@ def evaluate_clips(
     device: str | None = None,
     group: SingleProcess | None = None,
 ) -> dict[str, TargetMetrics]:
-    """Return the figures of each target on labelled clips; see `predict_clips`.
+    """Return the metrics of each target on labelled clips; see `predict_clips`.
 
     Args:
         model: the same in every process.

@@ -1,1 +1,1 @@
-"""Corpora made by program: voices with expression, noise."""
+"""Synthetic corpora: voices that speak expressions, and noise."""

@@ -1,7 +1,7 @@
 """The demo's corpus: clips of synthetic voices as MP4, their labels, and a few broken files.
 
-Everything follows from the seed. Nothing but the sound of a clip depends on its labels: picture,
-name, encoder settings and loudness do not.
+The seed determines everything. Only the sound of a clip depends on its labels: picture, name,
+encoder settings and loudness do not.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ MEDIAN_SECONDS = 3.7
 SPREAD_OF_LOG_SECONDS = 0.35
 SHORTEST_SECONDS, LONGEST_SECONDS = 2.5, 8.0
 OVERLONG_SECONDS = 13.5
-"""The first clip of each split lasts this long: longer than what the model hears at once."""
+"""The first clip of each split lasts this long: longer than the model's window."""
 
 BLINK_SECONDS = 0.01
 """Under one frame of the backbone."""
@@ -70,16 +70,16 @@ ENCODE_TIMEOUT_SECONDS = 60.0
 
 @dataclass(frozen=True)
 class SyntheticClip:
-    """One clip before it is spoken.
+    """The plan of one clip: who speaks, what it expresses, how long.
 
     Attributes:
         clip_id: Path below the corpus root.
-        speaker: Whose voice.
+        speaker: The voice.
         split: ``train`` or ``valid``; no speaker is in both.
-        expression: What it expresses: the labels.
+        expression: The expression, from which the labels follow.
         seconds: Wanted duration; the last phrase may run a little over.
         audio_rate: Sampling rate of the AAC track, Hz.
-        seed: Seeds everything in the clip that the expression leaves open.
+        seed: Seeds every random choice in the clip.
     """
 
     clip_id: str
@@ -93,7 +93,7 @@ class SyntheticClip:
 
 @dataclass(frozen=True)
 class WrittenCorpus:
-    """What `write_corpus` wrote.
+    """A corpus that `write_corpus` wrote.
 
     Attributes:
         folder: The corpus root.
@@ -111,7 +111,7 @@ class WrittenCorpus:
 def plan_corpus(
     *, num_clips: int = 120, num_speakers: int = 12, seed: int = 7
 ) -> tuple[SyntheticClip, ...]:
-    """Draw who says what, and how long: two speakers of three train, the third is held out.
+    """Draw the clips: of three speakers, two are for training and the third is held out.
 
     Raises:
         ConfigError: fewer than three speakers, or fewer clips than speakers.
@@ -197,10 +197,10 @@ def write_corpus(
 
 
 def _leaders(num_clips: int, rng: np.random.Generator) -> list[int | None]:
-    """Return a shuffled list in which every target leads about as often."""
+    """Return a shuffled list in which every target leads about equally often."""
     targets: list[int | None] = [*range(len(EMI_TARGETS))]
-    turns = targets * ROUNDS_OF_TARGETS + [None] * PLAIN_PER_ROUND
-    return [turns[i % len(turns)] for i in rng.permutation(num_clips)]
+    leaders = targets * ROUNDS_OF_TARGETS + [None] * PLAIN_PER_ROUND
+    return [leaders[i % len(leaders)] for i in rng.permutation(num_clips)]
 
 
 def _draw_seconds(rng: np.random.Generator) -> float:
@@ -241,7 +241,7 @@ def _run(path: Path, streams: Sequence[Any], **audio: object) -> None:
 
 
 def _write_broken(folder: Path, clips: Sequence[SyntheticClip]) -> tuple[str, ...]:
-    """Write what every real folder has: files that look like clips and are none."""
+    """Write files that look like clips and are none, as they are found in every real folder."""
     whole = (folder / clips[0].clip_id).read_bytes()
     name = Path(clips[0].clip_id).name
     playlist = f"#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXTINF:4,\n{name}\n#EXT-X-ENDLIST\n"

@@ -1,4 +1,4 @@
-"""How the demo's voices speak an expression: six intensities and VAD in, segments of speech out.
+"""The demo's voices: six intensities and VAD in, segments of speech out.
 
 An utterance is a row of short phrases. Every phrase is plain or is coloured by one of the six
 targets, and the intensity of a target is the share of the speaking time that its phrases get, so
@@ -15,16 +15,17 @@ that the six sum to 1 at most. All of it is relative to the speaker's own restin
 | joy            | sing-song: bound syllables hop between two notes with spread lips            |
 | (plain)        | calm consonant-vowel syllables in the middle of the range                    |
 
-VAD follows from the intensities, plus a leaning of the clip's own in [-1, 1] for each of the three:
+VAD follows from the intensities, plus an offset of the clip's own in [-1, 1] for each of the three:
 
-| dimension | formula (clipped to [0, 1])                                                | leaning |
+| dimension | formula (clipped to [0, 1])                                                | offset  |
 |-----------|----------------------------------------------------------------------------|---------|
 | arousal   | .40 - .15 adm + .25 amu + .25 det - .20 pain + .50 exc + .15 joy + .12 own | tempo   |
 | dominance | .45 - .10 adm + .05 amu + .45 det - .35 pain + .15 exc + .05 joy + .12 own | pauses  |
 | valence   | .45 + .25 adm + .35 amu + .00 det - .40 pain + .20 exc + .45 joy + .12 own | range   |
 
-A leaning to arousal speaks faster, one to dominance pauses less, one to valence moves the pitch
-more. None of this is a claim about people: it is a task that a small model can learn by ear.
+A higher arousal offset speaks faster, a higher dominance offset pauses less, a higher valence
+offset moves the pitch more. None of this is a claim about people: it is a task that a small model
+can learn from sound.
 """
 
 from __future__ import annotations
@@ -53,7 +54,7 @@ PLAIN_VOWELS = ("a", "e", "i", "o", "u")
 
 @dataclass(frozen=True)
 class Expression:
-    """What a clip expresses.
+    """The expression of a clip.
 
     Attributes:
         intensities: (6,) in [0, 1], summing to 1 at most, in the order of the targets.
@@ -73,8 +74,8 @@ def draw_expression(leader: int | None, rng: np.random.Generator) -> Expression:
     """Return a random expression: none to three active targets, the rest zero.
 
     Args:
-        leader: Index of the target that is active for certain and strongest; None for a plain clip.
-        rng: Source of everything else.
+        leader: Index of the target that is certainly active and strongest; None for a plain clip.
+        rng: Source of every other choice.
     """
     intensities = np.zeros(6)
     if leader is not None:
@@ -90,8 +91,8 @@ def speech_segments(
 ) -> list[Segment]:
     """Return about ``seconds`` of speech in ``expression``.
 
-    The next phrase is always of the colour that lacks the most time, so that every stretch of a
-    few seconds holds the same shares as the whole.
+    The next phrase always has the colour that is furthest behind its share, so that every few
+    seconds of the clip have the same shares as the whole.
     """
     shares = np.append(expression.intensities, max(0.0, 1.0 - expression.intensities.sum()))
     arousal, dominance, valence = expression.offsets
@@ -101,7 +102,10 @@ def speech_segments(
     while spoken + silent < seconds:
         lack = np.where(shares > 0.0, shares * (spoken + 0.6) - given, -np.inf)
         colour = int(lack.argmax())
-        phrase = [_lean(s, 1.0 - 0.15 * arousal, 1.0 + 0.3 * valence) for s in PHRASES[colour](rng)]
+        phrase = [
+            _apply_offsets(s, 1.0 - 0.15 * arousal, 1.0 + 0.3 * valence)
+            for s in PHRASES[colour](rng)
+        ]
         pause = Segment(float(rng.uniform(0.03, 0.09)) * (1.0 - 0.8 * dominance) + 0.02)
         length = sum(segment.seconds for segment in phrase)
         given[colour] += length
@@ -110,7 +114,7 @@ def speech_segments(
     return segments
 
 
-def _lean(segment: Segment, slowness: float, span: float) -> Segment:
+def _apply_offsets(segment: Segment, slowness: float, span: float) -> Segment:
     start, end = segment.semitones
     return replace(
         segment, seconds=segment.seconds * slowness, semitones=(start * span, end * span)
@@ -208,4 +212,4 @@ PHRASES: tuple[Callable[[np.random.Generator], list[Segment]], ...] = (
     _joy,
     _plain,
 )
-"""One maker a colour: the six targets in their order, then plain."""
+"""A function for each colour of phrase: the six targets in their order, then plain."""

@@ -1,7 +1,7 @@
-"""A corpus to measure speed on: noise of given durations as MP4 with one AAC track, no picture.
+"""A corpus for measuring speed: noise of given durations as MP4 with one AAC track, no picture.
 
-Written in process and in threads, so that a thousand clips take seconds; the demo's corpus, with
-voices and a picture, is `tasks.synthetic.corpus`.
+Threads of this process write it, a thousand clips in seconds; the demo's corpus, with voices and a
+picture, is `tasks.synthetic.corpus`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from emi_model.units import SAMPLING_RATE
 
 CLIPS_A_FOLDER = 500
 CLIPS_A_ROUND = 256
-"""Drawn at once: what is in memory does not grow with the corpus."""
+"""Clips drawn at once, so that memory does not grow with the corpus."""
 
 BIT_RATE = 64_000
 
@@ -27,7 +27,7 @@ def write_noise(
     seconds: Sequence[float],
     on_progress: Callable[[int, int], None] | None = None,
 ) -> None:
-    """Write clips of given durations, no two of one content.
+    """Write clips of given durations, no two with the same content.
 
     Args:
         folder: made if it is not there.
@@ -55,7 +55,7 @@ def write_noise(
 
 
 def _write(path: Path, waveform: Int16Waveform) -> None:
-    import av  # loaded by whoever writes, not by all who import
+    import av  # slow to load, so only when a clip is written
 
     with av.open(str(path), "w", format="mp4") as container:
         stream = container.add_stream("aac", rate=SAMPLING_RATE, layout="mono")

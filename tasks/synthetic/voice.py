@@ -1,9 +1,9 @@
 """A small source-filter voice: segments of speech in, a 16 kHz waveform out; numpy only.
 
-The source is a sum of harmonics that stops below half the sampling rate, so it does not alias at
-any pitch, plus aspiration noise. Both go through a cascade of four formant resonators (Klatt 1980,
-"Software for a cascade/parallel formant synthesizer", JASA 67(3)), whose response changes every
-4 ms and is applied by overlap-add. Frication noise has a fixed response of its own.
+The source is a sum of harmonics below half the sampling rate, so that no pitch aliases, plus
+aspiration noise. Both go through a cascade of four formant resonators (Klatt 1980, "Software for a
+cascade/parallel formant synthesizer", JASA 67(3)), whose response changes every 4 ms and is applied
+by overlap-add. Frication noise has a fixed response of its own.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ CONTROL_SAMPLES = 64
 
 WINDOW_SAMPLES = 4 * CONTROL_SAMPLES
 FFT_SAMPLES = 8 * CONTROL_SAMPLES
-"""Twice the window: the resonators ring on for 16 ms before they would wrap around."""
+"""Twice the window, so that the resonators can decay for 16 ms without wrapping around."""
 
 VOWELS: dict[str, tuple[float, float, float, float]] = {
     "a": (730.0, 1090.0, 2440.0, 3400.0),
@@ -43,13 +43,13 @@ REFERENCE_HERTZ = 500.0
 
 @dataclass(frozen=True)
 class Speaker:
-    """What stays the same in everything that one voice says.
+    """The properties of one voice.
 
     Attributes:
         name: Folder name of the speaker's clips.
         pitch_hertz: Resting fundamental frequency, Hz.
         tract_scale: Factor on all formants; above 1 is a shorter vocal tract.
-        breathiness: Aspiration that rides on every voiced sound, 0 to 1.
+        breathiness: Aspiration added to every voiced sound, 0 to 1.
         tilt: Spectral tilt of the source, dB per octave, added to every segment's.
         tempo: Factor on every duration; above 1 is slower.
     """

@@ -28,7 +28,7 @@ class Stages(Observer):
 
 
 def test_a_store_is_waited_for(tmp_path, monkeypatch):
-    monkeypatch.setattr("tasks.scoring.run.LOOK_SECONDS", 0.01)
+    monkeypatch.setattr("tasks.scoring.run.STOP_POLL_SECONDS", 0.01)
     store, stages = create_store(tmp_path / "store"), Stages()
     with store.lock():
         with pytest.raises(StoreError, match="another run"), store_lock(store, 0):
