@@ -1,4 +1,4 @@
-"""New labels become a better model, or the champion stays: train, compare, decide, record."""
+"""Train a challenger on new labels, compare it with the champion, decide, record the decision."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def retrain_model(
         on these very labels by this recipe there is nothing to decide: its ``decision_id`` is None.
 
     Raises:
-        EmiError: as `train_model`; the champion is who it was.
+        EmiError: as `train_model`; the champion stays.
     """
     rule = Rule(level, margin)
     label_set = load_labels(labels, snapshot)
@@ -119,7 +119,7 @@ def retrain_model(
 
 
 def _nothing_new(champion: Version) -> dict[str, Any]:
-    """Return a row that says so; none is recorded, so nightly runs leave no trail of them."""
+    """Return a row for a run without a decision; it is not recorded, so nightly runs add none."""
     return {
         **dict.fromkeys(DECISIONS_SCHEMA.names),
         "name": champion.name,
@@ -138,9 +138,9 @@ def _champion(name: str) -> Version | None:
 
 
 def _recipe(wanted: str | None, champion: Version | None, labels: LabelSet) -> Recipe:
-    """Return the challenger's recipe; no epoch is chosen on the clips that decide."""
-    known = champion.tags.get("recipe") if champion is not None else None
-    recipe = recipe_named(wanted or known or DEFAULT_RECIPE)
+    """Return the challenger's recipe; it chooses no epoch on the clips that decide."""
+    earlier = champion.tags.get("recipe") if champion is not None else None
+    recipe = recipe_named(wanted or earlier or DEFAULT_RECIPE)
     if labels.of_split(TEST):
         return recipe
     return replace(recipe, train=replace(recipe.train, keep="last"))
@@ -162,7 +162,7 @@ def _decided(
     labels: str,
     seed: int,
 ) -> dict[str, Any]:
-    """Return the decision's row: made now, or before by a retraining that was cut short."""
+    """Return the decision's row: of now, or of an earlier retraining that was interrupted."""
     store = open_store(labels)
     earlier = decided_before(store, rule, champion, challenger.version, gathered.labels.snapshot)
     if earlier is not None:
@@ -195,12 +195,12 @@ def _contest(challenger: NewVersion, champion: Version | None, gathered: Labelle
     return Contest(
         labels=gathered.labels,
         clips=clips,
-        champion=None if before is None else _heard_by(before, clips, gathered),
-        challenger=_heard_by(load_checkpoint(challenger.folder), clips, gathered),
+        champion=None if before is None else _predictions_of(before, clips, gathered),
+        challenger=_predictions_of(load_checkpoint(challenger.folder), clips, gathered),
     )
 
 
-def _heard_by(
+def _predictions_of(
     loaded: LoadedModel, clips: list[CachedClip], gathered: LabelledAudio
 ) -> np.ndarray[Any, np.dtype[np.float64]]:
     """Return a model's predictions in the order of the labels' targets."""

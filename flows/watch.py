@@ -1,6 +1,6 @@
-"""Looking for what is new: clips without a row, and label files in an inbox, become events.
+"""Look for clips without a row and for new label files, and send an event for each kind.
 
-The look itself changes nothing but the labels' store; what follows is the business of deployments.
+The flow itself changes only the store of the labels; deployments react to the events.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def watch(
     seed: int = 1,
     targets: list[str] | None = None,
 ) -> dict[str, Any]:
-    """Look once for new clips and new label files, and tell the server of them.
+    """Look once for new clips and new label files, and send the server events for them.
 
     Args:
         corpus: folder, bucket or manifest with the clips.
@@ -51,7 +51,7 @@ def watch(
 
     Returns:
         ``num_new`` clips, ``num_waiting`` files that may still be written, and the ``label_files``
-        that were new, each with its name, its outcome and what is to be said of it.
+        that were new, each with its name, its outcome and a message.
 
     Raises:
         ConfigError: nothing to look at, or an inbox without a store for its labels.
@@ -77,7 +77,7 @@ def watch(
 
 @task(name="take-labels", cache_policy=NO_CACHE, persist_result=False)
 def take_labels(inbox: str, labels: str, corpus: str, terms: Terms) -> list[NewFile]:
-    """Add the label files that are new, and tell of each snapshot."""
+    """Add the new label files, and send an event for each snapshot."""
     found = []
     for file in look_into(inbox, labels, corpus, terms):
         found.append(file)
@@ -89,10 +89,10 @@ def take_labels(inbox: str, labels: str, corpus: str, terms: Terms) -> list[NewF
 
 @task(name="find-clips", cache_policy=NO_CACHE, persist_result=False)
 def find_clips(corpus: str, results: str) -> int:
-    """Tell of clips without a row; returns how many there are."""
+    """Send an event if there are clips without a row; return their number."""
     try:
         num_new = len(clips_without_rows(corpus, results))
-    except CorpusError as error:  # a folder that is still empty; the nightly scan says it too
+    except CorpusError as error:  # a folder that is still empty; the nightly scan reports it too
         _LOGGER.warning("%s", error)
         return 0
     if num_new:

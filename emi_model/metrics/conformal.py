@@ -58,7 +58,7 @@ class Intervals:
     def bounds(self, scores: Sequence[float]) -> dict[str, tuple[float, float]]:
         """Return the low and the high end of one clip's intervals, for the targets with a width.
 
-        Scores are clipped to [0, 1] before, and intervals after: labels lie in there, so neither
+        Scores are clipped to [0, 1] before, and intervals after: labels are in [0, 1], so neither
         takes a label out of an interval.
 
         Args:

@@ -48,11 +48,11 @@ def plan_epoch(num_samples: Sequence[int], config: TrainConfig, epoch: int) -> l
     batches = np.array_split(order, steps)
     if config.bucket_batches == 1:
         return [[int(index) for index in batch] for batch in batches]
-    heard = _heard(num_samples, config)
-    # whole batches make a pool: one across two pools would hold the longest and the shortest
+    lengths = _cropped_lengths(num_samples, config)
+    # a pool is of whole batches: one across two pools would mix the longest and the shortest clips
     shares = np.array_split(np.arange(steps), math.ceil(steps / config.bucket_batches))
     pools = [np.concatenate([batches[place] for place in share]) for share in shares]
-    by_duration = np.concatenate([pool[np.argsort(heard[pool], kind="stable")] for pool in pools])
+    by_duration = np.concatenate([pool[np.argsort(lengths[pool], kind="stable")] for pool in pools])
     batches = np.array_split(by_duration, steps)
     return [[int(index) for index in batches[place]] for place in rng.permutation(steps)]
 
@@ -175,8 +175,8 @@ def _mixed(labels: Floats, others: Floats, share: float) -> Floats:
     return (share * labels + (1.0 - share) * others).astype(np.float32)
 
 
-def _heard(num_samples: Sequence[int], config: TrainConfig) -> NDArray[np.int64]:
-    heard = np.asarray(num_samples, np.int64)
+def _cropped_lengths(num_samples: Sequence[int], config: TrainConfig) -> NDArray[np.int64]:
+    lengths = np.asarray(num_samples, np.int64)
     if config.crop_seconds is None:
-        return heard
-    return heard.clip(max=seconds_to_samples(config.crop_seconds))
+        return lengths
+    return lengths.clip(max=seconds_to_samples(config.crop_seconds))
