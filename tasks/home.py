@@ -5,6 +5,7 @@
 ~/.emi/cache/         audio of labelled clips
 ~/.emi/training/      state of trainings that are not done
 ~/.emi/models/        models fetched from a server or a bucket
+~/.emi/parts/         parts of results stores in buckets, at most 4 GiB
 """
 
 from __future__ import annotations

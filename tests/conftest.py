@@ -31,6 +31,14 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     gc.unfreeze()
 
 
+@pytest.fixture(scope="session", autouse=True)
+def home_of_tests(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Keep what tests leave in `EMI_HOME` out of the user's own."""
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("EMI_HOME", str(tmp_path_factory.mktemp("emi-home")))
+        yield
+
+
 @pytest.fixture(scope="session")
 def mlflow_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a database of MLflow with nothing in it: to make one takes a second.

@@ -44,12 +44,14 @@ class Part(NamedTuple):
         name: of the file, without folder and suffix.
         size: bytes.
         modified_ns: when it was written by the storage's clock, nanoseconds since 1970.
+        tag: changes with the content; empty where the storage has none.
     """
 
     table: str
     name: str
     size: int
     modified_ns: int
+    tag: str = ""
 
     @property
     def file(self) -> str:
@@ -90,4 +92,4 @@ def _parts(files: Iterable[StoredFile], table: str) -> Iterable[Part]:
     for file in files:
         name = file.name.removeprefix(f"{table}/").removesuffix(SUFFIX)
         if file.name == file_name(table, name) and "/" not in name:
-            yield Part(table, name, file.size, file.modified_ns)
+            yield Part(table, name, file.size, file.modified_ns, file.tag)

@@ -6,7 +6,7 @@ import csv
 import json
 import math
 import sys
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from datetime import date, time
 from decimal import Decimal
 from importlib import resources
@@ -18,11 +18,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from emi_model.errors import QueryError, StoreError
-from tasks.schema.tables import TABLES
-from tasks.storage.open import is_remote
 from tasks.store.readers import reread
 from tasks.store.store import open_store
-from tasks.store.views import VIEWS, connect, first_line, tables_named
+from tasks.store.views import VIEWS, connect, first_line, tables_read
 
 Format = Literal["table", "csv", "json", "parquet"]
 
@@ -48,18 +46,7 @@ def answer(location: str | Path, sql: str) -> pa.Table:
 
 
 def _answer(location: str | Path, sql: str) -> pa.Table:
-    if not is_remote(str(location)):
-        return _answer_over(TABLES, location, sql)
-    try:  # every file of a table in a bucket costs a request or more
-        return _answer_over(tables_named(sql), location, sql)
-    except QueryError as error:
-        if isinstance(error.__cause__, duckdb.CatalogException):  # it may be named in pieces
-            return _answer_over(TABLES, location, sql)
-        raise
-
-
-def _answer_over(tables: Collection[str], location: str | Path, sql: str) -> pa.Table:
-    with connect(location, tables=tables) as connection:
+    with connect(location, tables=tables_read(sql)) as connection:
         try:
             statements = connection.extract_statements(sql)
             if [statement.type for statement in statements] != [duckdb.StatementType.SELECT]:

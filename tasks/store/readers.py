@@ -5,21 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 import pyarrow as pa
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
-from pyarrow.fs import FSSpecHandler, PyFileSystem
 
 from emi_model.errors import StoreError
 from tasks.storage.folder import Folder
-from tasks.storage.local import LocalFolder
 from tasks.storage.open import open_folder
+from tasks.store.mirror import local_parts
 from tasks.store.paths import MARKER_FILE, Part, PartsChanged
-
-if TYPE_CHECKING:
-    from tasks.store.bucket_files import BucketFiles
 
 MAX_REREADS = 5
 READS_AT_ONCE = 16
@@ -74,36 +70,16 @@ def read_rows(
     Raises:
         PartsChanged: a part was taken away meanwhile, in a bucket.
     """
-    if isinstance(folder, LocalFolder):
-        found = ds.dataset([str(folder.root / part.file) for part in parts], schema=schema)
-        return found.to_table(columns=columns, filter=wanted)
-    files = _files(folder, parts)
-    with files.reading():
-        system = PyFileSystem(FSSpecHandler(files))
-        paths = [part.file for part in parts]
-        found = ds.dataset(paths, schema=schema, filesystem=system, format="parquet")
+    with local_parts(folder, parts) as root:
+        found = ds.dataset([str(root / part.file) for part in parts], schema=schema)
         return found.to_table(columns=columns, filter=wanted)
 
 
 def read_schemas(folder: Folder, parts: Sequence[Part]) -> list[pa.Schema]:
-    """Return the schemas of some parts, without those that were taken away meanwhile."""
-    if isinstance(folder, LocalFolder):
-        return [pq.read_schema(folder.root / part.file) for part in parts]
-    files = _files(folder, parts)
+    """Return the schemas of some parts.
 
-    def of_part(part: Part) -> pa.Schema | None:
-        try:
-            return pq.read_schema(files.pieces(part))
-        except FileNotFoundError:
-            return None
-
-    with ThreadPoolExecutor(READS_AT_ONCE) as pool:
-        return [schema for schema in pool.map(of_part, parts) if schema is not None]
-
-
-def _files(folder: Folder, parts: Sequence[Part]) -> BucketFiles:
-    from tasks.storage.buckets import BucketFolder
-    from tasks.store.bucket_files import BucketFiles
-
-    assert isinstance(folder, BucketFolder), folder
-    return BucketFiles(folder, parts)
+    Raises:
+        PartsChanged: a part was taken away meanwhile, in a bucket.
+    """
+    with local_parts(folder, parts) as root:
+        return [pq.read_schema(root / part.file) for part in parts]

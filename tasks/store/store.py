@@ -150,11 +150,8 @@ class ResultsStore:
         with self._storage():
             self.writer.sweep()
             companions = [part for table in COMPANIONS for part in self.parts(table)]
-            scores = self.parts(SCORES)
+            scores, replaced = reread(self._replaced)
             committed = {part.name for part in scores}
-            replaced: set[str] = set()
-            for schema in read_schemas(self.folder, scores):
-                replaced |= set(json.loads((schema.metadata or {}).get(REPLACES, b"[]")))
             left = [part for part in companions if part.name in replaced]
             orphans = [part for part in companions if part.name not in replaced | committed]
             self.writer.remove([part.file for part in scores if part.name in replaced])
@@ -189,6 +186,13 @@ class ResultsStore:
             with self._storage():
                 stack.enter_context(self.writer.alive(run_id))
             yield
+
+    def _replaced(self) -> tuple[list[Part], set[str]]:
+        """Return the committed parts of scores, and the names of parts that these replace."""
+        scores, replaced = self.parts(SCORES), set()
+        for schema in read_schemas(self.folder, scores):
+            replaced |= set(json.loads((schema.metadata or {}).get(REPLACES, b"[]")))
+        return scores, replaced
 
     def _put(
         self,

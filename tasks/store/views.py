@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+import json
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any
 
 import duckdb
 
@@ -21,11 +21,11 @@ from tasks.schema.tables import (
     SCORES,
     TABLES,
 )
+from tasks.storage.folder import Folder
+from tasks.storage.local import LocalFolder
 from tasks.storage.open import child, is_remote, local_path, open_folder
+from tasks.store.mirror import local_parts
 from tasks.store.paths import EMPTY_PART, Part, PartsChanged, parts_at_once
-
-if TYPE_CHECKING:
-    from tasks.store.bucket_files import BucketFiles
 
 PLAIN = (RUNS, EVALUATIONS, DECISIONS, ABLATIONS)
 """Tables of which every row counts."""
@@ -34,18 +34,16 @@ VIEWS = (
     *(RUNS, LABELS, "label_snapshots", EVALUATIONS, DECISIONS, ABLATIONS),
 )
 
-_NAMES: Mapping[str, set[str]] = {
-    **{table: {table} for table in PLAIN},
-    **{table: {table, f"current_{table}"} for table in COMPANIONS},
-    SCORES: {
-        *(SCORES, f"current_{SCORES}", "rejections", "unseen_scores"),
-        *(name for table in COMPANIONS for name in (table, f"current_{table}")),
-    },
-    LABELS: {LABELS, "label_snapshots"},
+_READ_BY: Mapping[str, tuple[str, ...]] = {
+    **{table: (table,) for table in TABLES},
+    **dict.fromkeys((f"current_{SCORES}", "rejections", "unseen_scores"), (SCORES,)),
+    **{name: (SCORES, table) for table in COMPANIONS for name in (table, f"current_{table}")},
+    "label_snapshots": (LABELS,),
 }
-"""The views that each table is needed for."""
+"""The tables that each view reads."""
 
-_ABOUT_TABLES = re.compile(r"show|describe|information_schema|(duckdb|pragma|pg|sqlite)_\w+")
+_TABLELESS = ("unnest", "range", "generate_series")
+"""Functions in FROM that read no table."""
 
 _CURRENT_SCORES = """\
 SELECT *, parse_filename(filename, true) AS part
@@ -107,14 +105,6 @@ _CONFIG: dict[str, Any] = {
 }
 
 
-class _Sources(NamedTuple):
-    """Where the rows of each table are and what may be read, in SQL; who reads it if not DuckDB."""
-
-    files: Mapping[str, str]
-    allowed: str
-    system: BucketFiles | None = None
-
-
 def catalog_sql(location: str | Path) -> str:
     """Return the statements that create the views over a store, for any DuckDB client."""
     place = str(location)
@@ -141,23 +131,26 @@ def connect(
 
     Raises:
         QueryError: the views cannot be made: a damaged part.
-        PartsChanged: what was read was compacted away meanwhile; only of a store in a bucket.
-        OSError: the bucket cannot be listed.
+        PartsChanged: what was listed was compacted away meanwhile; only of a store in a bucket.
+        OSError: the bucket cannot be read.
     """
-    sources = _sources(str(location), tables, parts)
-    reading = nullcontext() if sources.system is None else sources.system.reading()
-    with duckdb.connect(config=_CONFIG) as connection, reading:
+    folder = open_folder(str(location))
+    is_whole = parts is None and isinstance(folder, LocalFolder)  # DuckDB lists it itself
+    found = [] if is_whole else _parts_named(folder, tables, parts)
+    with local_parts(folder, found) as root, duckdb.connect(config=_CONFIG) as connection:
+        files = _these_files(root, tables, found)
+        if is_whole:
+            files = {table: _every_file(str(root), table) for table in tables}
+        allowed = [form(str(root / table)) for table in tables for form in (str, _pattern)]
         try:
-            if sources.system is not None:
-                connection.register_filesystem(sources.system)
             connection.execute("SET TimeZone = 'UTC'")
-            connection.execute(_statements(sources.files))
-            connection.execute(sources.allowed)
+            connection.execute(_statements(files))
+            connection.execute(f"SET allowed_directories = {_list(allowed)}")
             connection.execute("SET enable_external_access = false")
             connection.execute("SET lock_configuration = true")
         except duckdb.Error as error:
-            said = f"{location}: the views cannot be made: {first_line(error)}"
-            raise QueryError(said) from error
+            message = first_line(error).replace(str(root), folder.uri)
+            raise QueryError(f"{location}: the views cannot be made: {message}") from error
         yield connection
 
 
@@ -166,15 +159,38 @@ def first_line(error: duckdb.Error) -> str:
     return str(error).strip().partition("\n")[0]
 
 
-def tables_named(sql: str) -> tuple[str, ...]:
-    """Return the tables that a question is about, as far as it names views; all if it asks which.
+def tables_read(sql: str) -> Collection[str]:
+    """Return the tables that a question reads, or all where its text does not say it.
 
-    A name that is put together of pieces is not seen.
+    It does not where it asks which tables there are, or calls a function that may read any.
     """
-    words = re.findall(r"\w+", sql.lower())
-    if any(map(_ABOUT_TABLES.fullmatch, words)):
+    with duckdb.connect(config=_CONFIG) as parser:
+        tree = parser.execute("SELECT json_serialize_sql(?)", [sql]).fetchall()[0][0]
+    nodes: list[dict[str, Any]] = []
+
+    def note(node: dict[str, Any]) -> dict[str, Any]:
+        nodes.append(node)
+        return node
+
+    try:
+        json.loads(tree, object_hook=note)
+    except RecursionError:
         return TABLES
-    return tuple(table for table in TABLES if not _NAMES[table].isdisjoint(words))
+    if nodes[-1]["error"] or any(map(_may_read_any, nodes)):
+        return TABLES
+    names = {node["table_name"].lower() for node in nodes if node.get("type") == "BASE_TABLE"}
+    names -= {str(node["key"]).lower() for node in nodes if "key" in node} - _READ_BY.keys()  # WITH
+    if not names <= _READ_BY.keys():
+        return TABLES
+    return {table for name in names for table in _READ_BY[name]}
+
+
+def _may_read_any(node: Mapping[str, Any]) -> bool:
+    """Tell whether a node of DuckDB's syntax tree may read, or be about, any table."""
+    kind = node.get("type")
+    if kind == "TABLE_FUNCTION":
+        return node["function"]["function_name"].lower() not in _TABLELESS
+    return kind == "SHOW_REF"
 
 
 def current_view(table: str) -> str:
@@ -182,41 +198,19 @@ def current_view(table: str) -> str:
     return f"current_{table}"
 
 
-def _sources(location: str, tables: Collection[str], parts: Collection[str] | None) -> _Sources:
-    if is_remote(location):
-        return _in_bucket(location, tables, parts)
-    root = local_path(location).absolute()
-    files = {table: _every_file(str(root), table) for table in tables}
-    if parts is not None:
-        named = _parts_named(location, tables, parts)
-        files = _these_files(named, tables, lambda part: _pattern(str(root / part.file)))
-    folders = [form(str(root / table)) for table in tables for form in (str, _pattern)]
-    return _Sources(files, f"SET allowed_directories = {_list(folders)}")
-
-
-def _in_bucket(location: str, tables: Collection[str], parts: Collection[str] | None) -> _Sources:
-    from tasks.storage.buckets import BucketFolder
-    from tasks.store.bucket_files import SCHEME, BucketFiles
-
-    found = _parts_named(location, tables, parts)
-    files = _these_files(found, tables, lambda part: f"{SCHEME}://{part.file}")
-    allowed = f"SET allowed_paths = {_list(f'{SCHEME}://{part.file}' for part in found)}"
-    return _Sources(files, allowed, BucketFiles(BucketFolder(location), found))
-
-
 def _parts_named(
-    location: str, tables: Collection[str], names: Collection[str] | None
+    folder: Folder, tables: Collection[str], names: Collection[str] | None
 ) -> list[Part]:
     """Return the parts of these names, or all, and the empty ones.
 
     Raises:
         PartsChanged: a name is of no part.
     """
-    found = parts_at_once(open_folder(location), tables)
+    found = parts_at_once(folder, tables)
     if names is None:
         return found
     if set(names) - {part.name for part in found if part.table == SCORES}:
-        raise PartsChanged(f"{location}: parts were compacted away: try again")
+        raise PartsChanged(f"{folder.uri}: parts were compacted away: try again")
     return [part for part in found if part.name in {EMPTY_PART, *names}]
 
 
@@ -224,12 +218,10 @@ def _every_file(place: str, table: str) -> str:
     return _quoted(f"{_pattern(child(place, table))}/*.parquet")
 
 
-def _these_files(
-    parts: Iterable[Part], tables: Collection[str], path: Callable[[Part], str]
-) -> dict[str, str]:
+def _these_files(root: Path, tables: Collection[str], parts: Iterable[Part]) -> dict[str, str]:
     listed: dict[str, list[str]] = {table: [] for table in tables}
     for part in parts:
-        listed[part.table].append(path(part))
+        listed[part.table].append(_pattern(str(root / part.file)))
     return {table: _list(paths) for table, paths in listed.items()}
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 from typing import Any
@@ -131,19 +131,19 @@ def test_a_question_goes_on_when_its_parts_are_merged(
     for number in range(3):
         commit(str(number), f"{number}.mp4", num_windows=1)
     before, done = shown(store.location), done_clips(store, "aa", "first")
-    fetch, names = BucketFolder.read, iter(("one", "two", "three"))
+    fetch, names = BucketFolder.chunks, iter(("one", "two", "three"))
 
     def ask_while(use: Callable[[], Any]) -> Any:
         """Merge everything the moment that the first part is fetched."""
         commit("more", "0.mp4")
 
-        def read(folder: BucketFolder, name: str) -> bytes:
+        def read(folder: BucketFolder, name: str) -> Iterator[bytes]:
             if name.startswith("scores/") and "empty" not in name:
-                monkeypatch.setattr(BucketFolder, "read", fetch)
+                monkeypatch.setattr(BucketFolder, "chunks", fetch)
                 assert compact(store, next(names), superseded=True)
             return fetch(folder, name)
 
-        monkeypatch.setattr(BucketFolder, "read", read)
+        monkeypatch.setattr(BucketFolder, "chunks", read)
         return use()
 
     count = "SELECT count(*) AS n FROM timeline"

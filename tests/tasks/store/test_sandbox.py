@@ -7,14 +7,17 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from emi_model.errors import QueryError
+from tasks.home import home
 from tasks.storage.open import child, open_folder
 from tasks.store.query import answer
 from tasks.store.store import ResultsStore, create_store
+from tasks.store.views import connect
 from tests.places import DISK_AND_BUCKET
 
 # What follows {out} lies outside the store and {scores} inside it.
@@ -94,7 +97,18 @@ NAMED_IN_ADVANCE = [
     "SELECT * FROM read_text('file:///etc/passwd')",
     "SELECT * FROM read_text('http://127.0.0.1:1/x')",
 ]
-"""In a bucket the store's own files have a scheme, and beside them nothing has."""
+"""A scheme leads nowhere, whether a storage has it or not."""
+
+MIRRORED = [
+    "COPY (SELECT 1) TO '{parts}/x.csv'",
+    "WITH x AS (COPY (SELECT 1) TO '{parts}/x.csv') SELECT 1",
+    "SELECT * FROM read_text('{parts}/*')",
+    "SELECT * FROM read_text('{parts}/*/scores/../../*')",
+    "SELECT * FROM read_parquet('{parts}/{version}')",
+    "SELECT * FROM glob('{parts}/*')",
+    "SELECT * FROM read_blob('{parts}/*.lock')",
+]
+"""Parts of buckets lie side by side on this machine, other stores' too: a question has its own."""
 
 
 class Place(NamedTuple):
@@ -134,6 +148,29 @@ def test_no_way_out(sql: str, place: Place) -> None:
         answer(place.store, sql)
     assert len(str(caught.value).splitlines()) == 1
     assert set(open_folder(place.around).files()) == before
+
+
+@pytest.mark.parametrize("sql", MIRRORED)
+def test_no_way_to_what_is_mirrored(sql: str, place: Place, bucket: str) -> None:
+    other = create_store(f"{bucket}/another store")
+    assert answer(other.location, "FROM scores").num_rows == 0
+    parts = home() / "parts"
+    before = {path: path.read_bytes() for path in parts.iterdir()}
+    sql = sql.replace("{parts}", str(parts)).replace("{version}", next(iter(before)).name)
+    for _ in range(2):
+        with pytest.raises(QueryError):
+            answer(place.store, sql)
+    assert {path: path.read_bytes() for path in parts.iterdir()}.items() >= before.items()
+
+
+def test_who_knows_where_its_own_are_sees_no_others(bucket: str) -> None:
+    store = create_store(f"{bucket}/store")
+    with connect(store.location) as connection:
+        (own,) = (path for path in (home() / "parts").glob("reader-*") if path.is_dir())
+        assert connection.sql(f"FROM '{own}/scores/empty.parquet'").fetchall() == []
+        for other in (f"{own}/*", f"{own}.lock", f"{own}/../*", f"{own}/scores/../../*"):
+            with pytest.raises(duckdb.PermissionException):
+                connection.sql(f"FROM read_blob('{other}')")
 
 
 @DISK_AND_BUCKET

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -15,7 +15,7 @@ import pytest
 
 from emi_model.errors import StoreError
 from tasks.corpus.done import done_clips
-from tasks.schema.tables import COMPANIONS, SCORES, TABLES, TIMELINE
+from tasks.schema.tables import COMPANIONS, SCORES, TABLES, TIMELINE, WINDOWS
 from tasks.scoring.commit import RunStamp, Tally, tables_of
 from tasks.scoring.run_record import RunRecord, mark_killed, write_record
 from tasks.storage.buckets import BucketFolder
@@ -253,7 +253,7 @@ class TestManyFiles:
         commit("one", "a.mp4")
         assert answer(store.location, "FROM query_table('sco' || 'res')").num_rows == 1
 
-    def test_files_too_large_to_be_kept_are_read_in_pieces(
+    def test_the_answers_are_the_same_where_little_or_nothing_is_kept(
         self,
         store: ResultsStore,
         commit: Commit,
@@ -264,12 +264,35 @@ class TestManyFiles:
             commit(name, f"{name}.mp4", num_windows=1)
         before = shown(store.location)
         done = done_clips(store, "aa", "first")
-        monkeypatch.setattr("tasks.store.bucket_files.TAIL_BYTES", 700)
-        for setting in ("SMALL_BYTES", "MAX_KEPT_BYTES"):
-            monkeypatch.setattr(f"tasks.store.bucket_files.{setting}", 20_000)
-            assert shown(store.location) == before
-            assert done_clips(store, "aa", "first") == done
+        for most in (20_000, 0):
+            monkeypatch.setattr("tasks.store.mirror.MAX_BYTES", most)
+            for _ in range(2):
+                assert shown(store.location) == before
+                assert done_clips(store, "aa", "first") == done
         assert len(before) == len(done) == 2
+
+    def test_a_part_is_fetched_once_whatever_is_asked(
+        self, store: ResultsStore, commit: Commit, shown: Shown, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        for name in ("one", "two"):
+            commit(name, f"{name}.mp4", num_windows=1)
+        fetched, fetch = [], BucketFolder.chunks
+
+        def noted(folder: BucketFolder, name: str) -> Iterator[bytes]:
+            fetched.append(name)
+            return fetch(folder, name)
+
+        monkeypatch.setattr(BucketFolder, "chunks", noted)
+        store.recover()
+        assert len(shown(store.location)) == len(done_clips(store, "aa", "first")) == 2
+        assert answer(store.location, "FROM scores JOIN windows USING (clip_id)").num_rows == 2
+        assert sorted(fetched) == sorted(set(fetched))
+        before = list(fetched)
+        commit("three", "three.mp4", num_windows=1)
+        assert len(shown(store.location)) == 3
+        assert sorted(set(fetched) - set(before)) == [
+            f"{table}/three.parquet" for table in (SCORES, TIMELINE, WINDOWS)
+        ]
 
 
 def states(store: ResultsStore) -> dict[str, str]:
