@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import os
 import posixpath
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
 from emi_model.errors import CorpusError
-from tasks.storage.open import is_remote, local_path, open_file
+from tasks.storage.open import is_remote, local_path
+from tasks.storage.table_file import read_table_file
 
 MANIFEST_SUFFIXES = (".csv", ".parquet")
 
@@ -58,33 +54,15 @@ def read_manifest(source: str) -> list[Named]:
     return list(found.values())
 
 
-def _rows(source: str) -> list[dict[str, str | None]]:
+def _rows(source: str) -> list[dict[str, str]]:
     try:
-        with _opened(source) as file:
-            if source.lower().endswith(".csv"):
-                text = io.TextIOWrapper(file, newline="", encoding="utf-8-sig")
-                return list(csv.DictReader(text))
-            return _parquet_rows(file, source)
-    except (OSError, ValueError, csv.Error, pa.ArrowException) as error:
+        table = read_table_file(source, ("uri", "clip_id"))
+    except ValueError as error:
         raise CorpusError(f"{source}: cannot be read as a manifest: {error}") from error
-
-
-def _opened(source: str) -> BinaryIO:
-    if not is_remote(source):
-        return Path(source).open("rb")
-    folder, name = open_file(source)
-    return io.BytesIO(folder.read(name))
-
-
-def _parquet_rows(file: BinaryIO, source: str) -> list[dict[str, str | None]]:
-    table = pq.ParquetFile(file)
-    columns = [column for column in ("uri", "clip_id") if column in table.schema_arrow.names]
-    if "uri" not in columns:
+    if table.counted_in == "row" and "uri" not in table.header:
         raise CorpusError(f"{source}: has no column uri: expected one, filled")
-    texts = pa.schema([(column, pa.string()) for column in columns])
-    found = table.read(columns=columns).select(columns).cast(texts)
-    rows: list[dict[str, str | None]] = found.to_pylist()
-    return rows
+    # a short row lacks its last columns
+    return [dict(zip(table.header, cells, strict=False)) for _, cells in table.rows]
 
 
 def _located(uri: str, manifest: str) -> str:

@@ -8,16 +8,12 @@ a target.
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 from emi_model.arrays import Floats
 from emi_model.errors import LabelError
@@ -25,7 +21,7 @@ from emi_model.targets import EMI_TARGETS, VAD_DIMENSIONS, column_name
 from tasks.labels.splits import SPLITS
 from tasks.schema.registers import MEAN, labels_schema
 from tasks.schema.scores import bound_columns, scores_schema, timeline_schema, windows_schema
-from tasks.storage.open import open_file
+from tasks.storage.table_file import TableFile, read_table_file
 
 FILENAME, SPEAKER, SPLIT = "filename", "speaker", "split"
 KNOWN_COLUMNS = {FILENAME, SPEAKER, SPLIT, *VAD_DIMENSIONS}
@@ -35,8 +31,6 @@ RESERVED = {*(name for schema in _STORED for name in schema.names), FILENAME, ME
 
 MOST_OF_THE_CHALLENGES = 4
 """Targets of the challenge's six: a file with these and no other has lost a column."""
-
-_PARQUET_MAGIC = b"PAR1"
 
 
 class Problem(NamedTuple):
@@ -95,14 +89,6 @@ class LabelFile:
         return LabelError(f"the label file {self.path} cannot be used, correct it:{listed}")
 
 
-class _Lines(NamedTuple):
-    """A file's header as spelled, its cells as text, each row with its number."""
-
-    header: list[str]
-    rows: list[tuple[int, list[str]]]
-    counted_in: str
-
-
 @dataclass(frozen=True)
 class _Columns:
     """Which column is what; ``problems`` are those of the header."""
@@ -129,19 +115,19 @@ def read_label_file(path: str | Path, targets: Sequence[str] = ()) -> LabelFile:
     Raises:
         LabelError: The file cannot be read at all.
     """
-    lines = _read_lines(str(path))
-    columns = _told_apart(lines.header, targets)
+    table = _read_table(str(path))
+    columns = _sort_columns(table.header, targets)
     problems = list(columns.problems)
-    if not lines.rows:
+    if not table.rows:
         problems.append(Problem(1, "no rows, expected a header and a row a clip"))
     rows = []
     if not columns.problems or columns.names.count(FILENAME) == 1:
-        for number, cells in lines.rows:
+        for number, cells in table.rows:
             row, found = _read_row(number, cells, columns)
             problems += found
             if row is not None:
                 rows.append(row)
-    return LabelFile(str(path), lines.counted_in, columns.targets, tuple(rows), tuple(problems))
+    return LabelFile(str(path), table.counted_in, columns.targets, tuple(rows), tuple(problems))
 
 
 def read_labels(path: str | Path, targets: Sequence[str] = ()) -> LabelFile:
@@ -156,45 +142,21 @@ def read_labels(path: str | Path, targets: Sequence[str] = ()) -> LabelFile:
     return file
 
 
-def _read_lines(path: str) -> _Lines:
+def _read_table(path: str) -> TableFile:
     try:
-        folder, name = open_file(path)
-        content = folder.read(name)
-        is_parquet = content.startswith(_PARQUET_MAGIC)
-        return _read_parquet(content, path) if is_parquet else _read_csv(content)
-    except (OSError, UnicodeDecodeError, csv.Error, pa.ArrowException) as error:
+        table = read_table_file(path)
+    except ValueError as error:
         raise LabelError(f"cannot read the label file {path}: {error}") from error
-
-
-def _read_csv(content: bytes) -> _Lines:
-    # utf-8-sig: spreadsheets put a byte order mark before the first name
-    reader = csv.reader(io.StringIO(content.decode("utf-8-sig"), newline=""))
-    header = next(reader, [])
-    return _Lines(header, [(reader.line_num, cells) for cells in reader if cells], "line")
-
-
-def _read_parquet(content: bytes, path: str) -> _Lines:
-    table = pq.ParquetFile(pa.BufferReader(content)).read()
-    for name, kind in zip(table.schema.names, table.schema.types, strict=True):
-        if column_name(name) == FILENAME and (pa.types.is_integer(kind) or _is_float(kind)):
+    for name, kind in table.numeric.items():
+        if column_name(name) == FILENAME:
             raise LabelError(
                 f"{path}: the column {name} is {kind}, expected text: as numbers, ids lose their "
                 "zeros"
             )
-    columns = [map(_text, column.to_pylist()) for column in table.columns]
-    rows = [(number, list(cells)) for number, cells in enumerate(zip(*columns, strict=True), 1)]
-    return _Lines(table.schema.names, rows, "row")
+    return table
 
 
-def _is_float(kind: pa.DataType) -> bool:
-    return bool(pa.types.is_floating(kind))
-
-
-def _text(value: Any) -> str:
-    return "" if value is None else str(value)
-
-
-def _told_apart(header: Sequence[str], wanted: Sequence[str]) -> _Columns:
+def _sort_columns(header: Sequence[str], wanted: Sequence[str]) -> _Columns:
     names = [column_name(name) for name in header]
     spelled = {column_name(name): name.strip() for name in header}
     targets = tuple(wanted) or tuple(

@@ -107,12 +107,6 @@ class BucketFolder:
         with _errors(self.uri):
             return bytes(obstore.get(self._store, self._prefix + name).bytes())
 
-    def read_range(self, name: str, start: int, end: int) -> bytes:
-        """Return bytes ``start`` to ``end`` (exclusive); FileNotFoundError if there is none."""
-        with _errors(self.uri):
-            name = self._prefix + name
-            return bytes(obstore.get_range(self._store, name, start=start, end=end))
-
     def chunks(self, name: str) -> Iterator[bytes]:
         """Yield an object's content piece by piece; FileNotFoundError if there is none."""
         with _errors(self.uri):
