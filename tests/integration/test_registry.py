@@ -22,7 +22,8 @@ PROCESSES = 2
 WORK = """
 import sys
 from pathlib import Path
-from tasks.registry.registry import promote, register
+from tasks.registry.champion import promote
+from tasks.registry.registry import register
 from tasks.registry.tracking import start_run
 
 name, models = sys.argv[1], [Path(model) for model in sys.argv[2:]]
