@@ -1,13 +1,14 @@
 # make demo: all set-up, then the main job end to end.   make test: everything that CI runs.
+# make quick: lint, tests/house and the unit tests of what differs from main.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: setup demo test unit integration lint bench constraints wheel clean help
+.PHONY: setup demo test unit changed quick integration lint bench constraints wheel clean help
 
 help:
-	@echo "make setup | demo | test | lint | bench | wheel | clean"
+	@echo "make setup | demo | test | quick (lint, tests of what changed) | lint | bench | wheel | clean"
 
 setup: $(STAMP)
 
@@ -25,11 +26,18 @@ demo: setup
 test: lint unit integration
 
 unit: setup
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests --ignore tests/integration \
-		--ignore tests/benchmarks --numprocesses auto --cov --cov-fail-under 90
+	$(BIN)/python -m pytest tests --ignore tests/integration --ignore tests/benchmarks \
+		--numprocesses auto --dist worksteal --cov --cov-fail-under 90
+
+quick: setup
+	$(MAKE) --jobs 2 --output-sync=target changed lint
+
+changed: setup
+	$(BIN)/python -m tests.house.changed
 
 integration: setup
-	$(BIN)/python -m pytest tests/integration --numprocesses 3 --dist loadfile
+	$(BIN)/python -m pytest tests/integration --numprocesses 3 --dist loadfile \
+		--no-loadscope-reorder
 
 lint: setup
 	$(BIN)/ruff check .

@@ -20,15 +20,20 @@ from tasks.store.query import answer
 from tasks.synthetic.corpus import write_corpus
 from tests.tiny import BACKBONE
 
-SHORT = ("test_ablation", "test_worker_deaths", "test_evaluate", "test_parity", "test_registry")
-"""Files that come last, in this order, so that all of pytest-xdist's processes end together."""
+LONGEST_FIRST = (
+    *("test_deployments", "test_interruption", "test_cluster", "test_buckets", "test_training"),
+    *("test_demo", "test_process", "test_retraining", "test_bench", "test_temporary_server"),
+    *("test_ablation", "test_worker_deaths", "test_evaluate", "test_parity", "test_registry"),
+)
+"""The order of the files, so that all of pytest-xdist's processes end together; others are first."""
 
 A_CLIP = 'for argument; do [ "$argument" = -i ] && {}; done'
 """Shell for an ffmpeg that takes several inputs: what it does for each."""
 
 
 def pytest_collection_modifyitems(items):
-    items.sort(key=lambda item: (SHORT.index(item.path.stem) + 1) if item.path.stem in SHORT else 0)
+    places = {name: place for place, name in enumerate(LONGEST_FIRST)}
+    items.sort(key=lambda item: places.get(item.path.stem, -1))
 
 
 @pytest.fixture(scope="session")
