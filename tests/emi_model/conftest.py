@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import os
-
-os.environ.setdefault("HF_HUB_OFFLINE", "1")  # before transformers reads it
-
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -17,8 +13,6 @@ from numpy.typing import NDArray
 
 from emi_model.architecture.config import EmiConfig
 from emi_model.architecture.model import EmiModel
-
-torch.set_num_threads(1)  # a pool over more threads than free cores is a hundred times slower
 
 settings.register_profile("emi_model", deadline=None, max_examples=30)
 settings.load_profile("emi_model")

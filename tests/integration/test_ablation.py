@@ -9,7 +9,6 @@ from dataclasses import replace
 
 import psutil
 import pytest
-import torch
 
 from emi_model.training.recipes import recipe_named
 from tasks.ablation.cell import CellJob, train_cell
@@ -50,7 +49,6 @@ def planned_on(labels, corpus, recipe, **options):
 
 def trained_here(ablation, run, folder):
     """What one cell comes to in this process, without Ray."""
-    torch.set_num_threads(1)
     cell = ablation.cell(run.cell)
     job = CellJob(cell.seeded(run.seed), TARGETS, cell.origin.folder, cell.fresh_head, folder)
     clips = ablation.gathered

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
 from emi_model.errors import TrainingError
 from emi_model.training.fit import FitResult, fit
@@ -66,7 +65,6 @@ class Alone:
 @pytest.fixture(scope="module")
 def alone(plan):
     """A training in this process."""
-    torch.set_num_threads(1)
     model = plan.job.first_model()
     fitted = fit(model, plan.job.train, plan.job.valid, plan.job.recipe.train)
     return Alone(fitted, predict_clips(model, plan.job.valid))
