@@ -25,7 +25,7 @@ LONGEST_FIRST = (
     *("test_demo", "test_process", "test_retraining", "test_bench", "test_temporary_server"),
     *("test_ablation", "test_worker_deaths", "test_evaluate", "test_parity", "test_registry"),
 )
-"""The order of the files, so that all of pytest-xdist's processes end together; others are first."""
+"""The order of the files, so that pytest-xdist's processes end together; others are first."""
 
 A_CLIP = 'for argument; do [ "$argument" = -i ] && {}; done'
 """Shell for an ffmpeg that takes several inputs: what it does for each."""
