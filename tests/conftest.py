@@ -9,6 +9,7 @@ import logging
 import os
 import shutil
 import sqlite3
+import threading
 import urllib.request
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
@@ -90,15 +91,22 @@ def emi_home(tmp_path: Path, mlflow_database: Path, monkeypatch: pytest.MonkeyPa
 
 @pytest.fixture(scope="session")
 def bucket_server() -> Iterator[str]:
-    """Return the address of an S3 server on loopback, in this process, of this session alone."""
-    from moto.server import ThreadedMotoServer
+    """Return the address of an S3 server on loopback, in this process, of this session alone.
+
+    moto's own server asks at every request which service is meant: half of a request's time.
+    """
+    from moto.moto_server.werkzeug_app import MotoRequestHandler, create_backend_app
+    from werkzeug.serving import make_server
 
     logging.getLogger("werkzeug").setLevel(logging.ERROR)  # else it writes a line a request
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
+    application = create_backend_app("s3")
+    handler = MotoRequestHandler
+    with make_server("127.0.0.1", 0, application, threaded=True, request_handler=handler) as server:
+        serving = threading.Thread(target=server.serve_forever, daemon=True)
+        serving.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        serving.join()
 
 
 @pytest.fixture(scope="session")
