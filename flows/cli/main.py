@@ -14,6 +14,7 @@ from flows.cli.verbs.labels import labels
 from flows.cli.verbs.models import models
 from flows.cli.verbs.process import process
 from flows.cli.verbs.query import query, status
+from flows.cli.verbs.schema import schema
 from flows.cli.verbs.score import score
 from flows.cli.verbs.train import recipes, retrain, train
 from flows.cli.verbs.up import deploy, up
@@ -38,6 +39,7 @@ for _verb in (
     score,
     query,
     status,
+    schema,
     demo,
     import_checkpoint,
     check_backbone,

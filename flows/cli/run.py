@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -28,7 +28,7 @@ def progress_bar() -> Iterator[None]:
         yield
 
 
-def write_json(rows: Sequence[Mapping[str, Any]]) -> None:
+def write_json(rows: Iterable[Mapping[str, Any]]) -> None:
     """Write one JSON object a line to standard output."""
     from tasks.store.query import write_json_lines
 

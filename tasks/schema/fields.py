@@ -20,9 +20,14 @@ def described(
     return pa.field(name, kind, nullable=nullable, metadata={"unit": unit, "description": meaning})
 
 
+def required(name: str, kind: pa.DataType, unit: str, meaning: str) -> pa.Field:
+    """Return such a field that is never null."""
+    return described(name, kind, unit, meaning, nullable=False)
+
+
 MODEL_FIELDS = [
-    described("model", TEXT, "", "name of the model", nullable=False),
-    described("model_sha256", TEXT, "hex", "hash of its config and weights", nullable=False),
+    required("model", TEXT, "", "name of the model"),
+    required("model_sha256", TEXT, "hex", "SHA-256 of the model's config and weights"),
 ]
 """Which model a row comes from."""
 

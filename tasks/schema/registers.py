@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 
 from emi_model.errors import StoreError
 from emi_model.targets import VAD_DIMENSIONS, column_name
-from tasks.schema.fields import DOUBLE, FLOAT, TEXT, TIME, checked, described
+from tasks.schema.fields import DOUBLE, FLOAT, TEXT, TIME, checked, described, required
 from tasks.schema.runs import RUNS_SCHEMA
 from tasks.schema.scores import scores_schema, timeline_schema, windows_schema
 from tasks.schema.tables import (
@@ -33,34 +33,30 @@ MEAN = "mean"
 SPLITS_UNIT = "train|valid|test"
 _SHARE, _COUNT = "0..1", pa.int64()
 _COMMIT = described("commit", TEXT, "", "git commit of this project; null outside a checkout")
-_SPLIT_HASH = described(
-    "split_sha256", TEXT, "hex", "hash of which content is in which split", nullable=False
-)
-_SNAPSHOT = described("snapshot", TEXT, "hex", "id of the label snapshot", nullable=False)
+_SPLIT_HASH = required("split_sha256", TEXT, "hex", "hash over which clip is in which split")
+_SNAPSHOT = required("snapshot", TEXT, "hex", "id of the label snapshot")
 
 
 def labels_schema(targets: Sequence[str]) -> pa.Schema:
     """Return the schema of the labels: one row a clip that a snapshot added or corrected."""
     return pa.schema(
         [
-            described(
-                "clip_id", TEXT, "", "path of the clip below the corpus root", nullable=False
-            ),
-            described("content_sha256", TEXT, "hex", "hash of the file", nullable=False),
-            described("speaker", TEXT, "", "who speaks; null if nobody said"),
-            described("split", TEXT, SPLITS_UNIT, "what the clip is for", nullable=False),
+            required("clip_id", TEXT, "", "path of the clip's file below the corpus folder"),
+            required("content_sha256", TEXT, "hex", "SHA-256 of the file"),
+            described("speaker", TEXT, "", "who speaks; null if the label file has none"),
+            required("split", TEXT, SPLITS_UNIT, "what the clip is used for"),
             *(
-                described(column_name(target), FLOAT, _SHARE, f"label, {target}", nullable=False)
+                required(column_name(target), FLOAT, _SHARE, f"label: {target}, as rated")
                 for target in targets
             ),
             *(
-                described(dimension, FLOAT, _SHARE, f"label, {dimension}; null if nobody rated it")
+                described(dimension, FLOAT, _SHARE, f"label: {dimension}; null: not rated")
                 for dimension in VAD_DIMENSIONS
             ),
             _SNAPSHOT,
-            described("parent", TEXT, "hex", "snapshot before it; null in the first"),
-            described("number", pa.int32(), "1..", "place in the chain", nullable=False),
-            described("added_at", TIME, "UTC", "when the snapshot was made", nullable=False),
+            described("parent", TEXT, "hex", "id of the snapshot before it; null in the first"),
+            required("number", pa.int32(), "1..", "number of the snapshot, counted up"),
+            required("added_at", TIME, "UTC", "when the snapshot was made"),
         ]
     )
 
@@ -75,37 +71,35 @@ def _with_interval(name: str, unit: str, meaning: str) -> list[pa.Field]:
 
 EVALUATIONS_SCHEMA = pa.schema(
     [
-        described("evaluation_id", TEXT, "", "the evaluation; a row a target", nullable=False),
-        described("evaluated_at", TIME, "UTC", "", nullable=False),
-        described("model", TEXT, "", "name or reference of the model", nullable=False),
-        described("model_sha256", TEXT, "hex", "hash of its config and weights", nullable=False),
+        required("evaluation_id", TEXT, "", "id of the evaluation; it has a row a target"),
+        required("evaluated_at", TIME, "UTC", "when the model was evaluated"),
+        required("model", TEXT, "", "name or reference of the model"),
+        required("model_sha256", TEXT, "hex", "SHA-256 of the model's config and weights"),
         _SNAPSHOT,
-        described("split", TEXT, SPLITS_UNIT, "clips it was evaluated on", nullable=False),
+        required("split", TEXT, SPLITS_UNIT, "split whose clips were used"),
         _SPLIT_HASH,
-        described("target", TEXT, "", f"the target, or {MEAN!r} over them", nullable=False),
-        described("num_labelled", _COUNT, "clips", "labelled in the split", nullable=False),
-        described("num_clips", _COUNT, "clips", "evaluated", nullable=False),
-        described("num_missing", _COUNT, "clips", "labelled, but without a score", nullable=False),
+        required("target", TEXT, "", f"the target, or {MEAN!r}: the mean over all targets"),
+        required("num_labelled", _COUNT, "clips", "clips of the split that have labels"),
+        required("num_clips", _COUNT, "clips", "clips that were evaluated"),
+        required("num_missing", _COUNT, "clips", "clips that have labels but no score"),
         described(
-            "num_trained_on", _COUNT, "clips", "that trained the model; null if it does not say"
+            "num_trained_on", _COUNT, "clips", "that the model was trained on; null: not recorded"
         ),
         described(
-            "num_held_out", _COUNT, "clips", "of no use to its training; null if it does not say"
+            "num_held_out",
+            _COUNT,
+            "clips",
+            "that had no part in training; null: not recorded",
         ),
-        described("num_speakers", _COUNT, "", "speakers of these clips; null if unknown"),
+        described("num_speakers", _COUNT, "", "speakers in these clips; null: not recorded"),
         *_with_interval("pearson", "-1..1", "Pearson's correlation"),
         *_with_interval("ccc", "-1..1", "concordance correlation coefficient"),
         *_with_interval("mae", _SHARE, "mean absolute error"),
         *_with_interval("rmse", _SHARE, "root of the mean squared error"),
-        described("interval_level", DOUBLE, _SHARE, "level of the bootstrap intervals"),
-        described("num_resamples", _COUNT, "", "resamples of the bootstrap"),
-        described(
-            "coverage",
-            DOUBLE,
-            _SHARE,
-            "held-out labels within their conformal interval; null without",
-        ),
-        described("coverage_level", DOUBLE, _SHARE, "share that the interval promises"),
+        described("interval_level", DOUBLE, _SHARE, "confidence of the intervals, 0.95 for 95 %"),
+        described("num_resamples", _COUNT, "", "times that the bootstrap drew a sample"),
+        described("coverage", DOUBLE, _SHARE, "share of unseen labels in the model's own interval"),
+        described("coverage_level", DOUBLE, _SHARE, "share that coverage should be"),
         _COMMIT,
     ]
 )
@@ -113,27 +107,29 @@ EVALUATIONS_SCHEMA = pa.schema(
 
 DECISIONS_SCHEMA = pa.schema(
     [
-        described("decision_id", TEXT, "", "the decision", nullable=False),
-        described("decided_at", TIME, "UTC", "", nullable=False),
-        described("name", TEXT, "", "registered model that was decided on", nullable=False),
-        described("champion", TEXT, "", "its version before; null if there was none"),
-        described("champion_sha256", TEXT, "hex", "hash of the champion"),
-        described("challenger", TEXT, "", "version that wanted to be champion"),
-        described("challenger_sha256", TEXT, "hex", "hash of the challenger"),
+        required("decision_id", TEXT, "", "id of the decision"),
+        required("decided_at", TIME, "UTC", "when it was decided"),
+        required("name", TEXT, "", "name of the registered model"),
+        described("champion", TEXT, "", "version that was champion before; null if none was"),
+        described("champion_sha256", TEXT, "hex", "SHA-256 of that champion"),
+        described("challenger", TEXT, "", "new version that was compared with the champion"),
+        described("challenger_sha256", TEXT, "hex", "SHA-256 of the challenger"),
         _SNAPSHOT,
         _SPLIT_HASH,
-        described("num_clips", _COUNT, "clips", "validation clips both were evaluated on"),
-        described("num_speakers", _COUNT, "", "speakers of these clips; null if unknown"),
-        described("champion_pearson", DOUBLE, "-1..1", "mean over the targets; null if undefined"),
-        described("challenger_pearson", DOUBLE, "-1..1", "mean over the targets"),
-        described("difference", DOUBLE, "-2..2", "challenger minus champion"),
-        described("difference_low", DOUBLE, "-2..2", "lower bound of the paired bootstrap"),
-        described("level", DOUBLE, _SHARE, "level of the bound"),
-        described("margin", DOUBLE, "-2..2", "what the bound had to exceed"),
-        described("promoted", pa.bool_(), "", "the challenger became champion", nullable=False),
-        described("reason", TEXT, "", "why, in words", nullable=False),
-        described("recipe", TEXT, "", "recipe of the challenger"),
-        described("seed", _COUNT, "", "seed of its training"),
+        described("num_clips", _COUNT, "clips", "validation clips that both were evaluated on"),
+        described("num_speakers", _COUNT, "", "speakers in these clips; null: not recorded"),
+        described("champion_pearson", DOUBLE, "-1..1", "mean correlation of the champion"),
+        described("challenger_pearson", DOUBLE, "-1..1", "mean correlation of the challenger"),
+        described("difference", DOUBLE, "-2..2", "challenger's mean correlation minus champion's"),
+        described(
+            "difference_low", DOUBLE, "-2..2", "lower bound of difference (paired bootstrap)"
+        ),
+        described("level", DOUBLE, _SHARE, "confidence of that bound, 0.95 for 95 %"),
+        described("margin", DOUBLE, "-2..2", "value that the bound had to exceed for a promotion"),
+        required("promoted", pa.bool_(), "", "whether the challenger became champion"),
+        required("reason", TEXT, "", "why it was decided so, in words"),
+        described("recipe", TEXT, "", "recipe that the challenger was trained by"),
+        described("seed", _COUNT, "", "random seed of that training"),
         _COMMIT,
     ]
 )
@@ -141,28 +137,28 @@ DECISIONS_SCHEMA = pa.schema(
 
 ABLATIONS_SCHEMA = pa.schema(
     [
-        described("ablation", TEXT, "", "the ablation; its cells share it", nullable=False),
-        described("cell", TEXT, "", "one configuration of it", nullable=False),
-        described("recipe", TEXT, "", "", nullable=False),
-        described("backbone", TEXT, "", "where its weights come from", nullable=False),
-        described("backbone_licence", TEXT, "SPDX", "licence of these weights"),
-        described("global_vector", pa.bool_(), "", "mean of the frames is fused", nullable=False),
-        described("regression_head", pa.bool_(), "", "fused by two layers", nullable=False),
-        described("lstm", pa.bool_(), "", "LSTM state is fused", nullable=False),
-        described("vad_head", pa.bool_(), "", "VAD of each frame is fused", nullable=False),
-        described("seed", _COUNT, "", "", nullable=False),
-        described("target", TEXT, "", f"the target, or {MEAN!r} over them", nullable=False),
+        required("ablation", TEXT, "", "id of the ablation; all its rows share it"),
+        required("cell", TEXT, "", "configuration: which part was switched off"),
+        required("recipe", TEXT, "", "recipe that was varied"),
+        required("backbone", TEXT, "", "model that the backbone's first weights came from"),
+        described("backbone_licence", TEXT, "SPDX", "licence of those weights"),
+        required("global_vector", pa.bool_(), "", "whether the mean of the frames was used"),
+        required("regression_head", pa.bool_(), "", "whether two layers predict, not one"),
+        required("lstm", pa.bool_(), "", "whether the LSTM was used"),
+        required("vad_head", pa.bool_(), "", "whether the frames' VAD was used"),
+        required("seed", _COUNT, "", "random seed of the training"),
+        required("target", TEXT, "", f"the target, or {MEAN!r}: the mean over all targets"),
         described("pearson", DOUBLE, "-1..1", "Pearson's correlation; null where undefined"),
         described("ccc", DOUBLE, "-1..1", "concordance correlation; null where undefined"),
         described("mae", DOUBLE, _SHARE, "mean absolute error"),
         described("rmse", DOUBLE, _SHARE, "root of the mean squared error"),
-        described("epoch", _COUNT, "1..", "epoch that was kept"),
-        described("num_parameters", _COUNT, "", "of the model"),
-        described("seconds", DOUBLE, "s", "spent on training"),
+        described("epoch", _COUNT, "1..", "epoch whose weights were kept"),
+        described("num_parameters", _COUNT, "", "number of weights in the model"),
+        described("seconds", DOUBLE, "s", "duration of the training"),
         _SNAPSHOT,
-        described("split", TEXT, SPLITS_UNIT, "clips it was evaluated on", nullable=False),
+        required("split", TEXT, SPLITS_UNIT, "split whose clips were used"),
         _SPLIT_HASH,
-        described("finished_at", TIME, "UTC", "", nullable=False),
+        required("finished_at", TIME, "UTC", "when the training ended"),
         _COMMIT,
     ]
 )

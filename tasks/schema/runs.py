@@ -7,42 +7,42 @@ from typing import get_args
 import pyarrow as pa
 
 from emi_model.architecture.config import Precision
-from tasks.schema.fields import DOUBLE, MODEL_FIELDS, TEXT, TIME, described
+from tasks.schema.fields import DOUBLE, MODEL_FIELDS, TEXT, TIME, described, required
 
 PRECISIONS = "|".join(get_args(Precision))
 
+_STATES = "running|completed|interrupted|failed|killed"
+
 RUNS_SCHEMA = pa.schema(
     [
-        described("run_id", TEXT, "", "the run", nullable=False),
-        described("state", TEXT, "running|completed|interrupted|failed|killed", "", nullable=False),
-        described("source", TEXT, "", "corpus that was listed", nullable=False),
+        required("run_id", TEXT, "", "id of the run; it sorts by time"),
+        required("state", TEXT, _STATES, "how the run stands or ended"),
+        required("source", TEXT, "", "corpus: folder, file, bucket or manifest"),
         *MODEL_FIELDS,
+        required("coverage", TEXT, "first|full", "what was scored: the first 12 s, or all windows"),
+        required("precision", TEXT, PRECISIONS, "arithmetic that was asked for"),
+        required("started_at", TIME, "UTC", "start of the run"),
+        described("finished_at", TIME, "UTC", "end of the run; null while it goes on"),
+        described("num_listed", pa.int64(), "clips", "clips in the corpus"),
+        described("num_scored", pa.int64(), "clips", "clips that this run wrote scores of"),
+        described("num_rejected", pa.int64(), "clips", "clips that this run rejected"),
+        described("num_skipped", pa.int64(), "clips", "clips that had a row before the run"),
+        described("num_adopted", pa.int64(), "clips", "copied from a file of equal content"),
+        described("reasons", pa.map_(TEXT, pa.int64()), "clips", "rejected clips by reason"),
+        described("nodes", pa.map_(TEXT, pa.int64()), "clips", "scored clips by machine"),
         described(
-            "coverage", TEXT, "first|full", "which part of a clip was scored", nullable=False
+            "numerics", pa.map_(TEXT, pa.int64()), "clips", "scored clips by arithmetic used"
         ),
-        described("precision", TEXT, PRECISIONS, "numerics asked for", nullable=False),
-        described("started_at", TIME, "UTC", "", nullable=False),
-        described("finished_at", TIME, "UTC", "null while it runs"),
-        described("num_listed", pa.int64(), "clips", "found in the source"),
-        described("num_scored", pa.int64(), "clips", "rows with scores that this run wrote"),
-        described("num_rejected", pa.int64(), "clips", "rejection rows that this run wrote"),
-        described("num_skipped", pa.int64(), "clips", "done before"),
-        described(
-            "num_adopted", pa.int64(), "clips", "of these rows, taken over from equal content"
-        ),
-        described("reasons", pa.map_(TEXT, pa.int64()), "clips", "rejections by reason"),
-        described("nodes", pa.map_(TEXT, pa.int64()), "clips", "scored, by Ray node"),
-        described("numerics", pa.map_(TEXT, pa.int64()), "clips", "scored, by what precision was"),
-        described("list_seconds", DOUBLE, "s", "listing the corpus and planning"),
-        described("extract_seconds", DOUBLE, "s", "extraction, summed over workers"),
-        described("score_seconds", DOUBLE, "s", "scoring, summed over workers"),
-        described("commit_seconds", DOUBLE, "s", "committing parts"),
-        described("wall_seconds", DOUBLE, "s", "the whole run"),
-        described("audio_seconds", DOUBLE, "s", "audio scored"),
-        described("audio_hours_per_hour", DOUBLE, "h/h", "audio scored over the whole run's time"),
-        described("padding_share", DOUBLE, "0..1", "share of padding in what the model saw"),
-        described("versions", pa.map_(TEXT, TEXT), "", "this project, Python, torch, ffmpeg, ..."),
+        described("list_seconds", DOUBLE, "s", "time to list the corpus and find what is missing"),
+        described("extract_seconds", DOUBLE, "s", "time to extract audio, summed over processes"),
+        described("score_seconds", DOUBLE, "s", "time to score, summed over processes"),
+        described("commit_seconds", DOUBLE, "s", "time to write the results"),
+        described("wall_seconds", DOUBLE, "s", "time from start to end of the run"),
+        described("audio_seconds", DOUBLE, "s", "duration of the audio that was scored"),
+        described("audio_hours_per_hour", DOUBLE, "h/h", "hours of audio scored an hour"),
+        described("padding_share", DOUBLE, "0..1", "share of the model's input that was padding"),
+        described("versions", pa.map_(TEXT, TEXT), "", "versions of the software"),
         described("commit", TEXT, "", "git commit of this project, if it runs from a checkout"),
-        described("message", TEXT, "", "what ended a run that did not complete"),
+        described("message", TEXT, "", "what ended a run that was not completed"),
     ]
 )

@@ -13,17 +13,19 @@ import pyarrow as pa
 
 from emi_model.architecture.config import Numerics
 from emi_model.targets import EMI_TARGETS, VAD_DIMENSIONS, column_name
-from tasks.schema.fields import DOUBLE, FLOAT, MODEL_FIELDS, TEXT, TIME, described
+from tasks.schema.fields import DOUBLE, FLOAT, MODEL_FIELDS, TEXT, TIME, described, required
 from tasks.schema.outcomes import Flag, Reason
 
 VAD_OF_MEAN = tuple(f"{dimension}_of_mean" for dimension in VAD_DIMENSIONS)
 
 COMPUTED_IN = "|".join(get_args(Numerics))
 
+_END = {"low": "lower", "high": "upper"}
+
 
 def _scores(targets: Sequence[str]) -> list[pa.Field]:
     return [
-        described(column_name(target), FLOAT, "0..1", f"EMI score, {target}; null without a score")
+        described(column_name(target), FLOAT, "0..1", f"EMI score: intensity of {target}")
         for target in targets
     ]
 
@@ -34,11 +36,11 @@ def _bounds(targets: Sequence[str]) -> list[pa.Field]:
             f"{column_name(target)}_{side}",
             FLOAT,
             "0..1",
-            f"{side} end of the conformal interval of {target}; null without calibration, or where "
-            "several windows were averaged",
+            f"{_END[side]} end of the interval for nine of ten labels of {target}; null without "
+            "calibration, or where several windows were averaged",
         )
         for target in targets
-        for side in ("low", "high")
+        for side in _END
     ]
 
 
@@ -55,51 +57,51 @@ def _vad(meaning: str, suffix: str = "") -> list[pa.Field]:
 
 
 _IDENTITY = [
-    described("clip_id", TEXT, "", "path of the clip below the corpus root", nullable=False),
+    required("clip_id", TEXT, "", "path of the clip's file below the corpus folder"),
 ]
 
 _RUN = [
-    described("coverage", TEXT, "first|full", "which part of a clip was scored", nullable=False),
-    described("run_id", TEXT, "", "run that wrote the row", nullable=False),
+    required("coverage", TEXT, "first|full", "what was scored: the first 12 s, or all windows"),
+    required("run_id", TEXT, "", "id of the run that wrote the row"),
 ]
 
 _FILE = [
     *_IDENTITY,
-    described("uri", TEXT, "", "where the clip was found", nullable=False),
-    described("content_sha256", TEXT, "hex", "hash of the file; null if it could not be read"),
+    required("uri", TEXT, "", "where the file was found: its path or address"),
+    described("content_sha256", TEXT, "hex", "SHA-256 of the file; null if it could not be read"),
     described("bytes", pa.int64(), "bytes", "size of the file"),
     described("modified_ns", pa.int64(), "ns since 1970", "modification time of the file"),
 ]
 
 _OUTCOME = [
-    described("status", TEXT, "scored|rejected", "outcome", nullable=False),
-    described("reason", TEXT, "|".join(Reason), "why it was rejected; null if scored"),
-    described("detail", TEXT, "", "the tool's own words on a rejection"),
+    required("status", TEXT, "scored|rejected", "whether the clip got scores"),
+    described("reason", TEXT, "|".join(Reason), "why the clip was rejected; null if it was scored"),
+    described("detail", TEXT, "", "the reason in the words of the program that failed"),
 ]
 
 _AUDIO = [
     described("duration_seconds", DOUBLE, "s", "audio decoded; a truncated clip is longer"),
     described("declared_seconds", DOUBLE, "s", "duration that the audio track declares"),
-    described("scored_seconds", DOUBLE, "s", "audio that the scores are made of"),
-    described("num_frames", pa.int64(), "frames of 20 ms", "backbone frames scored"),
-    described("flags", pa.list_(TEXT), "|".join(Flag), "what to know of the audio", nullable=False),
-    described("codec", TEXT, "", "codec of the audio track"),
-    described("sampling_rate", pa.int32(), "Hz", "of the track, before resampling"),
-    described("channels", pa.int32(), "", "of the track, before mixing down"),
-    described("track", pa.int32(), "1..num_tracks", "which audio track was taken"),
-    described("num_tracks", pa.int32(), "", "audio tracks in the file"),
-    described("rms_dbfs", DOUBLE, "dBFS", "RMS level, not below -100"),
-    described("peak_dbfs", DOUBLE, "dBFS", "peak level, not below -100"),
-    described("silent_fraction", DOUBLE, "0..1", "share of 20 ms stretches below -60 dBFS"),
+    described("scored_seconds", DOUBLE, "s", "audio that the scores were computed from"),
+    described("num_frames", pa.int64(), "frames of 20 ms", "frames of audio that were scored"),
+    required("flags", pa.list_(TEXT), "|".join(Flag), "warnings about the audio"),
+    described("codec", TEXT, "", "audio codec of the track, as ffmpeg names it"),
+    described("sampling_rate", pa.int32(), "Hz", "sampling rate of the track, before resampling"),
+    described("channels", pa.int32(), "", "channels of the track, before they are mixed to one"),
+    described("track", pa.int32(), "1..num_tracks", "which audio track of the file was used"),
+    described("num_tracks", pa.int32(), "", "number of audio tracks in the file"),
+    described("rms_dbfs", DOUBLE, "dBFS", "mean (RMS) level; silence is given as -100"),
+    described("peak_dbfs", DOUBLE, "dBFS", "highest level; silence is given as -100"),
+    described("silent_fraction", DOUBLE, "0..1", "share of 20 ms steps below -60 dBFS"),
 ]
 
 _WAVEFORM = pa.field("waveform", pa.large_binary())
 
 TIMELINE_ITEM = pa.struct(
     [
-        described("second", pa.int32(), "s", "start of the second", nullable=False),
-        *_vad("mean of the frame VAD within the second"),
-        described("num_frames", pa.int32(), "frames of 20 ms", "frames within it", nullable=False),
+        required("second", pa.int32(), "s", "second of the clip, 0 for the first"),
+        *_vad("mean over the frames that begin in the second"),
+        required("num_frames", pa.int32(), "frames of 20 ms", "frames that begin in the second"),
     ]
 )
 
@@ -108,15 +110,13 @@ def window_item(targets: Sequence[str]) -> pa.StructType:
     """Return what is kept of one window of a clip."""
     return pa.struct(
         [
-            described("window_index", pa.int32(), "", "0 for the first", nullable=False),
-            described("start_seconds", DOUBLE, "s", "start of the window", nullable=False),
-            described("end_seconds", DOUBLE, "s", "its end, exclusive", nullable=False),
-            described(
-                "num_frames", pa.int32(), "frames of 20 ms", "backbone frames", nullable=False
-            ),
+            required("window_index", pa.int32(), "", "number of the window, 0 for the first"),
+            required("start_seconds", DOUBLE, "s", "start of the window"),
+            required("end_seconds", DOUBLE, "s", "end of the window, exclusive"),
+            required("num_frames", pa.int32(), "frames of 20 ms", "frames in the window"),
             *_scores(targets),
-            *_vad("mean of the frame VAD"),
-            *_vad("VAD of the mean frame", "_of_mean"),
+            *_vad("mean over the frames"),
+            *_vad("of the mean frame, as the public model gives it", "_of_mean"),
         ]
     )
 
@@ -159,15 +159,15 @@ def costed_schema(targets: Sequence[str]) -> pa.Schema:
 
 def scores_schema(targets: Sequence[str] = EMI_TARGETS) -> pa.Schema:
     """Return the schema of the scores table: one row a clip, model and coverage."""
-    scored_at = described("scored_at", TIME, "UTC", "when the row was made", nullable=False)
+    scored_at = required("scored_at", TIME, "UTC", "when the row was computed")
     licence = described(
-        "backbone_licence", TEXT, "SPDX", "licence of the weights the model comes of"
+        "backbone_licence", TEXT, "SPDX", "licence of the weights that the model was trained from"
     )
     split = described(
         "training_split",
         TEXT,
         "train|valid",
-        "what the model's training used this content for; null: it was not trained on it",
+        "what the model's training used this clip for; null: nothing",
     )
     return pa.schema([*_score_columns(targets), *MODEL_FIELDS, licence, split, *_RUN, scored_at])
 
@@ -188,7 +188,7 @@ def _score_columns(targets: Sequence[str]) -> list[pa.Field]:
         *_OUTCOME,
         *_scores(targets),
         *_bounds(targets),
-        *_vad("mean of the frame VAD"),
-        *_vad("VAD of the mean frame", "_of_mean"),
+        *_vad("mean over the frames"),
+        *_vad("of the mean frame, as the public model gives it", "_of_mean"),
         *_AUDIO,
     ]

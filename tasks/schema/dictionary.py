@@ -1,0 +1,201 @@
+"""The data dictionary: every table and view of a results store, column by column.
+
+Made from the Arrow schemas of this folder; shown as a Markdown page and as Frictionless Table
+Schema (https://specs.frictionlessdata.io/table-schema).
+
+    python -m tasks.schema.dictionary > infra/docs/columns.md
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+
+from emi_model.errors import ConfigError
+from emi_model.targets import EMI_TARGETS
+from tasks.schema.fields import TEXT, TIME, required
+from tasks.schema.registers import TABLE_SCHEMAS, labels_schema
+from tasks.schema.tables import LABELS, SCORES
+
+_COUNT = pa.int64()
+LABEL_SNAPSHOTS_SCHEMA = pa.schema(
+    [
+        required("number", pa.int32(), "1..", "number of the snapshot, counted up"),
+        required("snapshot", TEXT, "hex", "id of the label snapshot"),
+        TABLE_SCHEMAS[LABELS].field("parent"),
+        required("added_at", TIME, "UTC", "when the snapshot was made"),
+        required("num_rows", _COUNT, "clips", "clips that it added or corrected"),
+        required("num_clips", _COUNT, "clips", "clips that were labelled by then"),
+        required("num_train", _COUNT, "clips", "of these, in the split train"),
+        required("num_valid", _COUNT, "clips", "of these, in the split valid"),
+        required("num_test", _COUNT, "clips", "of these, in the split test"),
+    ]
+)
+
+_RANGE = re.compile(r"(-?\d+)\.\.(-?\d+)?")
+_TYPES: tuple[tuple[Any, str], ...] = (
+    (pa.types.is_string, "string"),
+    (pa.types.is_floating, "number"),
+    (pa.types.is_integer, "integer"),
+    (pa.types.is_boolean, "boolean"),
+    (pa.types.is_timestamp, "datetime"),
+    (pa.types.is_list, "array"),
+    (pa.types.is_map, "object"),
+)
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column.
+
+    Attributes:
+        name: in SQL and in the files.
+        kind: its type, in Table Schema's words: string, number, integer, ...
+        unit: unit or format; a range of numbers where there is one; may be empty.
+        meaning: what it holds.
+        allowed: the only values that it takes (an array: that its items take); empty: any.
+        nullable: whether a row may have no value.
+    """
+
+    name: str
+    kind: str
+    unit: str
+    meaning: str
+    allowed: tuple[str, ...]
+    nullable: bool
+
+    def table_schema_field(self) -> dict[str, Any]:
+        """Return the descriptor of this column as a field of Table Schema."""
+        rules: dict[str, Any] = {} if self.nullable else {"required": True}
+        range_ = _RANGE.fullmatch(self.unit)
+        if range_ is not None:
+            ends = zip(("minimum", "maximum"), range_.groups(), strict=True)
+            rules |= {name: int(end) for name, end in ends if end is not None}
+        if self.allowed and self.kind != "array":
+            rules["enum"] = list(self.allowed)
+        field: dict[str, Any] = {
+            "name": self.name,
+            "type": self.kind,
+            "description": self.meaning,
+        }
+        if self.allowed and self.kind == "array":
+            field["arrayItem"] = {"type": "string", "constraints": {"enum": list(self.allowed)}}
+        return field | ({"unit": self.unit} if self.unit else {}) | {"constraints": rules}
+
+
+@dataclass(frozen=True)
+class TableEntry:
+    """A table or view of a results store: what one row is, its key, its columns."""
+
+    name: str
+    row: str
+    key: tuple[str, ...]
+    columns: tuple[Column, ...]
+
+    def table_schema(self) -> dict[str, Any]:
+        """Return its Table Schema descriptor."""
+        fields = [column.table_schema_field() for column in self.columns]
+        return {"fields": fields, "primaryKey": list(self.key)}
+
+
+_CLIP_KEY = ("clip_id", "model_sha256", "coverage")
+_ENTRIES: Mapping[str, tuple[str, tuple[str, ...]]] = {
+    "scores": ("a clip, scored or rejected, by model and coverage: the latest", _CLIP_KEY),
+    "rejections": ("a clip without scores: the rows of scores that are rejected", _CLIP_KEY),
+    "unseen_scores": ("a clip that its model was not trained on: rows of scores", _CLIP_KEY),
+    "timeline": ("a second of a scored clip", (*_CLIP_KEY, "second")),
+    "windows": ("a window of 12 s of a clip; with --coverage full", (*_CLIP_KEY, "window_index")),
+    "runs": ("a run of emi process", ("run_id",)),
+    "labels": ("a labelled clip: its latest labels; one column a target", ("clip_id",)),
+    "label_snapshots": ("a label file that was added", ("snapshot",)),
+    "evaluations": (
+        "a target of an evaluation, and one for their mean",
+        ("evaluation_id", "target"),
+    ),
+    "decisions": ("a decision whether a new model becomes champion", ("decision_id",)),
+    "ablations": (
+        "a target of one training of an ablation, and one for their mean",
+        ("ablation", "cell", "seed", "target"),
+    ),
+}
+"""Of each table and view: what one row is, and the columns that tell two rows apart."""
+
+_SCHEMAS: Mapping[str, pa.Schema] = {
+    **TABLE_SCHEMAS,
+    "rejections": TABLE_SCHEMAS[SCORES],
+    "unseen_scores": TABLE_SCHEMAS[SCORES],
+    "labels": labels_schema(EMI_TARGETS),
+    "label_snapshots": LABEL_SNAPSHOTS_SCHEMA,
+}
+
+
+def tables() -> list[TableEntry]:
+    """Return every table and view; the scores' and labels' targets are those of EMI."""
+    return [
+        TableEntry(name, row, key, tuple(map(_column, _SCHEMAS[name])))
+        for name, (row, key) in _ENTRIES.items()
+    ]
+
+
+def table_named(name: str) -> TableEntry:
+    """Return the table or view of this name.
+
+    Raises:
+        ConfigError: there is none.
+    """
+    for table in tables():
+        if table.name == name:
+            return table
+    raise ConfigError(f"no table {name!r}: there are {', '.join(_ENTRIES)}")
+
+
+def markdown_page(entries: Iterable[TableEntry]) -> str:
+    """Return the page of the data dictionary."""
+    sections = [_HEADING]
+    for table in entries:
+        sections.append(f"## {table.name}\n\nA row is {table.row}. Key: {_codes(table.key)}.\n")
+        lines = ["| column | type | unit or range | null | meaning |", "|---|---|---|---|---|"]
+        lines += [
+            f"| `{column.name}` | {column.kind} | {column.unit} | {'yes' * column.nullable} | "
+            f"{column.meaning}{_one_of(column.allowed)} |"
+            for column in table.columns
+        ]
+        sections.append("\n".join(lines) + "\n")
+    return "\n".join(sections)
+
+
+_HEADING = """\
+# Data dictionary
+
+Every table and view of a results store. `python -m tasks.schema.dictionary` writes this page;
+`emi schema` prints the same, with `--json` as
+[Table Schema](https://specs.frictionlessdata.io/table-schema/).
+A model with other targets has its own columns in place of the six of EMI. What the reasons and
+flags mean: [results](results.md#rejected-clips).
+"""
+
+
+def _column(field: pa.Field) -> Column:
+    metadata = {name.decode(): value.decode() for name, value in field.metadata.items()}
+    unit = metadata["unit"]
+    allowed = tuple(unit.split("|")) if "|" in unit else ()
+    kind = next(kind for is_kind, kind in _TYPES if is_kind(field.type))
+    meaning = metadata["description"]
+    return Column(field.name, kind, "" if allowed else unit, meaning, allowed, field.nullable)
+
+
+def _one_of(allowed: tuple[str, ...]) -> str:
+    return f"; one of {_codes(allowed)}" if allowed else ""
+
+
+def _codes(words: Iterable[str]) -> str:
+    return ", ".join(f"`{word}`" for word in words)
+
+
+if __name__ == "__main__":
+    sys.stdout.write(markdown_page(tables()))
