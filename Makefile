@@ -5,10 +5,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: setup demo test unit changed quick integration lint bench constraints wheel clean help
+.PHONY: setup demo test unit changed quick integration lint bench docs constraints wheel clean help
 
 help:
-	@echo "make setup | demo | test | quick (lint, tests of what changed) | lint | bench | wheel | clean"
+	@echo "make setup | demo | test | quick (lint, tests of what changed) | lint | bench | docs | wheel | clean"
 
 setup: $(STAMP)
 
@@ -46,6 +46,12 @@ lint: setup
 
 bench: setup
 	$(BIN)/python -m tests.benchmarks
+
+# The site of infra/docs, in build/docs/html.
+docs: setup
+	rm -rf build/docs && mkdir -p build/docs
+	cp -R infra/docs infra/zensical.toml build/docs/
+	cd build/docs && $(CURDIR)/$(BIN)/zensical build --clean --strict
 
 # dist/*.whl: what the nodes of a Ray cluster are given, and what an image installs.
 wheel: setup

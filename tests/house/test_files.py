@@ -7,19 +7,20 @@ from collections import Counter
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-FOLDERS = {".ci", "emi_model", "flows", "infra", "tasks", "tests"}
+FOLDERS = {".ci", ".github", "emi_model", "flows", "infra", "tasks", "tests"}
 FILES = {
     ".dockerignore",
     ".gitignore",
     "CHANGELOG.md",
+    "CITATION.cff",
     "LICENSE",
     "Makefile",
     "README.md",
     "constraints.txt",
     "pyproject.toml",
 }
-SUFFIXES = {".env", ".md", ".py", ".sh", ".sql", ".toml", ".txt", ".xz", ".yaml"}
-NAMES = {"Dockerfile"}
+SUFFIXES = {".env", ".md", ".py", ".sh", ".sql", ".svg", ".toml", ".txt", ".xz", ".yaml"}
+NAMES = {"Dockerfile", "py.typed"}
 MAX_LINES = 300
 MAX_BYTES = 100_000
 MAX_GOLDEN_BYTES = 250_000
@@ -109,3 +110,8 @@ def test_the_version_stands_once():
     (version,) = re.findall(r'^version = "(.+)"$', project, re.MULTILINE)
     changelog = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
     assert "## Unreleased" in changelog or f"## {version}" in changelog
+    citation = (ROOT / "CITATION.cff").read_text(encoding="utf-8")
+    assert re.findall(r"^version: (.+)$", citation, re.MULTILINE) == [version]
+    code = [path for path in tracked() if path.parts[0] in {"emi_model", "flows", "tasks"}]
+    sources = [(ROOT / path).read_text(encoding="utf-8") for path in code if path.suffix == ".py"]
+    assert [source for source in sources if f'"{version}"' in source] == []

@@ -1,7 +1,7 @@
 """Measures what a clip costs a results store, on disk and in memory: python -m tests.infra.sizes
 
 Rows with random values under the store's own schemas, as many as of 50,000 and of 200,000 clips;
-the slope between the two is what one more clip costs. infra/README.md's capacity plan rests on it.
+the slope between the two is what one more clip costs. infra/docs/capacity.md rests on it.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ VERSIONS = ("1.34", "1.37")
 DOCUMENTS = documents()
 PODS = pods()
 KUSTOMIZATION = yaml.safe_load((FOLDER / "kustomization.yaml").read_text(encoding="utf-8"))
-README = (ROOT / "infra" / "README.md").read_text(encoding="utf-8")
+DEPLOYMENT = (ROOT / "infra" / "docs" / "deployment.md").read_text(encoding="utf-8")
 
 each_document = pytest.mark.parametrize("document", DOCUMENTS, ids=named)
 each_pod = pytest.mark.parametrize("pod", PODS, ids=lambda pod: pod.name)
@@ -166,9 +166,11 @@ def test_the_readme_says_how_every_secret_is_made():
         if key == "secretRef"
     }
     for name in names:
-        assert f"create secret generic {name} " in README, name
+        assert f"create secret generic {name} " in DEPLOYMENT, name
     for name, key in keys:
-        made = README.partition(f"create secret generic {name} ")[2].partition("create secret")[0]
+        made = DEPLOYMENT.partition(f"create secret generic {name} ")[2].partition("create secret")[
+            0
+        ]
         assert f"--from-literal={key}=" in made, (name, key)
 
 
