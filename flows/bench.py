@@ -223,13 +223,13 @@ class _Clock(Observer):
         """Forward the call."""
         self._outer.begin(stage, total, unit)
 
-    def advance(self, num_done: int, said: str = "") -> None:
+    def advance(self, num_done: int, note: str = "") -> None:
         """Record when rows come, and forward the call."""
         self._last = self.seconds()
         self._rows += num_done
         if self._first_rows == 0:
             self._first, self._first_rows = self._last, num_done
-        self._outer.advance(num_done, said)
+        self._outer.advance(num_done, note)
 
     def reached(self, num_done: int, total: int) -> None:
         """Forward the call."""

@@ -13,8 +13,8 @@ class Observer:
     def begin(self, stage: str, total: int | None, unit: str) -> None:
         """Say which stage begins, of how many units if that is known."""
 
-    def advance(self, num_done: int, said: str = "") -> None:
-        """Say that more units are done, and something about them."""
+    def advance(self, num_done: int, note: str = "") -> None:
+        """Report that more units are done; the note is shown beside the count."""
 
     def reached(self, num_done: int, total: int) -> None:
         """Say how many units of how many are done."""

@@ -56,8 +56,8 @@ ray_option = click.option(
 )
 
 
-def _send_along(context: click.Context, option: click.Parameter, wheel: str | None) -> None:
-    """Let whoever joins the cluster find the wheel: it is no parameter of a flow."""
+def _set_wheel(context: click.Context, option: click.Parameter, wheel: str | None) -> None:
+    """Set `EMI_WHEEL`, which the connection to a cluster reads: no flow has such a parameter."""
     if wheel:
         os.environ["EMI_WHEEL"] = wheel
 
@@ -66,8 +66,17 @@ wheel_option = click.option(
     "--wheel",
     metavar="FILE",
     expose_value=False,
-    callback=_send_along,
+    callback=_set_wheel,
     help="Wheel that brings this code to the cluster (default: EMI_WHEEL, or its nodes have it).",
+)
+name_option = click.option(
+    "--name", default="emi", show_default=True, metavar="NAME", help="Registered model."
+)
+gpus_option = click.option(
+    "--gpus-per-scorer",
+    type=click.FloatRange(min=0, min_open=True, max=1),
+    metavar="SHARE",
+    help="GPUs of each scoring process: by 0.5 two share one (default: 1).",
 )
 results_option = click.option(
     "--results",
@@ -89,7 +98,7 @@ json_option = click.option(
 
 
 def resolve_model_option(model: str | None) -> str:
-    """Return what loads the model that was named: a folder, or an id of the hub.
+    """Return the folder or hub id of the model that was named.
 
     Raises:
         ModelNotFound: none was named, or the registry has no such version.
@@ -101,11 +110,11 @@ def resolve_model_option(model: str | None) -> str:
 
 
 def pin_model_option(model: str | None) -> str:
-    """Return the reference of the model that was named, a registered one by its number.
+    """Return the reference of the model that was named; of a registered one, by its number.
 
     Raises:
-        ModelNotFound: as `resolve_model_option`.
-        RegistryError: likewise.
+        ModelNotFound: none was named, or the registry has no such version.
+        RegistryError: the registry does not answer.
     """
     from tasks.registry.registry import pin_model
 

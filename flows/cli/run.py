@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from flows.display.terminal import say, send_chatter_to, terminal
+from flows.display.terminal import redirect_output, say, terminal
 
 
 def log_to(log: Path) -> None:
     """Send what libraries write to a log file, and let no child process outlive this one."""
     from tasks.processes.guard import guard_this_process
 
-    send_chatter_to(log)
+    redirect_output(log)
     guard_this_process()
+
+
+def log_verb_to(logs: Path, verb: str) -> None:
+    """Do so with a log file of this verb and process."""
+    log_to(logs / f"{verb}-{os.getpid()}.log")
 
 
 @contextmanager

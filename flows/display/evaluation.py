@@ -10,6 +10,7 @@ from rich.table import Column, Table
 
 from emi_model.metrics.agreement import UNDEFINED
 from emi_model.metrics.bootstrap import FEW_GROUPS
+from flows.display.numbers import UNDEFINED, format_number
 from flows.display.tables import show
 from tasks.schema.registers import MEAN
 
@@ -24,7 +25,7 @@ MAX_NAMED = 10
 
 
 def show_evaluation(report: EvaluationReport, plot: str, out: TextIO) -> None:
-    """Write the figures of an evaluation, and below them what to know of them."""
+    """Write the figures of an evaluation, and notes below them."""
     warning = training_warning(report)
     if warning is not None:
         out.write(f"{warning}\n")
@@ -35,14 +36,14 @@ def show_evaluation(report: EvaluationReport, plot: str, out: TextIO) -> None:
 
 
 def evaluation_rows(report: EvaluationReport, plot: str) -> list[dict[str, Any]]:
-    """Return the rows of the store; that of the mean with all there is to know of it."""
+    """Return the rows of the store; the row of the mean also has missing clips, notes, plot."""
     *rows, mean = report.rows()
-    said = {
+    about = {
         "missing": dict(report.missing),
         "notes": list(evaluation_notes(report)),
         "plot": str(plot),
     }
-    return [*rows, mean | said]
+    return [*rows, mean | about]
 
 
 def evaluation_table(report: EvaluationReport) -> Table:
@@ -69,7 +70,7 @@ def training_warning(report: EvaluationReport) -> str | None:
 
 
 def evaluation_notes(report: EvaluationReport) -> Iterator[str]:
-    """Yield what the figures are made of."""
+    """Yield which clips and labels the figures were computed from, and their limits."""
     found = report.evaluation
     speakers = f" of {report.num_speakers} speakers" if report.num_speakers else ""
     yield (
@@ -101,14 +102,14 @@ def missing_notes(report: EvaluationReport) -> Iterator[str]:
 def _on_intervals(report: EvaluationReport) -> str:
     found = report.evaluation
     drawn = "by speaker" if any(report.speakers) else "clip by clip, as no speakers are known"
-    said = (
+    note = (
         f"in brackets: {100 * found.level:.0f} % bootstrap intervals, drawn {drawn}, "
         f"{found.num_resamples} times"
     )
     if found.num_groups < 2:
         return "no intervals: all clips are of one speaker"
     few = f"; of so few ({found.num_groups}) they are somewhat too narrow"
-    return said + few if found.num_groups < FEW_GROUPS else said
+    return note + few if found.num_groups < FEW_GROUPS else note
 
 
 def _on_training(report: EvaluationReport) -> Iterator[str]:
@@ -142,17 +143,17 @@ def _on_coverage(report: EvaluationReport) -> Iterator[str]:
 
 def _cells(figures: TargetFigures) -> list[str]:
     errors = (figures.mae.value, figures.rmse.value)
-    return [_with_interval(figures.pearson), _number(figures.ccc.value), *map(_number, errors)]
+    return [
+        _with_interval(figures.pearson),
+        format_number(figures.ccc.value),
+        *map(format_number, errors),
+    ]
 
 
 def _with_interval(estimate: Estimate) -> str:
     if estimate.low is None or estimate.high is None:
-        return _number(estimate.value)
-    return f"{_number(estimate.value)} [{estimate.low:.3f}, {estimate.high:.3f}]"
-
-
-def _number(value: float | None) -> str:
-    return UNDEFINED if value is None else f"{value:.3f}"
+        return format_number(estimate.value)
+    return f"{format_number(estimate.value)} [{estimate.low:.3f}, {estimate.high:.3f}]"
 
 
 def _share(value: float | None) -> str:

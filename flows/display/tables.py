@@ -1,11 +1,11 @@
-"""What a run and its rows look like on a terminal."""
+"""Runs and their rows on a terminal: the progress bar, the summary, tables."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import PurePath
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import Any, TextIO
 
 from rich.console import Console
 from rich.progress import (
@@ -19,12 +19,10 @@ from rich.progress import (
 from rich.table import Column, Table
 
 from emi_model.targets import VAD_DIMENSIONS, column_name
+from flows.display.numbers import format_number
 from tasks.progress import Observer
 
-if TYPE_CHECKING:
-    pass
-
-
+ABSENT = "-"
 PLAIN_WIDTH = 160
 """Columns of a table that goes to a file or a pipe."""
 
@@ -43,7 +41,7 @@ class ProgressBar(Observer):
             TextColumn("{task.description}"),
             BarColumn(),
             MofNCompleteColumn(),
-            TextColumn("{task.fields[unit]} {task.fields[said]}"),
+            TextColumn("{task.fields[unit]} {task.fields[note]}"),
             TimeRemainingColumn(),
             console=self._console,
             disable=not self._live,
@@ -67,26 +65,26 @@ class ProgressBar(Observer):
         """Draw a bar for a stage in place of the one before."""
         if self._task is not None:
             self._bar.remove_task(self._task)
-        self._task = self._bar.add_task(stage, total=total, unit=unit, said="")
+        self._task = self._bar.add_task(stage, total=total, unit=unit, note="")
         self._stage, self._total, self._unit, self._done = stage, total, unit, 0
         if not self._live:
             self._console.print(f"{stage}: {total} {unit}" if total is not None else stage)
 
-    def advance(self, num_done: int, said: str = "") -> None:
+    def advance(self, num_done: int, note: str = "") -> None:
         """Move the bar."""
-        self._move(self._done + num_done, self._total, said)
+        self._move(self._done + num_done, self._total, note)
 
     def reached(self, num_done: int, total: int) -> None:
         """Set the bar."""
         self._move(num_done, total, "")
 
-    def _move(self, done: int, total: int | None, said: str) -> None:
+    def _move(self, done: int, total: int | None, note: str) -> None:
         self._done, self._total = done, total
         if self._task is not None:
-            self._bar.update(self._task, completed=done, total=total, said=said)
+            self._bar.update(self._task, completed=done, total=total, note=note)
         if not self._live and time.monotonic() - self._last_line > PLAIN_SECONDS:
             self._last_line = time.monotonic()
-            self._console.print(f"{self._stage}: {done}/{total} {self._unit} {said}")
+            self._console.print(f"{self._stage}: {done}/{total} {self._unit} {note}")
 
 
 def run_summary(record: Mapping[str, Any], results: str) -> str:
@@ -111,10 +109,13 @@ def score_table(rows: Sequence[Mapping[str, Any]], targets: Sequence[str]) -> Ta
     columns = [*targets, *(dimension.capitalize() for dimension in VAD_DIMENSIONS)]
     table = Table(Column("Clip", overflow="fold"), *columns, "Seconds", "Note")
     for row in rows:
-        values = [_number(row[column_name(column)], 3) for column in columns]
+        values = [format_number(row[column_name(column)], ABSENT) for column in columns]
         note = ", ".join(filter(None, [row["reason"], *row["flags"], row["detail"]]))
         table.add_row(
-            PurePath(row["clip_id"]).name, *values, _number(row["scored_seconds"], 1), note
+            PurePath(row["clip_id"]).name,
+            *values,
+            format_number(row["scored_seconds"], ABSENT, 1),
+            note,
         )
     return table
 
@@ -123,7 +124,7 @@ def plain_table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> Table:
     """Return a table of any values."""
     table = Table(*columns)
     for row in rows:
-        table.add_row(*(_number(value, 3) for value in row))
+        table.add_row(*(format_number(value, ABSENT) for value in row))
     return table
 
 
@@ -133,9 +134,3 @@ def show(table: Table, out: TextIO) -> None:
     if not console.is_terminal:
         console = Console(file=out, width=PLAIN_WIDTH)
     console.print(table)
-
-
-def _number(value: Any, digits: int) -> str:
-    if value is None:
-        return "-"
-    return f"{value:.{digits}f}" if isinstance(value, float) else str(value)

@@ -1,4 +1,4 @@
-"""The terminal while a run goes on: ours alone; Ray's and Prefect's chatter goes to a log file."""
+"""The terminal while a run goes on: only ours; what Ray and Prefect write goes to a log file."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Terminal:
     Attributes:
         out: results.
         err: progress and errors.
-        log: where everything else went; None while nothing was turned away.
+        log: where all other output goes; None before `redirect_output`.
     """
 
     out: TextIO
@@ -36,20 +36,20 @@ def terminal() -> Terminal:
     return _CURRENT[-1] if _CURRENT else Terminal(sys.stdout, sys.stderr)
 
 
-def send_chatter_to(log: Path) -> None:
-    """Turn standard output and error of this process and its children to a log file, for good.
+def redirect_output(log: Path) -> None:
+    """Redirect standard output and error of this process and its children to a log file, for good.
 
     On the level of file descriptors, since Ray's processes write past Python; for good, since both
-    libraries still speak while the interpreter ends. `terminal` gives what was there before.
+    libraries still write while the interpreter ends. `terminal` gives the streams of before.
     """
     sys.stdout.flush()
     sys.stderr.flush()
     log.parent.mkdir(parents=True, exist_ok=True)
-    kept = Terminal(_duplicate(STDOUT), _duplicate(STDERR), log)
+    terminal_before = Terminal(_duplicate(STDOUT), _duplicate(STDERR), log)
     with log.open("ab") as file:
         os.dup2(file.fileno(), STDOUT)
         os.dup2(file.fileno(), STDERR)
-    _CURRENT.append(kept)
+    _CURRENT.append(terminal_before)
 
 
 def _duplicate(descriptor: int) -> TextIO:
@@ -57,5 +57,5 @@ def _duplicate(descriptor: int) -> TextIO:
 
 
 def say(line: str) -> None:
-    """Write one line to standard error, the terminal's."""
+    """Write one line to the terminal's standard error."""
     click.echo(f"emi: {line}", file=terminal().err)

@@ -7,8 +7,10 @@ from typing import Any, TextIO
 
 import click
 
+from flows.display.numbers import format_number
+
 MAX_MISSING = 10
-"""Missing clips that are listed; they are counted all."""
+"""Missing clips that are listed; all are counted."""
 
 
 def show_training(found: Mapping[str, Any], out: TextIO) -> None:
@@ -37,16 +39,17 @@ def show_decision(row: Mapping[str, Any], out: TextIO) -> None:
     champion = f"version {row['champion']}" if row["champion"] else "none"
     lines = [
         f"{verdict}: {row['reason']}",
-        f"  champion before: {champion}, mean Pearson {_number(row['champion_pearson'])}",
+        f"  champion before: {champion}, mean Pearson {format_number(row['champion_pearson'])}",
         f"  challenger: version {row['challenger']}, mean Pearson "
-        f"{_number(row['challenger_pearson'])}, on {row['num_clips']} clips that neither learnt",
+        f"{format_number(row['challenger_pearson'])}, on {row['num_clips']} clips that "
+        "neither learnt",
     ]
     click.echo("\n".join(lines), file=out)
 
 
 def _pearson(found: Mapping[str, Any]) -> str:
     figures = [found[name] for name in ("mean_pearson", "mean_pearson_low", "mean_pearson_high")]
-    value, low, high = map(_number, figures)
+    value, low, high = map(format_number, figures)
     return f"mean Pearson on the validation clips: {value} (95 % interval {low} to {high})"
 
 
@@ -56,7 +59,3 @@ def _missing(missing: Mapping[str, str]) -> list[str]:
     listed = [f"  {clip_id}: {why}" for clip_id, why in list(missing.items())[:MAX_MISSING]]
     more = [f"  and {len(missing) - MAX_MISSING} more"] if len(missing) > MAX_MISSING else []
     return [f"{len(missing)} labelled clips were left out:", *listed, *more]
-
-
-def _number(value: float | None) -> str:
-    return "undefined" if value is None else f"{value:.3f}"

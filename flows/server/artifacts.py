@@ -14,6 +14,7 @@ from contextvars import copy_context
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
+from flows.display.numbers import format_interval, format_number
 from flows.server.events import api_url
 from tasks.progress import Observer, observed_by, observer
 
@@ -44,10 +45,10 @@ class Several(Observer):
         for other in self._others:
             other.begin(stage, total, unit)
 
-    def advance(self, num_done: int, said: str = "") -> None:
+    def advance(self, num_done: int, note: str = "") -> None:
         """Count more units as done."""
         for other in self._others:
-            other.advance(num_done, said)
+            other.advance(num_done, note)
 
     def reached(self, num_done: int, total: int) -> None:
         """Set the number of units that are done."""
@@ -89,10 +90,10 @@ class ProgressArtifact(Observer):
         self._stage, self._total, self._unit = stage, total, unit
         self._done, self._said = 0, ""
 
-    def advance(self, num_done: int, said: str = "") -> None:
+    def advance(self, num_done: int, note: str = "") -> None:
         """Show that more units are done."""
         self._done += num_done
-        self._said = said.strip(" ·")
+        self._said = note.strip(" ·")
 
     def reached(self, num_done: int, total: int) -> None:
         """Show the number of units that are done."""
@@ -187,7 +188,7 @@ def evaluation_markdown(report: EvaluationReport) -> str:
     mean = report.evaluation.mean.pearson
     figures = [*report.evaluation.targets.items(), ("**mean**", report.evaluation.mean)]
     cells = [
-        (target, _interval(of.pearson), _number(of.ccc.value), _number(of.mae.value))
+        (target, _interval(of.pearson), format_number(of.ccc.value), format_number(of.mae.value))
         for target, of in figures
     ]
     speakers = f", {report.num_speakers} speakers" if report.num_speakers else ""
@@ -210,6 +211,7 @@ def decision_markdown(row: Mapping[str, Any]) -> str:
         return f"## {row['name']}: {row['reason']}"
     verdict = "promoted" if row["promoted"] else "not promoted"
     champion = f"version {row['champion']}" if row["champion"] else "none"
+    pearson = format_number(row["challenger_pearson"])
     difference = row["difference"]
     gained = "" if difference is None else f", a difference of {difference:+.3f}"
     return "\n".join(
@@ -220,8 +222,8 @@ def decision_markdown(row: Mapping[str, Any]) -> str:
             "",
             "| | version | rho (mean Pearson) |",
             "|---|---|---|",
-            f"| champion before | {champion} | {_number(row['champion_pearson'], '-')} |",
-            f"| challenger | version {row['challenger']} | {_number(row['challenger_pearson'])} |",
+            f"| champion before | {champion} | {format_number(row['champion_pearson'], '-')} |",
+            f"| challenger | version {row['challenger']} | {pearson} |",
             "",
             f"On {row['num_clips']} clips that neither was trained on{gained}.",
         ]
@@ -229,13 +231,7 @@ def decision_markdown(row: Mapping[str, Any]) -> str:
 
 
 def _interval(estimate: Any) -> str:
-    if estimate.low is None or estimate.high is None:
-        return _number(estimate.value)
-    return f"{_number(estimate.value)} ({estimate.low:.3f} to {estimate.high:.3f})"
-
-
-def _number(value: float | None, absent: str = "undefined") -> str:
-    return absent if value is None else f"{value:.3f}"
+    return format_interval(estimate.value, estimate.low, estimate.high)
 
 
 def _table(key: str, rows: Sequence[Mapping[str, Any]], description: str) -> None:

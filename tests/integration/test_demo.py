@@ -59,7 +59,7 @@ def run(installed, environment, tmp_path):
             env={**own, **extra},
             capture_output=True,
             text=True,
-            timeout=240,
+            timeout=480,
         )
 
     return started

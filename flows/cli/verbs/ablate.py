@@ -1,8 +1,7 @@
-"""`emi ablate`: what each part of the model is worth."""
+"""`emi ablate`: how much each part of the model adds."""
 
 from __future__ import annotations
 
-import os
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +17,8 @@ from flows.cli.options import (
     snapshot_option,
     wheel_option,
 )
-from flows.display.terminal import say, send_chatter_to, terminal
+from flows.cli.run import log_verb_to, progress_bar, write_json
+from flows.display.terminal import say, terminal
 
 if TYPE_CHECKING:
     from tasks.ablation.report import AblationReport
@@ -75,19 +75,15 @@ def ablate(
     The rows of the paper's Table 2: global vector, regression head, LSTM, VAD head, and any other
     backbones. Run it again at any time: it does what is missing; more seeds add to it.
     """
-    from tasks.processes.guard import guard_this_process
     from tasks.store.store import create_store, open_store
 
     open_store(labels)
     store = create_store(results or labels)
-    send_chatter_to(store.logs / f"ablate-{os.getpid()}.log")
-    guard_this_process()
+    log_verb_to(store.logs, "ablate")
 
     from flows.ablate import ablate as run
-    from flows.display.tables import ProgressBar
-    from tasks.progress import observed_by
 
-    with ProgressBar(terminal().err) as bar, observed_by(bar):
+    with progress_bar():
         found = run(
             labels,
             results=store.location,
@@ -107,11 +103,10 @@ def _show(report: AblationReport, folder: str, *, as_json: bool) -> None:
 
     from flows.display.tables import show
     from tasks.ablation.summary import report_table
-    from tasks.store.query import write_json_lines
 
     out = terminal().out
     if as_json:
-        write_json_lines(report_table(report.ablation, report.summaries).to_pylist(), out)
+        write_json(report_table(report.ablation, report.summaries).to_pylist())
         return
     cell, *others = report.columns()
     table = Table(Column(cell, overflow="fold"), *others)

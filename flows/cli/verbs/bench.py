@@ -1,4 +1,4 @@
-"""`emi bench`: a user's own machine, measured."""
+"""`emi bench`: how fast this machine scores."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ import click
 
 from emi_model.errors import EXIT_INTERRUPTED, EmiError
 from flows.cli.options import json_option, precision_option, resolve_model_option
-from flows.display.terminal import say, send_chatter_to, terminal
+from flows.cli.run import log_to, progress_bar, write_json
+from flows.display.terminal import say, terminal
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from emi_model.architecture.config import Precision
 
 BENCH_PREFIX = "emi-bench-"
-"""Of what lies in the temporary folder meanwhile."""
+"""Of the names of the folder and the log in the temporary folder."""
 
 
 @click.command()
@@ -40,7 +41,7 @@ BENCH_PREFIX = "emi-bench-"
     default=20.0,
     show_default=True,
     metavar="S",
-    help="Measure the model alone for about so long.",
+    help="Measure the model alone for about this long.",
 )
 @click.option(
     "--whole-job/--no-whole-job",
@@ -77,12 +78,10 @@ def bench(
     reference = None if model is None else resolve_model_option(model)
     if reference is not None:
         resolve(reference)
-    with _told_at_the_end(), _room(needs_log=whole_job) as folder:
+    with _message_if_interrupted(), _temporary_folder(needs_log=whole_job) as folder:
         from flows.bench import run_bench
-        from flows.display.tables import ProgressBar
-        from tasks.progress import observed_by
 
-        with ProgressBar(terminal().err) as bar, observed_by(bar):
+        with progress_bar():
             found = run_bench(
                 reference,
                 folder,
@@ -95,8 +94,8 @@ def bench(
 
 
 @contextmanager
-def _told_at_the_end() -> Iterator[None]:
-    """End at Ctrl-C with a line of this verb's own: there is nothing to go on from."""
+def _message_if_interrupted() -> Iterator[None]:
+    """End at Ctrl-C with a message of this verb's own: no work is kept to go on from."""
     try:
         yield
     except KeyboardInterrupt:
@@ -105,37 +104,32 @@ def _told_at_the_end() -> Iterator[None]:
 
 
 @contextmanager
-def _room(*, needs_log: bool) -> Iterator[Path]:
-    """Yield a folder that is gone afterwards; a log stays only after an error of ours."""
-    log = _turn_chatter_away() if needs_log else None
+def _temporary_folder(*, needs_log: bool) -> Iterator[Path]:
+    """Yield a folder that is deleted afterwards; the log stays only after an error of ours."""
+    log = _log_to_temporary_file() if needs_log else None
     try:
         with TemporaryDirectory(prefix=BENCH_PREFIX, ignore_cleanup_errors=True) as folder:
             yield Path(folder)
     except Exception as error:
         if not isinstance(error, EmiError):
-            log = None  # its traceback goes there, and whoever reports it needs that
+            log = None  # the traceback is written to it: keep it for the report
         raise
     finally:
         if log is not None:
             log.unlink(missing_ok=True)
 
 
-def _turn_chatter_away() -> Path:
-    """Send what Ray and Prefect say to a log; let them not outlive this process."""
-    from tasks.processes.guard import guard_this_process
-
+def _log_to_temporary_file() -> Path:
+    """Send what Ray and Prefect write to a new log file; return it."""
     descriptor, name = mkstemp(prefix=BENCH_PREFIX, suffix=".log")
     os.close(descriptor)
-    send_chatter_to(Path(name))
-    guard_this_process()
+    log_to(Path(name))
     return Path(name)
 
 
 def _write(found: Mapping[str, Any], rows: list[tuple[str, str]], *, as_json: bool) -> None:
     if as_json:
-        from tasks.store.query import write_json_lines
-
-        write_json_lines([found], terminal().out)
+        write_json([found])
         return
     from flows.display.tables import plain_table, show
 

@@ -1,17 +1,13 @@
-"""`emi import-checkpoint`, `emi check-backbone`: models of others."""
+"""`emi import-checkpoint`, `emi check-backbone`: published models."""
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
 from flows.cli.exits import EXIT_DIFFERS
-
-if TYPE_CHECKING:
-    pass
 
 
 @click.command("import-checkpoint")

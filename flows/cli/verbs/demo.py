@@ -1,16 +1,13 @@
-"""`emi demo`: the whole workflow on a small made corpus."""
+"""`emi demo`: the whole workflow on a small synthetic corpus."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
-from flows.display.terminal import send_chatter_to, terminal
-
-if TYPE_CHECKING:
-    pass
+from flows.cli.run import log_to, progress_bar
+from flows.display.terminal import terminal
 
 
 @click.command()
@@ -26,19 +23,14 @@ if TYPE_CHECKING:
 def demo(folder: Path) -> None:
     """Write a small corpus, train a small model on part of it, score the rest.
 
-    Voices are synthetic, nothing is downloaded. An earlier demo in the folder is carried on.
+    Voices are synthetic, nothing is downloaded. An earlier demo in the folder is continued.
     """
-    from tasks.processes.guard import guard_this_process
-
     folder.mkdir(parents=True, exist_ok=True)
-    send_chatter_to(folder / "demo.log")
-    guard_this_process()
+    log_to(folder / "demo.log")
 
     from flows.demo import run_demo
     from flows.display.demo import show_demo
-    from flows.display.tables import ProgressBar
-    from tasks.progress import observed_by
 
-    with ProgressBar(terminal().err) as bar, observed_by(bar):
+    with progress_bar():
         report = run_demo(folder)
     show_demo(report, folder, terminal().out)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING
 
 import click
@@ -15,7 +14,8 @@ from flows.cli.options import (
     resolve_model_option,
     snapshot_option,
 )
-from flows.display.terminal import say, send_chatter_to, terminal
+from flows.cli.run import log_verb_to, progress_bar, write_json
+from flows.display.terminal import say, terminal
 
 if TYPE_CHECKING:
     from tasks.labels.splits import Split
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     type=click.Choice(["train", "valid", "test"]),
     default="valid",
     show_default=True,
-    help="Whose clips.",
+    help="Split whose clips are used.",
 )
 @click.option(
     "--results",
@@ -60,22 +60,17 @@ def evaluate(
     coverage of the model's own prediction intervals, and a picture of both.
     """
     from emi_model.checkpoints.resolve import resolve
-    from tasks.processes.guard import guard_this_process
     from tasks.store.store import create_store, open_store
 
     reference = resolve_model_option(model)
     resolve(reference)
     store = open_store(labels) if results is None else create_store(results)
-    send_chatter_to(store.logs / f"evaluate-{os.getpid()}.log")
-    guard_this_process()
+    log_verb_to(store.logs, "evaluate")
 
     from flows.display.evaluation import evaluation_rows, show_evaluation, training_warning
-    from flows.display.tables import ProgressBar
     from flows.evaluate import evaluate_model
-    from tasks.progress import observed_by
-    from tasks.store.query import write_json_lines
 
-    with ProgressBar(terminal().err) as bar, observed_by(bar):
+    with progress_bar():
         found = evaluate_model(
             reference,
             labels,
@@ -86,7 +81,7 @@ def evaluate(
             plot=plot,
         )
     if as_json:
-        write_json_lines(evaluation_rows(found.report, found.plot), terminal().out)
+        write_json(evaluation_rows(found.report, found.plot))
         warning = training_warning(found.report)
         if warning is not None:
             say(warning)

@@ -1,12 +1,13 @@
-"""`emi labels`: what raters said of a corpus, checked and kept as snapshots."""
+"""`emi labels`: the labels of a corpus, checked and kept as snapshots."""
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING
 
 import click
 
+from flows.cli.options import corpus_option, json_option
+from flows.cli.run import write_json
 from flows.display.terminal import terminal
 from flows.server.events import labels_added
 
@@ -30,7 +31,7 @@ def labels() -> None:
 @labels.command()
 @click.argument("file")
 @_store
-@click.option("--corpus", required=True, metavar="DIR", help="Folder, s3://... or manifest.")
+@corpus_option
 @click.option(
     "--valid-share",
     type=_share,
@@ -45,13 +46,13 @@ def labels() -> None:
     show_default=True,
     help="Share of clips for testing, where FILE gives no split.",
 )
-@click.option("--seed", type=int, default=1, show_default=True, help="Of the splits drawn.")
+@click.option("--seed", type=int, default=1, show_default=True, help="Random seed of the splits.")
 @click.option(
     "--target",
     "targets",
     multiple=True,
     metavar="NAME",
-    help="Column that is a target, may be repeated (default: all that are nothing else).",
+    help="Column that is a target, may be repeated (default: every column that is nothing else).",
 )
 def add(
     file: str,
@@ -66,7 +67,7 @@ def add(
 
     FILE is CSV or Parquet: a column filename, a column of numbers from 0 to 1 a target, and
     optionally speaker, split (train, valid, test) and arousal, dominance, valence. Clips without a
-    split get one; a speaker never stands in two.
+    split get one; a speaker is never in two.
     """
     from flows.display.tables import ProgressBar
     from tasks.labels.add_labels import add_labels
@@ -83,23 +84,22 @@ def add(
             targets=targets,
             on_progress=bar.reached,
         )
-    click.echo(_told(report))
+    click.echo(_message(report))
     if report.snapshot is not None:
         labels_added(store, corpus, report.snapshot, report.number)
 
 
 @labels.command("list")
 @_store
-@click.option("--json", "as_json", is_flag=True, help="One JSON object a line on stdout.")
+@json_option
 def list_snapshots(store: str, as_json: bool) -> None:
     """List the snapshots of a store; the clips are all that were labelled by then."""
     from flows.display.tables import plain_table, show
     from tasks.labels.add_labels import describe_snapshots
-    from tasks.store.query import write_json_lines
 
     rows = describe_snapshots(store)
     if as_json:
-        write_json_lines(rows, sys.stdout)
+        write_json(rows)
         return
     columns = ["number", "snapshot", "parent", "train", "valid", "test", "targets", "added_at"]
     cells = [
@@ -113,10 +113,10 @@ def list_snapshots(store: str, as_json: bool) -> None:
         ]
         for row in rows
     ]
-    show(plain_table(columns, cells), sys.stdout)
+    show(plain_table(columns, cells), terminal().out)
 
 
-def _told(report: AddReport) -> str:
+def _message(report: AddReport) -> str:
     splits = ", ".join(f"{count} {split}" for split, count in report.clips_by_split.items())
     if report.snapshot is None:
         lines = [

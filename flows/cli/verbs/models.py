@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from flows.cli.options import json_option, name_option
+from flows.cli.run import write_json
 from flows.display.terminal import say
 from flows.server.events import model_promoted
 
@@ -15,12 +17,8 @@ if TYPE_CHECKING:
     from tasks.registry.version import Version
 
 SHORT = 12
-"""Characters of a hash that a list shows; it tells two apart all the same."""
+"""Characters of a hash that a list shows: enough to tell two apart."""
 
-_name = click.option(
-    "--name", default="emi", show_default=True, metavar="NAME", help="Of the registered model."
-)
-_json = click.option("--json", "as_json", is_flag=True, help="One JSON object a line on stdout.")
 _reference = click.argument("reference", metavar="REF")
 
 
@@ -34,33 +32,33 @@ def models() -> None:
 
 
 @models.command("list")
-@_name
-@_json
+@name_option
+@json_option
 def list_models(name: str, as_json: bool) -> None:
     """List the versions, oldest first."""
     from tasks.registry.registry import describe_registered, list_versions
 
-    known = list_versions(name)
+    versions = list_versions(name)
     if as_json:
-        _write_json(known)
-    elif known:
-        _show_list(known)
+        write_json(version.row() for version in versions)
+    elif versions:
+        _show_list(versions)
     else:
-        say(describe_registered(name, known))
+        say(describe_registered(name, versions))
 
 
 @models.command("show")
 @_reference
-@_name
-@_json
+@name_option
+@json_option
 def show_model(reference: str, name: str, as_json: bool) -> None:
-    """Show all that the registry says of a version."""
+    """Show everything that the registry has on a version."""
     from flows.display.tables import plain_table, show
     from tasks.registry.registry import find
 
     version = find(reference, name)
     if as_json:
-        _write_json([version])
+        write_json([version.row()])
         return
     row = version.row()
     facts = {
@@ -77,29 +75,29 @@ def show_model(reference: str, name: str, as_json: bool) -> None:
 
 @models.command()
 @_reference
-@_name
+@name_option
 def promote(reference: str, name: str) -> None:
-    """Make a version the champion; it must be there and load."""
+    """Make a version the champion; it must exist and load."""
     from tasks.registry.champion import promote
     from tasks.registry.registry import find
 
     version = find(reference, name)
-    _say_champion(promote(version.name, version.number))
+    _report_champion(promote(version.name, version.number))
 
 
 @models.command()
-@_name
+@name_option
 def rollback(name: str) -> None:
     """Make the champion before this one the champion again; once more goes further back."""
     from tasks.registry.champion import rollback
 
-    _say_champion(rollback(name))
+    _report_champion(rollback(name))
 
 
 @models.command()
 @_reference
 @click.argument("folder", type=click.Path(path_type=Path), metavar="DIR")
-@_name
+@name_option
 def export(reference: str, folder: Path, name: str) -> None:
     """Copy the files of a version to DIR, which is new or empty."""
     from tasks.registry.registry import export
@@ -108,12 +106,12 @@ def export(reference: str, folder: Path, name: str) -> None:
     click.echo(f"{folder}: {version.reference}, {version.sha256}")
 
 
-def _show_list(known: list[Version]) -> None:
+def _show_list(versions: list[Version]) -> None:
     from flows.display.tables import plain_table, show
 
     columns = ["version", "alias", "sha256", "recipe", "snapshot", "mean pearson", "licence"]
     rows = []
-    for version in known:
+    for version in versions:
         row = version.row()
         rows.append(
             [
@@ -131,18 +129,12 @@ def _show_list(known: list[Version]) -> None:
 
 
 def _with_interval(row: dict[str, Any]) -> str | None:
+    from flows.display.numbers import format_interval
+
     mean, low, high = (row[f"mean_pearson{end}"] for end in ("", "_low", "_high"))
-    if mean is None:
-        return None
-    return f"{mean:.3f}" if None in (low, high) else f"{mean:.3f} ({low:.3f} to {high:.3f})"
+    return None if mean is None else format_interval(mean, low, high)
 
 
-def _say_champion(version: Version) -> None:
+def _report_champion(version: Version) -> None:
     click.echo(f"{version.name}: version {version.number} is the champion, {version.sha256}")
     model_promoted(version)
-
-
-def _write_json(known: list[Version]) -> None:
-    from tasks.store.query import write_json_lines
-
-    write_json_lines((version.row() for version in known), sys.stdout)

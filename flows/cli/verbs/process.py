@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
@@ -12,6 +11,7 @@ from emi_model.loading import without_gc
 from flows.cli.exits import EXIT_REJECTED
 from flows.cli.options import (
     coverage_option,
+    gpus_option,
     json_option,
     model_option,
     pin_model_option,
@@ -22,11 +22,8 @@ from flows.cli.options import (
     strict_option,
     wheel_option,
 )
-from flows.cli.run import report_missing_emi_scores, write_json
-from flows.display.terminal import send_chatter_to, terminal
-
-if TYPE_CHECKING:
-    pass
+from flows.cli.run import log_verb_to, progress_bar, report_missing_emi_scores, write_json
+from flows.display.terminal import terminal
 
 
 @click.command()
@@ -43,12 +40,7 @@ if TYPE_CHECKING:
     metavar="N",
     help="Scoring processes (default: two, or one a GPU; on a cluster as many as have room).",
 )
-@click.option(
-    "--gpus-per-scorer",
-    type=click.FloatRange(min=0, min_open=True, max=1),
-    metavar="SHARE",
-    help="GPUs of each scoring process: by 0.5 two share one (default: 1).",
-)
+@gpus_option
 @ray_option
 @wheel_option
 @strict_option
@@ -65,26 +57,23 @@ def process(
     with without_gc():
         from emi_model.checkpoints.resolve import resolve
         from tasks.corpus.listing import check_source
-        from tasks.processes.guard import guard_this_process
         from tasks.store.store import create_store
 
     check_source(source)
     report_missing_emi_scores(resolve(resolve_model_option(model)))
     store = create_store(results)
-    send_chatter_to(store.logs / f"process-{os.getpid()}.log")
-    guard_this_process()
+    log_verb_to(store.logs, "process")
 
     from flows.server.prestart import temporary_server
 
     server = temporary_server()
     with without_gc():
-        from flows.display.tables import ProgressBar, run_summary
+        from flows.display.tables import run_summary
         from flows.process import process_corpus
-        from tasks.progress import observed_by
 
     if server is not None:
         server.join()
-    with ProgressBar(terminal().err) as bar, observed_by(bar):
+    with progress_bar():
         record = process_corpus(source, results, pin_model_option(model), **options)
     if as_json:
         write_json([record])

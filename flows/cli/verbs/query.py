@@ -6,10 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from flows.cli.options import (
-    json_option,
-    results_option,
-)
+from flows.cli.options import json_option, results_option
 
 if TYPE_CHECKING:
     from tasks.store.query import Format
@@ -40,7 +37,7 @@ def query(sql: str, results: str, wanted: Format) -> None:
 @results_option
 @json_option
 def status(results: str, as_json: bool) -> None:
-    """Say what a results store holds."""
+    """Show what a results store holds, and its latest runs."""
     from tasks.store.query import answer, stored_question, write
     from tasks.store.store import create_store, open_store
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import sys
-from collections.abc import Mapping
 from typing import Any
 
 import click
@@ -13,16 +11,15 @@ from flows.cli.options import (
     corpus_option,
     json_option,
     labels_option,
+    name_option,
     ray_option,
     recipe_option,
     snapshot_option,
     wheel_option,
 )
-from flows.display.terminal import send_chatter_to, terminal
+from flows.cli.run import log_verb_to, progress_bar, write_json
+from flows.display.terminal import terminal
 
-_name = click.option(
-    "--name", default="emi", show_default=True, metavar="NAME", help="Registered model."
-)
 _backbone = click.option(
     "--backbone",
     metavar="REF",
@@ -40,7 +37,7 @@ _workers = click.option(
 @labels_option
 @corpus_option
 @recipe_option
-@_name
+@name_option
 @snapshot_option
 @_backbone
 @_workers
@@ -55,15 +52,13 @@ def train(labels: str, as_json: bool, **options: Any) -> None:
     """
     _prepare(labels, "train")
 
-    from flows.display.tables import ProgressBar
     from flows.display.training import show_training
     from flows.train import train_model
-    from tasks.progress import observed_by
 
-    with ProgressBar(terminal().err) as bar, observed_by(bar):
+    with progress_bar():
         found = train_model(labels, **options)
     if as_json:
-        _write_json(found)
+        write_json([found])
     else:
         show_training(found, terminal().out)
 
@@ -72,7 +67,7 @@ def train(labels: str, as_json: bool, **options: Any) -> None:
 @labels_option
 @corpus_option
 @click.option("--recipe", metavar="NAME", help="Recipe (default: that of the champion, or paper).")
-@_name
+@name_option
 @snapshot_option
 @click.option(
     "--start",
@@ -113,15 +108,13 @@ def retrain(labels: str, as_json: bool, **options: Any) -> None:
     """
     _prepare(labels, "retrain")
 
-    from flows.display.tables import ProgressBar
     from flows.display.training import show_decision
     from flows.retrain import retrain_model
-    from tasks.progress import observed_by
 
-    with ProgressBar(terminal().err) as bar, observed_by(bar):
+    with progress_bar():
         row = retrain_model(labels, **options)
     if as_json:
-        _write_json(row)
+        write_json([row])
     else:
         show_decision(row, terminal().out)
 
@@ -144,16 +137,7 @@ def _summary(function: object) -> str:
 
 
 def _prepare(labels: str, verb: str) -> None:
-    """Open the store, and keep the libraries' chatter from the terminal."""
-    from tasks.processes.guard import guard_this_process
+    """Open the store, and keep what libraries write from the terminal."""
     from tasks.store.store import open_store
 
-    store = open_store(labels)
-    send_chatter_to(store.logs / f"{verb}-{os.getpid()}.log")
-    guard_this_process()
-
-
-def _write_json(found: Mapping[str, Any]) -> None:
-    from tasks.store.query import write_json_lines
-
-    write_json_lines([found], terminal().out)
+    log_verb_to(open_store(labels).logs, verb)

@@ -11,27 +11,35 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from emi_model.errors import ConfigError, ServerError
-from flows.cli.options import model_option, ray_option
-from flows.display.terminal import say, send_chatter_to, terminal
+from flows.cli.options import (
+    corpus_option,
+    coverage_option,
+    gpus_option,
+    model_option,
+    ray_option,
+    results_option,
+)
+from flows.cli.run import log_verb_to
+from flows.display.terminal import say, terminal
 
 if TYPE_CHECKING:
     from flows.server.deployments import Setup
     from tasks.processes.prefect_server import PrefectServer
 
-SAY_SECONDS = 5.0
+MESSAGE_SECONDS = 5.0
 SERVICE_POLL_SECONDS = 1.0
 
 
 def _setup_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Add the options that say what a site runs."""
+    """Add the options that `emi up` and `emi deploy` share."""
     for option in reversed(_OPTIONS):
         command = option(command)
     return command
 
 
 _OPTIONS = [
-    click.option("--corpus", required=True, metavar="DIR", help="Folder, bucket or manifest."),
-    click.option("--results", required=True, metavar="DIR", help="The results store."),
+    corpus_option,
+    results_option,
     click.option("--labels", metavar="DIR", help="Store of the labels (default: --results)."),
     model_option,
     click.option(
@@ -42,7 +50,9 @@ _OPTIONS = [
         help="Registered model that retraining improves; its champion scores unless --model is "
         "given.",
     ),
-    click.option("--recipe", metavar="NAME", help="Of retraining (default: the champion's)."),
+    click.option(
+        "--recipe", metavar="NAME", help="Recipe of retraining (default: the champion's)."
+    ),
     click.option(
         "--cron",
         default="15 2 * * *",
@@ -50,8 +60,12 @@ _OPTIONS = [
         metavar="CRON",
         help="When the corpus is scanned; `never`: not by the clock.",
     ),
-    click.option("--timezone", metavar="ZONE", help="Of --cron (default: this machine's)."),
-    click.option("--watch", "watch_corpus", is_flag=True, help="Look for new clips all the time."),
+    click.option(
+        "--timezone", metavar="ZONE", help="Time zone of --cron (default: this machine's)."
+    ),
+    click.option(
+        "--watch", "watch_corpus", is_flag=True, help="Look for new clips and score them."
+    ),
     click.option(
         "--label-inbox", metavar="DIR", help="Folder or bucket whose new label files are added."
     ),
@@ -71,25 +85,14 @@ _OPTIONS = [
         metavar="SECONDS",
         help="Label snapshots within such a time lead to one retraining.",
     ),
-    click.option(
-        "--coverage",
-        type=click.Choice(["first", "full"]),
-        default="first",
-        show_default=True,
-        help="First 12 s of a clip, or every 12 s window of it.",
-    ),
+    coverage_option,
     ray_option,
-    click.option(
-        "--gpus-per-scorer",
-        type=click.FloatRange(min=0, min_open=True, max=1),
-        metavar="SHARE",
-        help="GPUs of each scoring process (default: 1, where there are any).",
-    ),
+    gpus_option,
     click.option(
         "--suffix",
         default="",
         metavar="TEXT",
-        help="Of the deployments' names, for a second site on one server.",
+        help="End of the deployments' names, for a second site on one server.",
     ),
 ]
 
@@ -109,7 +112,6 @@ def up(host: str, port: int, **options: Any) -> None:
     """
     from flows.exclusive import ONE_AT_A_TIME
     from tasks.home import home
-    from tasks.processes.guard import guard_this_process
     from tasks.processes.prefect_server import (
         Note,
         PrefectServer,
@@ -126,10 +128,8 @@ def up(host: str, port: int, **options: Any) -> None:
         os.environ.setdefault(ONE_AT_A_TIME, "1")
     _check_stores(setup)
     logs = home() / "logs"
-    logs.mkdir(parents=True, exist_ok=True)
-    send_chatter_to(logs / f"up-{os.getpid()}.log")
-    guard_this_process()
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # systemd's way to say Ctrl-C
+    log_verb_to(logs, "up")
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # how systemd stops a service
     try:
         with PrefectServer(host, port, logs / "prefect-server.log") as server:
             write_note(Note.of_this_process(server.url))
@@ -146,14 +146,14 @@ def up(host: str, port: int, **options: Any) -> None:
     "--api-url",
     envvar="PREFECT_API_URL",
     metavar="URL",
-    help="Of the Prefect server (default: PREFECT_API_URL).",
+    help="Address of the Prefect server (default: PREFECT_API_URL).",
 )
 @click.option(
     "--pool",
     default="emi",
     show_default=True,
     metavar="NAME",
-    help="Work pool; made, for processes, if it is not there.",
+    help="Work pool; one for processes is made if there is none.",
 )
 def deploy(api_url: str | None, pool: str, **options: Any) -> None:
     """Register everything on an existing Prefect server, for workers of a work pool.
@@ -203,7 +203,7 @@ def _setup(options: dict[str, Any]) -> Setup:
 
 
 def _check_alone(host: str) -> None:
-    """Check that no other server is meant, and that none is open to everyone."""
+    """Check that no other server runs or is named, and that this one is not open to everyone."""
     from flows.server.events import SERVER_PASSWORD
     from tasks.processes.prefect_server import is_loopback, running_server
 
@@ -246,12 +246,12 @@ def _set_environment(host: str, port: int) -> None:
 
 
 def _serve(server: PrefectServer, setup: Setup) -> None:
-    """Wait for the server, serve, and end in order when told to."""
+    """Wait for the server, run what it schedules, and end in order at Ctrl-C."""
     say("starting Prefect's server")
     from flows.server.serving import Service  # the libraries are imported while the server starts
 
     service = Service(setup)
-    server.wait(_teller())
+    server.wait(_waiting_message())
     service.start()
     _show(server, setup)
     try:
@@ -259,23 +259,23 @@ def _serve(server: PrefectServer, setup: Setup) -> None:
             server.check()
     except KeyboardInterrupt:
         for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, signal.SIG_IGN)  # it takes as long as it takes
+            signal.signal(number, signal.SIG_IGN)  # a second Ctrl-C does not cut the end short
         say("stopping: runs are cancelled, what they have committed stays")
         service.stop()
         raise
 
 
-def _teller() -> Callable[[float], None]:
-    """Return what says now and then how long the server has been awaited."""
-    said = 0.0
+def _waiting_message() -> Callable[[float], None]:
+    """Return a function that writes now and then how long the server has been awaited."""
+    last = 0.0
 
-    def tell(waited: float) -> None:
-        nonlocal said
-        if waited - said > SAY_SECONDS:
-            said = waited
+    def report(waited: float) -> None:
+        nonlocal last
+        if waited - last > MESSAGE_SECONDS:
+            last = waited
             say(f"waiting for Prefect's server: {waited:.0f} s")
 
-    return tell
+    return report
 
 
 def _show(server: PrefectServer, setup: Setup) -> None:

@@ -28,9 +28,9 @@ def evaluate(emi, monkeypatch, tmp_path):
     """Run the verb with the plain function of its flow."""
     from flows.evaluate import evaluate_model
 
-    # a server of Prefect takes longer than all of this, and the turned streams would be the test's
+    # a server of Prefect takes longer than all of this; the streams to redirect are the test's
     monkeypatch.setattr("flows.evaluate.evaluate_model", evaluate_model.fn)
-    monkeypatch.setattr("flows.cli.verbs.evaluate.send_chatter_to", lambda log: None)
+    monkeypatch.setattr("flows.cli.run.redirect_output", lambda log: None)
     monkeypatch.setattr("tasks.processes.guard.guard_this_process", lambda: None)
     monkeypatch.setenv("EMI_HOME", str(tmp_path / "home"))
     return lambda *arguments: emi("evaluate", *arguments)
