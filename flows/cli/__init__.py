@@ -1,1 +1,4 @@
-"""The `emi` command: its verbs, what they share, how it ends."""
+"""The `emi` command: its verbs, what they share, how it ends.
+
+May import everything else.
+"""

@@ -2,9 +2,9 @@
 
 | code | |
 |---|---|
-| 0 | done; `emi up`: told to stop, by Ctrl-C or SIGTERM |
+| 0 | done; `emi up`: stopped by Ctrl-C or SIGTERM |
 | 1 | an error of ours; `emi check-backbone`: the model differs from its reference |
-| 2 | what was asked cannot be done, one line says why |
+| 2 | the command cannot be carried out, one line explains why |
 | 3 | clips were rejected, and ``--strict`` was given |
 | 130 | interrupted |
 """
@@ -23,24 +23,24 @@ from pathlib import Path
 import click
 
 from emi_model.errors import EXIT_INTERRUPTED, EXIT_USAGE, EmiError
-from flows.display.terminal import say, terminal
+from flows.display.terminal import message, terminal
 
 EXIT_BUG, EXIT_REJECTED = 1, 3
 
 EXIT_DIFFERS = 1
 
 UNREACHED = "Failed to reach API"
-"""What Prefect says, in a bare RuntimeError, where a server that was named does not answer."""
+"""Prefect's message, in a bare RuntimeError, if a configured server does not answer."""
 
 
 @contextmanager
 def quick_end() -> Iterator[None]:
-    """Let the process end as soon as what ends with it has been cleared up.
+    """Let the process end as soon as the exit functions of all libraries have run.
 
-    The interpreter would look through all that a run has loaded for garbage first: a second. Within
-    this the process's last words are said, an exit is its exit code.
+    The interpreter would first collect garbage among everything that a run has loaded: a second.
+    The process flushes its streams and ends with the exit code of the block inside.
     """
-    code: int | None = None  # an error that nothing caught is the interpreter's to tell
+    code: int | None = None  # stays None after an error that nothing caught: Python reports it
 
     def end() -> None:
         if code is None:
@@ -50,7 +50,7 @@ def quick_end() -> Iterator[None]:
                 stream.flush()
         os._exit(code)
 
-    atexit.register(end)  # first in, last out
+    atexit.register(end)  # the function registered first runs last
     try:
         yield
         code = 0
@@ -67,24 +67,24 @@ def run_to_exit(command: click.Group) -> None:
         error.show(terminal().err)
         sys.exit(error.exit_code)
     except EmiError as error:
-        say(str(error))
+        message(str(error))
         sys.exit(EXIT_USAGE)
     except (KeyboardInterrupt, click.Abort):
-        say("interrupted: what was committed stays; the same command goes on from there")
+        message("interrupted: what was committed stays; the same command goes on from there")
         sys.exit(EXIT_INTERRUPTED)
     except BrokenPipeError:
-        # whoever read stdout has left (`emi query ... | head`): nothing more to say to it
+        # the program that read stdout has ended (`emi query ... | head`): discard the rest
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except Exception as error:  # noqa: BLE001 - the last resort: a line and a log, no traceback
         if str(error).startswith(UNREACHED):
-            say(f"{error}: start Prefect's server, or unset PREFECT_API_URL")
+            message(f"{error}: start Prefect's server, or unset PREFECT_API_URL")
             sys.exit(EXIT_USAGE)
         _report(error)
         sys.exit(EXIT_BUG)
 
 
 def _report(error: Exception) -> None:
-    """Name an error of ours; its traceback goes to the run's log, or to a file of its own."""
+    """Report an error of ours; its traceback goes to the run's log, or to a file of its own."""
     log = terminal().log
     if log is None:
         descriptor, name = tempfile.mkstemp(prefix="emi-error-", suffix=".log")
@@ -92,4 +92,4 @@ def _report(error: Exception) -> None:
         log = Path(name)
     with log.open("a", encoding="utf-8") as file:
         traceback.print_exc(file=file)
-    say(f"unexpected {type(error).__name__}: {error}; please report it with {log}")
+    message(f"unexpected {type(error).__name__}: {error}; please report it with {log}")

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from flows.display.terminal import redirect_output, say, terminal
+from flows.display.terminal import message, redirect_output, terminal
 
 
 def log_to(log: Path) -> None:
@@ -46,4 +46,4 @@ def report_missing_emi_scores(folder: Path) -> None:
     from emi_model.checkpoints.resolve import is_ours
 
     if not is_ours(folder):
-        say("this model gives arousal, dominance, valence alone: EMI scores will be null")
+        message("this model gives arousal, dominance, valence alone: EMI scores will be null")

@@ -1,1 +1,1 @@
-"""What a person reads in the terminal: tables, figures, the progress bar."""
+"""Output for the terminal: tables, numbers, messages, the progress bar."""

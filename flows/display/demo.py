@@ -1,4 +1,4 @@
-"""What the demo found out, and how it is shown."""
+"""The result of the demo, and how it is shown."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class DemoReport:
-    """What the demo found out.
+    """The result of the demo.
 
     Attributes:
         metrics: of each target on the held-out clips.
-        num_held_out: clips that the metrics are made of.
+        num_held_out: clips that the metrics were computed from.
         rejections: clip id, reason, detail of each rejected clip.
         answers: to the questions of `QUESTIONS`, by their first line.
     """
@@ -39,7 +39,7 @@ class DemoReport:
 
 
 def show_demo(report: DemoReport, folder: Path, out: TextIO) -> None:
-    """Write what the demo found: correlations, rejections, questions and their answers."""
+    """Write the demo's correlations, its rejections, its questions and their answers."""
     console = Console(file=out, highlight=False)
     metrics = [(name, figures.pearson) for name, figures in report.metrics.items()]
     console.print(f"\nPearson on {report.num_held_out} clips of speakers held out of training:")

@@ -1,4 +1,4 @@
-"""What training and evaluation found, on a terminal."""
+"""Evaluations on a terminal: the table of figures, and notes on them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from rich.table import Column, Table
 
 from emi_model.metrics.agreement import UNDEFINED
 from emi_model.metrics.bootstrap import FEW_GROUPS
-from flows.display.numbers import UNDEFINED, format_number
+from flows.display.numbers import format_number
 from flows.display.tables import show
 from tasks.schema.registers import MEAN
 
@@ -60,7 +60,7 @@ def evaluation_table(report: EvaluationReport) -> Table:
 
 
 def training_warning(report: EvaluationReport) -> str | None:
-    """Return why these figures are no measure of the model; None if they are."""
+    """Return a warning if the model was trained on the evaluated clips, else None."""
     if not report.standing.num_trained_on:
         return None
     return (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-UNDEFINED = "undefined"
+from emi_model.metrics.agreement import UNDEFINED
 
 
 def format_number(value: Any, absent: str = UNDEFINED, digits: int = 3) -> str:

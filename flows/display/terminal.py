@@ -15,7 +15,7 @@ STDOUT, STDERR = 1, 2
 
 @dataclass(frozen=True)
 class Terminal:
-    """Where a verb writes.
+    """The streams that a verb writes to.
 
     Attributes:
         out: results.
@@ -56,6 +56,6 @@ def _duplicate(descriptor: int) -> TextIO:
     return os.fdopen(os.dup(descriptor), "w", encoding="utf-8", errors="replace", buffering=1)
 
 
-def say(line: str) -> None:
+def message(line: str) -> None:
     """Write one line to the terminal's standard error."""
     click.echo(f"emi: {line}", file=terminal().err)

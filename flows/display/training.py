@@ -1,4 +1,4 @@
-"""What a training and a decision look like on a terminal."""
+"""Trainings and decisions on a terminal."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def show_training(found: Mapping[str, Any], out: TextIO) -> None:
 
 
 def show_decision(row: Mapping[str, Any], out: TextIO) -> None:
-    """Write what a retraining decided, and by which numbers."""
+    """Write what a retraining decided, and the numbers that decided it."""
     show_training(row["training"], out)
     if row["challenger"] is None:
         click.echo(row["reason"], file=out)

@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from flows.display.terminal import say
+from flows.display.terminal import message
 from tasks.processes.prefect_server import is_loopback, running_server
 from tasks.storage.open import is_remote, local_path
 
@@ -144,7 +144,9 @@ def emit(event: str, resource: str, payload: Mapping[str, Any]) -> bool:
     ]
     problem = _post(f"{url.rstrip('/')}/events", json.dumps(body).encode())
     if problem is not None:
-        say(f"{url} did not take the event {event} ({problem}): what it would start does not start")
+        message(
+            f"{url} did not take the event {event} ({problem}): what it would start does not start"
+        )
     return problem is None
 
 

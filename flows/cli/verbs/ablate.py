@@ -18,7 +18,7 @@ from flows.cli.options import (
     wheel_option,
 )
 from flows.cli.run import log_verb_to, progress_bar, write_json
-from flows.display.terminal import say, terminal
+from flows.display.terminal import message, terminal
 
 if TYPE_CHECKING:
     from tasks.ablation.report import AblationReport
@@ -93,7 +93,7 @@ def ablate(
         )
     _show(found["report"], found["folder"], as_json=as_json)
     for failure, reason in found["failed"].items():
-        say(f"{failure.cell}, seed {failure.seed} failed: {reason}")
+        message(f"{failure.cell}, seed {failure.seed} failed: {reason}")
     if found["failed"]:
         sys.exit(EXIT_USAGE)
 

@@ -15,7 +15,7 @@ import click
 from emi_model.errors import EXIT_INTERRUPTED, EmiError
 from flows.cli.options import json_option, precision_option, resolve_model_option
 from flows.cli.run import log_to, progress_bar, write_json
-from flows.display.terminal import say, terminal
+from flows.display.terminal import message, terminal
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -32,7 +32,7 @@ BENCH_PREFIX = "emi-bench-"
     "--model",
     metavar="REF",
     help="Model folder, hub id, or models:/NAME@champion (default: the full-size model with random "
-    "weights, whatever EMI_MODEL says: speed does not depend on weights).",
+    "weights, also if EMI_MODEL is set: speed does not depend on weights).",
 )
 @precision_option
 @click.option(
@@ -99,7 +99,7 @@ def _message_if_interrupted() -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        say("interrupted: nothing is kept")
+        message("interrupted: nothing is kept")
         sys.exit(EXIT_INTERRUPTED)
 
 

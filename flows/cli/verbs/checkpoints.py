@@ -22,7 +22,7 @@ from flows.cli.exits import EXIT_DIFFERS
 @click.option(
     "--out", required=True, type=click.Path(path_type=Path), metavar="DIR", help="New model folder."
 )
-@click.option("--licence", help="Licence of the backbone (default: what its folder says).")
+@click.option("--licence", help="Licence of the backbone (default: the one named in its folder).")
 def import_checkpoint(authors: Path, backbone: Path, out: Path, licence: str | None) -> None:
     """Convert the state dict that the paper's code saves to a model folder."""
     from emi_model.checkpoints.checkpoint import save_checkpoint

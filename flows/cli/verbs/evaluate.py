@@ -15,7 +15,7 @@ from flows.cli.options import (
     snapshot_option,
 )
 from flows.cli.run import log_verb_to, progress_bar, write_json
-from flows.display.terminal import say, terminal
+from flows.display.terminal import message, terminal
 
 if TYPE_CHECKING:
     from tasks.labels.splits import Split
@@ -84,6 +84,6 @@ def evaluate(
         write_json(evaluation_rows(found.report, found.plot))
         warning = training_warning(found.report)
         if warning is not None:
-            say(warning)
+            message(warning)
     else:
         show_evaluation(found.report, found.plot, terminal().out)

@@ -10,7 +10,7 @@ import click
 
 from flows.cli.options import json_option, name_option
 from flows.cli.run import write_json
-from flows.display.terminal import say
+from flows.display.terminal import message
 from flows.server.events import model_promoted
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def list_models(name: str, as_json: bool) -> None:
     elif versions:
         _show_list(versions)
     else:
-        say(describe_registered(name, versions))
+        message(describe_registered(name, versions))
 
 
 @models.command("show")

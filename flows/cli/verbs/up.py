@@ -20,7 +20,7 @@ from flows.cli.options import (
     results_option,
 )
 from flows.cli.run import log_verb_to
-from flows.display.terminal import say, terminal
+from flows.display.terminal import message, terminal
 
 if TYPE_CHECKING:
     from flows.server.deployments import Setup
@@ -135,7 +135,7 @@ def up(host: str, port: int, **options: Any) -> None:
             write_note(Note.of_this_process(server.url))
             _serve(server, setup)
     except KeyboardInterrupt:
-        say("stopped")
+        message("stopped")
     finally:
         remove_note()
 
@@ -247,7 +247,7 @@ def _set_environment(host: str, port: int) -> None:
 
 def _serve(server: PrefectServer, setup: Setup) -> None:
     """Wait for the server, run what it schedules, and end in order at Ctrl-C."""
-    say("starting Prefect's server")
+    message("starting Prefect's server")
     from flows.server.serving import Service  # the libraries are imported while the server starts
 
     service = Service(setup)
@@ -260,7 +260,7 @@ def _serve(server: PrefectServer, setup: Setup) -> None:
     except KeyboardInterrupt:
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, signal.SIG_IGN)  # a second Ctrl-C does not cut the end short
-        say("stopping: runs are cancelled, what they have committed stays")
+        message("stopping: runs are cancelled, what they have committed stays")
         service.stop()
         raise
 
@@ -273,7 +273,7 @@ def _waiting_message() -> Callable[[float], None]:
         nonlocal last
         if waited - last > MESSAGE_SECONDS:
             last = waited
-            say(f"waiting for Prefect's server: {waited:.0f} s")
+            message(f"waiting for Prefect's server: {waited:.0f} s")
 
     return report
 
