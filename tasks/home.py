@@ -1,4 +1,4 @@
-"""EMI_HOME: the folder for what belongs to no corpus and no results store.
+"""EMI_HOME: the folder for files of no single corpus or results store.
 
 ~/.emi/mlflow.db      the registry, where no server is named
 ~/.emi/artifacts/     what it keeps of trainings and models
@@ -15,5 +15,5 @@ from pathlib import Path
 
 
 def home() -> Path:
-    """Return ``EMI_HOME``, else ``~/.emi``, absolute; whoever writes there makes it."""
+    """Return ``EMI_HOME``, else ``~/.emi``, absolute; the code that writes there makes it."""
     return Path(os.environ.get("EMI_HOME") or "~/.emi").expanduser().absolute()

@@ -1,4 +1,4 @@
-"""How a flow tells whoever started it how far it is: an observer, silent unless one is set."""
+"""How a flow reports its progress: to an observer, which ignores it unless one is set."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from contextvars import ContextVar
 
 
 class Observer:
-    """What a flow calls as it goes; this one says nothing, and others build on it."""
+    """Receives a flow's progress; this class ignores it, subclasses show it."""
 
     def begin(self, stage: str, total: int | None, unit: str) -> None:
-        """Say which stage begins, of how many units if that is known."""
+        """Report that a stage begins, of ``total`` units if that is clear."""
 
     def advance(self, num_done: int, note: str = "") -> None:
         """Report that more units are done; the note is shown beside the count."""
 
     def reached(self, num_done: int, total: int) -> None:
-        """Say how many units of how many are done."""
+        """Report how many units of how many are done."""
 
 
 _SILENT = Observer()
@@ -31,7 +31,7 @@ def observer() -> Observer:
 
 @contextmanager
 def observed_by(watcher: Observer) -> Iterator[None]:
-    """Let a watcher observe the flows that run inside."""
+    """Report the progress of flows that run inside to a watcher."""
     token = _OBSERVER.set(watcher)
     try:
         yield

@@ -1,4 +1,4 @@
-"""Work spread over threads that an interruption does not wait for."""
+"""Work in several threads, which an interruption does not wait for."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 Progress = Callable[[int, int], None]
-"""Called with what is done and the total, in the thread that waits."""
+"""Called with the number of items done and the total, in the thread that waits."""
 
 
 def map_in_threads(
@@ -24,14 +24,14 @@ def map_in_threads(
 ) -> list[Result]:
     """Return what the work gives for each item, in their order.
 
-    Daemon threads rather than an executor's: at Ctrl-C an executor waits for what its threads are
-    at, which may be an extraction of two minutes, and the interpreter waits again when it ends.
+    Daemon threads rather than an executor's: at Ctrl-C an executor waits for the items that its
+    threads work on, which may take two minutes, and the interpreter waits again when it ends.
 
     Args:
         items: what to work on.
-        worker: opened once in each thread; what it gives takes one item.
+        worker: opened once in each thread; yields a function of one item.
         threads: how many at a time.
-        on_progress: told of every item.
+        on_progress: called after every item.
 
     Raises:
         Exception: the first that the work raises; no further item is begun.

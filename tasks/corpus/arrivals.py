@@ -1,4 +1,4 @@
-"""Clips of a corpus that a store has no row for, whatever the model: what a watch looks for."""
+"""Clips of a corpus that a store has no row for under any model: what a watch looks for."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SETTLED_SECONDS = 20.0
 def clips_without_rows(corpus: str, results: str) -> list[ClipFile]:
     """Return the clips that are new, or have changed, since a store last had a row for them.
 
-    Those that may still be written are left for the next look.
+    Clips that may still be written are left for the next call.
 
     Args:
         corpus: folder, bucket or manifest.
@@ -33,6 +33,6 @@ def clips_without_rows(corpus: str, results: str) -> list[ClipFile]:
 
 
 def is_settled(clip: ClipFile) -> bool:
-    """Tell whether a clip is there and nobody has written to it for a while."""
+    """Return whether a clip is there and was not modified lately."""
     young = time.time_ns() - int(SETTLED_SECONDS * 1e9)
     return clip.modified_ns is not None and clip.modified_ns <= young

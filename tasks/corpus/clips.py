@@ -33,7 +33,7 @@ class ClipFile(NamedTuple):
 
     @property
     def uri(self) -> str:
-        """Where it lies, as the store says it; an object's name is taken as it is."""
+        """Where it lies, as the store records it; an object's name is not decoded."""
         return os.fsdecode(self.path) if self.is_remote else self.file().absolute().as_uri()
 
     def file(self) -> Path:

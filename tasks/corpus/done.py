@@ -38,7 +38,7 @@ class ScoringPlan:
 
     Attributes:
         todo: clips to extract and score.
-        reusable: clips whose content the store knows under another name: clip and that name.
+        reusable: clips whose content has a row under another name: clip and that name.
         num_skipped: clips that are done.
         num_superseded: clips of these whose earlier row in the store they will replace.
     """
@@ -64,7 +64,7 @@ def done_clips(store: ResultsStore, model_sha256: str, coverage: str) -> dict[st
 
 
 def done_under_any_model(results: str) -> dict[str, DoneClip]:
-    """Return the latest row of each clip in the store at ``results``, whatever the model.
+    """Return the latest row of each clip in the store at ``results``, under any model.
 
     Raises:
         StoreError: there is no store, or it cannot be read.
@@ -79,11 +79,11 @@ def done_under_any_model(results: str) -> dict[str, DoneClip]:
 def plan_clips(
     clips: Sequence[ClipFile], done: Mapping[str, DoneClip], *, rescore: bool = False
 ) -> ScoringPlan:
-    """Tell what is done from what is to do.
+    """Divide clips into those that are done, to reuse and to do.
 
-    A clip is done when the store holds a row for its content. Unchanged size and modification
-    time say so without reading it; otherwise its hash decides, if a row has its size. A clip whose
-    content has a row under another name adopts that row. So does an object with an own row of
+    A clip is done when the store holds a row for its content. If its size and modification time
+    are those of its row, it is not read; otherwise its hash decides, if a row has its size. A clip
+    whose content has a row under another name reuses that row. So does an object whose own row has
     another time: the next run need not fetch it to see that it is the same.
 
     Args:
@@ -99,7 +99,7 @@ def plan_clips(
     plan.num_skipped = len(clips) - len(new)
     sizes = {row.size for row in done.values() if row.content_sha256}
     contents = {} if rescore else _contents(new, sizes)
-    known = {row.content_sha256: clip_id for clip_id, row in done.items() if row.content_sha256}
+    clip_of = {row.content_sha256: clip_id for clip_id, row in done.items() if row.content_sha256}
     for clip in new:
         row, content = done.get(clip.clip_id), contents.get(clip.clip_id)
         is_same = row is not None and content is not None and content == row.content_sha256
@@ -107,15 +107,15 @@ def plan_clips(
             plan.num_skipped += 1
             continue
         plan.num_superseded += row is not None
-        if content in known:
-            plan.reusable.append((clip, clip.clip_id if is_same else known[content]))
+        if content in clip_of:
+            plan.reusable.append((clip, clip.clip_id if is_same else clip_of[content]))
         else:
             plan.todo.append(clip)
     return plan
 
 
 def is_unchanged(clip: ClipFile, row: DoneClip | None) -> bool:
-    """Tell whether a clip has the size and modification time of its row, which names a content."""
+    """Return whether a clip has the size and time of its row, and the row a content hash."""
     if row is None or row.content_sha256 is None:
         return False
     return (clip.size, clip.modified_ns) == (row.size, row.modified_ns)

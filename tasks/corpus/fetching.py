@@ -1,4 +1,4 @@
-"""Clips of object storage: fetched to this node's scratch, and hashed on the way."""
+"""Clips of object storage: fetched to this node's scratch, and hashed meanwhile."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tasks.storage.scratch import Scratch, open_scratch
 Fetched = TypeVar("Fetched")
 
 PAUSES_SECONDS = (1.0, 5.0, 20.0)
-"""Between attempts, each of which the client has repeated by itself: a server may be restarting."""
+"""Between attempts, within which the client repeats too: a server may be restarting."""
 
 _DETAIL_CHARS = 300
 _SUFFIX = re.compile(r"\.[A-Za-z0-9]{1,8}")
@@ -47,41 +47,41 @@ class _Changed(OSError):
 
 @contextmanager
 def fetched(uri: str, listed: StoredFile | None) -> Iterator[Local | Rejection]:
-    """Yield an object as a file, which is removed at the end, or why it cannot be had.
+    """Yield an object as a file, which is removed at the end, or why it cannot be fetched.
 
-    An object is to blame for what goes wrong with it alone. Where its storage does not answer at
-    all no clip is bad.
+    Where only this object fails, it is rejected. Where its storage does not answer at all, no clip
+    is rejected.
 
     Args:
         uri: of the object.
-        listed: as the storage listed it; None: nothing is known of it.
+        listed: as the storage listed it; None if it was not.
 
     Raises:
         CorpusError: the storage does not answer, or this node's disk does not take the file.
     """
     scratch = open_scratch()
-    known = [listed] if listed is not None else []
+    listing = [listed] if listed is not None else []
 
-    with ExitStack() as held:
+    with ExitStack() as open_files:
 
         def attempt(folder: Folder, name: str) -> Local | Rejection:
-            found = known[0] if known else folder.status(name)
+            found = listing[0] if listing else folder.status(name)
             if found is None:
                 raise FileNotFoundError(uri)
             if found.size > scratch.max_bytes:
                 words = f"{found.size} bytes, expected at most {scratch.max_bytes} of scratch"
                 return Rejection(reason=Reason.TOO_LARGE, detail=words)
             try:
-                return _filled(folder, found._replace(name=name), scratch, held)
+                return _filled(folder, found._replace(name=name), scratch, open_files)
             except _Changed:
-                known.clear()
+                listing.clear()
                 raise
 
         yield _persistent(uri, attempt)
 
 
 def hash_object(uri: str) -> str | None:
-    """Return the SHA-256 (hex) of an object; None if it cannot be had.
+    """Return the SHA-256 (hex) of an object; None if it cannot be fetched.
 
     Raises:
         CorpusError: the storage does not answer.
@@ -97,8 +97,8 @@ def hash_object(uri: str) -> str | None:
     return None if isinstance(found, Rejection) else found
 
 
-def _filled(folder: Folder, listed: StoredFile, scratch: Scratch, held: ExitStack) -> Local:
-    """Return an object as a file that is there until ``held`` is closed."""
+def _filled(folder: Folder, listed: StoredFile, scratch: Scratch, open_files: ExitStack) -> Local:
+    """Return an object as a file that is there until ``open_files`` is closed."""
     digest, size = hashlib.sha256(), 0
     suffix = PurePosixPath(listed.name).suffix
     with ExitStack() as room:
@@ -116,7 +116,7 @@ def _filled(folder: Folder, listed: StoredFile, scratch: Scratch, held: ExitStac
             raise _Changed(f"it was listed with {listed.size} bytes, and changes while it is read")
         with scratch.errors():
             file.flush()
-        held.push(room.pop_all())
+        open_files.push(room.pop_all())
     return Local(Path(file.name), digest.hexdigest(), size, listed.modified_ns)
 
 
@@ -139,7 +139,7 @@ def _persistent(uri: str, attempt: Callable[[Folder, str], Fetched]) -> Fetched 
 
 
 def _answers(uri: str) -> bool:
-    """Tell whether a storage answers for what lies beside an object."""
+    """Return whether a storage answers a list of the folder of an object."""
     try:
         folder, _ = open_file(uri)
         next(folder.files(), None)

@@ -1,4 +1,4 @@
-"""The corpus: which clips a source holds, and which of them a store has not seen."""
+"""The corpus: which clips a source holds."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def _one_or_manifest(source: str, limit: int | None) -> list[ClipFile]:
 
 
 def _located(named: Sequence[Named]) -> list[ClipFile]:
-    """Return clips that a manifest names, with what is known of their files and objects."""
+    """Return the clips that a manifest names, with size and time of their files and objects."""
     uris = {clip: os.fsdecode(clip.path) for clip in named if is_remote(os.fsdecode(clip.path))}
     found = statuses(list(uris.values()))
     return [

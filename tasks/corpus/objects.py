@@ -1,4 +1,4 @@
-"""Clips in buckets: what lies below a prefix, and what is known of single objects."""
+"""Clips in buckets: size and time of objects, with few requests."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from tasks.storage.open import open_file, open_folder
 from tasks.threads import map_in_threads
 
 READERS = 16
-"""Requests at a time: they wait for answers, hardly for this machine."""
+"""Requests at a time: they wait for the storage, hardly for this machine."""
 
 MIN_LISTED = 20
-"""For fewer objects of a bucket each is asked for by itself."""
+"""Fewer objects of a bucket are requested one by one."""
 
 MAX_LISTED_EACH = 100
-"""A list goes on for so many objects each of those that are looked for: a tenth of a request."""
+"""A list ends after so many objects for each wanted one: a tenth of a request."""
 
 
 @contextmanager
 def storage_errors() -> Iterator[None]:
-    """Say in a line of ours what a storage does not do.
+    """Turn errors of a storage into a CorpusError of one line.
 
     Raises:
         CorpusError: what happened.
@@ -44,10 +44,10 @@ def storage_errors() -> Iterator[None]:
 
 
 def statuses(uris: Sequence[str]) -> Mapping[str, StoredFile | None]:
-    """Return what is known of objects by URI; None for those that are not there or not ours to see.
+    """Return size, time and tag of objects by URI; None for those that are absent or refused.
 
-    A bucket of which many are wanted is listed where they lie; that takes one request for a
-    thousand objects, not one for each.
+    Where many are in one bucket, their common folder is listed: one request for a thousand objects
+    instead of one for each.
 
     Raises:
         CorpusError: a storage does not answer.
@@ -75,7 +75,7 @@ def _statuses_in(bucket: str, keys: Sequence[str]) -> dict[str, StoredFile | Non
 
 
 def _listed(bucket: str, keys: Sequence[str]) -> dict[str, StoredFile | None]:
-    """Return what a list says of objects, of all of them if it is a short one."""
+    """Return those objects that a list shows; all of them if the list is short."""
     prefix = posixpath.commonpath([posixpath.dirname(key).strip("/") for key in keys])
     wanted = set(keys)
     found: dict[str, StoredFile | None] = {}
@@ -89,7 +89,7 @@ def _listed(bucket: str, keys: Sequence[str]) -> dict[str, StoredFile | None]:
         if next(listing, None) is None:
             return {f"{bucket}/{key}": None for key in wanted} | found
     except (PermissionError, UnfitName):
-        pass  # who may not list may yet read; a name that cannot be listed need not be one of ours
+        pass  # a caller that may not list may yet read; the unfit name may be of another object
     return found
 
 

@@ -33,7 +33,7 @@ MODEL_FIELDS = [
 
 
 def checked(table: pa.Table, schema: pa.Schema) -> pa.Table:
-    """Return the table under exactly this schema, fit to be written.
+    """Return the table under exactly this schema, ready to be written.
 
     Raises:
         StoreError: columns or types differ, or a value is not what its field promises.
@@ -60,8 +60,8 @@ def _check_outcomes(table: pa.Table) -> None:
     scored = pc.equal(table["status"], Status.SCORED.value)
     _require(pc.is_in(table["status"], pa.array(list(Status))), "a status that is none")
     _require(pc.xor(scored, pc.is_valid(table["reason"])), "a reason where it should not be")
-    known = pc.is_in(table["reason"], pa.array([*Reason, None], pa.string()))
-    _require(known, "a reason that is not enumerated")
+    is_listed = pc.is_in(table["reason"], pa.array([*Reason, None], pa.string()))
+    _require(is_listed, "a reason that is not enumerated")
     flags = pc.list_flatten(table["flags"])
     _require(pc.is_in(flags, pa.array(list(Flag), pa.string())), "a flag that is none")
 

@@ -1,4 +1,4 @@
-"""What can be said of a clip beside its scores: why it was rejected, what to know of its audio."""
+"""The outcome of a clip beside its scores: why it was rejected, flags of its audio."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Status(StrEnum):
 
 
 class Reason(StrEnum):
-    """Why a clip has no scores; the tool's own words stand beside it in ``detail``."""
+    """Why a clip has no scores; ``detail`` holds the tool's own message."""
 
     MISSING = "missing"
     """No file at this path (any more)."""
@@ -33,7 +33,7 @@ class Reason(StrEnum):
     NO_SAMPLES = "no_samples"
     """A decodable track that gave no sample."""
     NOT_FETCHED = "not_fetched"
-    """Object storage has it and does not give it, or not unchanged; the next run tries again."""
+    """Object storage has it, but refuses it or changes it meanwhile; the next run tries again."""
     TOO_LARGE = "too_large"
     """Object storage has it, and it is larger than all of the scratch folder may be."""
     TOO_SHORT = "too_short"
@@ -47,7 +47,7 @@ class Reason(StrEnum):
 
 
 class Flag(StrEnum):
-    """What a reader of a scored row should know."""
+    """What a reader of a scored row should consider."""
 
     TRUNCATED = "truncated"
     """The clip is longer than what was scored."""
@@ -61,7 +61,7 @@ class Flag(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Source:
-    """What is known of the audio track a waveform came from, or should have come from.
+    """Facts of the audio track that a waveform came from, or should have come from.
 
     Attributes:
         codec: libav's name of the codec.

@@ -1,4 +1,4 @@
-"""The Arrow schemas of everything that is written, in one place, and the check before a write.
+"""The Arrow schemas of scores, timeline and windows, and of rows on their way there.
 
 Every field carries its unit and meaning in its metadata, where ``DESCRIBE``-like tools and
 ``pyarrow.parquet.read_schema`` find them.

@@ -34,28 +34,28 @@ if TYPE_CHECKING:
 
 MAX_RETRIES = 5
 BUCKET_RETRY_SECONDS = 60
-"""A request is repeated for so long where the storage is busy or not reached."""
+"""A request is repeated for so long while the storage is busy or cannot be reached."""
 
 ENDPOINTS = {
     "s3": ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT"),
     "gs": ("GOOGLE_BASE_URL",),
     "az": ("AZURE_STORAGE_ENDPOINT", "AZURE_ENDPOINT"),
 }
-"""Variables that may name a server; one with http:// is spoken to without TLS."""
+"""Variables that may name a server; http:// means a connection without TLS."""
 
 READ_TIMEOUT_SECONDS = 30
-"""A connection on which nothing comes for so long is given up; the request is repeated."""
+"""A connection without data for so long is closed, and the request is repeated."""
 
 REQUEST_SECONDS = 3600
-"""For one request, whatever comes: a large object takes its time."""
+"""Limit of one request, even while data comes: a large object takes long."""
 
-# Reasons of S3 to refuse that lie in who asks, not in what is asked for.
+# Codes by which S3 refuses the caller, not the object.
 _CALLER = re.compile(
     "<Code>(InvalidAccessKeyId|SignatureDoesNotMatch|RequestTimeTooSkewed|InvalidToken|"
     "ExpiredToken|AllAccessDisabled|AccountProblem)</Code>"
 )
 _REQUEST = re.compile(r"^.*?Error performing [A-Z]+ (\w+://[^/\s]+)\S* in .*? - ")
-_MAX_SAID = 300
+_MAX_CHARS = 300
 
 
 class BucketFolder:
@@ -91,11 +91,11 @@ class BucketFolder:
                 )
 
     def exists(self, name: str) -> bool:
-        """Tell whether there is an object of this name."""
+        """Return whether there is an object of this name."""
         return self.status(name) is not None
 
     def status(self, name: str) -> StoredFile | None:
-        """Return what is known of an object without its content; None if there is none."""
+        """Return an object's size, time and tag; None if there is none."""
         with _errors(self.uri):
             try:
                 return self._stored(obstore.head(self._store, self._prefix + name))
@@ -135,13 +135,13 @@ class BucketFolder:
 
     def _stored(self, meta: ObjectMeta) -> StoredFile:
         name = meta["path"].removeprefix(self._prefix)
-        # whole seconds: some servers tell more of an object in a list than of it alone
+        # whole seconds: some servers give a finer time in a list than for a single object
         modified_ns = int(meta["last_modified"].timestamp()) * 10**9
         return StoredFile(name, meta["size"], modified_ns, meta["e_tag"] or "")
 
     @contextmanager
     def _put_errors(self) -> Iterator[None]:
-        """Say it as it is where a new object is answered by "not found"."""
+        """Name the missing bucket where the storage answers a new object by "not found"."""
         try:
             with _errors(self.uri):
                 yield
@@ -173,18 +173,18 @@ def _errors(uri: str) -> Iterator[None]:
     try:
         yield
     except FileNotFoundError as error:
-        said = str(error).partition(": Error performing")[0]
-        raise FileNotFoundError(f"{uri}: {said}") from error
+        message = str(error).partition(": Error performing")[0]
+        raise FileNotFoundError(f"{uri}: {message}") from error
     except (InvalidPathError, ValueError) as error:
-        raise UnfitName(f"{uri}: {_said(error)}") from error
+        raise UnfitName(f"{uri}: {_message(error)}") from error
     except BaseError as error:
-        # a list that is refused is said to be any error
+        # the client raises no PermissionDeniedError where a list is refused
         refused = isinstance(error, PermissionDeniedError) or "code: 403 Forbidden" in str(error)
         kind = PermissionError if refused and not _CALLER.search(str(error)) else OSError
-        raise kind(f"{uri}: {_said(error)}") from error
+        raise kind(f"{uri}: {_message(error)}") from error
 
 
-def _said(error: Exception) -> str:
-    """Return what a storage says of an error, without its markup; of the request, who was asked."""
-    said = re.sub("<[^>]*>", " ", str(error).partition("\n\nDebug source")[0])
-    return _REQUEST.sub(r"\1: ", " ".join(said.split()))[:_MAX_SAID].rstrip(": ")
+def _message(error: Exception) -> str:
+    """Return a storage's error message without markup; of the request, the server's address."""
+    message = re.sub("<[^>]*>", " ", str(error).partition("\n\nDebug source")[0])
+    return _REQUEST.sub(r"\1: ", " ".join(message.split()))[:_MAX_CHARS].rstrip(": ")

@@ -1,11 +1,12 @@
-"""A folder that people name: on a disk, or a prefix in a bucket, with the same few promises.
+"""A folder that the user names: on a disk, or a prefix in a bucket, with the same few promises.
 
     /data/clips, file:///data/clips       a folder
     s3://BUCKET/clips, gs://, az://       objects; endpoint and credentials by the environment
 
 What is written is absent or complete at every moment: on a disk it is written aside, synced and
-renamed, in a bucket it is one request. `create` never replaces, whoever else writes: there it is a
-conditional request (If-None-Match), on a disk a hard link. A name is taken as it is, with no
+renamed, in a bucket it is one request. `create` never replaces a file, even one that another
+process writes at the same time: in a bucket it is a conditional request (If-None-Match), on a disk
+a hard link. A name is taken as it is, with no
 percent signs decoded: ``s3://BUCKET/a%20b`` is another object than ``s3://BUCKET/a b``.
 """
 
@@ -28,7 +29,7 @@ class StoredFile(NamedTuple):
         name: path below the folder, with slashes.
         size: bytes.
         modified_ns: modification time, nanoseconds since 1970; whole seconds in a bucket.
-        tag: changes with the content, where the storage says so.
+        tag: changes with the content; empty where the storage has none.
     """
 
     name: str
@@ -50,10 +51,10 @@ class Folder(Protocol):
         """Yield what lies in it or below it, in no order; nothing if it is not there."""
 
     def status(self, name: str) -> StoredFile | None:
-        """Return what is known of a file without its content; None if there is none."""
+        """Return a file's size, time and tag; None if there is none."""
 
     def exists(self, name: str) -> bool:
-        """Tell whether there is a file of this name."""
+        """Return whether there is a file of this name."""
 
     def read(self, name: str) -> bytes:
         """Return a file's content; FileNotFoundError if there is none."""

@@ -36,7 +36,7 @@ class LocalFolder:
                     yield StoredFile(below_root, found.st_size, found.st_mtime_ns)
 
     def status(self, name: str) -> StoredFile | None:
-        """Return what is known of a file without its content; None if there is none."""
+        """Return a file's size and time; None if there is none."""
         try:
             found = (self.root / name).stat()
         except (FileNotFoundError, NotADirectoryError):
@@ -46,7 +46,7 @@ class LocalFolder:
         return StoredFile(name, found.st_size, found.st_mtime_ns)
 
     def exists(self, name: str) -> bool:
-        """Tell whether there is a file of this name."""
+        """Return whether there is a file of this name."""
         return (self.root / name).is_file()
 
     def read(self, name: str) -> bytes:
@@ -101,7 +101,7 @@ def sync_folder(folder: Path) -> None:
 
 @contextmanager
 def _aside(final: Path, content: bytes) -> Iterator[Path]:
-    """Write a synced file beside the final one, under a name that no listing of ours takes."""
+    """Write a synced file beside the final one, under a name that no listing takes."""
     try:
         final.parent.mkdir(parents=True, exist_ok=True)
     except FileExistsError:

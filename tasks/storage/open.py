@@ -22,7 +22,7 @@ SCHEMES: Mapping[str, Callable[[str], Folder]] = {"s3": _bucket, "gs": _bucket, 
 
 
 def is_remote(reference: str) -> bool:
-    """Tell whether a reference names a storage other than a disk."""
+    """Return whether a reference names a storage other than a disk."""
     return _opener(reference) is not None
 
 
@@ -41,7 +41,7 @@ def open_folder(reference: str) -> Folder:
     """Return the folder that a reference names; nothing is read yet.
 
     Raises:
-        OSError: a bucket whose settings are not to be had.
+        OSError: a setting of the bucket is missing.
     """
     opener = _opener(reference)
     return opener(reference) if opener else LocalFolder(local_path(reference))

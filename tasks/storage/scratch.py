@@ -1,12 +1,12 @@
 """Scratch: room on this node's disk for clips of object storage while they are extracted.
 
-    EMI_SCRATCH/emi.lock    held by who takes room, also while there is none: first come, first
+    EMI_SCRATCH/emi.lock    locked by the process that takes room or waits for it: first come, first
                             served
     EMI_SCRATCH/emi-*.clip  a clip's room, locked by its process
 
 One bound, `EMI_SCRATCH_BYTES`, holds for all processes of a node. A file has the size of its clip
-from the beginning, so the folder itself says how much is taken. The locks of a process that died
-are gone: whoever takes room next removes its files.
+from the beginning, so the sizes in the folder show how much is taken. The kernel releases the locks
+of a process that died: the next process that takes room removes its files.
 """
 
 from __future__ import annotations
@@ -35,12 +35,12 @@ _WAIT_SECONDS = 0.05
 
 @dataclass(frozen=True)
 class Scratch:
-    """A folder with a bound, shared by all who name it.
+    """A folder with a bound, shared by all processes that name it.
 
     Attributes:
         root: the folder, on a local disk; made when room is taken.
         max_bytes: of all clips in it together.
-        private: it must be our user's own: where anybody can write, anybody may have made it.
+        private: it must belong to this user: another may have made it where all can write.
     """
 
     root: Path
@@ -70,12 +70,12 @@ class Scratch:
         finally:
             with suppress(OSError):
                 Path(file.name).unlink()
-            with suppress(OSError):  # what could not be written before cannot be now
+            with suppress(OSError):  # closing flushes, which fails again where writing failed
                 file.close()
 
     @contextmanager
     def errors(self) -> Iterator[None]:
-        """Say what is wrong with the folder, or its disk, in a line of ours."""
+        """Turn errors of the folder or its disk into a CorpusError of one line."""
         try:
             yield
         except OSError as error:
@@ -90,8 +90,8 @@ class Scratch:
             raise PermissionError("it belongs to another user")
 
     def _taken(self) -> int:
-        """Return how many bytes living processes hold; what dead ones held is removed."""
-        return sum(_held_bytes(path) for path in self.root.glob(_CLIPS))
+        """Return how many bytes living processes take; remove the files of dead ones."""
+        return sum(_locked_bytes(path) for path in self.root.glob(_CLIPS))
 
     def _take(self, size: int, suffix: str) -> BinaryIO:
         path = self.root / f"emi-{secrets.token_hex(8)}.clip{suffix}"
@@ -121,7 +121,7 @@ def open_scratch() -> Scratch:
     return Scratch(Path(tempfile.gettempdir(), f"emi-{os.getuid()}"), int(size), private=True)
 
 
-def _held_bytes(path: Path) -> int:
+def _locked_bytes(path: Path) -> int:
     try:
         with path.open("rb") as file:
             try:

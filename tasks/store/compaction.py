@@ -1,4 +1,4 @@
-"""Compaction: many small parts, and rows that later rows replaced, become few large parts."""
+"""Compaction: merges many small parts into few large ones, without rows that were replaced."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tasks.store.store import ResultsStore
 from tasks.store.views import connect, current_view
 
 SMALL_PART_BYTES = 8 * 2**20
-"""Parts below it are merged, up to about so much a merged one: 35,000 clips, 0.1 GB of memory."""
+"""Smaller parts are merged, into parts of about this size: 35,000 clips, 0.1 GB of memory."""
 
 MANY_SMALL_PARTS = 16
 MERGED = (SCORES, *COMPANIONS)
@@ -23,10 +23,10 @@ MERGED = (SCORES, *COMPANIONS)
 def compact(store: ResultsStore, name: str, *, superseded: bool = False) -> bool:
     """Merge a store's small parts, some at a time, where it is worth it; True if it did.
 
-    A merged part is committed like any other and names the parts that it replaces: whoever reads
-    through the views sees every row once at every moment. It holds the latest of the rows that
-    these parts have of a clip, whatever stands in others: so where several runs do this at once, in
-    a bucket, the latest row of all is always in a part that stays.
+    A merged part is committed like any other and names the parts that it replaces: the views show
+    every row once at every moment. Of each clip it holds the latest row of these parts, whether or
+    not other parts have a later one: so where several runs compact a bucket at once, the latest row
+    of all is always in a part that stays.
 
     Args:
         store: locked by this process.
@@ -63,7 +63,7 @@ def _merged(store: ResultsStore, names: Sequence[str]) -> dict[str, pa.Table]:
     """Return the rows of the named parts that still count, under the union of their schemas.
 
     Raises:
-        PartsChanged: some of them were taken away.
+        PartsChanged: another compaction removed some of them.
     """
     with connect(store.location, tables=MERGED, parts=names) as connection:
         return {table: _rows(connection, table, _union(store, table, names)) for table in MERGED}

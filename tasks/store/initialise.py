@@ -1,4 +1,4 @@
-"""What makes a folder a results store: its mark, its tables' columns, its catalog."""
+"""Makes a folder a results store: its marker, an empty part of each table, its catalog."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ STORE_FORMAT = 1
 
 
 def write_marker(folder: Folder) -> None:
-    """Make a folder a store, if nobody has."""
+    """Mark a folder as a store; nothing if it is marked."""
     marker = json.dumps({"emi_results_store": STORE_FORMAT}) + "\n"
     with suppress(FileExistsError):
         folder.create(MARKER_FILE, marker.encode())
@@ -63,7 +63,7 @@ def missing_tables(folder: Folder) -> list[str]:
 
 
 def initialise(location: str, folder: Folder) -> None:
-    """Write what a new store, or one of an earlier version, lacks."""
+    """Write the empty parts and the catalog that a new or an older store lacks."""
     for table in missing_tables(folder):
         empty = TABLE_SCHEMAS[table].empty_table()
         folder.write(file_name(table, EMPTY_PART), parquet_bytes(empty))

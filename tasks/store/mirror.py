@@ -41,7 +41,7 @@ def local_parts(folder: Folder, parts: Sequence[Part]) -> Iterator[Path]:
     Of a store on a disk it is the store's own. Of a bucket it is a new one with these parts alone.
 
     Raises:
-        PartsChanged: a part was taken away from the bucket since it was listed.
+        PartsChanged: a compaction removed a part from the bucket since it was listed.
         OSError: the bucket does not answer, or this machine's disk does not take the parts.
     """
     if isinstance(folder, LocalFolder):

@@ -1,4 +1,4 @@
-"""What lies where in a results store, on a disk or in a bucket.
+"""The files of a results store, on a disk or in a bucket.
 
 STORE/store.json       marks the folder as a store
 STORE/scores/          one row a clip, model and coverage
@@ -9,9 +9,9 @@ STORE/labels/          one file a snapshot of labels
 STORE/evaluations/     one file an evaluation; likewise decisions/ and ablations/
 STORE/plots/           one picture an evaluation; reports/ of ablations
 STORE/catalog.sql      the views, for any DuckDB client
-STORE/logs/            what Ray and Prefect said; of a store in a bucket: EMI_HOME/logs
-STORE/.staging/        parts that are being written; on a disk alone
-STORE/alive/           signs of life of the runs that write; in a bucket alone
+STORE/logs/            logs of Ray and Prefect; of a store in a bucket: EMI_HOME/logs
+STORE/.staging/        parts that are being written; only on a disk
+STORE/alive/           signs of life of the runs that write; only in a bucket
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ MAX_LISTINGS = 20
 
 
 class PartsChanged(StoreError):
-    """Files were taken away while they were read: a compaction put another in their place."""
+    """Files were removed while they were read: a compaction replaced them by another."""
 
 
 class Part(NamedTuple):
@@ -70,13 +70,13 @@ def parts_of(folder: Folder, table: str) -> list[Part]:
 
 
 def parts_at_once(folder: Folder, tables: Collection[str]) -> list[Part]:
-    """Return the files of some tables, of scores and what belongs to them as of one moment.
+    """Return the files of some tables; scores and their companions as of one moment.
 
-    What belongs to scores is written before them and removed after them. So if the scores are the
-    same before and after the others are listed, nothing was missed that belongs to them.
+    Companions are written before their scores and removed after them. So if the list of scores is
+    the same before and after the others are listed, no companion of a score was missed.
 
     Raises:
-        StoreError: they were never the same.
+        StoreError: the list of scores changed each time.
     """
     for _ in range(MAX_LISTINGS):
         scores = parts_of(folder, SCORES) if SCORES in tables else []

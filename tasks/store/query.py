@@ -1,4 +1,4 @@
-"""Answers to SQL questions over a results store, in the formats that people ask for."""
+"""Answers to SQL questions over a results store, as a table, CSV, JSON lines or Parquet."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ Found = TypeVar("Found")
 
 
 def reread(read: Callable[[], Found]) -> Found:
-    """Return what ``read`` gives, read again if a compaction took away what it was reading."""
+    """Return what ``read`` returns; call it again if a compaction removed what it was reading."""
     for _ in range(MAX_REREADS - 1):
         try:
             return read()
@@ -34,10 +34,10 @@ def reread(read: Callable[[], Found]) -> Found:
 
 
 def holds_store(location: str | Path) -> bool:
-    """Tell whether there is a results store.
+    """Return whether there is a results store.
 
     Raises:
-        StoreError: nobody knows: the bucket cannot be read.
+        StoreError: the bucket cannot be read.
     """
     try:
         return open_folder(str(location)).exists(MARKER_FILE)
@@ -68,7 +68,7 @@ def read_rows(
         columns: default all.
 
     Raises:
-        PartsChanged: a part was taken away meanwhile, in a bucket.
+        PartsChanged: a compaction removed a part meanwhile; only in a bucket.
     """
     with local_parts(folder, parts) as root:
         found = ds.dataset([str(root / part.file) for part in parts], schema=schema)
@@ -79,7 +79,7 @@ def read_schemas(folder: Folder, parts: Sequence[Part]) -> list[pa.Schema]:
     """Return the schemas of some parts.
 
     Raises:
-        PartsChanged: a part was taken away meanwhile, in a bucket.
+        PartsChanged: a compaction removed a part meanwhile; only in a bucket.
     """
     with local_parts(folder, parts) as root:
         return [pq.read_schema(root / part.file) for part in parts]

@@ -6,10 +6,10 @@ windows only beside its scores of the same part, so a run that is killed in betw
 half visible; a later run removes what it left.
 
 On a disk one run writes at a time. In a bucket several may: each writes parts of its own, and the
-views show one row a clip, whoever wrote more.
+views show one row a clip, even if several runs wrote one.
 
-Registers (labels, evaluations, decisions, ablations) are small files, none of them ever changed,
-that may be added while a run writes.
+Registers (labels, evaluations, decisions, ablations) are small files that are never changed, and
+may be added while a run writes.
 """
 
 from __future__ import annotations
@@ -32,24 +32,24 @@ from tasks.store.readers import holds_store, read_all, read_rows, read_schemas, 
 from tasks.store.writers import parquet_bytes, writer_for
 
 REPLACES = b"replaces"
-"""Parquet metadata of a compacted part: names of the parts that it took the place of."""
+"""Parquet metadata of a compacted part: names of the parts that it replaced."""
 
 
 class ResultsStore:
     """A results store; `open_store` and `create_store` give one.
 
     Attributes:
-        location: as people name it: a path or ``s3://``, ``gs://``, ``az://``.
-        folder: what lies there.
-        writer: what writes there as the place has it.
+        location: as the user names it: a path or ``s3://``, ``gs://``, ``az://``.
+        folder: that holds its files.
+        writer: what writes there, as a disk or as a bucket.
         logs: folder on this machine where runs leave their logs.
     """
 
     def __init__(self, location: str | Path) -> None:
-        """Take a place that is a store, or is to be one.
+        """Take a place that is a store, or will be one.
 
         Raises:
-            OSError: a bucket whose settings are not to be had.
+            OSError: a setting of the bucket is missing.
         """
         self.location = str(location)
         self.folder = open_folder(self.location)
@@ -86,9 +86,9 @@ class ResultsStore:
         """Commit one part; the tables are `tasks.schema.fields.checked`.
 
         Args:
-            name: of the part, new to the store.
-            tables: by name: scores, and what belongs to them; empty ones are left out.
-            replaces: names of committed parts that it takes the place of; they are removed.
+            name: of the part, new in the store.
+            tables: by name: scores and their companions; empty ones are left out.
+            replaces: names of committed parts that it replaces; they are removed.
 
         Raises:
             StoreError: the disk is full, or does not take the part for another reason.
@@ -158,17 +158,17 @@ class ResultsStore:
             self.writer.remove([part.file for part in (*left, *self.writer.left(orphans))])
 
     def silent_runs(self) -> list[str]:
-        """Return runs of which none is alive; the caller holds the lock."""
+        """Return runs that are not alive; the caller holds the lock."""
         with self._storage():
             return self.writer.silent_runs()
 
     def forget(self, run_id: str) -> None:
-        """Take note that a silent run's record says how it ended."""
+        """Note that a silent run's record now says how it ended."""
         with self._storage():
             self.writer.forget(run_id)
 
     def lock(self) -> AbstractContextManager[None]:
-        """Hold the store for one writing run: on a disk alone, in a bucket beside others.
+        """Lock the store for one writing run on a disk; a bucket takes several runs.
 
         Raises:
             StoreError: another run holds it.
@@ -177,7 +177,7 @@ class ResultsStore:
 
     @contextmanager
     def alive(self, run_id: str) -> Iterator[None]:
-        """Keep others from taking a run that writes for one that was killed.
+        """Show other runs, until the context ends, that this run was not killed.
 
         Raises:
             StoreError: the bucket cannot be written.
@@ -209,7 +209,7 @@ class ResultsStore:
 
     @contextmanager
     def _storage(self) -> Iterator[None]:
-        """Say in one line what a disk or a bucket refuses."""
+        """Turn errors of the disk or bucket into a StoreError of one line."""
         try:
             yield
         except OSError as error:
@@ -227,7 +227,7 @@ def create_store(location: str | Path) -> ResultsStore:
         if not holds_store(location):
             if store.writer.holds_others() and not holds_store(location):
                 raise StoreError(f"{location}: holds other files: choose an empty or new folder")
-            # The mark first: whoever is killed behind it leaves a store that can be completed.
+            # The marker first: if this process is killed after it, the store can be completed.
             write_marker(store.folder)
         check_marker(store.location, store.folder)
         store.writer.prepare()
@@ -247,7 +247,7 @@ def open_store(location: str | Path) -> ResultsStore:
         store = ResultsStore(location)
         check_marker(store.location, store.folder)
         if missing_tables(store.folder):
-            with suppress(OSError):  # of a folder that cannot be written, what is there is readable
+            with suppress(OSError):  # a folder that cannot be written may yet be read
                 store.writer.prepare()
                 initialise(store.location, store.folder)
     except OSError as error:

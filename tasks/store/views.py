@@ -1,4 +1,4 @@
-"""The SQL views over a results store, and the sandbox that answers other people's questions."""
+"""The SQL views over a results store, and the sandbox in which other people's SQL runs."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ _BUCKET_NOTE = """\
 _CONFIG: dict[str, Any] = {
     "autoinstall_known_extensions": "false",
     "autoload_known_extensions": "false",
-    "temp_directory": "",  # else it spills into .tmp of whatever folder we are in
+    "temp_directory": "",  # else it spills into .tmp of the working folder
 }
 
 
@@ -119,7 +119,7 @@ def catalog_sql(location: str | Path) -> str:
 def connect(
     location: str | Path, *, tables: Collection[str] = TABLES, parts: Collection[str] | None = None
 ) -> Iterator[duckdb.DuckDBPyConnection]:
-    """Give a connection with the views over a store and no way out of it.
+    """Yield a connection with the views over a store and no way out of it.
 
     No extension is loaded or downloaded, no file outside the store can be read and none at all
     be written, and none of that can be set otherwise.
@@ -131,7 +131,7 @@ def connect(
 
     Raises:
         QueryError: the views cannot be made: a damaged part.
-        PartsChanged: what was listed was compacted away meanwhile; only of a store in a bucket.
+        PartsChanged: a compaction removed listed parts meanwhile; only of a store in a bucket.
         OSError: the bucket cannot be read.
     """
     folder = open_folder(str(location))
@@ -155,7 +155,7 @@ def connect(
 
 
 def first_line(error: duckdb.Error) -> str:
-    """Return what DuckDB says of an error, without the excerpt of the SQL that it adds."""
+    """Return the message of DuckDB's error, without the excerpt of the SQL that it adds."""
     return str(error).strip().partition("\n")[0]
 
 

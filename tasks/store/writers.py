@@ -1,8 +1,8 @@
-"""How a results store is written where it lies: alone on a disk, beside other runs in a bucket.
+"""Writing a results store: by one run at a time on a disk, by several runs at once in a bucket.
 
-On a disk a run holds a lock; what a killed run left is removed at once. In a bucket there is no
-lock: whoever writes there shows every minute that it is alive, and only what is older than any
-live run would leave it is taken for left behind, by the storage's own clock.
+On a disk a run holds a lock, so the next run removes at once what a killed run left. In a bucket
+there is no lock: each run that writes there renews a sign of life every minute. Files count as left
+behind when they are older, by the storage's own clock, than a live run would leave them.
 """
 
 from __future__ import annotations
@@ -30,17 +30,17 @@ from tasks.store.paths import MARKER_FILE, Part, parts_of
 ROW_GROUP_ROWS = 122_880
 
 ALIVE = "alive"
-"""Folder of a small object a live run in a bucket, written anew every `PULSE_SECONDS`."""
+"""Folder with a small object for each live run in a bucket, rewritten every `PULSE_SECONDS`."""
 
 PULSE_SECONDS = 60.0
 SILENT_SECONDS = 600.0
-"""A run that has shown nothing for so long was killed."""
+"""A run whose sign of life is older was killed."""
 
 ORPHAN_SECONDS = 3600.0
-"""What belongs to scores that did not come within this time was left by a killed run."""
+"""Companions whose scores do not follow within this time were left by a killed run."""
 
 CLOCK = "clock"
-"""An object that is written to learn the storage's time."""
+"""An object that is written to read the storage's clock."""
 
 STOPPING_SECONDS = 5.0
 WRITES_AT_ONCE = 16
@@ -58,10 +58,10 @@ class Writer(Protocol):
     logs: Path
 
     def prepare(self) -> None:
-        """Make what a store needs before files can be put."""
+        """Make the folders that a store needs before files can be put."""
 
     def holds_others(self) -> bool:
-        """Tell whether there is something that is no store's beginning."""
+        """Return whether the place holds files that are not of a new store."""
 
     def put(self, file: str, content: pa.Table) -> None:
         """Write a file, absent or complete at every moment, in place of an earlier one."""
@@ -70,22 +70,22 @@ class Writer(Protocol):
         """Remove files, those that are there."""
 
     def lock(self) -> AbstractContextManager[None]:
-        """Hold the store for a run; StoreError if it has to be held alone, and is not free."""
+        """Lock the store for a run; StoreError if it allows one run, and another holds it."""
 
     def alive(self, run_id: str) -> AbstractContextManager[None]:
-        """Show as long as this lasts that a run is alive."""
+        """Show, until the context ends, that a run is alive."""
 
     def sweep(self) -> None:
-        """Remove what was being written by runs that are no more."""
+        """Remove the unfinished files of runs that have ended."""
 
     def left(self, parts: list[Part]) -> list[Part]:
-        """Return those of some parts without scores for which scores will not come."""
+        """Return those of some parts without scores whose run will not write the scores."""
 
     def silent_runs(self) -> list[str]:
-        """Return runs that are over, or were killed."""
+        """Return runs that have ended or were killed."""
 
     def forget(self, run_id: str) -> None:
-        """Take note that a silent run has been dealt with."""
+        """Note that the record of a silent run was updated."""
 
 
 def writer_for(folder: Folder) -> Writer:
@@ -116,7 +116,7 @@ class DiskWriter:
             path.mkdir(parents=True, exist_ok=True)
 
     def holds_others(self) -> bool:
-        """Tell whether the folder holds more than a store's first moments."""
+        """Return whether the folder holds other files than those that a store writes first."""
         return self._root.exists() and any(
             path != self._staging and not path.name.startswith(f".{MARKER_FILE}-")
             for path in self._root.iterdir()
@@ -138,7 +138,7 @@ class DiskWriter:
 
     @contextmanager
     def lock(self) -> Iterator[None]:
-        """Hold the store for one writing run; the lock ends with its process at the latest.
+        """Lock the store for one writing run; the lock ends with its process at the latest.
 
         Raises:
             StoreError: another run holds it.
@@ -163,7 +163,7 @@ class DiskWriter:
             path.unlink()
 
     def left(self, parts: list[Part]) -> list[Part]:
-        """Return all: the caller holds the lock, so nobody is about to write their scores."""
+        """Return all: the caller holds the lock, so no other run will write their scores."""
         return parts
 
     def silent_runs(self) -> list[str]:
@@ -175,7 +175,7 @@ class DiskWriter:
 
 
 class BucketWriter:
-    """Puts each part by one request, beside whoever else does."""
+    """Puts each part by one request; other runs may do so at the same time."""
 
     def __init__(self, folder: Folder) -> None:
         """Take the store's folder."""
@@ -186,7 +186,7 @@ class BucketWriter:
         """Do nothing: a bucket has no folders."""
 
     def holds_others(self) -> bool:
-        """Tell whether there is any object."""
+        """Return whether there is any object."""
         return any(file.name for file in self.folder.files())
 
     def put(self, file: str, content: pa.Table) -> None:
@@ -204,7 +204,7 @@ class BucketWriter:
 
     @contextmanager
     def alive(self, run_id: str) -> Iterator[None]:
-        """Put an object again and again, and remove it at the end."""
+        """Rewrite an object every `PULSE_SECONDS`, and remove it at the end."""
         name = f"{ALIVE}/{run_id}"
         self.folder.write(name, b"")
         over = threading.Event()
@@ -219,17 +219,17 @@ class BucketWriter:
                 self.folder.remove(name)
 
     def sweep(self) -> None:
-        """Do nothing: what was not put whole is not there."""
+        """Do nothing: a bucket has no unfinished files."""
 
     def left(self, parts: list[Part]) -> list[Part]:
-        """Return those that are too old to wait for their scores."""
+        """Return those that are older than `ORPHAN_SECONDS`."""
         if not parts:
             return []
         oldest_ns = self._now_ns() - int(ORPHAN_SECONDS * 1e9)
         return [part for part in parts if part.modified_ns < oldest_ns]
 
     def silent_runs(self) -> list[str]:
-        """Return runs that did not end as they should, and have shown no life for long."""
+        """Return runs whose sign of life is still there, and older than `SILENT_SECONDS`."""
         shown = list(self.folder.files(ALIVE))
         if not shown:
             return []
@@ -244,11 +244,11 @@ class BucketWriter:
 
     def _show_life(self, name: str, over: Callable[[float], bool]) -> None:
         while not over(PULSE_SECONDS):
-            with suppress(OSError):  # the next one may come through; a commit would say it
+            with suppress(OSError):  # the next may succeed; a commit reports the error
                 self.folder.write(name, b"")
 
     def _now_ns(self) -> int:
-        """Return the storage's time: that of an object written just now."""
+        """Return the storage's time: that of an object that was just written."""
         self.folder.write(CLOCK, b"")
         written = self.folder.status(CLOCK)
         if written is None:
