@@ -1,1 +1,1 @@
-"""A model held against labels: figures with intervals, pictures, the decision on a promotion."""
+"""A model compared with labels: metrics with intervals, plots, the decision on a promotion."""

@@ -36,7 +36,7 @@ def evaluate_gathered(
     *,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> EvaluationReport:
-    """Let a model hear the clips of a split and compare what it says with their labels.
+    """Score the clips of a split with a model and compare the scores with their labels.
 
     Raises:
         LabelError: the labels are of other targets, or no clip is left.
@@ -182,7 +182,7 @@ def _standing(
 def _calibrated_on(
     intervals: Intervals | None, labels: LabelSet, split: str, clips: EvaluatedClips
 ) -> dict[str, list[str]]:
-    """Return what is known of a model without a list of its clips: its intervals name a split."""
+    """Return the clips of the split that the intervals name; for models without a list of clips."""
     if split != VALID or intervals is None or intervals.split_sha256 != labels.split_sha256:
         return {}
     return {VALID: [clip.content_sha256 for clip in clips]}

@@ -125,7 +125,7 @@ def check_picture(path: str | Path) -> str:
     """Return the suffix of a file that a picture can be written to, in small letters.
 
     Raises:
-        ConfigError: its suffix is of no known format.
+        ConfigError: its suffix is of no supported format.
     """
     suffix = Path(path).suffix
     if suffix.lower() not in PLOT_SUFFIXES:
@@ -139,7 +139,7 @@ def save_picture(figure: Figure, path: str | Path) -> None:
     """Write a figure so that it is either absent or complete, on a disk or in a bucket.
 
     Raises:
-        ConfigError: the suffix is of no known format.
+        ConfigError: the suffix is of no supported format.
         StoreError: the folder cannot be written.
     """
     drawn = io.BytesIO()
@@ -230,8 +230,8 @@ def _pearson_curves(panel: Axes, history: Sequence[EpochReport]) -> None:
     means = _drawn(report.valid_pearson for report in history)
     panel.plot(epochs, means, color=INK, linewidth=2.2, label=MEAN)
     best = int(np.nanargmax(means))
-    said = f"best mean: {means[best]:.3f} (epoch {epochs[best]})"
-    panel.plot(epochs[best], means[best], "o", color=RED, zorder=4, label=said)
+    label = f"best mean: {means[best]:.3f} (epoch {epochs[best]})"
+    panel.plot(epochs[best], means[best], "o", color=RED, zorder=4, label=label)
     panel.set_ylabel("Pearson on validation clips (-1 to 1)")
 
 

@@ -61,7 +61,7 @@ class Contest:
 
     @property
     def num_speakers(self) -> int | None:
-        """Speakers of the clips; None unless all are known."""
+        """Speakers of the clips; None unless all have one."""
         speakers = {clip.speaker for clip in self.clips}
         return len(speakers) if speakers and all(speakers) else None
 
@@ -97,7 +97,7 @@ def decide(contest: Contest, rule: Rule) -> Verdict:
     """Return whether the challenger becomes champion: only if it is better beyond doubt.
 
     It is if the one-sided lower bound of the paired bootstrap, speakers drawn whole, on the
-    difference of mean Pearson exceeds the margin. Where nothing can be said, it is not.
+    difference of mean Pearson exceeds the margin. Where that cannot be computed, it is not.
     """
     if contest.champion is None:
         return Verdict(True, "there was no champion", None)
@@ -107,10 +107,10 @@ def decide(contest: Contest, rule: Rule) -> Verdict:
         return Verdict(False, "nothing can be said: too few speakers or constant labels", found)
     few = f" (rough: {found.num_groups} speakers)" if found.num_groups < FEW_GROUPS else ""
     bound = f"its lower bound at {rule.level:g} is {found.low:+.3f}{few}"
-    told = f"mean Pearson differs by {found.difference:+.3f}, {bound}, margin {rule.margin:g}"
+    comparison = f"mean Pearson differs by {found.difference:+.3f}, {bound}, margin {rule.margin:g}"
     if found.low > rule.margin:
-        return Verdict(True, f"better: {told}", found)
-    return Verdict(False, f"not better beyond doubt: {told}", found)
+        return Verdict(True, f"better: {comparison}", found)
+    return Verdict(False, f"not better beyond doubt: {comparison}", found)
 
 
 def record_decision(

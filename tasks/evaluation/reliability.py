@@ -1,4 +1,4 @@
-"""Reliability: what raters said, on average, of clips that a model scores alike."""
+"""Reliability: the mean label of clips to which a model gives similar scores."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from emi_model.metrics.resamples import number_groups, resampled_counts
 
 NUM_BINS = 10
 MIN_CLIPS = 5
-"""A bin of fewer clips joins its neighbour: their mean says little."""
+"""A bin of fewer clips joins its neighbour: their mean is too uncertain."""
 
 NUM_RESAMPLES = 500
 

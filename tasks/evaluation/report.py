@@ -51,7 +51,7 @@ class EvaluationReport:
         evaluation: the figures with their intervals.
         standing: what the model's training had to do with the clips.
         missing: why a labelled clip of the split was not evaluated, by clip id.
-        num_speakers: of the clips; None unless all are known.
+        num_speakers: of the clips; None unless all have one.
         predictions: (N, T), in the order of the model's targets.
         truth: labels (N, T).
         speakers: N of them; empty where unknown.

@@ -74,11 +74,11 @@ class _Offered(NamedTuple):
 
 
 class _Added(NamedTuple):
-    """The rows that a file added to a chain, the chain with them, and what it knew before."""
+    """The rows that a file added to a chain, the chain with them, the labels before by clip."""
 
-    news: list[LabelledRow]
+    rows: list[LabelledRow]
     chain: list[Snapshot]
-    known: Mapping[str, LabelledRow]
+    existing: Mapping[str, LabelledRow]
 
 
 def add_labels(
@@ -100,7 +100,7 @@ def add_labels(
         shares: of the splits that are drawn; default 20 % for validation.
         seed: of the splits that are drawn.
         targets: columns that are targets; default all that are nothing else.
-        on_progress: told of clips read and their total.
+        on_progress: called with the number of clips read and their total.
 
     Raises:
         LabelError: something is wrong with the file; the message lists all of it by line.
@@ -114,13 +114,13 @@ def add_labels(
     store = create_store(location)
     with _locked(store):
         added = _added(offered, store, shares, seed)
-    num_corrected = sum(row.clip_id in added.known for row in added.news)
+    num_corrected = sum(row.clip_id in added.existing for row in added.rows)
     return AddReport(
-        snapshot=added.chain[-1].snapshot if added.news else None,
+        snapshot=added.chain[-1].snapshot if added.rows else None,
         number=len(added.chain),
-        num_added=len(added.news) - num_corrected,
+        num_added=len(added.rows) - num_corrected,
         num_corrected=num_corrected,
-        num_unchanged=len(offered.labels) - len(added.news),
+        num_unchanged=len(offered.labels) - len(added.rows),
         num_without_labels=offered.num_without_labels,
         clips_by_split=count_splits(merged(added.chain).values()),
         targets=added.chain[-1].targets,
@@ -186,27 +186,27 @@ def _hashed(clips: Sequence[ClipFile], on_progress: Progress | None) -> dict[str
 
 
 def _added(offered: _Offered, store: ResultsStore, shares: Shares, seed: int) -> _Added:
-    """Add what is new in a file to the chain as it is then; in a bucket another may be first.
+    """Add what is new in a file to the chain; in a bucket another process may be first.
 
     Raises:
         LabelError: there is any problem.
-        StoreError: others were first again and again.
+        StoreError: other processes were first each time.
     """
     for _ in range(MAX_TRIES):
         chain = read_snapshots(store)
         rows, targets = _settled(offered, chain, shares, seed)
-        known = merged(chain)
-        news = [
+        existing = merged(chain)
+        changed = [
             row
             for row in rows
-            if row.clip_id not in known or row.content() != known[row.clip_id].content()
+            if row.clip_id not in existing or row.content() != existing[row.clip_id].content()
         ]
-        if not news:
-            return _Added(news, chain, known)
+        if not changed:
+            return _Added(changed, chain, existing)
         name = Path(offered.file.path).name
-        chain.append(new_snapshot(news, targets, chain, file=name, seed=seed))
+        chain.append(new_snapshot(changed, targets, chain, file=name, seed=seed))
         if write_snapshot(store, chain[-1]):
-            return _Added(news, chain, known)
+            return _Added(changed, chain, existing)
     raise StoreError(f"{store.location}: others add labels all the time: try again later")
 
 
@@ -218,10 +218,10 @@ def _settled(
     Raises:
         LabelError: there is any problem.
     """
-    known = merged(chain)
+    existing = merged(chain)
     targets = chain[-1].targets if chain else offered.file.targets
     speakers = {
-        clip_id: labels.speaker or (known[clip_id].speaker if clip_id in known else "")
+        clip_id: labels.speaker or (existing[clip_id].speaker if clip_id in existing else "")
         for clip_id, labels in offered.labels.items()
     }
     new = [
@@ -240,7 +240,7 @@ def _settled(
             clip_id=clip_id,
             content_sha256=offered.contents[clip_id] or "",
             emi=labels.emi[order],
-            vad=_vad(labels, known.get(clip_id)),
+            vad=_vad(labels, existing.get(clip_id)),
             speaker=speakers[clip_id],
             split=splits[clip_id],
         )
@@ -249,16 +249,16 @@ def _settled(
     return rows, targets
 
 
-def _vad(labels: ClipLabels, known: LabelledRow | None) -> Floats | None:
-    """Return the file's VAD; a file without these columns takes nothing away."""
-    return labels.vad if labels.vad is not None or known is None else known.vad
+def _vad(labels: ClipLabels, existing: LabelledRow | None) -> Floats | None:
+    """Return the file's VAD; a file without these columns keeps the existing one."""
+    return labels.vad if labels.vad is not None or existing is None else existing.vad
 
 
 def _placed(chain: Sequence[Snapshot], offered: Mapping[str, ClipLabels]) -> Iterator[Placed]:
-    """Yield what earlier snapshots bind.
+    """Yield the contents and speakers whose splits earlier snapshots fixed.
 
-    A content binds for ever: a model may have been trained on it. A speaker binds as far as no
-    later row corrects the name.
+    A content keeps its split for ever: a model may have been trained on it. A speaker keeps it
+    unless a later row corrects the name.
     """
     latest = merged(chain)
     for snapshot in chain:
@@ -284,9 +284,9 @@ def _other_targets(found: Sequence[str], wanted: Sequence[str]) -> str:
 
 @contextmanager
 def _locked(store: ResultsStore) -> Iterator[None]:
-    """Hold the chain; another who adds labels waits, shortly: nothing slow is done meanwhile.
+    """Lock the chain; another process that adds labels waits, shortly: nothing slow is done here.
 
-    In a bucket nothing is held: there a snapshot's name says whether it came first.
+    A bucket has no lock: there the process that creates the snapshot's name first has added it.
     """
     if not isinstance(store.folder, LocalFolder):
         yield

@@ -3,7 +3,7 @@
     <root>/v1/1f/1f0c....flac
 
 FLAC keeps every sample. A file is written aside, synced and renamed, so processes that fill the
-cache at once do the same work twice at worst; what is there is whole and is never changed.
+cache at once do the same work twice at worst; a file is whole and is never changed.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class CacheFailure(NamedTuple):
 
 
 class AudioCache:
-    """A cache in a folder, shared by all who name it.
+    """A cache in a folder, shared by all processes that name it.
 
     Attributes:
         root: its folder; made when something is written.
@@ -76,7 +76,7 @@ class AudioCache:
         Args:
             clips: each with the hash of its content when it was labelled.
             decoders: extractions at a time.
-            on_progress: told of clips done and their total, those that are there counted first.
+            on_progress: called with clips done and their total; cached ones count at once.
 
         Returns:
             The clips that could not be cached by clip id; they are tried again the next time.
@@ -88,12 +88,12 @@ class AudioCache:
         lacking = [item for item in clips if not self._file(item[1]).exists()]
         num_there = len(clips) - len(lacking)
 
-        def tell(num_done: int, _: int) -> None:
+        def report(num_done: int, _: int) -> None:
             if on_progress is not None:
                 on_progress(num_there + num_done, len(clips))
 
-        tell(0, 0)
-        found = map_in_threads(lacking, self._extractor, threads=decoders, on_progress=tell)
+        report(0, 0)
+        found = map_in_threads(lacking, self._extractor, threads=decoders, on_progress=report)
         failures = zip((clip.clip_id for clip, _ in lacking), found, strict=True)
         return {clip_id: failure for clip_id, failure in failures if failure is not None}
 

@@ -1,9 +1,9 @@
-"""Label files: a table of clips and what raters said of them, CSV or Parquet.
+"""Label files: a table of clips and their labels, CSV or Parquet.
 
 The challenge's header is ``Filename,Admiration,Amusement,Determination,Empathic Pain,Excitement,
 Joy``. Case, spaces and the order of the columns do not matter. ``speaker``, ``split`` and
-``arousal``, ``dominance``, ``valence`` (all three or none) are what they say; every other column is
-a target.
+``arousal``, ``dominance``, ``valence`` (all three or none) are optional; every other column is a
+target.
 """
 
 from __future__ import annotations
@@ -50,8 +50,8 @@ class ClipLabels:
             its suffix. Never a number: the challenge's ids start with zeros.
         emi: (targets,) in [0, 1]; NaN where the file has a problem.
         vad: (3,) arousal, dominance, valence in [0, 1]; None in a file without these columns.
-        speaker: Who speaks; empty where the file does not say.
-        split: ``train``, ``valid`` or ``test``; empty where the file does not say.
+        speaker: Who speaks; empty where the file has none.
+        split: ``train``, ``valid`` or ``test``; empty where the file has none.
     """
 
     line: int
@@ -72,7 +72,7 @@ class LabelFile:
         targets: In the order of the values: the challenge's own names and order if these are its
             six, else as the file or the caller spells them.
         rows: In the order of the file.
-        problems: Of the file itself; whoever uses it adds those with the corpus.
+        problems: Of the file itself, without those that a comparison with the corpus finds.
     """
 
     path: str
@@ -201,7 +201,7 @@ def _unusable(targets: Sequence[str]) -> list[str]:
 def _read_row(
     number: int, cells: Sequence[str], columns: _Columns
 ) -> tuple[ClipLabels | None, list[Problem]]:
-    """Return what a row says, as far as it can be read, and its problems."""
+    """Return a row's labels, as far as they can be read, and its problems."""
     if len(cells) != len(columns.names):
         return None, [Problem(number, f"{len(cells)} cells, expected {len(columns.names)}")]
     row = dict(zip(columns.names, (cell.strip() for cell in cells), strict=True))

@@ -76,7 +76,7 @@ def load_labelled_audio(
     min_samples: int = MIN_SAMPLES,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> LabelledAudio:
-    """Extract the audio of labelled clips to the cache, once for all who use it.
+    """Extract the audio of labelled clips to the cache, once for all that use it.
 
     Args:
         labels: what is labelled.

@@ -3,10 +3,10 @@
     labels/000001-1f0c....parquet     the first rows
     labels/000002-9ab3....parquet     rows that were added or corrected later
 
-In a bucket a file is named by its number alone: of two who add labels at once, one has the name.
+In a bucket a file's name is its number alone: of two processes at once, one gets the name.
 
-A snapshot's id is the hash of its content: of its targets, its parent and its rows. Time is none of
-it, so the same files added in the same order have the same ids everywhere.
+A snapshot's id is the hash of its content: of its targets, its parent and its rows. It does not
+depend on time, so the same files added in the same order have the same ids everywhere.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _NAME_CHARS = 16
 
 @dataclass(frozen=True, eq=False)
 class LabelledRow:
-    """A clip and what the raters said of it.
+    """A clip and its labels.
 
     Attributes:
         clip_id: its path below the corpus root.
@@ -136,8 +136,8 @@ def write_snapshot(store: ResultsStore, snapshot: Snapshot) -> bool:
         }
         for row in snapshot.rows
     ]
-    told = {"targets": snapshot.targets, "file": snapshot.file, "seed": snapshot.seed}
-    metadata = {key: json.dumps(value, ensure_ascii=False) for key, value in told.items()}
+    facts = {"targets": snapshot.targets, "file": snapshot.file, "seed": snapshot.seed}
+    metadata = {key: json.dumps(value, ensure_ascii=False) for key, value in facts.items()}
     table = checked(pa.Table.from_pylist(rows, schema), schema)
     name = f"{snapshot.number:06d}" if is_remote(store.location) else _full_name(snapshot)
     return store.claim(LABELS, name, table.replace_schema_metadata(metadata))
@@ -183,8 +183,8 @@ def _read(file: str, name: str, content: bytes) -> Snapshot:
 
 def _taken(table: pa.Table) -> Snapshot:
     """Return a table's snapshot; raises KeyError, ValueError and the like for one that is none."""
-    told = {key: json.loads(value) for key, value in (table.schema.metadata or {}).items()}
-    targets = tuple(told[b"targets"])
+    facts = {key: json.loads(value) for key, value in (table.schema.metadata or {}).items()}
+    targets = tuple(facts[b"targets"])
     checked(table, labels_schema(targets))
     emi = _matrix(table, [column_name(target) for target in targets])
     vad = _matrix(table, VAD_DIMENSIONS)
@@ -207,7 +207,9 @@ def _taken(table: pa.Table) -> Snapshot:
         .aggregate([])
         .to_pylist()
     )
-    return Snapshot(**constant, targets=targets, rows=rows, file=told[b"file"], seed=told[b"seed"])
+    return Snapshot(
+        **constant, targets=targets, rows=rows, file=facts[b"file"], seed=facts[b"seed"]
+    )
 
 
 def _matrix(table: pa.Table, names: Sequence[str]) -> Floats:

@@ -1,4 +1,4 @@
-"""Splits: which clips train a model and which tell how good it is, never mixed.
+"""Splits: which clips train a model and which evaluate it, never mixed.
 
 A speaker or an audio content that stands in two splits makes a model look better than it is: the
 validation score of 0.691 that the challenge's authors left in a checkpoint's name almost certainly
