@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import gc
 import importlib
 import itertools
@@ -60,7 +61,25 @@ def home_of_tests(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def mlflow_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def made_once(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """Return a function that makes a folder, once for all processes that pytest-xdist starts."""
+    base = tmp_path_factory.getbasetemp()
+    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+
+    def made(name: str, make: Callable[[Path], None]) -> Path:
+        folder, done = shared / name, shared / f"{name}.done"
+        with (shared / f"{name}.lock").open("a") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not done.exists():
+                make(folder)
+                done.touch()
+        return folder
+
+    return made
+
+
+@pytest.fixture(scope="session")
+def mlflow_database(made_once: Callable[..., Path]) -> Path:
     """Return a database of MLflow with nothing in it: to make one takes a second.
 
     From here on no database is synced to the disk: tests end no machine.
@@ -69,13 +88,15 @@ def mlflow_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     from tasks.registry.client import mlflow_client
 
-    with pytest.MonkeyPatch.context() as environment:
-        home = tmp_path_factory.mktemp("emi-home")
-        environment.setenv("EMI_HOME", str(home))
-        environment.delenv("MLFLOW_TRACKING_URI", raising=False)
-        mlflow_client()
-        sqlalchemy.event.listen(sqlalchemy.Engine, "connect", _leave_syncing)
-        return home / "mlflow.db"
+    def make(home: Path) -> None:
+        with pytest.MonkeyPatch.context() as environment:
+            environment.setenv("EMI_HOME", str(home))
+            environment.delenv("MLFLOW_TRACKING_URI", raising=False)
+            mlflow_client()
+
+    database = made_once("emi-home", make) / "mlflow.db"
+    sqlalchemy.event.listen(sqlalchemy.Engine, "connect", _leave_syncing)
+    return database
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """Real Ray, real Prefect servers, real ffmpeg: a tiny model and a small corpus for them."""
 
-import fcntl
 import json
 import os
 import subprocess
@@ -44,24 +43,6 @@ def model(tmp_path_factory):
     folder = tmp_path_factory.mktemp("models") / "tiny"
     save_checkpoint(folder, EmiModel(config).eval(), ModelCard("tiny", config.targets))
     return folder
-
-
-@pytest.fixture(scope="session")
-def made_once(tmp_path_factory):
-    """Return a function that makes a folder, once for all processes that pytest-xdist starts."""
-    base = tmp_path_factory.getbasetemp()
-    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
-
-    def made(name, make):
-        folder, done = shared / name, shared / f"{name}.done"
-        with (shared / f"{name}.lock").open("a") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            if not done.exists():
-                make(folder)
-                done.touch()
-        return folder
-
-    return made
 
 
 @pytest.fixture(scope="session")
