@@ -1,0 +1,1 @@
+"""Checks on a real GPU: ``python -m emi_model.speed.gpu`` prints one table; see ``checks``."""

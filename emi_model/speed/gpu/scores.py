@@ -1,0 +1,74 @@
+"""Scores: the card's against the CPU's, alone against in a batch, bfloat16 against float32."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from emi_model.predict import Scores
+from emi_model.speed.gpu.rows import Row, at_least, at_most, not_here
+from emi_model.speed.gpu.stage import Stage, scored
+
+MAX_FROM_CPU = 1e-4
+MAX_FROM_ALONE = 1e-5
+MAX_DRIFT = 0.01
+MIN_PEARSON = 0.999
+
+
+def exactness(stage: Stage) -> Iterator[Row]:
+    """Compare float32 without TF32 with the CPU's, and a batch with one clip a call."""
+    check = f"fp32 on the card against the CPU, {len(stage.clips)} clips, largest difference"
+    if stage.on_gpu:
+        there = scored(stage.predictor("fp32", "cpu"), stage.clips)
+        yield at_most(check, largest_difference(stage.exact, there), MAX_FROM_CPU)
+    else:
+        yield not_here(check, f"at most {MAX_FROM_CPU:g}")
+    predictor = stage.predictor("fp32")
+    alone = [scored(predictor, [clip])[0] for clip in stage.clips]
+    check = "fp32, alone against in a batch, largest difference"
+    yield at_most(check, largest_difference(stage.exact, alone), MAX_FROM_ALONE)
+
+
+def drift(stage: Stage) -> Iterator[Row]:
+    """Compare bfloat16 with float32 on the same device."""
+    lower = scored(stage.predictor("bf16"), stage.clips)
+    found, exact = columns(lower), columns(stage.exact)
+    yield at_most("bf16 against fp32, largest drift of a score", _apart(found, exact), MAX_DRIFT)
+    correlations = [
+        float(np.corrcoef(one, other)[0, 1]) for one, other in zip(found.T, exact.T, strict=True)
+    ]
+    check = f"bf16 against fp32, Pearson over clips, the least of {len(correlations)} scores"
+    yield at_least(check, min(correlations), MIN_PEARSON)
+
+
+def columns(scores: Sequence[Scores]) -> NDArray[np.float32]:
+    """Return the scores of clips (clips, columns): EMI, mean of the VAD, VAD of the mean."""
+    rows = [
+        np.concatenate(
+            [part for part in (each.emi, each.vad_mean, each.vad_of_mean) if part is not None]
+        )
+        for each in scores
+    ]
+    return np.stack(rows)
+
+
+def largest_difference(found: Sequence[Scores], expected: Sequence[Scores]) -> float:
+    """Return the largest difference of any value of any clip, frames and vectors included."""
+    return max(
+        _apart(one, other)
+        for scores, wanted in zip(found, expected, strict=True)
+        for one, other in zip(_values(scores), _values(wanted), strict=True)
+    )
+
+
+def _values(scores: Scores) -> list[NDArray[np.float32]]:
+    parts = (scores.emi, scores.vad_mean, scores.vad_of_mean, scores.frame_vad)
+    return [*(part for part in parts if part is not None), scores.global_vector]
+
+
+def _apart(one: NDArray[np.float32], other: NDArray[np.float32]) -> float:
+    if one.shape != other.shape:
+        raise ValueError(f"found values of shape {one.shape}, expected {other.shape}")
+    return float(np.abs(one - other).max())
