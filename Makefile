@@ -5,10 +5,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: setup demo test unit changed quick integration lint bench docs constraints wheel clean help
+.PHONY: setup demo test unit changed quick integration lint bench gpu docs constraints wheel clean help
 
 help:
-	@echo "make setup | demo | test | quick (lint, tests of what changed) | lint | bench | docs | wheel | clean"
+	@echo "make setup | demo | test | quick (lint, tests of what changed) | lint | bench | gpu | docs | wheel | clean"
 
 setup: $(STAMP)
 
@@ -52,6 +52,11 @@ docs: setup
 	rm -rf build/docs && mkdir -p build/docs
 	cp -R infra/docs infra/zensical.toml build/docs/
 	cd build/docs && $(CURDIR)/$(BIN)/zensical build --clean --strict
+
+# On a machine with a GPU, whose own PyTorch, transformers and safetensors it takes; no set-up.
+gpu:
+	mkdir -p build
+	$(PYTHON) -m emi_model.speed.gpu --out build/gpu.md
 
 # dist/*.whl: what the nodes of a Ray cluster are given, and what an image installs.
 wheel: setup
