@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.nn.attention.varlen import varlen_attn
 
 from emi_model.audio.batching import MAX_PADDING_SHARE, padding_share
 from emi_model.engine.int8 import Int8Linear
-from emi_model.engine.layers import Linear, Norm
+from emi_model.engine.layers import Linear, Norm, whole_numbers
 
 MAX_PLAIN_FRAMES = 2_048
 """Frames (41 s) up to which a clip's attention weights are held as a whole, on a CPU."""
@@ -20,6 +22,9 @@ MAX_PLAIN_FRAMES = 2_048
 CHUNK_ROWS = {"cpu": 256, "cuda": 2**31 - 1}
 """Frames that pass a layer at once, attention aside: on a CPU what lies between the products of a
 feed-forward, 2 MB in bfloat16, stays in the caches. In int8 it is a fourth of the layer's time."""
+
+MAX_FLASH_HEAD_SIZE = 256
+MIN_FLASH_CAPABILITY = (8, 0)
 
 
 @dataclass(frozen=True)
@@ -50,15 +55,29 @@ class _Group:
 
 @dataclass(frozen=True)
 class Clips:
-    """Where clips lie in the stream: frames of each, and groups for attention or None."""
+    """Where clips lie in the stream.
+
+    Attributes:
+        num_frames: of each.
+        groups: clips that share an attention; None where each has its own, or all have one.
+        bounds: int32 (clips + 1,), where each begins and the last one ends, on the device; None
+            where not all have one attention.
+    """
 
     num_frames: list[int]
-    groups: list[_Group] | None
+    groups: list[_Group] | None = None
+    bounds: Tensor | None = None
 
     @classmethod
     def alone(cls, num_frames: Sequence[int]) -> Clips:
         """Each clip has an attention of its own: the fastest on a CPU (RESULTS.md)."""
-        return cls(list(num_frames), None)
+        return cls(list(num_frames))
+
+    @classmethod
+    def at_once(cls, num_frames: Sequence[int], device: torch.device) -> Clips:
+        """All clips are attended by one call of FlashAttention, which knows where each ends."""
+        bounds = whole_numbers([0, *accumulate(num_frames)], device)
+        return cls(list(num_frames), bounds=bounds.int())
 
     @classmethod
     def together(cls, num_frames: Sequence[int], device: torch.device) -> Clips:
@@ -70,7 +89,7 @@ class Clips:
             if is_last or padding_share(num_frames, [range(begin, end + 1)]) > MAX_PADDING_SHARE:
                 groups.append(_Group.of(first, held, device))
                 first, begin = first + sum(held), end
-        return cls(list(num_frames), groups)
+        return cls(list(num_frames), groups=groups)
 
 
 @dataclass(frozen=True)
@@ -81,6 +100,7 @@ class Layer:
     qkv: Linear | Int8Linear
     out: Linear | Int8Linear
     heads: int
+    head_size: int
     norm: Norm
     wide: Linear | Int8Linear
     narrow: Linear | Int8Linear
@@ -97,12 +117,21 @@ class Layer:
             qkv=linear(_together(attention), dtype),
             out=linear(attention.out_proj, dtype),
             heads=attention.num_heads,
+            head_size=attention.head_dim,
             norm=Norm.of(layer.final_layer_norm),
             wide=linear(feed.intermediate_dense, dtype),
             narrow=linear(feed.output_dense, dtype),
             activation=feed.intermediate_act_fn,
             norm_first=type(layer).__name__.endswith("StableLayerNorm"),
         )
+
+    def clips(self, num_frames: Sequence[int], device: torch.device) -> Clips:
+        """Return what attention needs to know of clips, in the way that suits a device."""
+        if device.type == "cpu":
+            return Clips.alone(num_frames)
+        if has_flash_attention(device, self.qkv.dtype, self.head_size):
+            return Clips.at_once(num_frames, device)
+        return Clips.together(num_frames, device)
 
     def __call__(self, hidden: Tensor, clips: Clips) -> None:
         """Take hidden states, float32 (N, hidden), to those behind this layer, in their place.
@@ -126,9 +155,18 @@ class Layer:
         return self.narrow(self.activation(self.wide(hidden)))
 
     def _attend(self, qkv: Tensor, clips: Clips) -> Tensor:
+        if clips.bounds is not None:
+            return self._attend_at_once(qkv, clips.bounds, max(clips.num_frames))
         if clips.groups is not None:
             return torch.cat([self._attend_together(qkv, group) for group in clips.groups])
         return torch.cat([self._attend_alone(clip) for clip in torch.split(qkv, clips.num_frames)])
+
+    def _attend_at_once(self, qkv: Tensor, bounds: Tensor, longest: int) -> Tensor:
+        """Return the attention (sum of F, hidden) of all clips."""
+        query, key, value = qkv.view(len(qkv), 3, self.heads, -1).unbind(1)
+        found = varlen_attn(query, key, value, bounds, bounds, longest, longest, scale=1.0)
+        assert isinstance(found, Tensor), "only its result was asked for"
+        return found.flatten(1)
 
     def _attend_together(self, qkv: Tensor, group: _Group) -> Tensor:
         """Return the attention (sum of F, hidden) of one group's clips."""
@@ -154,6 +192,17 @@ class Layer:
             weights = torch.softmax(logits, -1)  # summed in float32 whatever the type
             found = torch.bmm(weights, value)
         return found.transpose(0, 1).reshape(frames, -1)
+
+
+def has_flash_attention(device: torch.device, dtype: torch.dtype, head_size: int) -> bool:
+    """Tell whether a device has FlashAttention for clips of many lengths laid end to end."""
+    return (
+        device.type == "cuda"
+        and dtype in (torch.bfloat16, torch.float16)
+        and head_size % 8 == 0
+        and head_size <= MAX_FLASH_HEAD_SIZE
+        and torch.cuda.get_device_capability(device) >= MIN_FLASH_CAPABILITY
+    )
 
 
 def _as_it_is(values: Tensor) -> Tensor:

@@ -12,6 +12,12 @@ from torch.nn import functional
 
 from emi_model.engine.packed_linear import Product, packed
 
+MIN_CHANNELS = 64
+"""Of a convolution, from which on a GPU gains by two products."""
+
+BLOCK_FRAMES = 16
+"""Frames that a GPU's positional convolution computes at once."""
+
 
 @dataclass(frozen=True)
 class Norm:
@@ -55,11 +61,14 @@ class Conv:
 
     Attributes:
         product: of rows (N, kernel x C): the frames that an output hears, side by side.
+        overlap: weights ((kernel - stride) x C, out) of the taps whose frames the next output hears
+            too, where theirs is a product of its own; else None.
         kernel: taps.
         stride: frames.
     """
 
     product: Product
+    overlap: Tensor | None
     kernel: int
     stride: int
     norm: Norm
@@ -73,50 +82,128 @@ class Conv:
         weight = conv.weight.detach().to(dtype).permute(0, 2, 1).flatten(1)  # (out, kernel x in)
         bias = None if conv.bias is None else conv.bias.detach().to(dtype)
         norm = Norm.of(layer.layer_norm, dtype)
-        return cls(packed(weight, bias), kernel, stride, norm, layer.activation)
+        overlap = None
+        if takes_two_products(weight.device, conv.in_channels, kernel, stride):
+            own = stride * conv.in_channels
+            overlap, weight = weight[:, own:].T.contiguous(), weight[:, :own].contiguous()
+        return cls(packed(weight, bias), overlap, kernel, stride, norm, layer.activation)
 
     def __call__(self, frames: Tensor) -> Tensor:
         """Return (T', out) of contiguous frames (T, C)."""
+        if self.overlap is None:
+            # where rows overlap they are copied
+            found = self.product(self._rows(frames, 0, self.kernel).contiguous())
+        else:
+            found = self.product(self._rows(frames, 0, self.stride))
+            rest = self._rows(frames, self.stride, self.kernel)
+            found = torch.addmm(found, rest, self.overlap)
+        activated: Tensor = self.activation(self.norm(found))
+        return activated
+
+    def _rows(self, frames: Tensor, first: int, end: int) -> Tensor:
+        """Return what each output hears by the taps from ``first`` to ``end``; a view."""
         num_out = (len(frames) - self.kernel) // self.stride + 1
         channels = frames.shape[1]
-        shape, steps = (num_out, self.kernel * channels), (self.stride * channels, 1)
-        rows = frames.as_strided(shape, steps, frames.storage_offset())
-        # where rows overlap they are copied: half as much again, and one product instead of two
-        activated: Tensor = self.activation(self.norm(self.product(rows.contiguous())))
-        return activated
+        return frames.as_strided(
+            (num_out, (end - first) * channels),
+            (self.stride * channels, 1),
+            frames.storage_offset() + first * channels,
+        )
+
+
+def takes_two_products(device: torch.device, channels: int, kernel: int, stride: int) -> bool:
+    """Tell whether taps that overlap the next output's are better a product of their own.
+
+    On a GPU copying rows that overlap takes longer than the product (RESULTS.md); on a CPU one
+    product is faster.
+    """
+    return device.type == "cuda" and channels >= MIN_CHANNELS and stride < kernel <= 2 * stride
 
 
 @dataclass(frozen=True)
 class Positional:
     """The positional convolution, its weight norm folded, over clips with zeros between them."""
 
-    weight: Tensor
-    bias: Tensor | None
-    groups: int
+    convolve: Product
+    taps: int
     activation: Any
 
     @classmethod
     def of(cls, embedding: Any, dtype: torch.dtype) -> Positional:
         """Take over the weights of the positional convolution."""
         conv = embedding.conv
+        weight = conv.weight.detach().to(dtype)
         bias = None if conv.bias is None else conv.bias.detach().to(dtype)
-        return cls(conv.weight.detach().to(dtype), bias, conv.groups, embedding.activation)
+        make = in_blocks if weight.device.type == "cuda" else as_it_is
+        return cls(make(weight, bias, conv.groups), weight.shape[-1], embedding.activation)
 
     def __call__(self, features: Tensor, num_frames: Sequence[int]) -> Tensor:
         """Return float32 (sum of F, hidden) of features (sum of F, hidden)."""
-        gap = self.weight.shape[-1] // 2
-        places = gap + spaced(num_frames, gap).to(features.device)
+        gap = self.taps // 2
+        places = gap + spaced(num_frames, gap, features.device)
         padded = features.new_zeros(
             (sum(num_frames) + (len(num_frames) + 1) * gap, features.shape[1])
         )
         padded[places] = features
-        convolved = functional.conv1d(padded.T[None], self.weight, self.bias, groups=self.groups)
-        embedded: Tensor = self.activation(convolved[0].T[places - gap])
+        embedded: Tensor = self.activation(self.convolve(padded)[places - gap])
         return embedded.float()
 
 
-def spaced(num_frames: Sequence[int], gap: int) -> Tensor:
+def as_it_is(weight: Tensor, bias: Tensor | None, groups: int) -> Product:
+    """Return a convolution over time of frames (T, C), without padding, as PyTorch computes it."""
+
+    def convolve(frames: Tensor) -> Tensor:
+        return functional.conv1d(frames.T[None], weight, bias, groups=groups)[0].T
+
+    return convolve
+
+
+def in_blocks(weight: Tensor, bias: Tensor | None, groups: int) -> Product:
+    """Return the same convolution as a product of matrices: some frames at once, a group a matrix.
+
+    That `BLOCK_FRAMES` next to each other share what they hear takes an eighth more operations, and
+    on a GPU three fifths of the time of cuDNN's convolution (RESULTS.md).
+
+    Args:
+        weight: (C, C / groups, taps).
+        bias: (C,).
+        groups: of channels.
+    """
+    width, taps = weight.shape[1], weight.shape[2]
+    heard = BLOCK_FRAMES + taps - 1
+    # of each group: what a frame of the block is, of all that the block hears
+    matrices = weight.new_zeros(groups, heard, width, BLOCK_FRAMES, width)
+    turned = weight.view(groups, width, width, taps).permute(0, 3, 2, 1)
+    for frame in range(BLOCK_FRAMES):
+        matrices[:, frame : frame + taps, :, frame] = turned
+    matrices = matrices.view(groups, heard * width, BLOCK_FRAMES * width)
+
+    def convolve(frames: Tensor) -> Tensor:
+        num_out = len(frames) - taps + 1
+        blocks = -(-num_out // BLOCK_FRAMES)
+        whole = functional.pad(frames, (0, 0, 0, blocks * BLOCK_FRAMES - num_out))
+        grouped = whole.view(len(whole), groups, width).transpose(0, 1).contiguous()
+        rows = grouped.as_strided(
+            (groups, blocks, heard * width), (grouped.stride(0), BLOCK_FRAMES * width, 1)
+        )
+        found = torch.bmm(rows.contiguous(), matrices).view(groups, -1, width)
+        out = found.transpose(0, 1).flatten(1)[:num_out]
+        return out if bias is None else out + bias
+
+    return convolve
+
+
+def spaced(num_frames: Sequence[int], gap: int, device: torch.device) -> Tensor:
     """Return where frames lie, int64 (sum of F,), with ``gap`` places behind each clip."""
-    frames = torch.tensor(num_frames)
-    shifts = torch.repeat_interleave(gap * torch.arange(len(num_frames)), frames)
-    return torch.arange(len(shifts)) + shifts
+    shifts = torch.repeat_interleave(
+        gap * torch.arange(len(num_frames), device=device),
+        whole_numbers(num_frames, device),
+        output_size=sum(num_frames),
+    )
+    return torch.arange(len(shifts), device=device) + shifts
+
+
+def whole_numbers(values: Sequence[int], device: torch.device) -> Tensor:
+    """Return int64 (N,) on a device; a GPU is not waited for until all before it is computed."""
+    numbers = torch.tensor(values, dtype=torch.int64)
+    return numbers.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else numbers

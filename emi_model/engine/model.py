@@ -19,6 +19,7 @@ from emi_model.audio.waveform import (
 )
 from emi_model.engine.backbone import Engine
 from emi_model.engine.heads import RaggedHeads
+from emi_model.engine.layers import whole_numbers
 from emi_model.units import INT16_FULL_SCALE, SAMPLING_RATE
 
 STREAM_SAMPLES = {"cpu": 32 * SAMPLING_RATE, "cuda": 512 * SAMPLING_RATE}
@@ -28,7 +29,7 @@ for many."""
 
 
 class RaggedModel:
-    """A model's weights laid out for scoring in one type on one device; the heads are float32."""
+    """A model's weights laid out for scoring in one type on one device."""
 
     def __init__(self, model: EmiModel, dtype: torch.dtype, *, int8: bool = False) -> None:
         """Take over the weights of a model in evaluation mode whose backbone the engine fits.
@@ -78,11 +79,12 @@ def normalised_there(waveforms: Sequence[Int16Waveform], device: torch.device) -
 
     Sums of samples and of their squares are whole numbers, and exact.
     """
-    joined = torch.from_numpy(np.concatenate(waveforms).astype(np.int16, copy=False))
-    if device.type == "cuda":
-        joined = joined.pin_memory()
+    num_samples = [len(waveform) for waveform in waveforms]
+    # pinned pages are kept and used again; new ones take longer than the copy
+    joined = torch.empty(sum(num_samples), dtype=torch.int16, pin_memory=device.type == "cuda")
+    np.concatenate(waveforms, out=joined.numpy())
     samples = joined.to(device, non_blocking=True).long()
-    lengths = torch.tensor([len(waveform) for waveform in waveforms], device=device)
+    lengths = whole_numbers(num_samples, device)
     ends = lengths.cumsum(0)
 
     def mean(values: Tensor) -> Tensor:
@@ -92,8 +94,10 @@ def normalised_there(waveforms: Sequence[Int16Waveform], device: torch.device) -
     means = mean(samples)
     variances = (mean(samples * samples) - means * means) / INT16_FULL_SCALE**2
     scales = (variances + NORMALISATION_EPSILON).rsqrt() / INT16_FULL_SCALE
-    each = torch.repeat_interleave(torch.stack([means, scales]), lengths, dim=1)
-    return list(torch.split(((samples - each[0]) * each[1]).float(), lengths.tolist()))
+    each = torch.repeat_interleave(
+        torch.stack([means, scales]), lengths, dim=1, output_size=len(samples)
+    )
+    return list(torch.split(((samples - each[0]) * each[1]).float(), num_samples))
 
 
 def _reordered(output: EmiOutput, order: Sequence[int]) -> EmiOutput:
