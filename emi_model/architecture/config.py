@@ -16,7 +16,8 @@ Numerics = Literal["fp32", "bf16", "int8"]
 
 Precision = Literal["auto", Numerics]
 """Numerics of scoring: float32 everywhere, or the backbone's products of matrices in bfloat16, or
-on a CPU those of its encoder's linear layers in int8. Heads are float32 in all of them.
+on a CPU those of its encoder's linear layers in int8. Heads are float32 in all of them; beside
+bfloat16 on a GPU the factors of their large products are float16.
 
 ``auto`` is bfloat16 where the device multiplies it natively and the model is large enough for that
 to pay, float32 elsewhere.

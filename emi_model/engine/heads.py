@@ -1,15 +1,22 @@
-"""The heads for scoring: VAD, means, LSTM and fusion of clips laid end to end, in float32."""
+"""The heads for scoring: VAD, means, LSTM and fusion of clips laid end to end.
+
+They are float32; on a GPU the products of the frames' VAD and of the LSTM take float16.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import accumulate
 
 import torch
 from torch import Tensor
-from torch.nn.utils.rnn import pad_sequence
+from torch.nn import functional
 
-from emi_model.architecture.fusion import Fusion, VadHead, last_state
+from emi_model.architecture.fusion import Fusion, VadHead
 from emi_model.architecture.model import EmiModel, EmiOutput
+from emi_model.engine.graphed_lstm import GraphedLstm
+from emi_model.engine.layers import whole_numbers
+from emi_model.engine.packed_linear import Product
 from emi_model.engine.packed_lstm import PackedLstm
 
 VAD_CHUNK_ROWS = 4_096
@@ -22,10 +29,13 @@ class RaggedHeads:
     def __init__(self, model: EmiModel) -> None:
         """Take a model in evaluation mode, on its device; it must not change any more."""
         self._vad_head: VadHead | None = model.vad_head
+        self._frame_vad = None if model.vad_head is None else _frame_vad(model.vad_head)
         self._fusion: Fusion | None = model.fusion
         lstm = model.fusion.lstm if model.fusion is not None else None
-        on_cpu = lstm is not None and lstm.weight_ih_l0.device.type == "cpu"
-        self._packed = PackedLstm(lstm) if lstm is not None and on_cpu else None
+        self._last_state: PackedLstm | GraphedLstm | None = None
+        if lstm is not None:
+            on_gpu = lstm.weight_ih_l0.device.type == "cuda"
+            self._last_state = GraphedLstm(lstm) if on_gpu else PackedLstm(lstm)
 
     def __call__(self, hidden: Tensor, num_frames: Sequence[int]) -> EmiOutput:
         """Score B clips.
@@ -35,30 +45,53 @@ class RaggedHeads:
             num_frames: of each clip, one or more.
         """
         features, frame_vad, vad_mean, vad_of_mean = hidden, None, None, None
-        if self._vad_head is not None:
-            rows = torch.cat([self._vad_head(rows) for rows in torch.split(hidden, VAD_CHUNK_ROWS)])
-            frame_vad = pad_sequence(list(torch.split(rows, list(num_frames))), batch_first=True)
+        if self._vad_head is not None and self._frame_vad is not None:
+            chunks = torch.split(hidden, VAD_CHUNK_ROWS)
+            rows = torch.cat([self._frame_vad(chunk) for chunk in chunks])
+            frame_vad = _padded(rows, num_frames)
             vad_mean = _means(rows, num_frames)
             vad_of_mean = self._vad_head(_means(hidden, num_frames))
             features = torch.cat([hidden, rows], dim=-1)
         global_vector = _means(features, num_frames)
         emi = None
         if self._fusion is not None:
-            state = self._last_state(self._fusion, features, num_frames)
+            state = None if self._last_state is None else self._last_state(features, num_frames)
             emi = self._fusion.fuse(global_vector, state)
         frames = torch.tensor(num_frames)
         return EmiOutput(emi, vad_mean, vad_of_mean, frame_vad, global_vector, frames)
 
-    def _last_state(
-        self, fusion: Fusion, features: Tensor, num_frames: Sequence[int]
-    ) -> Tensor | None:
-        if fusion.lstm is None:
-            return None
-        if self._packed is not None:
-            return self._packed(features, num_frames)
-        padded = pad_sequence(list(torch.split(features, list(num_frames))), batch_first=True)
-        return last_state(fusion.lstm, padded, torch.tensor(num_frames))
+
+def _frame_vad(head: VadHead) -> Product:
+    """Return the VAD head (N, 3) of frames (N, hidden); on a GPU its large product in float16."""
+    if head.dense.weight.device.type == "cpu":
+        return head
+    weight, bias = head.dense.weight.detach().half(), head.dense.bias.detach().half()
+    out = head.out_proj
+
+    def vad(hidden: Tensor) -> Tensor:
+        dense = torch.tanh(functional.linear(hidden.half(), weight, bias))
+        return functional.linear(dense.float(), out.weight, out.bias)
+
+    return vad
+
+
+def _padded(values: Tensor, num_frames: Sequence[int]) -> Tensor:
+    """Return (B, F, D), zero behind a clip's end, of values (sum of F, D)."""
+    longest = max(num_frames)
+    before = [0, *accumulate(longest - frames for frames in num_frames[:-1])]
+    shifts = torch.repeat_interleave(
+        whole_numbers(before, values.device),
+        whole_numbers(num_frames, values.device),
+        output_size=len(values),
+    )
+    padded = values.new_zeros(len(num_frames) * longest, values.shape[1])
+    padded[torch.arange(len(values), device=values.device) + shifts] = values
+    return padded.view(len(num_frames), longest, -1)
 
 
 def _means(values: Tensor, num_frames: Sequence[int]) -> Tensor:
-    return torch.stack([clip.mean(0) for clip in torch.split(values, list(num_frames))])
+    """Return the mean (B, D) over each clip's frames of values (sum of F, D)."""
+    if values.device.type == "cpu":
+        return torch.stack([clip.mean(0) for clip in torch.split(values, list(num_frames))])
+    lengths = whole_numbers(num_frames, values.device)
+    return torch.segment_reduce(values, "mean", lengths=lengths, unsafe=True)
