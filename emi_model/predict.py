@@ -24,8 +24,11 @@ from emi_model.units import SAMPLING_RATE
 MAX_BATCH_SAMPLES = {"cpu": 96 * SAMPLING_RATE, "cuda": 1_536 * SAMPLING_RATE}
 """Samples of one forward pass, padding included; ``EMI_BATCH_SECONDS`` overrides."""
 
-MAX_STREAMED_SAMPLES = {"cpu": 384 * SAMPLING_RATE, "cuda": 1_536 * SAMPLING_RATE}
+MAX_STREAMED_SAMPLES = {"cpu": 384 * SAMPLING_RATE, "cuda": 4_096 * SAMPLING_RATE}
 """The same where clips are laid end to end: pieces of it pass the backbone, all of it the heads."""
+
+SHORTAGES = ("out of memory", "can't allocate memory", "alloc_failed")
+"""What PyTorch calls a want of memory, and cuBLAS and cuDNN, which allocate by themselves."""
 
 
 @dataclass(frozen=True)
@@ -201,7 +204,7 @@ def _is_out_of_memory(error: BaseException) -> bool:
     if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
         return True
     text = str(error).lower()
-    return "out of memory" in text or "can't allocate memory" in text
+    return any(said in text for said in SHORTAGES)
 
 
 def _batch_samples(usual: int) -> int:

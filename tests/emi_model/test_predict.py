@@ -44,31 +44,32 @@ class CrampedModel(EmiModel):
     """A model on a device that holds ``most_samples`` at once, padding included."""
 
     most_samples = 10_000
+    error: Exception | None = None
 
     def forward(self, waveforms: torch.Tensor, num_samples: torch.Tensor, **how: Any) -> EmiOutput:
         if waveforms.numel() > self.most_samples:
-            self.run_out(waveforms)
+            self.run_out()
         return super().forward(waveforms, num_samples, **how)
 
-    def run_out(self, waveforms: torch.Tensor) -> None:
+    def run_out(self) -> None:
+        if self.error is not None:
+            raise self.error
         torch.empty(2**55)  # the real error of the real allocator
 
 
 class CrampedGpuModel(CrampedModel):
-    """Runs out of memory as a GPU does."""
+    error = torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB\nmore")
 
-    def run_out(self, waveforms: torch.Tensor) -> None:
-        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB\nmore")
+
+class CrampedLibraryModel(CrampedModel):
+    error = RuntimeError("CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate`: no memory")
 
 
 class SilentlyCrampedModel(CrampedModel):
-    """Runs out of memory without a word, as numpy and Python may."""
-
-    def run_out(self, waveforms: torch.Tensor) -> None:
-        raise MemoryError
+    error = MemoryError()  # as numpy and Python may
 
 
-@pytest.fixture(params=[CrampedModel, CrampedGpuModel, SilentlyCrampedModel])
+@pytest.fixture(params=[CrampedModel, *CrampedModel.__subclasses__()])
 def cramped(
     request: pytest.FixtureRequest, tiny_model: Callable[..., EmiModel]
 ) -> tuple[EmiModel, Predictor]:
