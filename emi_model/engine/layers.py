@@ -15,6 +15,10 @@ from emi_model.engine.packed_linear import Product, packed
 MIN_CHANNELS = 64
 """Of a convolution, from which on a GPU gains by two products."""
 
+MIN_GROUP_CHANNELS = 16
+"""Channels of a group from which on a CPU convolves groups in bfloat16: with 8 and fewer the result
+was wrong, not merely rounded, on an Intel processor with AMX (PyTorch 2.11; RESULTS.md)."""
+
 BLOCK_FRAMES = 16
 """Frames that a GPU's positional convolution computes at once."""
 
@@ -150,10 +154,16 @@ class Positional:
 
 
 def as_it_is(weight: Tensor, bias: Tensor | None, groups: int) -> Product:
-    """Return a convolution over time of frames (T, C), without padding, as PyTorch computes it."""
+    """Return a convolution over time of frames (T, C), without padding, as PyTorch computes it.
+
+    Narrow groups are computed in float32: `MIN_GROUP_CHANNELS` says why.
+    """
+    if weight.shape[1] < MIN_GROUP_CHANNELS:
+        weight, bias = weight.float(), None if bias is None else bias.float()
 
     def convolve(frames: Tensor) -> Tensor:
-        return functional.conv1d(frames.T[None], weight, bias, groups=groups)[0].T
+        values = frames.to(weight.dtype).T[None]
+        return functional.conv1d(values, weight, bias, groups=groups)[0].T
 
     return convolve
 

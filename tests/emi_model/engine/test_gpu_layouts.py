@@ -84,6 +84,16 @@ def test_a_convolution_in_two_products_is_the_same(
 
 
 @torch.inference_mode()
+@pytest.mark.parametrize(("width", "dtype"), [(8, torch.float32), (16, torch.bfloat16)])
+def test_narrow_groups_are_convolved_in_float32(width: int, dtype: torch.dtype) -> None:
+    weight, values = torch.randn(2 * width, width, 16) / 16, torch.randn(90, 2 * width)
+    found = as_it_is(weight.bfloat16(), None, 2)(values.bfloat16())
+    assert found.dtype == dtype
+    wanted = as_it_is(weight.bfloat16().float(), None, 2)(values.bfloat16().float())
+    assert torch.allclose(found.float(), wanted, atol=0.05)
+
+
+@torch.inference_mode()
 @given(
     frames=st.integers(1, 80),
     taps=st.integers(1, 40),
