@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+
+os.environ["CUDA_VISIBLE_DEVICES"] = ""  # tests compare with the CPU; `make gpu` checks a GPU
+
 from collections.abc import Callable, Sequence
 from typing import Any
 

@@ -15,7 +15,7 @@ from emi_model.predict import Predictor, Scores
 from emi_model.speed.gpu.rows import Row, holds, not_here
 from emi_model.speed.gpu.scores import MAX_DRIFT, MAX_FROM_ALONE, columns
 from emi_model.speed.gpu.stage import Stage, scored
-from emi_model.speed.noise_clips import speak, typical_seconds
+from emi_model.speed.noise_clips import noise_waveforms, typical_seconds
 
 ROOM = 0.4
 """Of the memory that the clips took together, how much is left when they are scored again."""
@@ -36,7 +36,7 @@ def want_of_memory(stage: Stage) -> Iterator[Row]:
             yield not_here(halved, f"one shortage or more, within {tolerance:g}")
             yield not_here(refused, f"1 rejected, its neighbours within {tolerance:g}")
             continue
-        clips = speak(typical_seconds(NUM_CLIPS), seed=3)
+        clips = noise_waveforms(typical_seconds(NUM_CLIPS), seed=3)
         predictor = stage.predictor(precision)
         expected, taken = _roomy(predictor, clips)
         ballast = _ballast(stage.device, int(ROOM * taken))

@@ -17,7 +17,7 @@ from emi_model.audio.batching import pad
 from emi_model.audio.waveform import normalise, to_float
 from emi_model.speed.gpu.rows import Row, at_most, figure, holds, not_here
 from emi_model.speed.gpu.stage import Stage
-from emi_model.speed.noise_clips import speak, typical_seconds
+from emi_model.speed.noise_clips import noise_waveforms, typical_seconds
 from emi_model.training.clips import LabelledClip
 from emi_model.training.config import TrainConfig
 from emi_model.training.fit import fit
@@ -70,7 +70,7 @@ def labelled(seconds: Sequence[float] | np.ndarray) -> list[LabelledClip]:
     draw = np.random.default_rng(0)
     return [
         LabelledClip(str(number), waveform, draw.uniform(size=6).astype(np.float32))
-        for number, waveform in enumerate(speak(seconds))
+        for number, waveform in enumerate(noise_waveforms(seconds))
     ]
 
 
