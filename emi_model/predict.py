@@ -1,25 +1,28 @@
-"""The predictor: a model loaded once, called on batches of waveforms."""
+"""The predictor: a model loaded once, called on batches of clips."""
 
 from __future__ import annotations
 
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from emi_model.architecture.config import Precision
+from emi_model.architecture.branch import ClipInputs, collate, size_of
+from emi_model.architecture.config import Numerics, Precision
 from emi_model.architecture.model import EmiModel, EmiOutput
 from emi_model.arrays import Floats
-from emi_model.audio.batching import pad, padding_share, plan_batches, plan_ragged
-from emi_model.audio.waveform import Int16Waveform, Waveform, as_float, normalise
-from emi_model.engine.backbone import fits
-from emi_model.engine.model import RaggedModel
-from emi_model.engine.precision import numerics, product_dtype
+from emi_model.audio.batching import padding_share, plan_batches, plan_ragged
+from emi_model.audio.waveform import Int16Waveform, Waveform
+from emi_model.engine.choose import choose_engine
 from emi_model.errors import AudioError, ConfigError, OutOfMemory
+from emi_model.modalities import AUDIO
 from emi_model.units import SAMPLING_RATE
+
+Clip = Int16Waveform | Waveform | ClipInputs
+"""A clip's inputs by modality; a waveform by itself is its audio."""
 
 MAX_BATCH_SAMPLES = {"cpu": 96 * SAMPLING_RATE, "cuda": 1_536 * SAMPLING_RATE}
 """Samples of one forward pass, padding included; ``EMI_BATCH_SECONDS`` overrides."""
@@ -40,8 +43,8 @@ class Scores:
         vad_mean: (3,), arousal, dominance, valence: mean of the frame VAD; None without VAD.
         vad_of_mean: (3,), VAD of the mean frame; None without VAD.
         frame_vad: (F, 3); None without VAD.
-        global_vector: (D,), mean of the frame features.
-        num_frames: F.
+        global_vector: (D,), of the model's leading branch: for audio, the mean frame features.
+        num_frames: F, frames of that branch; 0 where the clip lacks its modality.
     """
 
     emi: Floats | None
@@ -53,12 +56,14 @@ class Scores:
 
 
 class Predictor:
-    """Scores waveforms with one model on one device.
+    """Scores clips with one model on one device.
 
     Attributes:
         model: the model, in evaluation mode.
         device: where it runs: CUDA if there is one.
+        specs: how each of its branches wants its input, by modality.
         min_samples: samples of the shortest clip that can be scored, one frame.
+        hop_samples: samples from one frame's start to the next.
         padding: ``(clip samples, padded samples)`` seen so far.
         numerics: ``fp32``, ``bf16`` or ``int8``: what the precision asked for means on this device.
     """
@@ -81,64 +86,72 @@ class Predictor:
         """
         self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         self.model = model.to(self.device).eval()
-        self.min_samples = model.backbone.geometry.min_samples
+        self.specs = self.model.specs
+        self.min_samples = self.specs[self.model.leading].min_samples
+        self.hop_samples = self.model.each_branch()[self.model.leading].hop_samples
         self.padding = (0, 0)
-        self.numerics = numerics(precision, self.device, model.config.hidden_size)
-        # In fp32 the model itself runs: the reference of all that is faster.
-        self._streamed: RaggedModel | None = None
-        self._dtype = product_dtype(self.numerics)
-        if self.numerics != "fp32" and fits(model.backbone):
-            int8 = self.numerics == "int8"
-            self._streamed = RaggedModel(self.model, self._dtype, int8=int8)
-        elif self.numerics == "int8":  # only clips laid end to end can be multiplied so
-            self.numerics = "fp32" if self._dtype == torch.float32 else "bf16"
-        usual = MAX_BATCH_SAMPLES if self._streamed is None else MAX_STREAMED_SAMPLES
+        self.numerics: Numerics
+        self.numerics, self._engine = choose_engine(self.model, precision)
+        usual = MAX_BATCH_SAMPLES if self._engine is None else MAX_STREAMED_SAMPLES
         self.max_batch_samples = max_batch_samples or _batch_samples(usual[self.device.type])
+        self._equal_lengths = any(
+            branch.needs_equal_lengths for branch in self.model.each_branch().values()
+        )
 
-    def __call__(self, waveforms: Sequence[Int16Waveform | Waveform]) -> list[Scores | OutOfMemory]:
-        """Score waveforms (samples,) of 16 kHz mono, int16 or float32, in their order.
+    def __call__(self, clips: Sequence[Clip]) -> list[Scores | OutOfMemory]:
+        """Score clips in their order.
 
-        A waveform's scores depend on nothing but itself; in bf16 and int8 how products are
+        Args:
+            clips: the inputs of each by modality, as extractors give them; or a waveform
+                (samples,) of 16 kHz mono, int16 or float32, which is its audio.
+
+        A clip's scores depend on nothing but itself; in bf16 and int8 how products are
         rounded hangs on what stands beside it, and moves scores in the third digit. One that does
         not fit into memory even alone comes back as an `OutOfMemory`, not raised: its neighbours
         keep their scores.
 
         Raises:
             AudioError: a waveform of less than one frame, or not finite.
+            ConfigError: a clip lacks a modality that is not optional, or has too little of one.
         """
-        lengths = [len(waveform) for waveform in waveforms]
-        shortest = min(lengths, default=self.min_samples)
-        if shortest < self.min_samples:
-            raise AudioError(
-                f"found a clip of {shortest} samples, expected at least {self.min_samples} (one "
-                "frame)"
-            )
-        batches = self._batches(lengths)
+        inputs = [clip if isinstance(clip, Mapping) else {AUDIO: clip} for clip in clips]
+        self._check(inputs)
         scored: dict[int, Scores | OutOfMemory] = {}
-        for batch in batches:
-            scored.update(self._score(batch, waveforms))
-        return [scored[index] for index in range(len(waveforms))]
+        for batch in self._batches(list(map(size_of, inputs))):
+            scored.update(self._score(batch, inputs))
+        return [scored[index] for index in range(len(inputs))]
+
+    def _check(self, inputs: Sequence[ClipInputs]) -> None:
+        for modality, spec in self.specs.items():
+            lengths = [len(clip[modality]) for clip in inputs if modality in clip]
+            if len(lengths) < len(inputs) and modality in self.model.config.required:
+                raise ConfigError(f"found a clip without {modality!r}, which this model needs")
+            shortest = min(lengths, default=spec.min_length)
+            if shortest >= spec.min_length:
+                continue
+            if modality == AUDIO:
+                raise AudioError(
+                    f"found a clip of {shortest} samples, expected at least {spec.min_length} (one "
+                    "frame)"
+                )
+            raise ConfigError(
+                f"found {modality!r} of length {shortest}, expected at least {spec.min_length}"
+            )
 
     def _batches(self, lengths: list[int]) -> list[list[int]]:
-        if self._streamed is not None:
+        if self._engine is not None:
             self._count_padding(lengths, [[index] for index in range(len(lengths))])
             return plan_ragged(lengths, self.max_batch_samples)
-        batches = plan_batches(
-            lengths,
-            self.max_batch_samples,
-            equal_lengths=self.model.backbone.needs_equal_lengths,
-        )
+        batches = plan_batches(lengths, self.max_batch_samples, equal_lengths=self._equal_lengths)
         self._count_padding(lengths, batches)
         return batches
 
     def _score(
-        self, batch: list[int], waveforms: Sequence[Int16Waveform | Waveform]
+        self, batch: list[int], inputs: Sequence[ClipInputs]
     ) -> dict[int, Scores | OutOfMemory]:
         """Score a batch; where memory does not suffice, its halves."""
         try:
-            return dict(
-                zip(batch, self._forward([waveforms[index] for index in batch]), strict=True)
-            )
+            return dict(zip(batch, self._forward([inputs[index] for index in batch]), strict=True))
         except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
             if not _is_out_of_memory(error):
                 raise
@@ -148,19 +161,23 @@ class Predictor:
         if len(batch) == 1:
             return {batch[0]: OutOfMemory(message or "no memory for one clip alone")}
         half = len(batch) // 2
-        return self._score(batch[:half], waveforms) | self._score(batch[half:], waveforms)
+        return self._score(batch[:half], inputs) | self._score(batch[half:], inputs)
 
     @torch.inference_mode()
-    def _forward(self, waveforms: Sequence[Int16Waveform | Waveform]) -> list[Scores]:
-        if self._streamed is not None:
-            return _split(self._streamed(waveforms))
-        batch, num_samples = pad([normalise(as_float(waveform)) for waveform in waveforms])
-        lower = self._dtype if self._dtype != torch.float32 else None
+    def _forward(self, inputs: Sequence[ClipInputs]) -> list[Scores]:
+        if self._engine is not None:
+            return _split(self._engine([clip[AUDIO] for clip in inputs]))
+        prepared = [
+            {name: spec.prepare(clip[name]) for name, spec in self.specs.items() if name in clip}
+            for clip in inputs
+        ]
+        batch = {
+            name: one.to(self.device) for name, one in collate(prepared, [*self.specs]).items()
+        }
+        lower = torch.bfloat16 if self.numerics == "bf16" else None
         # TF32 would leave fp32 with 10 bits of mantissa in the convolutions
         with torch.backends.cudnn.flags(enabled=True, allow_tf32=lower is not None):
-            output = self.model(
-                batch.to(self.device), num_samples.to(self.device), backbone_dtype=lower
-            )
+            output = self.model(batch, backbone_dtype=lower)
         return _split(output)
 
     def _count_padding(self, lengths: list[int], batches: list[list[int]]) -> None:
@@ -171,23 +188,22 @@ class Predictor:
 
 def _split(output: EmiOutput) -> list[Scores]:
     num_frames: list[int] = output.num_frames.tolist()
-    columns = [
+    emi = _rows(output.emi, len(num_frames))
+    vad = [
         _rows(values, len(num_frames))
-        for values in (output.emi, output.vad_mean, output.vad_of_mean, output.frame_vad)
+        for values in (output.vad_mean, output.vad_of_mean, output.frame_vad)
     ]
     global_vectors = list(_to_numpy(output.global_vector))
     return [
         Scores(
-            emi=emi,
-            vad_mean=vad_mean,
-            vad_of_mean=vad_of_mean,
-            frame_vad=None if frame_vad is None else frame_vad[:frames],
-            global_vector=global_vector,
+            emi=emi[row],
+            vad_mean=vad[0][row] if frames else None,
+            vad_of_mean=vad[1][row] if frames else None,
+            frame_vad=None if (found := vad[2][row]) is None or not frames else found[:frames],
+            global_vector=global_vectors[row],
             num_frames=frames,
         )
-        for emi, vad_mean, vad_of_mean, frame_vad, global_vector, frames in zip(
-            *columns, global_vectors, num_frames, strict=True
-        )
+        for row, frames in enumerate(num_frames)
     ]
 
 

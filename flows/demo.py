@@ -28,6 +28,7 @@ from flows.process import process_corpus
 from tasks.corpus.listing import list_clips
 from tasks.extraction.audio import TIMEOUT_SECONDS
 from tasks.extraction.headers import Prober
+from tasks.extraction.inputs import unpack
 from tasks.extraction.rows import extract_clip
 from tasks.labels.label_file import ClipLabels, read_labels
 from tasks.labels.matching import match_labels
@@ -134,11 +135,10 @@ def _labelled_clips(places: DemoPlaces, labels: Mapping[str, ClipLabels]) -> lis
             row = extract_clip(
                 clip, max_seconds=None, timeout_seconds=TIMEOUT_SECONDS, prober=prober
             )
-            if row["waveform"] is None:
+            if row["inputs"] is None:
                 raise TrainingError(f"{clip.clip_id}: {row['reason']}: {row['detail']}")
             own = labels[clip.clip_id]
-            waveform = np.frombuffer(row["waveform"], np.int16)
-            found.append(LabelledClip(clip.clip_id, waveform, own.emi, own.vad))
+            found.append(LabelledClip(clip.clip_id, unpack(row), own.emi, own.vad))
             observer().advance(1)
     return found
 

@@ -84,7 +84,8 @@ def evaluate_model(
         wanted,
         corpus,
         (split,),
-        min_samples=loaded.model.backbone.geometry.min_samples,
+        min_samples=loaded.model.specs[loaded.model.leading].min_samples,
+        needs=loaded.modalities,
         on_progress=observer().reached,
     )
     observer().begin("predicting", len(gathered.of_split(split)), "clips")

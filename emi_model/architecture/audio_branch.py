@@ -1,4 +1,4 @@
-"""The wav2vec2 backbone: waveforms to hidden states, the same in every batch."""
+"""The audio branch: waveforms through wav2vec2 to hidden states and VAD, in any batch the same."""
 
 from __future__ import annotations
 
@@ -10,7 +10,21 @@ from huggingface_hub.errors import StrictDataclassError
 from torch import Tensor, nn
 from transformers import Wav2Vec2Config, Wav2Vec2Model
 
-from emi_model.errors import ConfigError
+from emi_model.architecture.branch import (
+    Branch,
+    BranchOutput,
+    InputSpec,
+    frame_mask,
+    masked_mean,
+)
+from emi_model.architecture.config import EmiConfig
+from emi_model.architecture.registry import register_branch
+from emi_model.arrays import Array
+from emi_model.audio.waveform import as_float, normalise
+from emi_model.errors import AudioError, ConfigError
+from emi_model.modalities import AUDIO
+from emi_model.targets import VAD_DIMENSIONS
+from emi_model.units import SAMPLING_RATE
 
 
 class Backbone(nn.Module):
@@ -80,6 +94,112 @@ class Backbone(nn.Module):
         return torch.cat(padded)[torch.argsort(torch.cat(rows))]
 
 
+class VadHead(nn.Module):
+    """Dropout, Linear, tanh, dropout, Linear: arousal, dominance, valence of any hidden state.
+
+    The head of the public VAD model (Wagner et al., arXiv 2203.07378). It is not linear: its
+    outputs' mean over frames is not its output for the mean frame.
+    """
+
+    def __init__(self, hidden_size: int, dropout: float) -> None:
+        """Build the head for hidden states of ``hidden_size``."""
+        super().__init__()
+        self.dense = nn.Linear(hidden_size, hidden_size)
+        self.dropout = nn.Dropout(dropout)
+        self.out_proj = nn.Linear(hidden_size, len(VAD_DIMENSIONS))
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        """Return (..., 3), unbounded, of hidden states (..., hidden)."""
+        dense = torch.tanh(self.dense(self.dropout(hidden)))
+        vad: Tensor = self.out_proj(self.dropout(dense))
+        return vad
+
+
+@register_branch(AUDIO)
+class AudioBranch(Branch):
+    """The backbone, and a VAD head on every frame (Hallmen et al., arXiv 2403.11879).
+
+    A frame's features are its hidden state and its VAD; a clip's vector is their mean. Its extras
+    are ``frame_vad`` (B, F, 3), zero behind a clip's end, ``vad_mean`` (B, 3), its mean, and
+    ``vad_of_mean`` (B, 3), the VAD of the mean hidden state; none without a VAD head.
+    """
+
+    def __init__(self, config: EmiConfig, arguments: Mapping[str, Any]) -> None:
+        """Build the branch that the config's own fields describe, with fresh weights.
+
+        Raises:
+            ConfigError: there are further arguments.
+        """
+        super().__init__()
+        if arguments:
+            raise ConfigError(f"branch 'audio' has {sorted(arguments)}, expected no arguments")
+        self.backbone = Backbone(config.backbone)
+        dropout = float(wav2vec2_config(config.backbone).final_dropout)
+        self.vad_head = VadHead(config.hidden_size, dropout) if config.vad_head else None
+        self.feature_size = config.feature_size
+        self.hidden_size = config.hidden_size
+        self.needs_equal_lengths = self.backbone.needs_equal_lengths
+        self.hop_samples = self.backbone.geometry.hop_samples
+        self.spec = InputSpec(
+            min_length=self.backbone.geometry.min_samples,
+            prepare=_normalised,
+            rate=float(SAMPLING_RATE),
+        )
+
+    def forward(
+        self, values: Tensor, lengths: Tensor, *, dtype: torch.dtype | None = None
+    ) -> BranchOutput:
+        """Encode B clips.
+
+        Args:
+            values: float32 (B, S), normalised per clip on its own samples, zeros behind it.
+            lengths: int64 (B,), samples of each clip.
+            dtype: let the backbone compute in this type (autocast); the VAD head stays float32.
+
+        Raises:
+            AudioError: a clip of less than one frame.
+        """
+        num_frames = self.backbone.geometry.num_frames(lengths)
+        if bool((num_frames < 1).any()):
+            raise AudioError(
+                f"found a clip of {int(lengths.min())} samples, expected at least "
+                f"{self.spec.min_length} (one frame)"
+            )
+        with torch.autocast(values.device.type, dtype=dtype, enabled=dtype is not None):
+            hidden = self.backbone(values, lengths)
+        return self.heads(hidden.float(), num_frames)
+
+    def heads(self, hidden: Tensor, num_frames: Tensor) -> BranchOutput:
+        """Return what the branch gives for the backbone's hidden states.
+
+        Args:
+            hidden: float32 (B, F, hidden), anything behind a clip's end.
+            num_frames: int64 (B,), frames of each clip, one or more.
+        """
+        if self.vad_head is None:
+            return BranchOutput(hidden, num_frames, masked_mean(hidden, num_frames))
+        mask = frame_mask(num_frames, hidden.shape[1])[..., None]
+        frame_vad = self.vad_head(hidden) * mask
+        extras = {
+            "frame_vad": frame_vad,
+            "vad_mean": masked_mean(frame_vad, num_frames),
+            "vad_of_mean": self.vad_head(masked_mean(hidden, num_frames)),
+        }
+        features = torch.cat([hidden, frame_vad], dim=-1)
+        return BranchOutput(features, num_frames, masked_mean(features, num_frames), extras)
+
+    def freeze_first_layers(self, *, frozen: bool) -> None:
+        """Keep the convolutions from learning, or let them, also after an earlier training."""
+        wav2vec2: Any = self.backbone.wav2vec2
+        wav2vec2.feature_extractor.requires_grad_(True)
+        if frozen:  # not by requires_grad_: that would still differentiate the waveform
+            wav2vec2.freeze_feature_encoder()
+
+
+def _normalised(waveform: Array) -> Array:
+    return normalise(as_float(waveform))
+
+
 class FrameGeometry:
     """Frames of the conv stack: ``F = floor((S - kernel) / stride) + 1`` layer by layer."""
 
@@ -119,11 +239,6 @@ def geometry_of(arguments: Mapping[str, Any]) -> FrameGeometry:
     """
     config = wav2vec2_config(arguments)
     return FrameGeometry(config.conv_kernel, config.conv_stride)
-
-
-def frame_mask(num_frames: Tensor, longest: int) -> Tensor:
-    """Return bool (B, longest), true on each clip's own frames."""
-    return torch.arange(longest, device=num_frames.device) < num_frames[:, None]
 
 
 def wav2vec2_config(arguments: Mapping[str, Any]) -> Wav2Vec2Config:

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Literal
 
 from emi_model.errors import ConfigError
+from emi_model.modalities import AUDIO
 from emi_model.targets import EMI_TARGETS, VAD_DIMENSIONS, validate_targets
 from emi_model.units import CLIP_SECONDS, SAMPLING_RATE, seconds_to_samples
 
@@ -43,11 +44,20 @@ WAV2VEC2_LARGE_ROBUST_12: dict[str, Any] = {
 """wav2vec2-large-robust cut to 12 layers (Wagner et al., arXiv 2203.07378): shapes, no weights."""
 
 
+OPTIONAL = "optional"
+"""Argument of any branch: clips may lack its modality, the fusion has learnt a stand-in for it."""
+
+AUDIO_ALONE: Mapping[str, Mapping[str, Any]] = {AUDIO: {}}
+
+
 @dataclass(frozen=True)
 class EmiConfig:
     """Architecture of an `EmiModel`.
 
     The four switches are those of the paper's ablation (Table 2); the full model has all of them.
+
+    All fields but the last describe the audio branch and what is made of frames, whatever branch
+    they come from.
 
     Attributes:
         backbone: arguments of a ``transformers.Wav2Vec2Config``.
@@ -59,6 +69,8 @@ class EmiConfig:
         regression_head: fuse by Linear, tanh, Linear; off: by one Linear.
         lstm_layers: layers of the LSTM.
         clip_seconds: seconds that the model hears at once, the length of a window.
+        branches: arguments of each branch by its modality, in the order in which they are fused;
+            `OPTIONAL` may be among them. The audio branch has no others.
     """
 
     backbone: Mapping[str, Any] = field(default_factory=lambda: dict(WAV2VEC2_LARGE_ROBUST_12))
@@ -69,11 +81,12 @@ class EmiConfig:
     regression_head: bool = True
     lstm_layers: int = 2
     clip_seconds: float = CLIP_SECONDS
+    branches: Mapping[str, Mapping[str, Any]] = field(default_factory=lambda: dict(AUDIO_ALONE))
 
     def __post_init__(self) -> None:
         """Check every field, so that an `EmiConfig` that exists can be built."""
         object.__setattr__(self, "targets", validate_targets(self.targets))
-        if not self.targets and not self.vad_head:
+        if not self.targets and not (self.vad_head and AUDIO in self.branches):
             raise ConfigError("found neither targets nor a VAD head: the model would give nothing")
         if self.targets and not (self.global_vector or self.lstm):
             raise ConfigError("found neither global vector nor LSTM: the fusion needs one of them")
@@ -81,6 +94,30 @@ class EmiConfig:
             raise ConfigError(f"lstm_layers is {self.lstm_layers}, expected 1 or more")
         if not 0 < self.clip_seconds < math.inf:
             raise ConfigError(f"clip_seconds is {self.clip_seconds}, expected more than 0")
+        for modality, arguments in self.branches.items():
+            if not isinstance(arguments, Mapping):
+                raise ConfigError(f"branch {modality!r} is {arguments!r}, expected its arguments")
+        if not self.required:
+            raise ConfigError("found no branch that every clip needs: make one not optional")
+
+    @property
+    def modalities(self) -> tuple[str, ...]:
+        """Modalities that the model takes, in the order of its branches."""
+        return tuple(self.branches)
+
+    @property
+    def required(self) -> tuple[str, ...]:
+        """Modalities without which a clip cannot be scored."""
+        return tuple(name for name in self.branches if not self.branches[name].get(OPTIONAL))
+
+    @property
+    def needs(self) -> dict[str, bool]:
+        """Modalities that the model takes, each with whether a clip cannot be scored without it."""
+        return {name: name in self.required for name in self.branches}
+
+    def arguments_of(self, modality: str) -> dict[str, Any]:
+        """Return what the branch of a modality is built with, beside this config."""
+        return {name: value for name, value in self.branches[modality].items() if name != OPTIONAL}
 
     @property
     def num_targets(self) -> int:
@@ -99,7 +136,7 @@ class EmiConfig:
 
     @property
     def fusion_size(self) -> int:
-        """Width of what the fusion sees: one feature vector a branch."""
+        """Width of what the fusion sees of the audio branch."""
         return self.feature_size * (int(self.global_vector) + int(self.lstm))
 
     @property
@@ -108,8 +145,10 @@ class EmiConfig:
         return seconds_to_samples(self.clip_seconds)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return what config.json holds."""
+        """Return what config.json holds; no ``branches`` where audio is the only one."""
         plain = asdict(self) | {"backbone": dict(self.backbone), "targets": list(self.targets)}
+        if self.branches == AUDIO_ALONE:
+            del plain["branches"]
         return {"model_type": MODEL_TYPE, "sampling_rate": SAMPLING_RATE, **plain}
 
     @classmethod

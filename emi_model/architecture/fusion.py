@@ -1,67 +1,107 @@
-"""From hidden states to scores: VAD head, global vector, LSTM, fusion (Hallmen et al. 2024)."""
+"""From what the branches give to scores: vectors, LSTMs, fusion (Hallmen et al. 2024)."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence
 
-from emi_model.architecture.audio_branch import frame_mask
+from emi_model.architecture.branch import BranchOutput
 from emi_model.architecture.config import EmiConfig
-from emi_model.targets import VAD_DIMENSIONS
+from emi_model.modalities import AUDIO
 
 
-class VadHead(nn.Module):
-    """Dropout, Linear, tanh, dropout, Linear: arousal, dominance, valence of any hidden state.
+class Fused(NamedTuple):
+    """What the fusion has to know of a branch.
 
-    The head of the public VAD model (Wagner et al., arXiv 2203.07378). It is not linear: its
-    outputs' mean over frames is not its output for the mean frame.
+    Attributes:
+        feature_size: width of its features and of its vector.
+        is_sequential: an LSTM reads its frames.
     """
 
-    def __init__(self, hidden_size: int, dropout: float) -> None:
-        """Build the head for hidden states of ``hidden_size``."""
-        super().__init__()
-        self.dense = nn.Linear(hidden_size, hidden_size)
-        self.dropout = nn.Dropout(dropout)
-        self.out_proj = nn.Linear(hidden_size, len(VAD_DIMENSIONS))
-
-    def forward(self, hidden: Tensor) -> Tensor:
-        """Return (..., 3), unbounded, of hidden states (..., hidden)."""
-        dense = torch.tanh(self.dense(self.dropout(hidden)))
-        vad: Tensor = self.out_proj(self.dropout(dense))
-        return vad
+    feature_size: int
+    is_sequential: bool = True
 
 
 class Fusion(nn.Module):
-    """Global vector beside the LSTM's last state, fused into one output a target."""
+    """The vector of each branch beside an LSTM's last state, all fused into one output a target.
 
-    def __init__(self, config: EmiConfig) -> None:
-        """Build the branches that the config switches on."""
+    Where a clip lacks an optional modality, a learnt stand-in takes the place of both.
+    """
+
+    def __init__(self, config: EmiConfig, branches: Mapping[str, Fused]) -> None:
+        """Build what the config switches on for these branches.
+
+        The audio branch's LSTM is ``lstm``, as in every checkpoint; those of others are ``lstms``.
+        """
         super().__init__()
         self.uses_global_vector = config.global_vector
-        self.lstm = (
-            nn.LSTM(config.feature_size, config.feature_size, config.lstm_layers, batch_first=True)
-            if config.lstm
-            else None
+        self._branches = dict(branches)
+        lstms = {
+            name: nn.LSTM(size, size, config.lstm_layers, batch_first=True)
+            for name, (size, is_sequential) in branches.items()
+            if config.lstm and is_sequential
+        }
+        self.lstm: nn.LSTM | None = lstms.pop(AUDIO, None)
+        self.lstms = nn.ModuleDict(lstms)
+        optional = [name for name in branches if name not in config.required]
+        self.stand_ins = nn.ParameterDict(
+            {name: nn.Parameter(torch.zeros(self._width(name))) for name in optional}
         )
-        width = config.fusion_size
+        width = sum(map(self._width, branches))
         last = nn.Linear(width, config.num_targets)
         self.layers = nn.Sequential(
             *([nn.Linear(width, width), nn.Tanh()] if config.regression_head else []), last
         )
 
-    def forward(self, features: Tensor, global_vector: Tensor, num_frames: Tensor) -> Tensor:
-        """Return (B, targets), unbounded, of frame features (B, F, D) and their mean (B, D)."""
-        state = None if self.lstm is None else last_state(self.lstm, features, num_frames)
-        return self.fuse(global_vector, state)
+    def forward(self, outputs: Mapping[str, BranchOutput], num_clips: int) -> Tensor:
+        """Return (num_clips, targets), unbounded, of what the branches give.
 
-    def fuse(self, global_vector: Tensor, state: Tensor | None) -> Tensor:
-        """Return (B, targets), unbounded, of means (B, D) and the LSTM's last state (B, D)."""
-        branches = [global_vector] if self.uses_global_vector else []
-        if state is not None:
-            branches.append(state)
-        emi: Tensor = self.layers(torch.cat(branches, dim=-1))
+        Args:
+            outputs: by modality; a modality that no clip has is left out.
+            num_clips: clips of the batch.
+        """
+        return self.fuse(
+            [self._read(name, outputs.get(name), num_clips) for name in self._branches]
+        )
+
+    def fuse(self, vectors: Sequence[Tensor]) -> Tensor:
+        """Return (B, targets), unbounded, of vectors (B, ...) that stand side by side."""
+        emi: Tensor = self.layers(torch.cat(list(vectors), dim=-1))
         return emi
+
+    def _read(self, name: str, output: BranchOutput | None, num_clips: int) -> Tensor:
+        if output is None:
+            return self._stand_ins(name, num_clips)
+        parts = [output.clip_vector()] if self._takes_vector(name) else []
+        lstm = self._lstm(name)
+        if lstm is not None:
+            parts.append(last_state(lstm, output.features, output.num_frames))
+        read = torch.cat(parts, dim=-1)
+        if output.rows is None:
+            return read
+        return self._stand_ins(name, num_clips).index_copy(0, output.rows, read)
+
+    def _stand_ins(self, name: str, num_clips: int) -> Tensor:
+        stand_in: Tensor = self.stand_ins[name]
+        return stand_in.repeat(num_clips, 1)
+
+    def _lstm(self, name: str) -> nn.LSTM | None:
+        if name == AUDIO:
+            return self.lstm
+        found = dict(self.lstms.items()).get(name)
+        assert found is None or isinstance(found, nn.LSTM)
+        return found
+
+    def _takes_vector(self, name: str) -> bool:
+        return self.uses_global_vector or not self._branches[name].is_sequential
+
+    def _width(self, name: str) -> int:
+        times = int(self._takes_vector(name)) + int(self._lstm(name) is not None)
+        return self._branches[name].feature_size * times
 
 
 def last_state(lstm: nn.LSTM, features: Tensor, num_frames: Tensor) -> Tensor:
@@ -71,9 +111,3 @@ def last_state(lstm: nn.LSTM, features: Tensor, num_frames: Tensor) -> Tensor:
     )
     state: Tensor = lstm(packed)[1][0][-1]
     return state
-
-
-def masked_mean(values: Tensor, num_frames: Tensor) -> Tensor:
-    """Return the mean (B, D) over each clip's own frames of values (B, F, D)."""
-    mask = frame_mask(num_frames, values.shape[1])
-    return (values * mask[..., None]).sum(dim=1) / num_frames[:, None]

@@ -1,16 +1,21 @@
-"""The model: a waveform to EMI scores and valence-arousal-dominance in one pass."""
+"""The model: a clip's inputs to EMI scores and valence-arousal-dominance in one pass."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from emi_model.architecture.audio_branch import Backbone, frame_mask, wav2vec2_config
+from emi_model.architecture.audio_branch import AudioBranch
+from emi_model.architecture.branch import Branch, BranchOutput, Inputs, InputSpec, Padded
 from emi_model.architecture.config import EmiConfig
-from emi_model.architecture.fusion import Fusion, VadHead, masked_mean
-from emi_model.errors import AudioError
+from emi_model.architecture.fusion import Fused, Fusion
+from emi_model.architecture.registry import branch_class
+from emi_model.errors import ConfigError
+from emi_model.modalities import AUDIO
 
 
 @dataclass(frozen=True)
@@ -22,8 +27,8 @@ class EmiOutput:
         vad_mean: (B, 3), mean over frames of the frame VAD; None without a VAD head.
         vad_of_mean: (B, 3), VAD head on the mean hidden state; None without a VAD head.
         frame_vad: (B, F, 3), VAD of each frame, zero behind a clip's end; None likewise.
-        global_vector: (B, D), mean over frames of the frame features.
-        num_frames: int64 (B,), frames of each clip.
+        global_vector: (B, D), of the leading branch: for audio, the mean of the frame features.
+        num_frames: int64 (B,), frames of each clip in that branch; 0 where it lacks the modality.
     """
 
     emi: Tensor | None
@@ -35,58 +40,145 @@ class EmiOutput:
 
 
 class EmiModel(nn.Module):
-    """wav2vec2 with a VAD head per frame, a global mean vector beside an LSTM, fused.
+    """Branches, one a modality, and a fusion of what they give.
 
-    Hallmen et al., arXiv 2403.11879. A clip's output does not depend on the batch around it.
+    With audio alone it is the model of Hallmen et al., arXiv 2403.11879. A clip's output does not
+    depend on the batch around it. In the state dict the audio branch's weights are named without
+    ``branches.audio``, as in every checkpoint.
     """
 
     def __init__(self, config: EmiConfig) -> None:
-        """Build the model with fresh weights."""
+        """Build the model with fresh weights.
+
+        Raises:
+            ConfigError: a modality without a registered branch, or arguments that a branch refuses.
+        """
         super().__init__()
         self.config = config
-        self.backbone = Backbone(config.backbone)
-        dropout = float(wav2vec2_config(config.backbone).final_dropout)
-        self.vad_head = VadHead(config.hidden_size, dropout) if config.vad_head else None
-        self.fusion = Fusion(config) if config.targets else None
+        self.branches = nn.ModuleDict(
+            {
+                name: branch_class(name)(config, config.arguments_of(name))
+                for name in config.branches
+            }
+        )
+        fused = {
+            name: Fused(branch.feature_size, branch.is_sequential)
+            for name, branch in self.each_branch().items()
+        }
+        self.fusion = Fusion(config, fused) if config.targets else None
+        untyped: Any = self  # as torch has these two
+        untyped.register_state_dict_post_hook(_shorten_names)
+        untyped.register_load_state_dict_pre_hook(_lengthen_names)
 
-    def forward(
-        self, waveforms: Tensor, num_samples: Tensor, *, backbone_dtype: torch.dtype | None = None
-    ) -> EmiOutput:
+    def each_branch(self) -> dict[str, Branch]:
+        """Return the branches by modality, in the config's order."""
+        found = dict(self.branches.items())
+        return {name: branch for name, branch in found.items() if isinstance(branch, Branch)}
+
+    @property
+    def leading(self) -> str:
+        """The modality that gives the output its frames: audio, or the first one without audio."""
+        return AUDIO if AUDIO in self.branches else next(iter(self.branches))
+
+    @property
+    def specs(self) -> dict[str, InputSpec]:
+        """How each branch wants its input, by modality."""
+        return {name: branch.spec for name, branch in self.each_branch().items()}
+
+    @property
+    def hidden_size(self) -> int:
+        """Width of the largest products of matrices of any branch."""
+        return max(branch.hidden_size for branch in self.each_branch().values())
+
+    @property
+    def audio(self) -> AudioBranch:
+        """The audio branch.
+
+        Raises:
+            ConfigError: the model has none, or one of another kind.
+        """
+        branch = self.each_branch().get(AUDIO)
+        if not isinstance(branch, AudioBranch):
+            raise ConfigError(f"the model has branches {list(self.branches)}: no wav2vec2 in them")
+        return branch
+
+    def forward(self, inputs: Inputs, *, backbone_dtype: torch.dtype | None = None) -> EmiOutput:
         """Score B clips.
 
         Args:
-            waveforms: float32 (B, S), normalised per clip on its own samples, zeros behind it.
-            num_samples: int64 (B,), samples of each clip.
-            backbone_dtype: let the backbone compute in this type (autocast); heads stay float32.
+            inputs: of each modality, prepared as its branch's ``spec`` says. A modality that no
+                clip has may be left out, where it is optional.
+            backbone_dtype: let the backbones compute in this type (autocast); heads stay float32.
 
         Raises:
             AudioError: a clip of less than one frame.
+            ConfigError: a modality is missing that is not optional.
         """
-        num_frames = self.backbone.geometry.num_frames(num_samples)
-        if bool((num_frames < 1).any()):
-            raise AudioError(
-                f"found a clip of {int(num_samples.min())} samples, expected at least "
-                f"{self.backbone.geometry.min_samples} (one frame)"
-            )
-        lower = backbone_dtype is not None
-        with torch.autocast(waveforms.device.type, dtype=backbone_dtype, enabled=lower):
-            hidden = self.backbone(waveforms, num_samples)
-        return self.heads(hidden.float(), num_frames)
+        outputs = {}
+        for name, branch in self.each_branch().items():
+            found = self._encode(name, branch, inputs.get(name), backbone_dtype)
+            if found is not None:
+                outputs[name] = found
+        return self.fused(outputs, len(next(iter(inputs.values())).lengths))
 
-    def heads(self, hidden: Tensor, num_frames: Tensor) -> EmiOutput:
-        """Score B clips from the backbone's hidden states.
+    def fused(self, outputs: Mapping[str, BranchOutput], num_clips: int) -> EmiOutput:
+        """Return the scores of a batch from what its branches gave; absent modalities left out."""
+        emi = None if self.fusion is None else self.fusion(outputs, num_clips)
+        extras = {
+            name: output.spread(values, num_clips)
+            for output in outputs.values()
+            for name, values in output.extras.items()
+        }
+        vector, num_frames = self._leading_frames(outputs.get(self.leading), num_clips)
+        return EmiOutput(
+            emi=emi,
+            vad_mean=extras.get("vad_mean"),
+            vad_of_mean=extras.get("vad_of_mean"),
+            frame_vad=extras.get("frame_vad"),
+            global_vector=vector,
+            num_frames=num_frames,
+        )
 
-        Args:
-            hidden: float32 (B, F, hidden), anything behind a clip's end.
-            num_frames: int64 (B,), frames of each clip, one or more.
-        """
-        features, frame_vad, vad_mean, vad_of_mean = hidden, None, None, None
-        if self.vad_head is not None:
-            mask = frame_mask(num_frames, hidden.shape[1])[..., None]
-            frame_vad = self.vad_head(hidden) * mask
-            vad_mean = masked_mean(frame_vad, num_frames)
-            vad_of_mean = self.vad_head(masked_mean(hidden, num_frames))
-            features = torch.cat([hidden, frame_vad], dim=-1)
-        global_vector = masked_mean(features, num_frames)
-        emi = self.fusion(features, global_vector, num_frames) if self.fusion is not None else None
-        return EmiOutput(emi, vad_mean, vad_of_mean, frame_vad, global_vector, num_frames)
+    def _leading_frames(self, output: BranchOutput | None, num_clips: int) -> tuple[Tensor, Tensor]:
+        if output is not None:
+            vector = output.spread(output.clip_vector(), num_clips)
+            return vector, output.spread(output.num_frames, num_clips)
+        size = self.each_branch()[self.leading].feature_size
+        return torch.zeros(num_clips, size), torch.zeros(num_clips, dtype=torch.int64)
+
+    def _encode(
+        self, name: str, branch: Branch, given: Padded | None, dtype: torch.dtype | None
+    ) -> BranchOutput | None:
+        """Return what a branch gives for the clips that have its modality; None: no clip has."""
+        if name in self.config.required:
+            if given is None:
+                raise ConfigError(
+                    f"found no input for {name!r}, which this model needs of each clip"
+                )
+            found: BranchOutput = branch(*given, dtype=dtype)
+            return found
+        rows = torch.empty(0) if given is None else torch.nonzero(given.lengths).flatten()
+        if given is None or not len(rows):
+            return None
+        found = branch(given.values[rows], given.lengths[rows], dtype=dtype)
+        return found if len(rows) == len(given.lengths) else replace(found, rows=rows)
+
+
+_AUDIO_PREFIX = f"branches.{AUDIO}."
+
+
+def _shorten_names(_: nn.Module, state: dict[str, Any], prefix: str, __: object) -> None:
+    """Leave ``branches.audio.`` out of the names in a state dict, in their order."""
+    for name in list(state):
+        weight = state.pop(name)
+        if name.startswith(prefix + _AUDIO_PREFIX):
+            name = prefix + name.removeprefix(prefix + _AUDIO_PREFIX)
+        state[name] = weight
+
+
+def _lengthen_names(_: nn.Module, state: dict[str, Any], prefix: str, *__: object) -> None:
+    """Put ``branches.audio.`` before the names that belong to no other part of the model."""
+    for name in list(state):
+        own = name.removeprefix(prefix)
+        if name.startswith(prefix) and not own.startswith(("branches.", "fusion.")):
+            state[prefix + _AUDIO_PREFIX + own] = state.pop(name)

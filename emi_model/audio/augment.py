@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from emi_model.audio.waveform import Int16Waveform, Waveform
+from emi_model.audio.waveform import Waveform
 from emi_model.errors import ConfigError
 from emi_model.units import seconds_to_samples
 
@@ -124,11 +124,11 @@ def add_noise(waveform: Waveform, decibels: float, rng: np.random.Generator) -> 
     return waveform + noise * np.float32(level)
 
 
-def random_crop(waveform: Int16Waveform, seconds: float, rng: np.random.Generator) -> Int16Waveform:
-    """Return ``seconds`` from a random place; all of a waveform (samples,) that is no longer."""
-    num_samples = seconds_to_samples(seconds)
-    spare = len(waveform) - num_samples
+def random_crop(num_samples: int, seconds: float, rng: np.random.Generator) -> tuple[int, int]:
+    """Return the bounds, half-open, of ``seconds`` at a random place; of all that is no longer."""
+    wanted = seconds_to_samples(seconds)
+    spare = num_samples - wanted
     if spare <= 0:
-        return waveform
+        return 0, num_samples
     start = int(rng.integers(spare + 1))
-    return waveform[start : start + num_samples]
+    return start, start + wanted

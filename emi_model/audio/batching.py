@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
 import torch
-
-from emi_model.audio.waveform import Waveform
+from numpy.typing import NDArray
 
 MAX_PADDING_SHARE = 0.1
 """A batch takes no clip that would make more than this share of it padding."""
@@ -73,14 +73,14 @@ def padding_share(num_samples: Sequence[int], batches: Iterable[Sequence[int]]) 
     return 1 - sum(map(sum, lengths)) / padded if padded else 0.0
 
 
-def pad(waveforms: Sequence[Waveform]) -> tuple[torch.Tensor, torch.Tensor]:
-    """Stack waveforms with zeros behind the shorter ones.
+def pad(arrays: Sequence[NDArray[Any]]) -> tuple[torch.Tensor, torch.Tensor]:
+    """Stack arrays (N, ...), such as waveforms (samples,), with zeros behind the shorter ones.
 
     Returns:
-        float32 (B, S) with S the longest, and int64 (B,) the samples of each.
+        (B, N, ...) of the arrays' type with N the longest, and int64 (B,) the length of each.
     """
-    num_samples = torch.tensor([len(waveform) for waveform in waveforms], dtype=torch.int64)
-    batch = np.zeros((len(waveforms), int(num_samples.max())), dtype=np.float32)
-    for row, waveform in zip(batch, waveforms, strict=True):
-        row[: len(waveform)] = waveform
-    return torch.from_numpy(batch), num_samples
+    lengths = torch.tensor([len(array) for array in arrays], dtype=torch.int64)
+    batch = np.zeros((len(arrays), int(lengths.max()), *arrays[0].shape[1:]), arrays[0].dtype)
+    for row, array in zip(batch, arrays, strict=True):
+        row[: len(array)] = array
+    return torch.from_numpy(batch), lengths

@@ -47,6 +47,11 @@ class ModelMetadata:
     intervals: Intervals | None = None
     training_clips: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
+    @property
+    def modalities(self) -> dict[str, bool]:
+        """Modalities that it takes, each with whether a clip cannot be scored without it."""
+        return self.config.needs
+
 
 def checkpoint_metadata(folder: Path) -> ModelMetadata:
     """Read the metadata of a checkpoint of this project; of its weights only name and hash.

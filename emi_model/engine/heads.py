@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from emi_model.architecture.fusion import Fusion, VadHead
+from emi_model.architecture.audio_branch import VadHead
+from emi_model.architecture.fusion import Fusion
 from emi_model.architecture.model import EmiModel, EmiOutput
 from emi_model.engine.graphed_lstm import GraphedLstm
 from emi_model.engine.layers import whole_numbers
@@ -24,12 +25,12 @@ VAD_CHUNK_ROWS = 4_096
 
 
 class RaggedHeads:
-    """A model's heads on hidden states without padding; gives what `EmiModel.heads` gives."""
+    """A model's heads on hidden states without padding; gives what `EmiModel` gives."""
 
     def __init__(self, model: EmiModel) -> None:
         """Take a model in evaluation mode, on its device; it must not change any more."""
-        self._vad_head: VadHead | None = model.vad_head
-        self._frame_vad = None if model.vad_head is None else _frame_vad(model.vad_head)
+        self._vad_head: VadHead | None = model.audio.vad_head
+        self._frame_vad = None if self._vad_head is None else _frame_vad(self._vad_head)
         self._fusion: Fusion | None = model.fusion
         lstm = model.fusion.lstm if model.fusion is not None else None
         self._last_state: PackedLstm | GraphedLstm | None = None
@@ -55,8 +56,10 @@ class RaggedHeads:
         global_vector = _means(features, num_frames)
         emi = None
         if self._fusion is not None:
-            state = None if self._last_state is None else self._last_state(features, num_frames)
-            emi = self._fusion.fuse(global_vector, state)
+            vectors = [global_vector] if self._fusion.uses_global_vector else []
+            if self._last_state is not None:
+                vectors.append(self._last_state(features, num_frames))
+            emi = self._fusion.fuse(vectors)
         frames = torch.tensor(num_frames)
         return EmiOutput(emi, vad_mean, vad_of_mean, frame_vad, global_vector, frames)
 

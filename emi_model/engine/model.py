@@ -32,15 +32,15 @@ class RaggedModel:
     """A model's weights laid out for scoring in one type on one device."""
 
     def __init__(self, model: EmiModel, dtype: torch.dtype, *, int8: bool = False) -> None:
-        """Take over the weights of a model in evaluation mode whose backbone the engine fits.
+        """Take over the weights of a model with audio alone, whose backbone the engine fits.
 
         Args:
-            model: on its device.
+            model: on its device, in evaluation mode.
             dtype: of the backbone's products of matrices.
             int8: take those of the encoder's linear layers in int8; on a CPU.
         """
         self._device = next(model.parameters()).device
-        self._engine = Engine(model.backbone, dtype, int8=int8)
+        self._engine = Engine(model.audio.backbone, dtype, int8=int8)
         self._heads = RaggedHeads(model)
 
     def __call__(self, waveforms: Sequence[Int16Waveform | Waveform]) -> EmiOutput:

@@ -8,8 +8,10 @@ from dataclasses import dataclass
 
 import torch
 
+from emi_model.architecture.branch import Padded
 from emi_model.architecture.model import EmiModel
 from emi_model.audio.waveform import Int16Waveform, normalise, to_float
+from emi_model.modalities import AUDIO
 from emi_model.predict import Predictor
 from emi_model.speed.flops import FlopCounter
 from emi_model.speed.noise_clips import draw_seconds, noise_waveforms, typical_seconds
@@ -167,7 +169,7 @@ def plain_way(
 
 def _plain(model: EmiModel, device: torch.device, clip: Int16Waveform) -> None:
     waveform = torch.from_numpy(normalise(to_float(clip)))[None].to(device)
-    output = model(waveform, torch.tensor([len(clip)], device=device))
+    output = model({AUDIO: Padded(waveform, torch.tensor([len(clip)], device=device))})
     for values in (output.emi, output.vad_mean):
         if values is not None:
             values.cpu()  # waits for the device

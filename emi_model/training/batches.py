@@ -7,17 +7,19 @@ as one that was never stopped.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch.utils.data import DataLoader, Dataset
 
+from emi_model.architecture.branch import ClipInputs, InputSpec, size_of
 from emi_model.arrays import Floats
 from emi_model.audio.augment import augment, random_crop
-from emi_model.audio.waveform import Waveform, normalise, to_float
+from emi_model.audio.waveform import as_float
 from emi_model.errors import EmiError, TrainingError
+from emi_model.modalities import AUDIO
 from emi_model.training.clips import PreparedClip, TrainingClip
 from emi_model.training.config import TrainConfig
 from emi_model.units import seconds_to_samples
@@ -70,7 +72,7 @@ def seed_torch(config: TrainConfig, epoch: int, rank: int) -> None:
 
 
 class Preparation(Dataset[PreparedClip | EmiError]):
-    """The training waveforms of one epoch: cropped, changed, normalised.
+    """The training clips of one epoch: cropped, their waveforms changed, all inputs prepared.
 
     The changes to a clip depend on the seed, the epoch and the clip, not on the process that makes
     them.
@@ -83,14 +85,25 @@ class Preparation(Dataset[PreparedClip | EmiError]):
         epoch: int,
         *,
         window_samples: int,
-        min_samples: int,
+        specs: Mapping[str, InputSpec],
+        required: Collection[str] = (AUDIO,),
     ) -> None:
-        """Take the clips and the model's window and shortest clip, in samples."""
+        """Take the clips, the model's window in samples, and how its branches want their inputs.
+
+        Args:
+            clips: what to prepare.
+            config: the recipe.
+            epoch: counted from 1.
+            window_samples: the model's window.
+            specs: how its branches want their inputs, by modality.
+            required: modalities that every clip must have.
+        """
         self._clips = clips
         self._config = config
         self._epoch = epoch
         self._window_samples = window_samples
-        self._min_samples = min_samples
+        self._specs = specs
+        self._required = required
 
     def __len__(self) -> int:
         """Return the number of clips."""
@@ -141,31 +154,48 @@ class Preparation(Dataset[PreparedClip | EmiError]):
         share = float(rng.beta(self._config.mixup, self._config.mixup))
         return mix(alone, other, max(share, 1.0 - share))
 
-    def _changed(self, clip: TrainingClip, rng: np.random.Generator) -> Waveform:
-        waveform = clip.waveform
+    def _changed(self, clip: TrainingClip, rng: np.random.Generator) -> ClipInputs:
+        """Return a clip's prepared inputs, all of one stretch of the clip."""
+        inputs = clip.inputs
+        start, end = 0, size_of(inputs)
         if self._config.crop_seconds is not None:
-            waveform = random_crop(waveform, self._config.crop_seconds, rng)
-        heard = to_float(waveform[: self._window_samples])
-        changed = augment(heard, self._config.augmentation, rng)
-        if len(changed) < self._min_samples:
-            raise TrainingError(
-                f"{clip.clip_id} gives {len(changed)} samples, expected {self._min_samples} "
-                "(one frame) or more: leave it out"
-            )
-        return normalise(changed)
+            start, end = random_crop(end, self._config.crop_seconds, rng)
+        end = min(end, start + self._window_samples)
+        changed = {}
+        for modality, spec in self._specs.items():
+            if modality not in inputs:
+                if modality in self._required:
+                    raise TrainingError(f"{clip.clip_id} lacks {modality}: leave it out")
+                continue
+            values = spec.cut(inputs[modality], start, end)
+            if modality == AUDIO:
+                values = augment(as_float(values), self._config.augmentation, rng)
+            if len(values) < spec.min_length:
+                raise TrainingError(
+                    _too_short(clip.clip_id, modality, len(values), spec.min_length)
+                )
+            changed[modality] = spec.prepare(values)
+        return changed
+
+
+def _too_short(clip_id: str, modality: str, length: int, expected: int) -> str:
+    found = f"{length} samples" if modality == AUDIO else f"{length} entries of {modality}"
+    frame = " (one frame)" if modality == AUDIO else ""
+    return f"{clip_id} gives {found}, expected {expected}{frame} or more: leave it out"
 
 
 def mix(clip: PreparedClip, other: PreparedClip, share: float) -> PreparedClip:
-    """Return ``share`` of a clip and the rest of another, as long as the longer one."""
-    waveform = np.zeros(max(len(clip.waveform), len(other.waveform)), np.float32)
-    waveform[: len(clip.waveform)] = np.float32(share) * clip.waveform
-    waveform[: len(other.waveform)] += np.float32(1.0 - share) * other.waveform
+    """Return ``share`` of a clip's waveform and the rest of another's, as long as the longer."""
+    one, two = clip.inputs[AUDIO], other.inputs[AUDIO]
+    waveform = np.zeros(max(len(one), len(two)), np.float32)
+    waveform[: len(one)] = np.float32(share) * one
+    waveform[: len(two)] += np.float32(1.0 - share) * two
     vad = None
     if clip.vad is not None and other.vad is not None:
         vad = _mixed(clip.vad, other.vad, share)
     return PreparedClip(
         f"{clip.clip_id} with {other.clip_id}",
-        waveform,
+        {AUDIO: waveform},
         _mixed(clip.emi, other.emi, share),
         vad,
     )

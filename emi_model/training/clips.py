@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
+from emi_model.architecture.branch import ClipInputs, size_of
 from emi_model.arrays import Floats
-from emi_model.audio.waveform import Int16Waveform, Waveform
 
 
 class TrainingClip(Protocol):
-    """A clip with its labels; the waveform may be read only when it is asked for."""
+    """A clip with its labels; its inputs may be read only when they are asked for."""
 
     @property
     def clip_id(self) -> str:
@@ -26,33 +26,36 @@ class TrainingClip(Protocol):
 
     @property
     def num_samples(self) -> int:
-        """Samples of the waveform."""
+        """Samples of its waveform, by which clips of like durations are batched."""
 
     @property
-    def waveform(self) -> Int16Waveform:
-        """int16 (samples,), 16 kHz mono, at least one frame of the backbone."""
+    def inputs(self) -> ClipInputs:
+        """By modality; ``audio`` is int16 (samples,), 16 kHz mono, a frame of the backbone or more.
+
+        A modality that the clip lacks is left out.
+        """
 
 
 @dataclass(frozen=True, eq=False)
 class LabelledClip:
-    """A `TrainingClip` whose waveform is in memory.
+    """A `TrainingClip` whose inputs are in memory.
 
     Attributes:
         clip_id: path below the corpus root.
-        waveform: int16 (samples,), 16 kHz mono, at least one frame of the backbone.
+        inputs: by modality, as `TrainingClip` has them.
         emi: (targets,) in [0, 1].
         vad: (3,) arousal, dominance, valence in [0, 1]; None where nobody rated it.
     """
 
     clip_id: str
-    waveform: Int16Waveform
+    inputs: ClipInputs
     emi: Floats
     vad: Floats | None = None
 
     @property
     def num_samples(self) -> int:
-        """Samples of the waveform."""
-        return len(self.waveform)
+        """Samples of the waveform; without one, the length of the longest input."""
+        return size_of(self.inputs)
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,12 +64,12 @@ class PreparedClip:
 
     Attributes:
         clip_id: path below the corpus root; of two that are mixed, both.
-        waveform: float32 (samples,), normalised.
+        inputs: prepared, by modality.
         emi: (targets,) in [0, 1].
         vad: (3,) in [0, 1]; None where nobody rated it, or one of two that are mixed.
     """
 
     clip_id: str
-    waveform: Waveform
+    inputs: ClipInputs
     emi: Floats
     vad: Floats | None

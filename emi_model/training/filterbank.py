@@ -29,9 +29,9 @@ def initialise_filterbank(model: EmiModel) -> None:
     any other weight. After SincNet (arXiv 1808.00158) and LEAF (arXiv 2101.08596).
 
     Raises:
-        ConfigError: a first layer whose channels are no multiple of `PHASES`.
+        ConfigError: a first layer whose channels are no multiple of `PHASES`, or no audio branch.
     """
-    wav2vec2: Any = model.backbone.wav2vec2
+    wav2vec2: Any = model.audio.backbone.wav2vec2
     conv = wav2vec2.feature_extractor.conv_layers[0].conv
     num_filters, _, kernel = conv.weight.shape
     if num_filters % PHASES:

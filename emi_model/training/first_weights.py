@@ -14,8 +14,8 @@ from emi_model.errors import CheckpointError
 from emi_model.training.filterbank import initialise_filterbank
 from emi_model.training.recipes import Recipe
 
-FRESH = "fusion."
-"""Prefix of the weights that no backbone has: they are always new."""
+FRESH = ("fusion.", "branches.")
+"""Prefixes of the weights that no audio backbone has: they are always new."""
 
 
 def from_scratch(recipe: Recipe, targets: tuple[str, ...]) -> EmiModel:
@@ -53,7 +53,7 @@ def from_backbone(
     backbone = _arguments(recipe, source)
     model = EmiModel(replace(recipe.model, backbone=backbone, targets=targets))
     given = {**source.weights, **source.head}
-    new = (FRESH, HEAD) if fresh_head and not source.head else (FRESH,)
+    new = (*FRESH, HEAD) if fresh_head and not source.head else FRESH
     wanted = {name for name in model.state_dict() if not name.startswith(new)}
     if missing := sorted(wanted - given.keys()):
         raise CheckpointError(

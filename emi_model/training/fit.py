@@ -115,8 +115,12 @@ def _check(
         raise TrainingError("found no validation clip to choose the best epoch by: keep='last'?")
     if not model.config.targets:
         raise TrainingError("the model has no targets, expected one output a label")
-    if config.vad_loss_weight and model.vad_head is None:
+    if config.vad_loss_weight and not model.config.vad_head:
         raise TrainingError("vad_loss_weight is set, but the model has no VAD head")
+    if config.mixup and len(model.config.modalities) > 1:
+        raise TrainingError(
+            "mixup is set, which mixes waveforms, but the model takes more than audio"
+        )
     smallest = len(train_set) // num_steps(len(train_set), config)
     if smallest < group.size:
         raise TrainingError(

@@ -15,8 +15,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from emi_model.architecture.branch import Inputs, collate
 from emi_model.architecture.model import EmiModel
-from emi_model.audio.batching import pad
 from emi_model.errors import TrainingError
 from emi_model.metrics.agreement import TargetMetrics
 from emi_model.targets import VAD_DIMENSIONS
@@ -77,10 +77,8 @@ class Trainer:
         """Move the model to its device and give every process of the group the same weights."""
         self._device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         self._model = model.to(self._device)
-        wav2vec2: Any = model.backbone.wav2vec2
-        wav2vec2.feature_extractor.requires_grad_(True)  # an earlier training may have frozen it
-        if config.freeze_conv:  # not by requires_grad_: that would still differentiate the waveform
-            wav2vec2.freeze_feature_encoder()
+        for branch in model.each_branch().values():
+            branch.freeze_first_layers(frozen=config.freeze_conv)
         self._clips = clips
         self._valid_set = valid_set
         self._config = config
@@ -112,7 +110,8 @@ class Trainer:
             self._config,
             self.epoch,
             window_samples=self._model.config.window_samples,
-            min_samples=self._model.backbone.geometry.min_samples,
+            specs=self._model.specs,
+            required=self._model.config.required,
         )
         plan = plan_epoch([clip.num_samples for clip in self._clips], self._config, self.epoch)
         own = [batch[self.group.rank :: self.group.size] for batch in plan]
@@ -163,13 +162,13 @@ class Trainer:
         return min(MAX_LOADERS, max(1, (os.cpu_count() or 1) // self.group.size - 1))
 
     def _step(self, clips: Sequence[PreparedClip]) -> float:
-        waveforms, num_samples = pad([clip.waveform for clip in clips])
-        labels = _labels_of(clips, self._model.config.num_targets)
-        on_device = [
+        batch = collate([clip.inputs for clip in clips], self._model.config.modalities)
+        inputs = {modality: padded.to(self._device) for modality, padded in batch.items()}
+        labels, rated = (
             tensor.to(self._device, non_blocking=True)
-            for tensor in (waveforms, num_samples, labels, _vad_of(clips))
-        ]
-        loss, emi = self._batch_loss(*on_device, mixed=self.optimiser.mixed)
+            for tensor in (_labels_of(clips, self._model.config.num_targets), _vad_of(clips))
+        )
+        loss, emi = self._batch_loss(inputs, labels, rated, mixed=self.optimiser.mixed)
         value = float(loss.item())
         if not math.isfinite(value):
             raise TrainingError(self._not_finite(value, emi, clips))
@@ -206,19 +205,18 @@ class BatchLoss(nn.Module):
         self._group = group
 
     def forward(
-        self, waveforms: Tensor, num_samples: Tensor, labels: Tensor, rated: Tensor, *, mixed: bool
+        self, inputs: Inputs, labels: Tensor, rated: Tensor, *, mixed: bool
     ) -> tuple[Tensor, Tensor]:
         """Return the loss of the whole batch, a scalar, and the EMI outputs of the own clips.
 
         Args:
-            waveforms: (b, samples), this process's clips.
-            num_samples: (b,).
+            inputs: of this process's clips.
             labels: (b, targets).
             rated: (b, 3) VAD, NaN where nobody rated a clip.
             mixed: let the backbone compute in float16.
         """
         dtype = torch.float16 if mixed else None
-        output = self._model(waveforms, num_samples, backbone_dtype=dtype)
+        output = self._model(inputs, backbone_dtype=dtype)
         assert output.emi is not None, "a model without targets has been refused"
         gather = self._group.gather
         loss = LOSSES[self._config.loss](gather(output.emi), gather(labels.to(output.emi)))

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
 
+from emi_model.architecture.branch import ClipInputs, InputSpec
 from emi_model.architecture.model import EmiModel
-from emi_model.arrays import Floats
+from emi_model.arrays import Array, Floats
 from emi_model.errors import OutOfMemory, TrainingError
 from emi_model.metrics.agreement import TargetMetrics, evaluate
 from emi_model.predict import Predictor, Scores
@@ -16,7 +17,7 @@ from emi_model.training.clips import TrainingClip
 from emi_model.training.group import SingleProcess
 
 CLIPS_AT_ONCE = 256
-"""Clips whose waveforms are in memory at once while predicting."""
+"""Clips whose inputs are in memory at once while predicting."""
 
 
 def predict_clips(
@@ -35,7 +36,8 @@ def predict_clips(
     rows: list[Floats] = []
     for start in range(0, len(clips), CLIPS_AT_ONCE):
         some = [clips[index] for index in range(start, min(start + CLIPS_AT_ONCE, len(clips)))]
-        rows += map(_emi_of, predictor([clip.waveform[:limit] for clip in some]))
+        starts = [first_window(clip.inputs, predictor.specs, limit) for clip in some]
+        rows += map(_emi_of, predictor(starts))
     return np.stack(rows) if rows else np.zeros((0, model.config.num_targets), np.float32)
 
 
@@ -77,6 +79,17 @@ def evaluate_clips(
         group.gather(truth).cpu().numpy(),
         model.config.targets,
     )
+
+
+def first_window(
+    inputs: ClipInputs, specs: Mapping[str, InputSpec], window_samples: int
+) -> dict[str, Array]:
+    """Return the part of a clip's inputs that the model sees first, by modality."""
+    return {
+        modality: spec.cut(inputs[modality], 0, window_samples)
+        for modality, spec in specs.items()
+        if modality in inputs
+    }
 
 
 def _emi_of(scores: Scores | OutOfMemory) -> Floats:

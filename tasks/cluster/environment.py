@@ -16,6 +16,7 @@ from emi_model.errors import ClusterError
 SENT_VARIABLES = (
     "DO_NOT_TRACK",
     "EMI_BATCH_SECONDS",
+    "EMI_PLUGINS",
     "MLFLOW_DISABLE_TELEMETRY",
     "MLFLOW_TRACKING_URI",
     "OMP_WAIT_POLICY",

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
+from itertools import repeat
 from typing import Any
 
 from emi_model.audio.waveform import SILENCE_DBFS, measure_levels
+from emi_model.modalities import AUDIO_NEEDED
 from emi_model.units import samples_to_seconds
 from tasks.corpus.clips import ClipFile, hash_clip, hash_content
 from tasks.corpus.fetching import Local, fetched
-from tasks.extraction.audio import Extraction, extract, extract_together
+from tasks.extraction.audio import Extraction, extract_together
 from tasks.extraction.headers import Prober
+from tasks.extraction.inputs import pack
+from tasks.extraction.registry import ClipMedia, Extractor, extractor_of
+from tasks.extraction.tracks import reject_path
 from tasks.schema.outcomes import Flag, Rejection, Status, rejected
 from tasks.schema.scores import EXTRACTED
 from tasks.storage.folder import StoredFile
@@ -29,6 +34,7 @@ def extract_clip(
     max_seconds: float | None,
     timeout_seconds: float,
     prober: Prober | None = None,
+    needs: Mapping[str, bool] = AUDIO_NEEDED,
 ) -> Row:
     """Return a clip's row before scoring, under the `EXTRACTED` schema, however bad the clip is.
 
@@ -37,14 +43,24 @@ def extract_clip(
         max_seconds: seconds to decode; None for all.
         timeout_seconds: after which extraction is given up.
         prober: the process that reads headers; None starts one for this clip.
+        needs: modalities to extract, each with whether a clip is rejected without it.
 
     Raises:
+        ConfigError: a modality has no extractor.
         CorpusError: its storage does not answer, or this node has no room to fetch it to.
     """
-    with local_file(clip) as local:
-        return extract_local(
-            clip, local, max_seconds=max_seconds, timeout_seconds=timeout_seconds, prober=prober
+    with ExitStack() as stack:
+        local = stack.enter_context(local_file(clip))
+        if prober is None:
+            prober = stack.enter_context(Prober())
+        (row,) = extract_group(
+            [(clip, local)],
+            max_seconds=max_seconds,
+            timeout_seconds=timeout_seconds,
+            prober=prober,
+            needs=needs,
         )
+        return row
 
 
 @contextmanager
@@ -64,47 +80,36 @@ def local_file(clip: ClipFile) -> Iterator[Local | Rejection]:
         yield found
 
 
-def extract_local(
-    clip: ClipFile,
-    local: Local | Rejection,
-    *,
-    max_seconds: float | None,
-    timeout_seconds: float,
-    prober: Prober | None = None,
-) -> Row:
-    """Return the row of a clip whose file is on this node, as `extract_clip` does."""
-    if isinstance(local, Rejection):
-        return _row_not_at_hand(clip, local)
-    found = extract(
-        local.path, max_seconds=max_seconds, timeout_seconds=timeout_seconds, prober=prober
-    )
-    return _row(clip, local, found)
-
-
 def extract_group(
     group: Sequence[tuple[ClipFile, Local | Rejection]],
     *,
     max_seconds: float | None,
     timeout_seconds: float,
     prober: Prober,
+    needs: Mapping[str, bool] = AUDIO_NEEDED,
 ) -> Iterator[Row]:
-    """Yield the rows of clips whose files are on this node, each as `extract_local` returns it.
+    """Yield the rows of clips whose files are on this node, each as `extract_clip` returns it.
 
     Args:
         group: the clips, at most `MAX_CLIPS_TOGETHER`, and their files or why they are not there.
         max_seconds: seconds of a clip to decode; None for all.
         timeout_seconds: after which extraction of one clip is given up.
         prober: the process that reads headers.
+        needs: as for `extract_clip`.
     """
+    extractors = [(extractor_of(modality), needed) for modality, needed in needs.items()]
     paths = [local.path for _, local in group if isinstance(local, Local)]
-    extracted = extract_together(
-        paths, max_seconds=max_seconds, timeout_seconds=timeout_seconds, prober=prober
-    )
+    decoded: Iterator[Extraction | Rejection | None] = repeat(None)
+    if any(extractor.needs_audio for extractor, _ in extractors):
+        decoded = extract_together(
+            paths, max_seconds=max_seconds, timeout_seconds=timeout_seconds, prober=prober
+        )
     for clip, local in group:
         if isinstance(local, Rejection):
-            yield _row_not_at_hand(clip, local)
+            yield rejected(_listed_row(clip, None), local.reason, local.detail)
         else:
-            yield _row(clip, local, next(extracted))
+            media = ClipMedia(local.path, next(decoded), max_seconds, timeout_seconds)
+            yield _row(clip, local, media, extractors)
 
 
 def listed_row(clip: ClipFile) -> Row:
@@ -112,18 +117,29 @@ def listed_row(clip: ClipFile) -> Row:
     return _listed_row(clip, hash_clip(clip))
 
 
-def _row_not_at_hand(clip: ClipFile, why: Rejection) -> Row:
-    return rejected(_listed_row(clip, None), why.reason, why.detail)
-
-
-def _row(clip: ClipFile, local: Local, found: Extraction | Rejection) -> Row:
+def _row(
+    clip: ClipFile, local: Local, media: ClipMedia, extractors: Sequence[tuple[Extractor, bool]]
+) -> Row:
     clip = clip._replace(size=local.size, modified_ns=local.modified_ns)
     row = _listed_row(clip, local.content_sha256)
-    names = ("codec", "sampling_rate", "channels", "track", "num_tracks", "declared_seconds")
-    row |= {name: getattr(found, name) for name in names}
-    if isinstance(found, Rejection):
-        return rejected(row, found.reason, found.detail)
-    return row | _measured(found)
+    if not isinstance(media.audio, Extraction) and (why := reject_path(media.path)) is not None:
+        return rejected(row, why.reason, why.detail)  # no file that an extractor could read
+    if media.audio is not None:
+        names = ("codec", "sampling_rate", "channels", "track", "num_tracks", "declared_seconds")
+        row |= {name: getattr(media.audio, name) for name in names}
+    inputs, refusal = [], None
+    for extractor, is_needed in extractors:
+        found = extractor.extract(media)
+        if not isinstance(found, Rejection):
+            inputs.append(pack(extractor.modality, found))
+        elif is_needed and refusal is None:
+            refusal = found
+    row["modalities"] = [item["modality"] for item in inputs]
+    if refusal is not None:
+        return rejected(row, refusal.reason, refusal.detail)
+    if isinstance(media.audio, Extraction):
+        row |= _measured(media.audio)
+    return row | {"status": Status.SCORED.value, "inputs": inputs}
 
 
 def _listed_row(clip: ClipFile, content_sha256: str | None) -> Row:
@@ -148,8 +164,6 @@ def _measured(found: Extraction) -> Row:
     }
     measured = {name: value for name, value in asdict(levels).items() if name in EXTRACTED.names}
     return measured | {
-        "status": Status.SCORED.value,
         "duration_seconds": samples_to_seconds(len(found.waveform)),
         "flags": [flag.value for flag, holds in flags.items() if holds],
-        "waveform": found.waveform.tobytes(),
     }

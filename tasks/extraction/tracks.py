@@ -48,7 +48,7 @@ def find_track(path: Path, prober: Prober, timeout_seconds: float) -> Decodable 
         The track, or why there is none; no file, however damaged, raises an error.
     """
     deadline = time.monotonic() + timeout_seconds
-    rejection = _reject_path(path)
+    rejection = reject_path(path)
     if rejection is not None:
         return rejection
     url = f"file:{path.absolute()}"
@@ -88,7 +88,7 @@ def one_line(words: str) -> str:
     return " ".join(printable.split())[:_DETAIL_CHARS]
 
 
-def _reject_path(path: Path) -> Rejection | None:
+def reject_path(path: Path) -> Rejection | None:
     """Reject what is no regular file: reading a pipe or a device may never end."""
     try:
         status = path.stat()

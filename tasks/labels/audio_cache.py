@@ -1,6 +1,8 @@
-"""The audio cache: the sound of labelled clips, extracted once, by the content it came from.
+"""The audio cache: the inputs of labelled clips, extracted once, by the content they came from.
 
-    <root>/v1/1f/1f0c....flac
+    <root>/v1/1f/1f0c....flac               audio, version 1 of its extractor
+    <root>/MODALITY-v2/1f/1f0c....npy       another modality
+    <root>/MODALITY-v2/1f/1f0c....absent    the clip lacks it
 
 FLAC keeps every sample. A file is written aside, synced and renamed, so processes that fill the
 cache at once do the same work twice at worst; a file is whole and is never changed.
@@ -17,13 +19,17 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import soundfile
+from numpy.typing import NDArray
 
 from emi_model.audio.waveform import Int16Waveform
 from emi_model.errors import CorpusError
+from emi_model.modalities import AUDIO, AUDIO_NEEDED
 from emi_model.units import SAMPLING_RATE
 from tasks.corpus.clips import ClipFile
 from tasks.extraction.audio import TIMEOUT_SECONDS
 from tasks.extraction.headers import Prober
+from tasks.extraction.inputs import unpack
+from tasks.extraction.registry import extractor_of
 from tasks.extraction.rows import extract_clip
 from tasks.storage.local import place
 from tasks.threads import Progress, map_in_threads
@@ -31,7 +37,8 @@ from tasks.threads import Progress, map_in_threads
 CACHED_SECONDS = 60.0
 """Audio kept of a clip, from its start: five windows of the paper's 12 s."""
 
-CACHE_VERSION = "v1"
+ABSENT_SUFFIX = ".absent"
+"""Suffix of an empty file: the content lacks a modality that it need not have."""
 
 CHANGED = "changed"
 """Reason of a clip whose file is no longer the one that was labelled."""
@@ -58,11 +65,13 @@ class AudioCache:
 
     Attributes:
         root: its folder; made when something is written.
+        needs: modalities to keep, each with whether a clip without it is a failure.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, needs: Mapping[str, bool] = AUDIO_NEEDED) -> None:
         """Take a folder; nothing is read or written yet."""
         self.root = root
+        self.needs = needs
 
     def fill(
         self,
@@ -85,7 +94,7 @@ class AudioCache:
             CorpusError: the cache cannot be written.
             MediaToolError: there is no usable ffmpeg.
         """
-        lacking = [item for item in clips if not self._file(item[1]).exists()]
+        lacking = [item for item in clips if not self._has(item[1])]
         num_there = len(clips) - len(lacking)
 
         def report(num_done: int, _: int) -> None:
@@ -117,17 +126,52 @@ class AudioCache:
             )
         return waveform
 
-    def num_samples(self, content_sha256: str) -> int:
-        """Return how many samples are cached of a content.
+    def inputs(self, content_sha256: str) -> dict[str, NDArray[Any]]:
+        """Return all inputs of a content by modality, without those that it lacks.
 
         Raises:
             CorpusError: as `read`.
         """
+        found: dict[str, NDArray[Any]] = {}
+        for modality in self.needs:
+            if self._file(content_sha256, modality, ABSENT_SUFFIX).exists():
+                continue
+            if modality == AUDIO:
+                found[modality] = self.read(content_sha256)
+            else:
+                found[modality] = self._load(self._file(content_sha256, modality))
+        return found
+
+    def num_samples(self, content_sha256: str) -> int:
+        """Return how many samples are cached of a content; without audio, its longest input.
+
+        Raises:
+            CorpusError: as `read`.
+        """
+        if AUDIO not in self.needs or self._file(content_sha256, AUDIO, ABSENT_SUFFIX).exists():
+            return max(map(len, self.inputs(content_sha256).values()), default=0)
         with self._opened(content_sha256) as sound:
             return int(sound.frames)
 
-    def _file(self, content_sha256: str) -> Path:
-        return self.root / CACHE_VERSION / content_sha256[:2] / f"{content_sha256}.flac"
+    def _has(self, content_sha256: str) -> bool:
+        return all(
+            self._file(content_sha256, modality).exists()
+            or (not needed and self._file(content_sha256, modality, ABSENT_SUFFIX).exists())
+            for modality, needed in self.needs.items()
+        )
+
+    def _file(self, content_sha256: str, modality: str = AUDIO, suffix: str | None = None) -> Path:
+        version = f"v{extractor_of(modality).version}"
+        folder = version if modality == AUDIO else f"{modality}-{version}"
+        suffix = suffix or (".flac" if modality == AUDIO else ".npy")
+        return self.root / folder / content_sha256[:2] / f"{content_sha256}{suffix}"
+
+    def _load(self, file: Path) -> NDArray[Any]:
+        try:
+            values: NDArray[Any] = np.load(file, allow_pickle=False)
+        except (OSError, ValueError, EOFError) as error:
+            raise CorpusError(f"{file}: cannot be read ({error}): {_advice(file)}") from error
+        return values
 
     @contextmanager
     def _opened(self, content_sha256: str) -> Iterator[Any]:
@@ -136,9 +180,8 @@ class AudioCache:
             with soundfile.SoundFile(file) as sound:
                 yield sound
         except soundfile.LibsndfileError as error:
-            advice = "remove it and run again" if file.exists() else "the cache must be filled"
             raise CorpusError(
-                f"{file}: no cached audio ({error.error_string}): {advice}"
+                f"{file}: no cached audio ({error.error_string}): {_advice(file)}"
             ) from error
 
     @contextmanager
@@ -148,7 +191,11 @@ class AudioCache:
 
     def _extract(self, clip: ClipFile, content_sha256: str, prober: Prober) -> CacheFailure | None:
         row = extract_clip(
-            clip, max_seconds=CACHED_SECONDS, timeout_seconds=TIMEOUT_SECONDS, prober=prober
+            clip,
+            max_seconds=CACHED_SECONDS,
+            timeout_seconds=TIMEOUT_SECONDS,
+            prober=prober,
+            needs=self.needs,
         )
         found = row["content_sha256"]
         if found is not None and found != content_sha256:
@@ -156,18 +203,25 @@ class AudioCache:
                 f"its content was {content_sha256[:12]} when it was labelled, it is {found[:12]}"
             )
             return CacheFailure(CHANGED, f"{detail} now: add its labels again")
-        if row["waveform"] is None:
+        if row["inputs"] is None:
             return CacheFailure(row["reason"], row["detail"])
-        self._keep(content_sha256, np.frombuffer(row["waveform"], np.int16))
+        inputs = unpack(row)
+        for modality in self.needs:
+            self._keep(content_sha256, inputs.get(modality), modality)
         return None
 
-    def _keep(self, content_sha256: str, waveform: Int16Waveform) -> None:
-        final = self._file(content_sha256)
+    def _keep(
+        self, content_sha256: str, values: NDArray[Any] | None, modality: str = AUDIO
+    ) -> None:
+        final = self._file(content_sha256, modality, ABSENT_SUFFIX if values is None else None)
         aside = final.with_name(f".{final.stem}-{os.getpid()}-{threading.get_ident()}.tmp")
         try:
             final.parent.mkdir(parents=True, exist_ok=True)
             with aside.open("wb") as file:
-                soundfile.write(file, waveform, SAMPLING_RATE, format="FLAC", subtype="PCM_16")
+                if values is not None and final.suffix == ".flac":
+                    soundfile.write(file, values, SAMPLING_RATE, format="FLAC", subtype="PCM_16")
+                elif values is not None:
+                    np.save(file, values, allow_pickle=False)
                 file.flush()
                 os.fsync(file.fileno())
             place(aside, final)
@@ -179,3 +233,7 @@ class AudioCache:
         finally:
             with suppress(OSError):
                 aside.unlink(missing_ok=True)
+
+
+def _advice(file: Path) -> str:
+    return "remove it and run again" if file.exists() else "the cache must be filled"

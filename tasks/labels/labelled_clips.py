@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
 
 from emi_model.arrays import Floats
-from emi_model.audio.waveform import Int16Waveform
+from emi_model.modalities import AUDIO_NEEDED
 from tasks.cluster.budget import machine_budget
 from tasks.corpus.listing import list_clips
 from tasks.home import home
@@ -27,6 +30,7 @@ class CachedClip:
         speaker: who speaks; empty where unknown.
         num_samples: samples in the cache.
         cache: folder of the cache.
+        needs: modalities to read, as the cache was filled with them.
     """
 
     clip_id: str
@@ -36,11 +40,12 @@ class CachedClip:
     speaker: str
     num_samples: int
     cache: Path
+    needs: Mapping[str, bool] = field(default_factory=lambda: dict(AUDIO_NEEDED))
 
     @property
-    def waveform(self) -> Int16Waveform:
-        """int16 (samples,), 16 kHz mono."""
-        return AudioCache(self.cache).read(self.content_sha256)
+    def inputs(self) -> dict[str, NDArray[Any]]:
+        """By modality; ``audio`` is int16 (samples,), 16 kHz mono. An absent one is left out."""
+        return AudioCache(self.cache, self.needs).inputs(self.content_sha256)
 
 
 CACHE_FOLDER = "cache"
@@ -74,6 +79,7 @@ def load_labelled_audio(
     splits: Sequence[str],
     *,
     min_samples: int = MIN_SAMPLES,
+    needs: Mapping[str, bool] = AUDIO_NEEDED,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> LabelledAudio:
     """Extract the audio of labelled clips to the cache, once for all that use it.
@@ -83,12 +89,13 @@ def load_labelled_audio(
         corpus: folder, file or manifest that holds the clips.
         splits: which splits are wanted.
         min_samples: one frame of the model: shorter clips are missing.
+        needs: modalities to extract, each with whether a clip without it is missing.
         on_progress: called with clips done and all clips.
 
     Raises:
         CorpusError: the corpus holds no clip.
     """
-    cache = AudioCache(home() / CACHE_FOLDER)
+    cache = AudioCache(home() / CACHE_FOLDER, needs)
     files = {clip.clip_id: clip for clip in list_clips(corpus)}
     wanted = [row for row in labels.clips if row.split in splits]
     found = [(files[row.clip_id], row.content_sha256) for row in wanted if row.clip_id in files]
@@ -113,6 +120,7 @@ def load_labelled_audio(
                 speaker=row.speaker,
                 num_samples=num_samples,
                 cache=cache.root,
+                needs=dict(needs),
             )
         )
     return LabelledAudio(labels, {split: tuple(rows) for split, rows in clips.items()}, missing)

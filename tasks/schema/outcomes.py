@@ -95,5 +95,5 @@ def rejected(row: Mapping[str, Any], reason: Reason, detail: str) -> dict[str, A
         "status": Status.REJECTED.value,
         "reason": reason.value,
         "detail": detail,
-        "waveform": None,
+        "inputs": None,
     }

@@ -95,7 +95,29 @@ _AUDIO = [
     described("silent_fraction", DOUBLE, "0..1", "share of 20 ms steps below -60 dBFS"),
 ]
 
-_WAVEFORM = pa.field("waveform", pa.large_binary())
+_MODALITIES = described(
+    "modalities",
+    pa.list_(TEXT),
+    "audio|...",
+    "inputs of the model that the clip had; null where none was looked for, or before there was "
+    "this column",
+)
+
+_INPUTS = described(
+    "inputs",
+    pa.list_(
+        pa.struct(
+            [
+                pa.field("modality", TEXT),
+                pa.field("dtype", TEXT),
+                pa.field("shape", pa.list_(pa.int64())),
+                pa.field("data", pa.large_binary()),
+            ]
+        )
+    ),
+    "",
+    "what the model takes, an item a modality; null if rejected",
+)
 
 TIMELINE_ITEM = pa.struct(
     [
@@ -121,8 +143,8 @@ def window_item(targets: Sequence[str]) -> pa.StructType:
     )
 
 
-EXTRACTED = pa.schema([*_FILE, *_OUTCOME, *_AUDIO, _WAVEFORM])
-"""A clip between extraction and scoring; ``waveform`` holds int16 samples, 16 kHz mono."""
+EXTRACTED = pa.schema([*_FILE, *_OUTCOME, *_AUDIO, _MODALITIES, _INPUTS])
+"""A clip between extraction and scoring; ``inputs`` are read by `tasks.extraction.inputs`."""
 
 
 def scored_schema(targets: Sequence[str]) -> pa.Schema:
@@ -191,4 +213,5 @@ def _score_columns(targets: Sequence[str]) -> list[pa.Field]:
         *_vad("mean over the frames"),
         *_vad("of the mean frame, as the public model gives it", "_of_mean"),
         *_AUDIO,
+        _MODALITIES,
     ]

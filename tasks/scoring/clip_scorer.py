@@ -11,26 +11,28 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from emi_model.audio.waveform import Int16Waveform
 from emi_model.audio.windows import duration_weighted_mean, tile
 from emi_model.errors import OutOfMemory
 from emi_model.metrics.conformal import Intervals
+from emi_model.modalities import AUDIO
 from emi_model.targets import VAD_DIMENSIONS, column_name
 from emi_model.units import SAMPLING_RATE, samples_to_seconds
+from tasks.extraction.inputs import unpack
 from tasks.extraction.rows import Row
 from tasks.schema.outcomes import Reason, Status, rejected
 from tasks.schema.scores import VAD_OF_MEAN, bound_columns
 from tasks.scoring.settings import Coverage
 
 if TYPE_CHECKING:  # a run's own process knows rows, but never loads PyTorch
+    from emi_model.architecture.branch import ClipInputs
     from emi_model.predict import Predictor, Scores
 
 
 class Cut(NamedTuple):
-    """A clip's waveform int16 (samples,) and its windows, half-open, in samples."""
+    """A clip's windows, half-open, in samples of 16 kHz, and the inputs of each by modality."""
 
-    waveform: Int16Waveform
     windows: list[tuple[int, int]]
+    inputs: list[ClipInputs]
 
 
 class ClipScorer:
@@ -59,6 +61,7 @@ class ClipScorer:
         self.intervals = None if raw else intervals
         self._targets = predictor.model.config.targets
         self._columns = score_columns(self._targets)
+        self._needs = predictor.model.config.needs
 
     def __call__(self, rows: Sequence[Row]) -> list[Row]:
         """Return rows under `tasks.schema.scores.scored_schema`, in the order of those given.
@@ -67,8 +70,7 @@ class ClipScorer:
         as a rejection.
         """
         cuts = [self._cut(row) for row in rows]
-        waveforms = [cut.waveform[start:end] for cut in cuts for start, end in cut.windows]
-        scored = iter(self.predictor(waveforms))
+        scored = iter(self.predictor([window for cut in cuts for window in cut.inputs]))
         return [
             self._row(row, cut, list(islice(scored, len(cut.windows))))
             for row, cut in zip(rows, cuts, strict=True)
@@ -76,18 +78,52 @@ class ClipScorer:
 
     def _cut(self, row: Row) -> Cut:
         """Return a clip's windows; none where it was rejected or has no whole frame."""
-        waveform = np.frombuffer(row["waveform"] or b"", np.int16)
-        if len(waveform) < self.predictor.min_samples:
-            return Cut(waveform, [])
+        inputs = unpack(row)
         window_samples = self.predictor.model.config.window_samples
-        return Cut(waveform, tile(len(waveform), window_samples, self.predictor.min_samples))
+        num_samples, min_samples = self._duration(inputs)
+        if num_samples < min_samples:
+            return Cut([], [])
+        found = Cut([], [])
+        for start, end in tile(num_samples, window_samples, min_samples):
+            window = self._window(inputs, start, end)
+            if window is not None:
+                found.windows.append((start, end))
+                found.inputs.append(window)
+        return found
+
+    def _duration(self, inputs: ClipInputs) -> tuple[int, int]:
+        """Return samples of 16 kHz that a clip lasts, and the fewest that can be scored.
+
+        Audio counts, else the first input with a duration; without any, the clip is one window.
+        What is too short and need not be there does not count.
+        """
+        window_samples: int = self.predictor.model.config.window_samples
+        for modality in sorted(inputs, key=lambda name: name != AUDIO):
+            spec, values = self.predictor.specs[modality], inputs[modality]
+            num_samples = spec.num_samples(values)
+            counts = self._needs[modality] or len(values) >= spec.min_length
+            if num_samples is not None and counts:
+                return num_samples, spec.min_samples
+        return (window_samples, 1) if inputs else (0, 1)
+
+    def _window(self, inputs: ClipInputs, start: int, end: int) -> ClipInputs | None:
+        """Return a window's inputs; None where it has too little of what the model needs."""
+        window = {}
+        for modality, needed in self._needs.items():
+            spec = self.predictor.specs[modality]
+            part = spec.cut(inputs[modality], start, end) if modality in inputs else None
+            if part is not None and len(part) >= spec.min_length:
+                window[modality] = part
+            elif needed:
+                return None
+        return window
 
     def _row(self, row: Row, cut: Cut, found: list[Scores | OutOfMemory]) -> Row:
         for one in found:
             if isinstance(one, OutOfMemory):
                 return without_scores(rejected(row, Reason.OUT_OF_MEMORY, str(one)), self._targets)
         if row["status"] == Status.SCORED.value and not found:
-            row = rejected(row, Reason.TOO_SHORT, self._too_short(cut))
+            row = rejected(row, Reason.TOO_SHORT, self._too_short(unpack(row)))
         done = without_scores(row, self._targets)
         scores = [one for one in found if not isinstance(one, OutOfMemory)]
         return done | self._scored(cut, scores) if scores else done
@@ -126,7 +162,11 @@ class ClipScorer:
 
     def _mean(self, windows: Sequence[Row], durations: Sequence[int]) -> Row:
         """Return a clip's columns: the mean over its windows, weighted by their durations."""
-        present = [column for column in self._columns if windows[0][column] is not None]
+        present = [
+            column
+            for column in self._columns
+            if all(window[column] is not None for window in windows)
+        ]
         values = np.array([[window[column] for column in present] for window in windows])
         mean = duration_weighted_mean(values.astype(np.float32), durations)
         return dict(zip(present, mean.tolist(), strict=True))
@@ -147,7 +187,7 @@ class ClipScorer:
         frame_vad = [one.frame_vad for one in scores if one.frame_vad is not None]
         if not frame_vad:
             return []
-        hop = self.predictor.model.backbone.geometry.hop_samples
+        hop = self.predictor.hop_samples
         starts = [
             start + np.arange(one.num_frames) * hop
             for (start, _), one in zip(cut.windows, scores, strict=True)
@@ -164,11 +204,16 @@ class ClipScorer:
             )
         ]
 
-    def _too_short(self, cut: Cut) -> str:
-        return (
-            f"{len(cut.waveform)} samples at {SAMPLING_RATE} Hz; "
-            f"one frame of this model needs {self.predictor.min_samples}"
-        )
+    def _too_short(self, inputs: ClipInputs) -> str:
+        for modality, values in inputs.items():
+            fewest = self.predictor.specs[modality].min_length
+            if modality == AUDIO and len(values) < fewest:
+                return (
+                    f"{len(values)} samples at {SAMPLING_RATE} Hz; "
+                    f"one frame of this model needs {fewest}"
+                )
+        lengths = ", ".join(f"{len(values)} of {name}" for name, values in inputs.items())
+        return f"found inputs of lengths {lengths}: too little for this model"
 
 
 def score_columns(targets: Sequence[str]) -> list[str]:
@@ -178,6 +223,6 @@ def score_columns(targets: Sequence[str]) -> list[str]:
 
 def without_scores(row: Mapping[str, Any], targets: Sequence[str]) -> Row:
     """Return a row as it leaves the scorer, its scores null."""
-    kept = {name: value for name, value in row.items() if name != "waveform"}
+    kept = {name: value for name, value in row.items() if name != "inputs"}
     columns = [*score_columns(targets), *bound_columns(targets)]
     return kept | dict.fromkeys(columns) | {"timeline": [], "windows": []}

@@ -54,7 +54,11 @@ def score_files(
     with Prober() as prober:
         extracted = [
             extract_clip(
-                clip, max_seconds=max_seconds, timeout_seconds=TIMEOUT_SECONDS, prober=prober
+                clip,
+                max_seconds=max_seconds,
+                timeout_seconds=TIMEOUT_SECONDS,
+                prober=prober,
+                needs=loaded.modalities,
             )
             for clip in clips
         ]

@@ -54,6 +54,7 @@ def extract_rows(
             max_seconds=settings.max_seconds,
             timeout_seconds=settings.timeout_seconds,
             prober=prober,
+            needs=settings.needs,
         )
         for row in rows:
             row[COSTS[0].name] = time.perf_counter() - started

@@ -261,4 +261,5 @@ def _settings(
         precision=precision,
         model_sha256=metadata.sha256,
         elsewhere=model if model != folder else None,
+        needs=metadata.modalities,
     )

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
 from emi_model.architecture.config import Precision
+from emi_model.modalities import AUDIO_NEEDED
 from tasks.provenance import code_version
 
 Coverage = Literal["first", "full"]
@@ -26,6 +28,7 @@ class ScoringSettings:
         elsewhere: reference by which nodes that do not see ``model`` find it: a registered version
             or a place in a bucket; None: there is none.
         version: of this project, where the run was begun.
+        needs: modalities that the model takes, each with whether a clip is rejected without it.
     """
 
     model: str
@@ -37,3 +40,4 @@ class ScoringSettings:
     model_sha256: str | None = None
     elsewhere: str | None = None
     version: str = field(default_factory=code_version)
+    needs: Mapping[str, bool] = field(default_factory=lambda: dict(AUDIO_NEEDED))

@@ -102,6 +102,7 @@ def load_for_recipe(
         corpus,
         splits,
         min_samples=geometry_of(recipe.model.backbone).min_samples,
+        needs=recipe.model.needs,
         on_progress=observer().reached,
     )
 

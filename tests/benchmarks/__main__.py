@@ -11,13 +11,12 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import numpy as np
-
 from emi_model.checkpoints.load import load_model
 from emi_model.predict import Predictor
 from tasks.corpus.listing import list_clips
 from tasks.extraction.audio import find_ffmpeg
 from tasks.extraction.headers import Prober
+from tasks.extraction.inputs import unpack
 from tasks.extraction.rows import extract_clip
 from tasks.store.query import answer
 from tests.benchmarks.extraction import extraction
@@ -54,7 +53,7 @@ def whole_job(folder: Path, model: Path) -> Iterator[Row]:
     with Prober() as prober:
         for clip in clips:
             row = extract_clip(clip, max_seconds=12.0, timeout_seconds=60.0, prober=prober)
-            predictor([np.frombuffer(row["waveform"], np.int16)])
+            predictor([unpack(row)["audio"]])
     plain = time.perf_counter() - started
     command = process(corpus, folder / "results", model)
     ours = watch(command)

@@ -24,6 +24,7 @@ import ray
 from emi_model.audio.waveform import measure_levels
 from emi_model.predict import Predictor, Scores
 from tasks.corpus.clips import ClipFile
+from tasks.extraction.inputs import pack
 from tasks.extraction.rows import listed_row
 from tasks.processes.prefect_server import PrefectServer, free_port
 from tasks.schema.outcomes import Status
@@ -142,7 +143,8 @@ def extract_stub(block: pa.Table, *, settings: ScoringSettings, ledger: Any) -> 
             "rms_dbfs": levels.rms_dbfs,
             "peak_dbfs": levels.peak_dbfs,
             "silent_fraction": levels.silent_fraction,
-            "waveform": WAVEFORM.tobytes(),
+            "modalities": ["audio"],
+            "inputs": [pack("audio", WAVEFORM)],
             COSTS[0].name: 0.0,
         }
         yield pa.Table.from_pylist([row], pa.schema([*EXTRACTED, COSTS[0]]))

@@ -24,6 +24,7 @@ from emi_model.units import SAMPLING_RATE, samples_to_seconds
 from tasks.corpus.clips import ClipFile
 from tasks.corpus.listing import list_clips
 from tasks.extraction.headers import Prober
+from tasks.extraction.inputs import unpack
 from tasks.extraction.rows import extract_clip
 from tasks.scoring.passes import CLIPS_PER_BLOCK
 from tasks.store.query import answer
@@ -136,7 +137,7 @@ def _plain(clips: Sequence[ClipFile], model: Path) -> float:
         started = time.perf_counter()
         for clip in clips:
             row = extract_clip(clip, max_seconds=12.0, timeout_seconds=60.0, prober=prober)
-            waveform = np.frombuffer(row["waveform"], np.int16)
+            waveform = unpack(row)["audio"]
             predictor([waveform])
             done += len(waveform)
     return samples_to_seconds(done) / (time.perf_counter() - started)
@@ -148,7 +149,7 @@ def _extracted(clips: Sequence[ClipFile]) -> list[Int16Waveform]:
             extract_clip(clip, max_seconds=12.0, timeout_seconds=60.0, prober=prober)
             for clip in clips
         ]
-    return [np.frombuffer(row["waveform"], np.int16) for row in rows]
+    return [unpack(row)["audio"] for row in rows]
 
 
 def _alone(waveforms: Sequence[Int16Waveform], model: Path, precision: Precision) -> float:

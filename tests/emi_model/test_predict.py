@@ -9,6 +9,7 @@ import torch
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from emi_model.architecture.branch import Inputs
 from emi_model.architecture.model import EmiModel, EmiOutput
 from emi_model.audio.waveform import to_float
 from emi_model.engine.precision import multiplies_bf16
@@ -46,10 +47,11 @@ class CrampedModel(EmiModel):
     most_samples = 10_000
     error: Exception | None = None
 
-    def forward(self, waveforms: torch.Tensor, num_samples: torch.Tensor, **how: Any) -> EmiOutput:
+    def forward(self, inputs: Inputs, **how: Any) -> EmiOutput:
+        waveforms = inputs["audio"].values
         if waveforms.numel() > self.most_samples:
             self.run_out()
-        return super().forward(waveforms, num_samples, **how)
+        return super().forward(inputs, **how)
 
     def run_out(self) -> None:
         if self.error is not None:
@@ -270,7 +272,7 @@ def test_other_runtime_errors_are_no_want_of_memory(
     tiny_model: Callable[..., EmiModel], noises: Callable[..., list[np.ndarray]]
 ) -> None:
     model = tiny_model()
-    model.vad_head.out_proj = torch.nn.Linear(7, 3)
+    model.audio.vad_head.out_proj = torch.nn.Linear(7, 3)
     with pytest.raises(RuntimeError, match="shapes cannot be multiplied"):
         Predictor(model, device="cpu", precision="fp32")(noises([800]))
 

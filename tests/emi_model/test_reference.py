@@ -10,6 +10,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from emi_model.architecture.branch import Padded
 from emi_model.architecture.model import EmiModel
 from emi_model.checkpoints.card import ModelCard
 from emi_model.checkpoints.checkpoint import save_checkpoint
@@ -62,11 +63,11 @@ def write_ours(folder: Path, model: EmiModel, **fields: Any) -> Path:
 
 def expect_zero_signal(model: EmiModel, off_by: float = 0.0) -> EmiModel:
     """Make a model whose head says the card's values of whatever it hears."""
-    assert model.vad_head is not None
+    assert model.audio.vad_head is not None
     with torch.no_grad():
-        model.vad_head.out_proj.weight.zero_()
-        model.vad_head.out_proj.bias.copy_(torch.tensor(ZERO_SIGNAL_VAD))
-        model.vad_head.out_proj.bias[1] += off_by
+        model.audio.vad_head.out_proj.weight.zero_()
+        model.audio.vad_head.out_proj.bias.copy_(torch.tensor(ZERO_SIGNAL_VAD))
+        model.audio.vad_head.out_proj.bias[1] += off_by
     return model
 
 
@@ -178,7 +179,8 @@ def test_check_shows_what_other_weights_say(tmp_path: Path, vad_model: EmiModel)
     check = check_backbone(str(write_public(tmp_path / "x", vad_model)))
     assert not check.passed
     with torch.inference_mode():
-        expected = vad_model(torch.zeros(1, 16_000), torch.tensor([16_000])).vad_of_mean[0]
+        zeros = Padded(torch.zeros(1, 16_000), torch.tensor([16_000]))
+        expected = vad_model({"audio": zeros}).vad_of_mean[0]
     assert check.found == pytest.approx(tuple(expected.tolist()), abs=1e-5)
 
 

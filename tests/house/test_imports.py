@@ -16,7 +16,7 @@ FORBIDDEN = {
 }
 ORDER = {
     "emi_model": [
-        {"arrays", "errors", "units", "targets", "devices", "loading"},
+        {"arrays", "errors", "units", "targets", "devices", "loading", "modalities"},
         {"audio", "metrics"},
         {"architecture"},
         {"engine"},

@@ -103,7 +103,7 @@ def test_its_registry_and_its_cache_go_on(world):
         recipe_named("debug"), load_labels("store"), "corpus", ("train", "valid")
     )
     assert audio.missing == {}
-    assert {len(clip.waveform) for clip in audio.of_split("train")} == {3200}
+    assert {len(clip.inputs["audio"]) for clip in audio.of_split("train")} == {3200}
     made, _ = train_version("store", "corpus", recipe="debug")
     assert (made.version.number, made.trained) == (1, None)
     after = {path: path.stat().st_mtime_ns for path in (world / "home" / "cache").rglob("*.flac")}

@@ -11,10 +11,11 @@ from statistics import median
 import numpy as np
 import torch
 
+from emi_model.architecture.branch import Padded
 from emi_model.architecture.config import EmiConfig
 from emi_model.architecture.model import EmiModel
 from emi_model.audio.batching import pad
-from emi_model.audio.waveform import normalise, to_float
+from emi_model.modalities import AUDIO
 from emi_model.speed.gpu.rows import Row, at_most, figure, holds, not_here
 from emi_model.speed.gpu.stage import Stage
 from emi_model.speed.noise_clips import noise_waveforms, typical_seconds
@@ -69,7 +70,7 @@ def labelled(seconds: Sequence[float] | np.ndarray) -> list[LabelledClip]:
     """Return clips of some durations, with labels drawn at random."""
     draw = np.random.default_rng(0)
     return [
-        LabelledClip(str(number), waveform, draw.uniform(size=6).astype(np.float32))
+        LabelledClip(str(number), {AUDIO: waveform}, draw.uniform(size=6).astype(np.float32))
         for number, waveform in enumerate(noise_waveforms(seconds))
     ]
 
@@ -80,14 +81,13 @@ def take_steps(
     """Train a model, on its device, on the same clips again and again."""
     device = next(model.parameters()).device
     optimiser = Optimiser(model.train(), CONFIG, num_steps)
-    waveforms, num_samples = (
-        values.to(device) for values in pad([normalise(to_float(clip.waveform)) for clip in clips])
-    )
+    prepare = model.specs[AUDIO].prepare
+    heard = Padded(*pad([prepare(clip.inputs[AUDIO]) for clip in clips])).to(device)
     labels = torch.from_numpy(np.stack([clip.emi for clip in clips])).to(device)
     steps = Steps([], [])
     for _ in range(num_steps):
         started = time.perf_counter()
-        output = model(waveforms, num_samples, backbone_dtype=dtype)
+        output = model({AUDIO: heard}, backbone_dtype=dtype)
         assert output.emi is not None, "the model has targets"
         loss = mse_loss(output.emi, labels)
         optimiser.step(loss)

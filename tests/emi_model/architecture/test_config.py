@@ -109,3 +109,31 @@ def test_targets_come_as_a_tuple_whatever_they_came_in() -> None:
 def test_foreign_content_is_refused(change: dict[str, Any], said: str) -> None:
     with pytest.raises(ConfigError, match=said):
         EmiConfig.from_dict({**EmiConfig().to_dict(), **change})
+
+
+BRANCHES = {"audio": {}, "text": {"width": 8, "optional": True}, "face": {}}
+
+
+def test_branches_survive_json_and_audio_alone_is_not_written() -> None:
+    assert "branches" not in EmiConfig().to_dict()
+    assert EmiConfig.from_dict(EmiConfig().to_dict()).branches == {"audio": {}}
+    config = EmiConfig(branches=BRANCHES)
+    again = EmiConfig.from_dict(json.loads(json.dumps(config.to_dict())))
+    assert again == config
+    assert again.modalities == ("audio", "text", "face")
+    assert again.needs == {"audio": True, "text": False, "face": True}
+    assert again.arguments_of("text") == {"width": 8}
+
+
+@pytest.mark.parametrize(
+    ("branches", "said"),
+    [
+        ({}, "no branch that every clip needs"),
+        ({"audio": {"optional": True}}, "no branch that every clip needs"),
+        ({"audio": 3}, "'audio' is 3"),
+        ("audio", "another type"),
+    ],
+)
+def test_illegal_branches_are_refused(branches: Any, said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        EmiConfig.from_dict({**EmiConfig().to_dict(), "branches": branches})

@@ -9,10 +9,24 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
+from emi_model.architecture.audio_branch import VadHead
+from emi_model.architecture.branch import BranchOutput, masked_mean
 from emi_model.architecture.config import EmiConfig
-from emi_model.architecture.fusion import Fusion, VadHead, last_state, masked_mean
+from emi_model.architecture.fusion import Fused, Fusion, last_state
 
 FRAMES = st.lists(st.integers(1, 12), min_size=1, max_size=6)
+
+
+def fusion_of(config: EmiConfig) -> Fusion:
+    """Return the fusion of a model with audio alone."""
+    return Fusion(config, {"audio": Fused(config.feature_size)})
+
+
+def fused(
+    fusion: Fusion, features: torch.Tensor, mean: torch.Tensor, num_frames: torch.Tensor
+) -> torch.Tensor:
+    output = BranchOutput(features, num_frames, mean)
+    return fusion({"audio": output}, len(features))
 
 
 def padded(num_frames: list[int], width: int, behind: float = 0.0) -> torch.Tensor:
@@ -78,27 +92,27 @@ def test_layers_follow_the_switches(
     weights: dict[str, tuple[int, int]],
 ) -> None:
     config = EmiConfig(backbone=tiny_backbone(), **switches)
-    fusion = Fusion(config)
+    fusion = fusion_of(config)
     shapes = {name: tuple(weight.shape) for name, weight in fusion.named_parameters()}
     assert weights.items() <= shapes.items()
     assert any(name.startswith("lstm.") for name in shapes) == config.lstm
     num_frames = torch.tensor([4, 2])
     features = padded([4, 2], config.feature_size)
     with torch.inference_mode():
-        emi = fusion(features, masked_mean(features, num_frames), num_frames)
+        emi = fused(fusion, features, masked_mean(features, num_frames), num_frames)
     assert emi.shape == (2, config.num_targets)
 
 
 def test_global_vector_goes_before_the_state(
     tiny_backbone: Callable[..., dict[str, Any]],
 ) -> None:
-    fusion = Fusion(EmiConfig(backbone=tiny_backbone(), regression_head=False, targets=("Joy",)))
+    fusion = fusion_of(EmiConfig(backbone=tiny_backbone(), regression_head=False, targets=("Joy",)))
     features, num_frames = padded([3], 35), torch.tensor([3])
     assert fusion.lstm is not None
     with torch.inference_mode():
         mean = masked_mean(features, num_frames)
         joined = torch.cat([mean, last_state(fusion.lstm, features, num_frames)], dim=-1)
-        found = fusion(features, mean, num_frames)
+        found = fused(fusion, features, mean, num_frames)
         torch.testing.assert_close(found, fusion.layers(joined))
 
 
@@ -112,11 +126,11 @@ def test_an_ablation_hears_its_branch_alone(
     other: str,
 ) -> None:
     """Frames in another order have the same mean and leave the LSTM in another state."""
-    fusion = enliven(Fusion(EmiConfig(backbone=tiny_backbone(), **{other: False})))
+    fusion = enliven(fusion_of(EmiConfig(backbone=tiny_backbone(), **{other: False})))
     features, num_frames = padded([6], 35), torch.tensor([6])
     with torch.inference_mode():
         mean = masked_mean(features, num_frames)
         straight, backwards = (
-            fusion(order, mean, num_frames) for order in (features, features.flip(1))
+            fused(fusion, order, mean, num_frames) for order in (features, features.flip(1))
         )
     assert torch.equal(straight, backwards) == (branch == "global_vector")

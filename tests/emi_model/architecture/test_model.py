@@ -12,6 +12,7 @@ import torch
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from emi_model.architecture.branch import Padded
 from emi_model.architecture.model import EmiModel, EmiOutput
 from emi_model.audio.batching import pad
 from emi_model.audio.waveform import normalise
@@ -46,11 +47,16 @@ def models(tiny_model: Callable[..., EmiModel]) -> dict[str, EmiModel]:
     return {name: tiny_model(backbone=backbone) for name, backbone in BACKBONES.items()}
 
 
+def heard(waveforms: torch.Tensor, num_samples: torch.Tensor) -> dict[str, Padded]:
+    """Return normalised waveforms (B, S) as the inputs of a model that hears alone."""
+    return {"audio": Padded(waveforms, num_samples)}
+
+
 def forward(model: EmiModel, waveforms: list[np.ndarray], behind: int = 0) -> EmiOutput:
     """Score normalised waveforms as one batch, with more zeros behind all of them if wanted."""
     batch, num_samples = pad([normalise(waveform) for waveform in waveforms])
     with torch.inference_mode():
-        return model(torch.nn.functional.pad(batch, (0, behind)), num_samples)
+        return model(heard(torch.nn.functional.pad(batch, (0, behind)), num_samples))
 
 
 @pytest.mark.parametrize("name", BACKBONES)
@@ -143,7 +149,7 @@ def test_these_models_would_show_it(
     together = scores_of(forward(models[name], waveforms), 0)
     batch, num_samples = pad([normalise(waveform) for waveform in waveforms])
     with torch.inference_mode():
-        deceived = models[name](batch, torch.full_like(num_samples, batch.shape[1]))
+        deceived = models[name](heard(batch, torch.full_like(num_samples, batch.shape[1])))
     for value, found in scores_of(deceived, 0).items():
         moved = np.abs(found[: len(together[value])] - together[value]).max()
         assert moved > 1_000 * TOLERANCE, value
@@ -156,16 +162,16 @@ def test_vad_mean_and_vad_of_mean_are_what_their_names_say(
     model = models[name]
     batch, num_samples = pad([normalise(noise) for noise in noises([8_000, 3_000])])
     with torch.inference_mode():
-        output = model(batch, num_samples)
-        hidden = model.backbone(batch, num_samples)
-        assert model.vad_head is not None
+        output = model(heard(batch, num_samples))
+        hidden = model.audio.backbone(batch, num_samples)
+        assert model.audio.vad_head is not None
         for row, frames in enumerate(output.num_frames.tolist()):
             own = hidden[row, :frames]
-            frame_vad = model.vad_head(own)
+            frame_vad = model.audio.vad_head(own)
             expected = {
                 "frame_vad": frame_vad,
                 "vad_mean": frame_vad.mean(dim=0),
-                "vad_of_mean": model.vad_head(own.mean(dim=0)),
+                "vad_of_mean": model.audio.vad_head(own.mean(dim=0)),
                 "global_vector": torch.cat([own, frame_vad], dim=-1).mean(dim=0),
             }
             for value, wanted in expected.items():
@@ -225,7 +231,7 @@ def test_every_legal_ablation_gives_what_it_says(
 def test_less_than_a_frame_is_refused(models: dict[str, EmiModel], lengths: list[int]) -> None:
     batch = torch.zeros(len(lengths), max(lengths))
     with pytest.raises(AudioError, match=f"{min(lengths)} samples, expected at least 400"):
-        models["layer norm, stable"](batch, torch.tensor(lengths))
+        models["layer norm, stable"](heard(batch, torch.tensor(lengths)))
 
 
 def test_heads_stay_in_float32_under_a_lower_backbone(
@@ -234,8 +240,8 @@ def test_heads_stay_in_float32_under_a_lower_backbone(
     model = models["layer norm, stable"]
     batch, num_samples = pad([normalise(noise) for noise in noises([8_000, 3_000])])
     with torch.inference_mode():
-        full = model(batch, num_samples)
-        lower = model(batch, num_samples, backbone_dtype=torch.bfloat16)
+        full = model(heard(batch, num_samples))
+        lower = model(heard(batch, num_samples), backbone_dtype=torch.bfloat16)
     held = (lower.emi, lower.vad_mean, lower.vad_of_mean, lower.frame_vad, lower.global_vector)
     assert {value.dtype for value in held} == {torch.float32}
     assert not torch.equal(lower.emi, full.emi)
@@ -248,13 +254,13 @@ def test_every_weight_learns(
     """No weight lies idle in the full model, but for what masks frames in SpecAugment."""
     model = tiny_model()
     batch, num_samples = pad([normalise(noise) for noise in noises([8_000, 3_000])])
-    model(batch, num_samples).emi.square().sum().backward()
+    model(heard(batch, num_samples)).emi.square().sum().backward()
     idle = [
         name
         for name, weight in model.named_parameters()
         if weight.grad is None or not weight.grad.any()
     ]
-    assert idle == ["backbone.wav2vec2.masked_spec_embed"]
+    assert idle == ["branches.audio.backbone.wav2vec2.masked_spec_embed"]
 
 
 @pytest.mark.parametrize("norm", ["layer", "group"])
@@ -267,7 +273,7 @@ def test_clips_too_short_for_spec_augment_train_all_the_same(
 ) -> None:
     """SpecAugment masks 10 frames at a time; where there are fewer, transformers raises."""
     model = tiny_model(backbone={"feat_extract_norm": norm, "mask_time_prob": 0.5}).train()
-    output = model(*pad([normalise(noise) for noise in noises(lengths)]))
+    output = model(heard(*pad([normalise(noise) for noise in noises(lengths)])))
     assert output.emi.shape == (len(lengths), 6)
     assert output.emi.isfinite().all()
 
@@ -282,7 +288,9 @@ def test_spec_augment_masks_where_it_can(
     for length in (3_279, 3_280):  # 9 frames, 10 frames
         batch, num_samples = pad([normalise(noise) for noise in noises([length])])
         with torch.inference_mode():
-            learning = model.train()(batch, num_samples).emi
-            moved[length] = float((learning - model.eval()(batch, num_samples).emi).abs().max())
+            learning = model.train()(heard(batch, num_samples)).emi
+            moved[length] = float(
+                (learning - model.eval()(heard(batch, num_samples)).emi).abs().max()
+            )
     assert moved[3_279] < TOLERANCE
     assert moved[3_280] > 100 * TOLERANCE

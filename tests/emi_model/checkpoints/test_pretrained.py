@@ -71,7 +71,7 @@ def recipe() -> Recipe:
 def hidden_states(model: EmiModel, waveform: np.ndarray) -> torch.Tensor:
     values = EXTRACTOR(waveform, sampling_rate=16_000, return_tensors="pt")["input_values"]
     with torch.inference_mode():
-        return model.eval().backbone(values, torch.tensor([len(waveform)]))
+        return model.eval().audio.backbone(values, torch.tensor([len(waveform)]))
 
 
 def change_weights(folder: Path, change: Callable[[dict[str, torch.Tensor]], None]) -> None:
@@ -122,9 +122,9 @@ class TestVadHead:
         with pytest.raises(CheckpointError, match=r"newly initialised.*vad_head"):
             from_backbone(recipe, TARGETS, loaded)
         one, same = (from_backbone(recipe, TARGETS, loaded, fresh_head=True) for _ in range(2))
-        assert torch.equal(one.vad_head.dense.weight, same.vad_head.dense.weight)
+        assert torch.equal(one.audio.vad_head.dense.weight, same.audio.vad_head.dense.weight)
         without = replace(recipe, model=replace(recipe.model, vad_head=False))
-        assert from_backbone(without, TARGETS, loaded).vad_head is None
+        assert from_backbone(without, TARGETS, loaded).audio.vad_head is None
 
     @pytest.mark.parametrize("fresh_head", [False, True])
     def test_one_that_is_there_is_taken(
@@ -160,7 +160,7 @@ class TestVadHead:
         assert {name.partition(".")[2] for name in loaded.head} == {
             f"{layer}.{weight}" for layer in ("dense", "out_proj") for weight in ("weight", "bias")
         }
-        assert from_backbone(recipe, TARGETS, loaded).vad_head is not None
+        assert from_backbone(recipe, TARGETS, loaded).audio.vad_head is not None
 
 
 class TestMaskedFrames:

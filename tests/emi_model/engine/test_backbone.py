@@ -40,7 +40,7 @@ LENGTHS = st.lists(st.integers(900, 9_000), min_size=1, max_size=6)
 
 def expected(model: EmiModel, clips: list[torch.Tensor]) -> list[torch.Tensor]:
     """The reference: each clip alone through the model's own backbone."""
-    return [model.backbone(clip[None], torch.tensor([len(clip)]))[0] for clip in clips]
+    return [model.audio.backbone(clip[None], torch.tensor([len(clip)]))[0] for clip in clips]
 
 
 @pytest.fixture(scope="module", params=BACKBONES)
@@ -56,7 +56,7 @@ def test_in_float32_hidden_states_are_those_of_the_backbone(
 ) -> None:
     draw = torch.Generator().manual_seed(seed)
     clips = [torch.randn(length, generator=draw) for length in lengths]
-    found, wanted = Engine(model.backbone)(clips), torch.cat(expected(model, clips))
+    found, wanted = Engine(model.audio.backbone)(clips), torch.cat(expected(model, clips))
     assert found.shape == wanted.shape
     assert torch.allclose(found, wanted, atol=2e-5)
 
@@ -71,7 +71,7 @@ def test_pieces_and_long_attention_change_nothing(
     for chunk, plain in ((1, 2_048), (7, 10), (1_000, 100)):
         monkeypatch.setattr(engine, "CHUNK_FRAMES", {"cpu": chunk})
         monkeypatch.setattr(encoder, "MAX_PLAIN_FRAMES", plain)
-        assert torch.allclose(Engine(model.backbone)(clips), wanted, atol=2e-5)
+        assert torch.allclose(Engine(model.audio.backbone)(clips), wanted, atol=2e-5)
 
 
 @torch.inference_mode()
@@ -82,7 +82,7 @@ def test_attention_in_groups_as_on_a_gpu_changes_nothing(
     model: EmiModel, lengths: list[int]
 ) -> None:
     clips = [torch.randn(length) for length in sorted(lengths)]
-    model_engine = Engine(model.backbone)
+    model_engine = Engine(model.audio.backbone)
     num_frames = model_engine.num_frames(clips)
     alone, together = Clips.alone(num_frames), Clips.together(num_frames, torch.device("cpu"))
     assert together.groups is not None
@@ -106,7 +106,7 @@ def test_frames_in_chunks_are_the_same(
 ) -> None:
     backbone = tiny_model(
         backbone={"num_hidden_layers": 2, "do_stable_layer_norm": norm_first}
-    ).backbone
+    ).audio.backbone
     clips = [torch.randn(length) for length in (16_000, 4_000, 9_000)]
     whole = Engine(backbone, int8=int8)(clips)
     assert len(whole) > 7
@@ -118,15 +118,18 @@ def test_frames_in_chunks_are_the_same(
 def test_bfloat16_stays_near(tiny_model: Callable[..., EmiModel]) -> None:
     model = tiny_model(backbone={"num_hidden_layers": 2})
     clips = [torch.randn(length) for length in (16_000, 4_000)]
-    found, wanted = Engine(model.backbone, torch.bfloat16)(clips), torch.cat(expected(model, clips))
+    found, wanted = (
+        Engine(model.audio.backbone, torch.bfloat16)(clips),
+        torch.cat(expected(model, clips)),
+    )
     assert found.dtype == torch.float32
     assert float((found - wanted).abs().mean() / wanted.std()) < 0.02
 
 
 def test_what_is_normalised_over_time_does_not_fit(tiny_model: Callable[..., EmiModel]) -> None:
     group = {"feat_extract_norm": "group", "do_stable_layer_norm": False}
-    assert fits(tiny_model().backbone)
-    assert not fits(tiny_model(backbone=group).backbone)
+    assert fits(tiny_model().audio.backbone)
+    assert not fits(tiny_model(backbone=group).audio.backbone)
 
 
 @given(lengths=st.lists(st.integers(1, 500), max_size=40), bound=st.integers(1, 1_000))

@@ -49,7 +49,7 @@ def test_attention_of_all_clips_at_once_changes_nothing(
     tiny_model: Callable[..., EmiModel], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(encoder, "varlen_attn", attend_one_by_one)
-    model_engine = Engine(tiny_model().backbone)
+    model_engine = Engine(tiny_model().audio.backbone)
     num_frames = [3, 20, 1, 41]
     alone, at_once = Clips.alone(num_frames), Clips.at_once(num_frames, CPU)
     hidden = torch.randn(sum(num_frames), 32)
@@ -74,13 +74,13 @@ def test_a_convolution_in_two_products_is_the_same(
 ) -> None:
     model = tiny_model(backbone=backbone)
     clips = [torch.randn(length) for length in (50_000, 900, 32_080)]
-    wanted = Engine(model.backbone)(clips)
+    wanted = Engine(model.audio.backbone)(clips)
     monkeypatch.setattr(
         layers,
         "takes_two_products",
         lambda device, channels, kernel, stride: kernel > stride,
     )
-    assert torch.allclose(Engine(model.backbone)(clips), wanted, atol=2e-5)
+    assert torch.allclose(Engine(model.audio.backbone)(clips), wanted, atol=2e-5)
 
 
 @torch.inference_mode()

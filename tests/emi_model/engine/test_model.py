@@ -11,6 +11,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from emi_model.architecture.branch import Padded
 from emi_model.architecture.fusion import last_state
 from emi_model.architecture.model import EmiModel
 from emi_model.audio.batching import pad
@@ -41,7 +42,7 @@ def test_in_float32_every_output_is_the_model_s(
     model: EmiModel, noises: Callable[..., list[np.ndarray]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     waveforms = noises([9_000, 400, 3_000, 20_001, 720, 3_000])
-    wanted = model(*pad([normalise(waveform) for waveform in waveforms]))
+    wanted = model({"audio": Padded(*pad([normalise(waveform) for waveform in waveforms]))})
     for samples in (1, 10_000, 10**6):
         monkeypatch.setattr(streams, "STREAM_SAMPLES", {"cpu": samples})
         found = RaggedModel(model, torch.float32)(waveforms)

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.utils.flop_counter import FlopCounterMode
 
+from emi_model.architecture.branch import Padded
 from emi_model.architecture.config import EmiConfig
 from emi_model.errors import EXIT_USAGE, ConfigError, CorpusError
 from emi_model.predict import Predictor
@@ -95,9 +96,9 @@ def test_what_is_heard_has_its_duration_and_no_twin():
 @pytest.mark.parametrize("num_samples", [400, 16_000, 100_003])
 def test_operations_are_those_that_pytorch_counts(tiny_model, backbone, fields, num_samples):
     model = tiny_model(backbone=backbone, lstm=False, **fields)
-    model.backbone.wav2vec2.set_attn_implementation("eager")  # the fused one is not counted
+    model.audio.backbone.wav2vec2.set_attn_implementation("eager")  # the fused one is not counted
     with FlopCounterMode(display=False) as counter, torch.no_grad():
-        model(torch.randn(1, num_samples), torch.tensor([num_samples]))
+        model({"audio": Padded(torch.randn(1, num_samples), torch.tensor([num_samples]))})
     counted = FlopCounter(model.config)(num_samples)
     assert counted.total == pytest.approx(counter.get_total_flops(), rel=0.001)
     assert counted.lstm == 0
@@ -174,7 +175,7 @@ def test_random_weights_leave_chance_alone():
     state = torch.get_rng_state()
     one, other = random_model(1, 32), random_model(1, 32)
     assert (torch.get_rng_state() == state).all()
-    assert (one.vad_head.dense.weight == other.vad_head.dense.weight).all()
+    assert (one.audio.vad_head.dense.weight == other.audio.vad_head.dense.weight).all()
     assert (one.config.hidden_size, one.training) == (32, False)
 
 

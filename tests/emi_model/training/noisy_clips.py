@@ -20,5 +20,7 @@ def noisy_clips(
         waveform = 3000 * ((1 - share) * tone + share * rng.standard_normal(num_samples))
         labels = np.resize([share, 1 - share], num_targets).astype(np.float32)
         rated = np.full(3, share, dtype=np.float32) if vad else None
-        clips.append(LabelledClip(f"{index}.mp4", waveform.astype(np.int16), labels, rated))
+        clips.append(
+            LabelledClip(f"{index}.mp4", {"audio": waveform.astype(np.int16)}, labels, rated)
+        )
     return clips

@@ -13,8 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from emi_model.architecture.branch import InputSpec
 from emi_model.audio.augment import Augmentation
 from emi_model.audio.batching import padding_share
+from emi_model.audio.waveform import normalise, to_float
 from emi_model.errors import TrainingError
 from emi_model.training.batches import Preparation, mix, num_steps, plan_epoch
 from emi_model.training.clips import LabelledClip, PreparedClip
@@ -24,6 +26,7 @@ from tests.emi_model.training.noisy_clips import noisy_clips
 
 PLAIN = TrainConfig(epochs=3, batch_size=4, learning_rate=1e-3)
 BUCKETED = replace(PLAIN, batch_size=8, bucket_batches=8)
+SPECS = {"audio": InputSpec(min_length=400, prepare=normalise, rate=16_000.0)}
 RANDOM = replace(
     PLAIN,
     crop_seconds=0.2,
@@ -67,7 +70,7 @@ def test_an_epoch_is_planned_the_same_again(
 
 @pytest.mark.parametrize("recipe", [PLAIN, replace(BUCKETED, bucket_batches=2)])
 def test_epochs_and_seeds_differ(recipe: TrainConfig) -> None:
-    num_samples = [len(clip.waveform) for clip in noisy_clips(40)]
+    num_samples = [clip.num_samples for clip in noisy_clips(40)]
     plans = [
         plan_epoch(num_samples, replace(recipe, seed=seed), epoch)
         for seed in range(3)
@@ -120,7 +123,7 @@ def prepared(
     **limits: Any,
 ) -> dict[int, NDArray[np.float32]]:
     """Return the waveforms of a plan by the index of their clip."""
-    limits = {"window_samples": 192_000, "min_samples": 400, **limits}
+    limits = {"window_samples": 192_000, "specs": SPECS, **limits}
     batches = list(
         Preparation(clips, recipe, epoch, **limits).batches(plan, num_workers=num_workers)
     )
@@ -128,7 +131,7 @@ def prepared(
         [clips[index].clip_id for index in batch] for batch in plan
     ]
     heard = zip((index for batch in plan for index in batch), chain(*batches), strict=True)
-    return {index: clip.waveform for index, clip in heard}
+    return {index: clip.inputs["audio"] for index, clip in heard}
 
 
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")  # the default of Python 3.12
@@ -177,7 +180,7 @@ def test_what_is_prepared_is_normalised_and_no_longer_than_the_window() -> None:
 @pytest.mark.parametrize("num_workers", [0, 1])
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 def test_a_clip_that_becomes_shorter_than_a_frame_is_named(num_workers: int) -> None:
-    clips = [replace(clip, waveform=clip.waveform[:440]) for clip in noisy_clips(1)]
+    clips = [replace(clip, inputs={"audio": clip.inputs["audio"][:440]}) for clip in noisy_clips(1)]
     faster = replace(PLAIN, augmentation=Augmentation(speed=(1.2, 1.2)))
     assert len(prepared(clips, PLAIN, [[0]])[0]) == 440
     with pytest.raises(TrainingError, match=r"^0\.mp4 gives 367 samples, expected 400") as caught:
@@ -185,11 +188,36 @@ def test_a_clip_that_becomes_shorter_than_a_frame_is_named(num_workers: int) -> 
     assert "\n" not in str(caught.value)
 
 
+def test_other_inputs_are_cut_with_the_waveform_and_missing_ones_are_named() -> None:
+    (clip,) = noisy_clips(1)
+    waveform = clip.inputs["audio"]
+    places = np.arange(len(waveform) // 320 + 1, dtype=np.float32)
+    both = replace(clip, inputs={"audio": waveform, "place": places})
+    specs = {**SPECS, "place": InputSpec(min_length=1, prepare=np.asarray, rate=50.0)}
+    limits = {"window_samples": 192_000, "specs": specs}
+    cropped = replace(PLAIN, crop_seconds=0.1)
+    for epoch in range(1, 6):
+        (batch,) = Preparation([both], cropped, epoch, **limits).batches([[0]])
+        heard, place = batch[0].inputs["audio"], batch[0].inputs["place"]
+        start = next(
+            start
+            for start in range(len(waveform))
+            if np.allclose(normalise(to_float(waveform[start : start + 1600])), heard)
+        )
+        assert place[0] == int(start / 320 + 0.5)
+        assert len(place) == 5
+    (batch,) = Preparation([clip], PLAIN, 1, **limits).batches([[0]])
+    assert [*batch[0].inputs] == ["audio"]
+    needing = Preparation([clip], PLAIN, 1, **limits, required=("audio", "place"))
+    with pytest.raises(TrainingError, match=r"^0\.mp4 lacks place"):
+        list(needing.batches([[0]]))
+
+
 def test_two_clips_are_mixed_by_shares_in_sound_and_in_labels() -> None:
-    one = PreparedClip("a", np.ones(4, np.float32), np.array([1.0], np.float32), None)
-    other = PreparedClip("b", -np.ones(6, np.float32), np.array([0.0], np.float32), None)
+    one = PreparedClip("a", {"audio": np.ones(4, np.float32)}, np.array([1.0], np.float32), None)
+    other = PreparedClip("b", {"audio": -np.ones(6, np.float32)}, np.array([0.0], np.float32), None)
     mixed = mix(one, other, 0.75)
-    assert mixed.waveform == pytest.approx([0.5] * 4 + [-0.25] * 2)
+    assert mixed.inputs["audio"] == pytest.approx([0.5] * 4 + [-0.25] * 2)
     assert mixed.emi == pytest.approx([0.75])
     assert mixed.vad is None
     assert mixed.clip_id == "a with b"
@@ -202,11 +230,11 @@ def test_two_clips_are_mixed_by_shares_in_sound_and_in_labels() -> None:
 def test_a_mixture_is_mostly_the_clip_itself() -> None:
     clips = noisy_clips(6)
     mixing = replace(PLAIN, mixup=0.5)
-    limits = {"window_samples": 192_000, "min_samples": 400}
+    limits = {"window_samples": 192_000, "specs": SPECS}
     (batch,) = Preparation(clips, mixing, 1, **limits).batches([list(range(6))])
     for clip, mixed in zip(clips, batch, strict=True):
         assert mixed.clip_id.startswith(f"{clip.clip_id} with ")
-        own = mixed.waveform[: clip.num_samples]
-        assert np.corrcoef(own, clip.waveform)[0, 1] > 0.5
+        own = mixed.inputs["audio"][: clip.num_samples]
+        assert np.corrcoef(own, clip.inputs["audio"])[0, 1] > 0.5
         assert np.isfinite(mixed.emi).all()
     assert any(not np.allclose(m.emi, c.emi) for m, c in zip(batch, clips, strict=True))

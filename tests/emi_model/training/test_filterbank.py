@@ -49,7 +49,7 @@ def test_the_phases_of_a_band_give_its_envelope() -> None:
 def test_a_recipe_with_a_filterbank_starts_with_it_and_trains_it() -> None:
     recipe = recipe_named("paper_small")
     model = from_scratch(recipe, ("Joy",))
-    conv = model.backbone.wav2vec2.feature_extractor.conv_layers[0].conv
+    conv = model.audio.backbone.wav2vec2.feature_extractor.conv_layers[0].conv
     assert torch.equal(conv.weight[:, 0], gabor_filters(NUM_BANDS, KERNEL))
     assert conv.weight.requires_grad
     again = from_scratch(recipe, ("Joy",))
@@ -58,7 +58,7 @@ def test_a_recipe_with_a_filterbank_starts_with_it_and_trains_it() -> None:
         for one, other in zip(model.parameters(), again.parameters(), strict=True)
     )
     plain = from_scratch(replace(recipe, filterbank=False), ("Joy",))
-    other = plain.backbone.wav2vec2.feature_extractor.conv_layers[0].conv
+    other = plain.audio.backbone.wav2vec2.feature_extractor.conv_layers[0].conv
     assert not torch.equal(conv.weight, other.weight)
 
 

@@ -120,7 +120,7 @@ def test_a_recipe_without_a_vad_head_needs_none(saved: Save) -> None:
     recipe = replace(recipe, model=replace(recipe.model, vad_head=False))
     model = from_backbone(recipe, TARGETS, start)
     assert equal(state_of(model, "backbone."), state_of(start.model, "backbone."))
-    assert model.vad_head is None
+    assert model.audio.vad_head is None
 
 
 def test_a_trained_model_goes_on_as_it_is(saved: Save) -> None:

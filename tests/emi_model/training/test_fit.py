@@ -164,9 +164,9 @@ def test_an_output_that_is_not_finite_is_named_and_teaches_nothing(tiny_model: B
     clips = noisy_clips(4)
     click = np.zeros(16_000, np.int16)
     click[8000] = 30_000  # normalised by its own variance, it stands out a hundredfold
-    clips[1] = replace(clips[1], waveform=click)
+    clips[1] = replace(clips[1], inputs={"audio": click})
     with torch.no_grad():
-        kernels = next(model.backbone.wav2vec2.feature_extractor.parameters())
+        kernels = next(model.audio.backbone.wav2vec2.feature_extractor.parameters())
         kernels.zero_()
         kernels[0] = 4e17  # the variance of the click's frames, and of no others, overflows
     before = weights_of(model)
@@ -199,7 +199,7 @@ def test_frozen_convolutions_stay_and_all_else_learns(tiny_model: Build) -> None
     frozen = replace(QUICK, vad_loss_weight=1.0, freeze_conv=True)
     fit(model, noisy_clips(6), [], frozen)
     assert changed() == {"feature_projection", "encoder", "vad_head", "fusion"}
-    convolutions = model.backbone.wav2vec2.feature_extractor.train()
+    convolutions = model.audio.backbone.wav2vec2.feature_extractor.train()
     assert not convolutions(torch.randn(1, 400)).requires_grad  # it costs no backward pass
     fit(model, noisy_clips(6), [], replace(frozen, freeze_conv=False))
     assert "feature_extractor" in changed()
@@ -230,14 +230,14 @@ def test_predictions_are_clipped_and_those_of_the_first_window(tiny_model: Build
     model = small(tiny_model, clip_seconds=0.25)
     clips = noisy_clips(3)
     predictions = predict_clips(model, clips)
-    cut = [replace(clip, waveform=clip.waveform[:4000]) for clip in clips]
+    cut = [replace(clip, inputs={"audio": clip.inputs["audio"][:4000]}) for clip in clips]
     assert predictions.shape == (3, 2)
     assert ((predictions >= 0) & (predictions <= 1)).all()
     assert np.array_equal(predictions, predict_clips(model, cut))
 
 
 def test_a_clip_under_one_frame_is_refused(tiny_model: Build) -> None:
-    clip = LabelledClip("blink.mp4", np.ones(399, np.int16), np.zeros(2, np.float32))
+    clip = LabelledClip("blink.mp4", {"audio": np.ones(399, np.int16)}, np.zeros(2, np.float32))
     with pytest.raises(TrainingError, match=r"blink\.mp4 gives 399 samples, expected 400"):
         fit(small(tiny_model), [clip], [], QUICK)
 

@@ -42,8 +42,8 @@ def test_the_demos_model_has_every_part_of_the_papers() -> None:
     assert config.global_vector
     assert config.lstm
     assert config.regression_head
-    assert model.backbone.geometry.min_samples == 400
-    assert model.backbone.geometry.hop_samples == 320
+    assert model.audio.backbone.geometry.min_samples == 400
+    assert model.audio.backbone.geometry.hop_samples == 320
     assert sum(weight.numel() for weight in model.parameters()) < 1_000_000
 
 

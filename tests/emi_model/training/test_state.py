@@ -162,7 +162,7 @@ def with_first(**changes: Any) -> list[LabelledClip]:
         {"train_set": with_first(clip_id="renamed.mp4")},
         {"train_set": with_first(emi=np.array([0.25, 0.75], np.float32))},
         {"train_set": with_first(vad=None)},
-        {"train_set": with_first(waveform=noisy_clips(1)[0].waveform[:-1])},
+        {"train_set": with_first(inputs={"audio": noisy_clips(1)[0].inputs["audio"][:-1]})},
         {"train_set": noisy_clips(4)[::-1]},
         {"train_set": noisy_clips(5)},
         {"valid_set": noisy_clips(3, seed=2)},

@@ -65,7 +65,7 @@ def test_predictions_are_the_predictors_in_the_order_of_the_clips(
 ) -> None:
     model = within_bounds(tiny_model(targets=TARGETS))
     clips = noisy_clips(5)
-    scores = Predictor(model, precision="fp32", device="cpu")([clip.waveform for clip in clips])
+    scores = Predictor(model, precision="fp32", device="cpu")([clip.inputs for clip in clips])
     expected = [getattr(score, "emi", None) for score in scores]
     whole = predict_clips(model, clips, device="cpu")
     monkeypatch.setattr("emi_model.training.validate.CLIPS_AT_ONCE", 2)
@@ -98,7 +98,7 @@ def test_no_clips_give_no_rows(tiny_model: Build) -> None:
 
 
 def test_a_clip_under_one_frame_is_refused(tiny_model: Build) -> None:
-    clips = [replace(clip, waveform=clip.waveform[:399]) for clip in noisy_clips(1)]
+    clips = [replace(clip, inputs={"audio": clip.inputs["audio"][:399]}) for clip in noisy_clips(1)]
     with pytest.raises(AudioError, match="399 samples"):
         predict_clips(tiny_model(targets=TARGETS), clips, device="cpu")
 

@@ -119,7 +119,7 @@ class TestLabels:
         found = load_labelled_audio(load_labels(store), source, ("train", "valid"))
         assert found.missing == {}
         assert [clip.clip_id for clip in found.of_split("train")] == ["000.wav", "002.wav"]
-        assert {len(clip.waveform) for clip in found.of_split("train")} == {6400}
+        assert {len(clip.inputs["audio"]) for clip in found.of_split("train")} == {6400}
         own = add_labels(tmp_path / "own", written, str(written.parent))
         assert own.snapshot == report.snapshot
 

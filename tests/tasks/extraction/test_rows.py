@@ -13,6 +13,7 @@ import pytest
 from tasks.corpus.clips import hash_content
 from tasks.corpus.listing import clip_file
 from tasks.extraction.headers import Prober
+from tasks.extraction.inputs import unpack
 from tasks.extraction.rows import extract_clip, listed_row
 from tasks.schema.outcomes import Reason, rejected
 from tasks.schema.scores import EXTRACTED
@@ -30,7 +31,7 @@ def row_of(prober: Prober) -> Callable[..., Row]:
         row = extract_clip(clip, max_seconds=max_seconds, timeout_seconds=30, prober=prober)
         assert list(row) == EXTRACTED.names
         assert pa.Table.from_pylist([row], EXTRACTED).to_pylist() == [row]
-        assert (row["waveform"] is None) == (row["status"] == "rejected")
+        assert (row["inputs"] is None) == (row["status"] == "rejected")
         return row
 
     return extract
@@ -50,12 +51,12 @@ class TestScored:
         assert (row["status"], row["reason"], row["detail"]) == ("scored", None, None)
         assert (row["codec"], row["sampling_rate"], row["channels"]) == ("aac", 44_100, 2)
         assert (row["track"], row["num_tracks"], row["declared_seconds"]) == (1, 1, 1.0)
-        assert row["duration_seconds"] == len(row["waveform"]) / 2 / 16_000
+        assert row["duration_seconds"] == len(unpack(row)["audio"]) / 16_000
         assert row["flags"] == []
 
     def test_levels(self, make_media: MakeMedia, row_of: Callable[..., Row]) -> None:
         row = row_of(make_media("tone.wav", "-af", "apad=pad_dur=1"))
-        waveform = np.frombuffer(row["waveform"], np.int16)
+        waveform = unpack(row)["audio"]
         assert waveform.shape == (32_000,)
         rms = 20 * np.log10(np.sqrt(np.mean((waveform / 32_768) ** 2)))
         assert row["rms_dbfs"] == pytest.approx(rms, abs=1e-9)
@@ -125,11 +126,11 @@ class TestRejected:
         assert (row["reason"], row["bytes"]) == ("unreadable", 6)
 
     def test_a_row_becomes_a_rejection(self, tmp_path: Path) -> None:
-        row = listed_row(clip_file("a", bytes(tmp_path))) | {"waveform": b"ab", "codec": "aac"}
-        changed = {"status", "reason", "detail", "waveform"}
+        row = listed_row(clip_file("a", bytes(tmp_path))) | {"inputs": [], "codec": "aac"}
+        changed = {"status", "reason", "detail", "inputs"}
         other = rejected(row, Reason.WORKER_DIED, "twice")
         assert {name for name in row if other[name] != row[name]} == changed
-        assert (other["reason"], other["detail"], other["waveform"]) == (
+        assert (other["reason"], other["detail"], other["inputs"]) == (
             "worker_died",
             "twice",
             None,

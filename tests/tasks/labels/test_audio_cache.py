@@ -9,13 +9,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from emi_model.errors import CorpusError, MediaToolError
 from emi_model.units import SAMPLING_RATE
 from tasks.corpus.clips import ClipFile, hash_content
 from tasks.corpus.listing import list_clips
 from tasks.extraction.audio import Extraction
+from tasks.extraction.registry import ClipMedia, register_extractor
 from tasks.labels.audio_cache import CACHED_SECONDS, AudioCache, CacheFailure
+from tasks.schema.outcomes import Reason, Rejection
 
 Item = tuple[ClipFile, str]
 MakeMedia = Callable[..., Path]
@@ -187,3 +190,54 @@ class TestFill:
             process.communicate(timeout=30)
         assert time.monotonic() - started < 10
         assert files_below(cache.root) == []
+
+
+@register_extractor("ends", version=7, needs_audio=True)
+def ends(media: ClipMedia) -> NDArray[np.float32] | Rejection:
+    """Give the first and the last sample; a clip whose name begins with a z has none."""
+    if not isinstance(media.audio, Extraction) or media.path.name.startswith("z"):
+        return Rejection(reason=Reason.NO_SAMPLES, detail="no ends")
+    return media.audio.waveform[[0, -1]].astype(np.float32)
+
+
+class TestModalities:
+    def test_each_lies_under_its_extractor_and_version(
+        self, make_media: MakeMedia, tmp_path: Path
+    ) -> None:
+        whole, lacking = item(make_media("a.wav")), item(make_media("z.wav", hertz=300))
+        cache = AudioCache(tmp_path / "cache", {"audio": True, "ends": False})
+        assert cache.fill([whole, lacking], decoders=1) == {}
+        found = cache.inputs(whole[1])
+        assert np.array_equal(found["ends"], found["audio"][[0, -1]].astype(np.float32))
+        assert [*cache.inputs(lacking[1])] == ["audio"]
+        assert {path.relative_to(cache.root).parts[0] for path in files_below(cache.root)} == {
+            "v1",
+            "ends-v7",
+        }
+        absent = [path for path in files_below(cache.root) if path.suffix == ".absent"]
+        assert [path.stem for path in absent] == [lacking[1]]
+        before = {path: path.stat().st_mtime_ns for path in files_below(cache.root)}
+        assert cache.fill([whole, lacking], decoders=1) == {}
+        assert {path: path.stat().st_mtime_ns for path in files_below(cache.root)} == before
+
+    def test_what_is_needed_and_absent_is_a_failure(
+        self, make_media: MakeMedia, tmp_path: Path
+    ) -> None:
+        lacking = item(make_media("z.wav"))
+        cache = AudioCache(tmp_path / "cache", {"audio": True, "ends": True})
+        failures = cache.fill([lacking], decoders=1)
+        assert failures == {"z.wav": CacheFailure("no_samples", "no ends")}
+        assert files_below(cache.root) == []
+
+    def test_without_audio_and_damaged(self, make_media: MakeMedia, tmp_path: Path) -> None:
+        clip = item(make_media("a.wav"))
+        cache = AudioCache(tmp_path / "cache", {"ends": True})
+        assert cache.fill([clip], decoders=1) == {}
+        assert cache.num_samples(clip[1]) == 2
+        (file,) = files_below(cache.root)
+        file.write_bytes(b"no array")
+        with pytest.raises(CorpusError, match="remove it and run again"):
+            cache.inputs(clip[1])
+        file.unlink()
+        with pytest.raises(CorpusError, match="the cache must be filled"):
+            cache.inputs(clip[1])

@@ -34,7 +34,7 @@ def test_clips_come_by_split_with_their_audio(tmp_path: Path) -> None:
     assert told[-1] == (4, 4)
     (clip,) = found.of_split("valid")
     original, _ = soundfile.read(corpus / "002.wav", dtype="int16")
-    assert np.array_equal(clip.waveform, original)
+    assert np.array_equal(clip.inputs["audio"], original)
     assert clip.num_samples == len(original)
     assert clip.speaker == "valid2"
 
@@ -67,4 +67,4 @@ def test_audio_is_extracted_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     again = load_labelled_audio(load_labels(store), str(corpus), ("train", "valid"))
     assert len(again.of_split("train")) == 3
     assert again.missing == {}
-    assert len(again.of_split("train")[0].waveform) == 6400
+    assert len(again.of_split("train")[0].inputs["audio"]) == 6400

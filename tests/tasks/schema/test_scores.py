@@ -88,7 +88,7 @@ class TestColumns:
     def test_every_field_says_its_unit_and_meaning(self) -> None:
         schemas = [scores_schema(), timeline_schema(), windows_schema(), RUNS_SCHEMA]
         assert [undocumented(iter(schema)) for schema in schemas] == [[], [], [], []]
-        assert undocumented(iter(EXTRACTED)) == ["waveform"]
+        assert undocumented(iter(EXTRACTED)) == []
         nested = [
             scored_schema(["Joy"]).field(name).type.value_type for name in (TIMELINE, WINDOWS)
         ]

@@ -10,12 +10,14 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
+from emi_model.architecture.branch import Inputs
 from emi_model.architecture.config import EmiConfig
 from emi_model.architecture.model import EmiModel
 from emi_model.predict import Predictor, Scores
 from emi_model.targets import EMI_TARGETS, VAD_DIMENSIONS, column_name
 from tasks.corpus.listing import clip_file
 from tasks.extraction.headers import Prober
+from tasks.extraction.inputs import pack
 from tasks.extraction.rows import extract_clip
 from tasks.schema.outcomes import Reason, rejected
 from tasks.schema.scores import EXTRACTED, VAD_OF_MEAN, scored_schema
@@ -83,7 +85,7 @@ def extracted(waveform: NDArray[np.int16], clip_id: str = "a.mp4") -> Row:
         "status": "scored",
         "duration_seconds": len(waveform) / 16_000,
         "flags": ["silent"],
-        "waveform": waveform.tobytes(),
+        "inputs": [pack("audio", waveform)],
     }
 
 
@@ -149,7 +151,7 @@ class TestFirst:
         assert values(row, VAD_OF_MEAN) == pytest.approx(found.vad_of_mean, abs=1e-6)
         assert (row["scored_seconds"], row["num_frames"], row["windows"]) == (1.5, 74, [])
         assert (row["flags"], row["clip_id"]) == (["silent"], "a.mp4")
-        assert "waveform" not in row
+        assert "inputs" not in row
 
     def test_raw_leaves_emi_as_it_is(self, predictor: Predictor) -> None:
         waveform = noise(32_000)
@@ -204,8 +206,8 @@ class TestFirst:
     def test_out_of_memory_is_a_rejection_of_that_clip_alone(
         self, make_predictor: MakePredictor
     ) -> None:
-        def refuse(_: Any, arguments: tuple[torch.Tensor, ...]) -> None:
-            if arguments[0].shape[1] > 30_000:
+        def refuse(_: Any, arguments: tuple[Inputs]) -> None:
+            if arguments[0]["audio"].values.shape[1] > 30_000:
                 raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 1 TiB")
 
         predictor = make_predictor()

@@ -16,6 +16,7 @@ from emi_model.architecture.model import EmiModel
 from emi_model.metrics.conformal import Intervals
 from emi_model.predict import Predictor
 from tasks.corpus.listing import clip_file
+from tasks.extraction.inputs import pack
 from tasks.schema.scores import EXTRACTED, scored_schema
 from tasks.schema.tables import SCORES
 from tasks.scoring.clip_scorer import ClipScorer
@@ -42,7 +43,7 @@ def predictor() -> Predictor:
 def extracted(seconds: float) -> dict[str, Any]:
     noise = np.random.default_rng(0).normal(0, 3_000, int(16_000 * seconds)).astype(np.int16)
     known = {"clip_id": "a.mp4", "uri": "file:///a.mp4", "status": "scored", "flags": []}
-    return {**dict.fromkeys(EXTRACTED.names), **known, "waveform": noise.tobytes()}
+    return {**dict.fromkeys(EXTRACTED.names), **known, "inputs": [pack("audio", noise)]}
 
 
 def test_ends_stand_around_the_score_inside_the_range(predictor: Predictor) -> None:

@@ -1,0 +1,41 @@
+"""Which branch encodes which modality."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from emi_model.architecture.branch import Branch
+from emi_model.modalities import add_entry, find_entry
+
+_BRANCHES: dict[str, type[Branch]] = {}
+
+SomeBranch = TypeVar("SomeBranch", bound=Branch)
+
+
+def register_branch(modality: str) -> Callable[[type[SomeBranch]], type[SomeBranch]]:
+    """Register a class of branches under its modality; a decorator.
+
+    The class is called with the model's `EmiConfig` and the branch's own arguments in it. Modules
+    of others are found through ``EMI_PLUGINS``, see `emi_model.modalities`.
+
+    Raises:
+        ConfigError: the modality has a branch.
+    """
+
+    def registered(branch: type[SomeBranch]) -> type[SomeBranch]:
+        found: type[Branch] = branch
+        add_entry(_BRANCHES, modality, found)
+        return branch
+
+    return registered
+
+
+def branch_class(modality: str) -> type[Branch]:
+    """Return the class of branches of a modality; ``text`` is sought in ``text_branch.py`` here.
+
+    Raises:
+        ConfigError: there is none.
+    """
+    module = f"{__package__}.{modality}_branch"
+    return find_entry(_BRANCHES, modality, module, "branch")

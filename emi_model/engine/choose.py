@@ -1,0 +1,35 @@
+"""The door to the engine: in which numerics a model is scored, and whether the engine does it."""
+
+from __future__ import annotations
+
+import torch
+
+from emi_model.architecture.audio_branch import AudioBranch
+from emi_model.architecture.config import Numerics, Precision
+from emi_model.architecture.model import EmiModel
+from emi_model.engine.backbone import fits
+from emi_model.engine.model import RaggedModel
+from emi_model.engine.precision import numerics, product_dtype
+
+
+def choose_engine(model: EmiModel, precision: Precision) -> tuple[Numerics, RaggedModel | None]:
+    """Return the numerics that a precision means, and the engine; None: the model itself runs.
+
+    The engine is made for a model with the wav2vec2 branch alone whose norms are not over time. In
+    fp32 the model itself runs, the reference of all that is faster; there is no int8 without the
+    engine.
+
+    Args:
+        model: on its device, in evaluation mode.
+        precision: as asked for.
+
+    Raises:
+        ConfigError: int8 is asked for, and the device is not a CPU.
+    """
+    chosen = numerics(precision, next(model.parameters()).device, model.hidden_size)
+    if chosen == "fp32":
+        return chosen, None
+    (first, *others) = model.each_branch().values()
+    if not others and isinstance(first, AudioBranch) and fits(first.backbone):
+        return chosen, RaggedModel(model, product_dtype(chosen), int8=chosen == "int8")
+    return ("bf16" if product_dtype(chosen) == torch.bfloat16 else "fp32"), None

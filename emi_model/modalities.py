@@ -1,0 +1,85 @@
+"""Modalities by name, and the modules that bring more of them.
+
+A modality is a branch of the model (`emi_model.architecture.registry`) and an extractor
+(`tasks.extraction.registry`). Those of this project lie in files that bear the modality's name. A
+module of somebody else registers its own when it is imported; ``EMI_PLUGINS`` names such modules,
+separated by commas. The registries read it in every process that asks them: this one, and the
+workers that extract and score, which inherit the variable, on other machines too. The module has
+to be importable there, by ``PYTHONPATH`` or installed.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from functools import cache
+from importlib import import_module
+from typing import TypeVar
+
+from emi_model.errors import ConfigError
+
+AUDIO = "audio"
+
+AUDIO_NEEDED: Mapping[str, bool] = {AUDIO: True}
+"""What a model with audio alone needs of a clip."""
+
+PLUGINS = "EMI_PLUGINS"
+
+Entry = TypeVar("Entry")
+
+
+def find_entry(registry: Mapping[str, Entry], modality: str, module: str, kind: str) -> Entry:
+    """Return what a registry has for a modality, after the modules are loaded that may register it.
+
+    Args:
+        registry: entries by modality.
+        modality: its name.
+        module: of this project, that registers the modality if there is such a module.
+        kind: of entry, for the error.
+
+    Raises:
+        ConfigError: nothing is registered, or ``EMI_PLUGINS`` names a module that fails to load.
+    """
+    load_plugins(os.environ.get(PLUGINS, ""))
+    if modality not in registry and modality.isidentifier():
+        try:
+            import_module(module)
+        except ModuleNotFoundError as error:
+            if error.name != module:
+                raise
+    if modality not in registry:
+        raise ConfigError(
+            f"found no {kind} for {modality!r}, expected one of {sorted(registry)}: name the "
+            f"module that registers it in {PLUGINS}"
+        )
+    return registry[modality]
+
+
+@cache
+def load_plugins(names: str) -> None:
+    """Import modules, named in one text and separated by commas, once a process.
+
+    Raises:
+        ConfigError: a module cannot be imported.
+    """
+    for name in filter(None, map(str.strip, names.split(","))):
+        try:
+            import_module(name)
+        except ImportError as error:
+            raise ConfigError(
+                f"{PLUGINS} names {name!r}, which cannot be imported ({error}): correct it, or put "
+                "the module's folder on PYTHONPATH"
+            ) from error
+
+
+def add_entry(registry: dict[str, Entry], modality: str, entry: Entry) -> None:
+    """Add an entry to a registry.
+
+    Raises:
+        ConfigError: the modality has another entry, or its name is no lower-case identifier.
+    """
+    if not modality.isidentifier() or modality != modality.lower():
+        raise ConfigError(f"modality is {modality!r}, expected a lower-case identifier")
+    if modality in registry:
+        raise ConfigError(f"{modality!r} is registered twice: give one of them another name")
+    registry[modality] = entry

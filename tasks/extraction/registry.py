@@ -1,0 +1,89 @@
+"""Which extractor gives the input of which modality. Light to import: decoders carry no PyTorch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
+
+from emi_model.modalities import add_entry, find_entry
+from tasks.extraction.audio import Extraction
+from tasks.schema.outcomes import Rejection
+
+
+@dataclass(frozen=True, eq=False)
+class ClipMedia:
+    """What an extractor gets of a clip.
+
+    Attributes:
+        path: its file on this node.
+        audio: its waveform or why there is none; None where no extractor of the model needs it.
+        max_seconds: seconds from the start that are wanted; None for all.
+        timeout_seconds: after which an extractor should give up.
+    """
+
+    path: Path
+    audio: Extraction | Rejection | None
+    max_seconds: float | None
+    timeout_seconds: float
+
+
+Extract = Callable[[ClipMedia], NDArray[Any] | Rejection]
+"""Gives a clip's input (N, ...), or why it has none; no clip, however damaged, raises an error."""
+
+
+@dataclass(frozen=True)
+class Extractor:
+    """How the input of one modality is had.
+
+    Attributes:
+        modality: its name.
+        version: raised when the same clip gives another input; cached inputs bear it.
+        needs_audio: it reads `ClipMedia.audio`.
+        extract: the function.
+    """
+
+    modality: str
+    version: int
+    needs_audio: bool
+    extract: Extract
+
+
+_EXTRACTORS: dict[str, Extractor] = {}
+
+
+def register_extractor(
+    modality: str, *, version: int, needs_audio: bool = False
+) -> Callable[[Extract], Extract]:
+    """Register a function as the extractor of a modality; a decorator.
+
+    Modules of others are found through ``EMI_PLUGINS``, see `emi_model.modalities`.
+
+    Raises:
+        ConfigError: the modality has an extractor.
+    """
+
+    def registered(extract: Extract) -> Extract:
+        add_entry(_EXTRACTORS, modality, Extractor(modality, version, needs_audio, extract))
+        return extract
+
+    return registered
+
+
+def extractor_of(modality: str) -> Extractor:
+    """Return the extractor of a modality; that of ``text`` is sought in ``text.py`` here.
+
+    Raises:
+        ConfigError: there is none.
+    """
+    return find_entry(_EXTRACTORS, modality, f"{__package__}.{modality}", "extractor")
+
+
+@register_extractor("audio", version=1, needs_audio=True)
+def _waveform(media: ClipMedia) -> NDArray[Any] | Rejection:
+    """Give int16 (samples,), 16 kHz mono."""
+    assert media.audio is not None, "it was decoded, since this extractor needs it"
+    return media.audio if isinstance(media.audio, Rejection) else media.audio.waveform

@@ -1,0 +1,112 @@
+"""What a clip gives in several modalities, of which some may be absent."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from numpy.typing import NDArray
+
+from emi_model.errors import ConfigError
+from tasks.corpus.listing import clip_file
+from tasks.extraction.audio import Extraction
+from tasks.extraction.headers import Prober
+from tasks.extraction.inputs import pack, unpack
+from tasks.extraction.registry import ClipMedia, extractor_of, register_extractor
+from tasks.extraction.rows import extract_clip
+from tasks.schema.outcomes import Reason, Rejection
+from tasks.schema.scores import EXTRACTED
+
+MakeMedia = Callable[..., Path]
+Extract = Callable[..., dict[str, Any]]
+
+
+@register_extractor("file_bytes", version=2)
+def file_bytes(media: ClipMedia) -> NDArray[np.uint8] | Rejection:
+    """Give the file's first bytes as pairs; a file of a name with an x has none."""
+    if "x" in media.path.stem:
+        return Rejection(reason=Reason.UNREADABLE, detail="an x")
+    assert media.max_seconds == 1.0
+    return np.frombuffer(media.path.read_bytes()[:8], np.uint8).reshape(4, 2)
+
+
+@register_extractor("peak", version=1, needs_audio=True)
+def peak(media: ClipMedia) -> NDArray[np.float32] | Rejection:
+    """Give the highest sample."""
+    if isinstance(media.audio, Extraction):
+        return np.array([media.audio.waveform.max()], np.float32)
+    return Rejection(reason=Reason.NO_AUDIO_TRACK, detail="no peak")
+
+
+@pytest.fixture
+def extracted(prober: Prober) -> Extract:
+    def extract(path: Path, **needs: bool) -> dict[str, Any]:
+        clip = clip_file(path.name, bytes(path))
+        row = extract_clip(clip, max_seconds=1.0, timeout_seconds=30, prober=prober, needs=needs)
+        assert pa.Table.from_pylist([row], EXTRACTED).to_pylist() == [row]
+        return row
+
+    return extract
+
+
+def test_inputs_come_back_as_they_were(make_media: MakeMedia, extracted: Extract) -> None:
+    path = make_media("tone.wav", seconds=2.0)
+    row = extracted(path, audio=True, file_bytes=True, peak=False)
+    assert row["modalities"] == ["audio", "file_bytes", "peak"]
+    inputs = unpack(row)
+    assert [(values.dtype, values.shape) for values in inputs.values()] == [
+        (np.int16, (16_000,)),
+        (np.uint8, (4, 2)),
+        (np.float32, (1,)),
+    ]
+    assert inputs["peak"] == [inputs["audio"].max()]
+    assert inputs["file_bytes"].tobytes() == path.read_bytes()[:8]
+    assert pack("audio", inputs["audio"]) == row["inputs"][0]
+
+
+def test_an_absent_modality_rejects_only_where_it_is_needed(
+    make_media: MakeMedia, extracted: Extract
+) -> None:
+    path = make_media("x.wav", seconds=0.5)
+    row = extracted(path, audio=True, file_bytes=False)
+    assert (row["status"], row["modalities"], [*unpack(row)]) == ("scored", ["audio"], ["audio"])
+    row = extracted(path, audio=True, file_bytes=True)
+    assert (row["status"], row["reason"], row["detail"]) == ("rejected", "unreadable", "an x")
+    assert (row["modalities"], unpack(row), row["codec"]) == (["audio"], {}, "pcm_s16le")
+
+
+def test_a_clip_without_sound_counts_where_audio_may_be_absent(
+    tmp_path: Path, extracted: Extract
+) -> None:
+    (tmp_path / "notes.mp4").write_text("some text")
+    row = extracted(tmp_path / "notes.mp4", audio=False, peak=False, file_bytes=True)
+    assert (row["status"], row["modalities"]) == ("scored", ["file_bytes"])
+    assert (row["duration_seconds"], row["rms_dbfs"], row["flags"]) == (None, None, [])
+    row = extracted(tmp_path / "notes.mp4", audio=True, file_bytes=True)
+    assert (row["reason"], row["modalities"]) == ("unreadable", ["file_bytes"])
+
+
+def test_audio_that_nothing_needs_is_not_decoded(
+    make_media: MakeMedia, extracted: Extract, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = make_media("tone.wav")
+    monkeypatch.setenv("EMI_FFMPEG", "/nowhere/ffmpeg")
+    row = extracted(path, file_bytes=True)
+    assert (row["modalities"], row["codec"]) == (["file_bytes"], None)
+
+
+def test_a_file_that_is_gone_has_no_modalities(tmp_path: Path, extracted: Extract) -> None:
+    row = extracted(tmp_path / "gone.wav", audio=True, file_bytes=False)
+    assert (row["reason"], row["modalities"], row["inputs"]) == ("missing", None, None)
+
+
+def test_an_unknown_modality_is_an_error(tmp_path: Path, extracted: Extract) -> None:
+    with pytest.raises(ConfigError, match=r"no extractor for 'taste', expected one of .*'audio'"):
+        extracted(tmp_path, taste=True)
+    assert extractor_of("audio").version == 1
+    assert not os.environ.get("EMI_PLUGINS")
