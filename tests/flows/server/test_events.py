@@ -42,7 +42,7 @@ def server(monkeypatch):
         thread.start()
         monkeypatch.setenv("PREFECT_API_URL", f"http://127.0.0.1:{listening.server_port}/api")
         monkeypatch.setenv("http_proxy", "http://192.0.2.1:9")  # not for this machine
-        monkeypatch.setattr(events, "RETRY_SECONDS", (0.0, 0.0))
+        monkeypatch.setattr(events, "EVENT_RETRY_SECONDS", (0.0, 0.0))
         monkeypatch.delenv(PASSWORD, raising=False)
         yield sent, answers
         listening.shutdown()
@@ -82,7 +82,7 @@ def test_what_a_server_does_not_take_is_one_line(server, capsys, answers_, num_s
 
 def test_a_server_that_is_gone_is_one_line(monkeypatch, capsys):
     monkeypatch.setenv("PREFECT_API_URL", f"http://127.0.0.1:{free_port('127.0.0.1', 0)}/api")
-    monkeypatch.setattr(events, "RETRY_SECONDS", (0.0,))
+    monkeypatch.setattr(events, "EVENT_RETRY_SECONDS", (0.0,))
     assert not emit("emi.model.promoted", "emi.model.emi", {})
     (line,) = capsys.readouterr().err.splitlines()
     assert "did not take" in line
@@ -92,7 +92,7 @@ def test_a_server_that_is_gone_is_one_line(monkeypatch, capsys):
 def test_a_proxy_that_cannot_be_used_is_one_line(monkeypatch, capsys):
     monkeypatch.setenv("PREFECT_API_URL", "http://192.0.2.1/api")
     monkeypatch.setenv("all_proxy", "socks5://127.0.0.1:9")  # needs a package that is not there
-    monkeypatch.setattr(events, "RETRY_SECONDS", ())
+    monkeypatch.setattr(events, "EVENT_RETRY_SECONDS", ())
     assert not emit("emi.model.promoted", "emi.model.emi", {})
     (line,) = capsys.readouterr().err.splitlines()
     assert "did not take" in line
