@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from emi_model.engine.packed_linear import Product, packed
 
-STEPS = 16
+PACKED_STEPS = 16
 """Time steps whose input products are taken together: they stay in the processor's caches."""
 
 
@@ -58,9 +58,9 @@ class PackedLstm:
             (features.new_zeros(len(order), self._size), features.new_zeros(len(order), self._size))
             for _ in self._layers
         ]
-        for start in range(0, int(frames[0]), STEPS):
+        for start in range(0, int(frames[0]), PACKED_STEPS):
             # clips of which a step is left, for each step: the longest come first
-            times = torch.arange(start, min(start + STEPS, int(frames[0])))
+            times = torch.arange(start, min(start + PACKED_STEPS, int(frames[0])))
             active = (frames[None] > times[:, None]).sum(1).tolist()
             rows = [firsts[:count] + time for count, time in zip(active, times, strict=True)]
             values = features[torch.cat(rows)]

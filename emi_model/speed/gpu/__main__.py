@@ -10,13 +10,13 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from emi_model.errors import ConfigError
+from emi_model.errors import EXIT_USAGE, ConfigError
 from emi_model.speed.gpu.checks import SECTIONS, run_checks
-from emi_model.speed.gpu.rows import Row, Verdict, table
-from emi_model.speed.gpu.stage import FULL, SMALL, Stage
+from emi_model.speed.gpu.rows import CheckRow, CheckVerdict, table
+from emi_model.speed.gpu.stage import FULL_SIZES, SMALL, Stage
 from emi_model.speed.measure import checked_device
 
-EXIT_FAILED, EXIT_USAGE = 1, 2
+EXIT_FAILED = 1
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -30,12 +30,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if device.type != "cuda" and not asked.small:
         sys.stderr.write("gpu: found no GPU, expected one: --small runs what a CPU can show\n")
         return EXIT_USAGE
-    rows = run_checks(Stage(device, SMALL if asked.small else FULL), asked.only, _tell)
+    rows = run_checks(Stage(device, SMALL if asked.small else FULL_SIZES), asked.only, _tell)
     text = table(rows)
     if asked.out is not None:
         asked.out.write_text(f"{text}\n", encoding="utf-8")
     sys.stdout.write(f"{text}\n")
-    return EXIT_FAILED if any(row.verdict == Verdict.NO for row in rows) else 0
+    return EXIT_FAILED if any(row.verdict == CheckVerdict.NO for row in rows) else 0
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -52,7 +52,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _tell(row: Row) -> None:
+def _tell(row: CheckRow) -> None:
     sys.stderr.write(f"{row.check}: {row.found} [{row.verdict}]\n")
 
 

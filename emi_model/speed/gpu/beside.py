@@ -7,19 +7,19 @@ from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 
 from emi_model.predict import Scores
-from emi_model.speed.gpu.rows import Row, holds
+from emi_model.speed.gpu.rows import CheckRow, holds
 from emi_model.speed.gpu.scores import MAX_FROM_ALONE, largest_difference
-from emi_model.speed.gpu.stage import Stage, scored
+from emi_model.speed.gpu.stage import Stage, scores_of
 
 
-def second_process(stage: Stage) -> Iterator[Row]:
+def second_process(stage: Stage) -> Iterator[CheckRow]:
     """Score here until another process has scored the same clips."""
     predictor, passes = stage.predictor("fp32"), 0
     apart_here = 0.0
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
         other = pool.submit(score_in_passes, stage)
         while not other.done() or not passes:
-            found = scored(predictor, stage.clips)
+            found = scores_of(predictor, stage.clips)
             apart_here = max(apart_here, largest_difference(found, stage.exact))
             passes += 1
         apart_there = largest_difference(other.result(), stage.exact)
@@ -35,5 +35,5 @@ def score_in_passes(stage: Stage) -> list[Scores]:
     """Score the clips again and again; returns the last scores."""
     predictor = stage.predictor("fp32")
     for _ in range(stage.sizes.passes):
-        found = scored(predictor, stage.clips)
+        found = scores_of(predictor, stage.clips)
     return found

@@ -22,21 +22,21 @@ import transformers
 
 from emi_model.speed.gpu.beside import second_process
 from emi_model.speed.gpu.memory import want_of_memory
-from emi_model.speed.gpu.rates import rates
-from emi_model.speed.gpu.rows import Row, figure, guarded
+from emi_model.speed.gpu.rates import measured_rates
+from emi_model.speed.gpu.rows import CheckRow, figure, guarded
 from emi_model.speed.gpu.scores import drift, exactness
 from emi_model.speed.gpu.stage import Stage
 from emi_model.speed.gpu.training import training
 from emi_model.speed.machine import this_machine
 
-Section = Callable[[Stage], Iterable[Row]]
+Section = Callable[[Stage], Iterable[CheckRow]]
 
 SECTIONS: MappingProxyType[str, Section] = MappingProxyType(
     {
         "exactness": exactness,
         "drift": drift,
         "memory": want_of_memory,
-        "speed": rates,
+        "speed": measured_rates,
         "training": training,
         "second process": second_process,
     }
@@ -46,8 +46,8 @@ SECTIONS: MappingProxyType[str, Section] = MappingProxyType(
 def run_checks(
     stage: Stage,
     names: Sequence[str] = tuple(SECTIONS),
-    on_row: Callable[[Row], None] | None = None,
-) -> list[Row]:
+    on_row: Callable[[CheckRow], None] | None = None,
+) -> list[CheckRow]:
     """Return the rows of some sections, all by default.
 
     Args:
@@ -63,7 +63,7 @@ def run_checks(
     return rows
 
 
-def _rows(stage: Stage, names: Sequence[str]) -> Iterator[Row]:
+def _rows(stage: Stage, names: Sequence[str]) -> Iterator[CheckRow]:
     machine = this_machine(stage.device)
     parts = (machine.gpu, machine.processor, f"{machine.cores} cores", f"PyTorch {machine.torch}")
     libraries = f"transformers {transformers.__version__}"

@@ -12,9 +12,9 @@ import torch
 from emi_model.audio.waveform import Int16Waveform
 from emi_model.errors import OutOfMemory
 from emi_model.predict import Predictor, Scores
-from emi_model.speed.gpu.rows import Row, holds, not_here
+from emi_model.speed.gpu.rows import CheckRow, holds, not_here
 from emi_model.speed.gpu.scores import MAX_DRIFT, MAX_FROM_ALONE, columns
-from emi_model.speed.gpu.stage import Stage, scored
+from emi_model.speed.gpu.stage import Stage, scores_of
 from emi_model.speed.noise_clips import noise_waveforms, typical_seconds
 
 ROOM = 0.4
@@ -27,7 +27,7 @@ LONG_CLIP = 1.5
 TOLERANCES: dict[Literal["fp32", "bf16"], float] = {"fp32": MAX_FROM_ALONE, "bf16": MAX_DRIFT}
 
 
-def want_of_memory(stage: Stage) -> Iterator[Row]:
+def want_of_memory(stage: Stage) -> Iterator[CheckRow]:
     """Score on a card that other allocations fill, in float32 and bfloat16."""
     for precision, tolerance in TOLERANCES.items():
         halved = f"{precision}, out of memory: halved, and the scores are those of a free card"
@@ -50,11 +50,11 @@ def want_of_memory(stage: Stage) -> Iterator[Row]:
 
 def _roomy(predictor: Predictor, clips: Sequence[Int16Waveform]) -> tuple[list[Scores], int]:
     """Return the scores on a free card, and the memory in bytes that they took."""
-    scored(predictor, clips)  # libraries take memory of their own, once
+    scores_of(predictor, clips)  # libraries take memory of their own, once
     torch.cuda.empty_cache()
     torch.cuda.reset_peak_memory_stats(predictor.device)
     before = torch.cuda.memory_reserved(predictor.device)
-    scores = scored(predictor, clips)
+    scores = scores_of(predictor, clips)
     return scores, torch.cuda.max_memory_reserved(predictor.device) - before
 
 
@@ -71,9 +71,9 @@ def _halved(
     clips: Sequence[Int16Waveform],
     expected: Sequence[Scores],
     tolerance: float,
-) -> Row:
+) -> CheckRow:
     before = _shortages(predictor.device)
-    found = scored(predictor, clips)
+    found = scores_of(predictor, clips)
     shortages = _shortages(predictor.device) - before
     apart = float(np.abs(columns(found) - columns(expected)).max())
     return holds(
@@ -90,7 +90,7 @@ def _refused(
     clips: Sequence[Int16Waveform],
     expected: Sequence[Scores],
     tolerance: float,
-) -> Row:
+) -> CheckRow:
     long_clip = np.resize(np.concatenate(clips), int(LONG_CLIP * sum(map(len, clips))))
     first, *found = predictor([long_clip, *clips])
     kept = [scores for scores in found if isinstance(scores, Scores)]

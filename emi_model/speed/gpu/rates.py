@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from emi_model.predict import Predictor
-from emi_model.speed.gpu.rows import Row, figure, not_here, to_reach
+from emi_model.speed.gpu.rows import CheckRow, figure, not_here, to_reach
 from emi_model.speed.gpu.stage import Stage
 from emi_model.speed.machine import matrix_peak
 from emi_model.speed.report import throughput_text
@@ -18,7 +18,7 @@ TARGET_SHARE = 0.4
 """Of the fastest product of matrices."""
 
 
-def rates(stage: Stage) -> Iterator[Row]:
+def measured_rates(stage: Stage) -> Iterator[CheckRow]:
     """Measure the plain way, float32, and bfloat16 over the sweep; the best is held to targets."""
     seconds = stage.sizes.seconds
     model = stage.model().to(stage.device)
@@ -41,7 +41,7 @@ def rates(stage: Stage) -> Iterator[Row]:
     yield figure("CUDA graphs", "the LSTM's steps alone; the rest fills a card without")
 
 
-def _against_targets(stage: Stage, swept: Sequence[ModelAlone], peak: float) -> Iterator[Row]:
+def _against_targets(stage: Stage, swept: Sequence[ModelAlone], peak: float) -> Iterator[CheckRow]:
     """Hold the fastest against what an H100 is to reach; another device has no targets."""
     best = max(swept, key=lambda found: found.audio_hours_per_hour)
     hours, share = best.audio_hours_per_hour, best.flops_per_second / peak

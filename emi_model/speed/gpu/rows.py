@@ -11,7 +11,7 @@ from textwrap import shorten
 logger = logging.getLogger(__name__)
 
 
-class Verdict(StrEnum):
+class CheckVerdict(StrEnum):
     """What a row says of its check; only `NO` makes the whole fail."""
 
     YES = "yes"
@@ -23,7 +23,7 @@ class Verdict(StrEnum):
 
 
 @dataclass(frozen=True)
-class Row:
+class CheckRow:
     """One check.
 
     Attributes:
@@ -36,41 +36,41 @@ class Row:
     check: str
     found: str
     expected: str
-    verdict: Verdict
+    verdict: CheckVerdict
 
 
-def holds(check: str, found: str, expected: str, is_so: bool) -> Row:
+def holds(check: str, found: str, expected: str, is_so: bool) -> CheckRow:
     """Return a row that says yes or no."""
-    return Row(check, found, expected, Verdict.YES if is_so else Verdict.NO)
+    return CheckRow(check, found, expected, CheckVerdict.YES if is_so else CheckVerdict.NO)
 
 
-def at_most(check: str, found: float, bound: float) -> Row:
+def at_most(check: str, found: float, bound: float) -> CheckRow:
     """Return a row that holds if ``found`` is no more than ``bound``; NaN is more."""
     return holds(check, f"{found:.2g}", f"at most {bound:g}", found <= bound)
 
 
-def at_least(check: str, found: float, bound: float) -> Row:
+def at_least(check: str, found: float, bound: float) -> CheckRow:
     """Return a row that holds if ``found`` is no less than ``bound``; NaN is less."""
     return holds(check, f"{found:.5f}", f"at least {bound:g}", found >= bound)
 
 
-def to_reach(check: str, found: str, target: str, is_reached: bool) -> Row:
+def to_reach(check: str, found: str, target: str, is_reached: bool) -> CheckRow:
     """Return a row held against a target: to miss one is no failure."""
-    verdict = Verdict.REACHED if is_reached else Verdict.NOT_REACHED
-    return Row(check, found, f"to reach: {target}", verdict)
+    verdict = CheckVerdict.REACHED if is_reached else CheckVerdict.NOT_REACHED
+    return CheckRow(check, found, f"to reach: {target}", verdict)
 
 
-def figure(check: str, found: str) -> Row:
+def figure(check: str, found: str) -> CheckRow:
     """Return a row that only tells."""
-    return Row(check, found, "", Verdict.FIGURE)
+    return CheckRow(check, found, "", CheckVerdict.FIGURE)
 
 
-def not_here(check: str, expected: str) -> Row:
+def not_here(check: str, expected: str) -> CheckRow:
     """Return the row of a check that this device cannot do."""
-    return Row(check, "", expected, Verdict.NOT_HERE)
+    return CheckRow(check, "", expected, CheckVerdict.NOT_HERE)
 
 
-def guarded(name: str, rows: Callable[[], Iterable[Row]]) -> Iterator[Row]:
+def guarded(name: str, rows: Callable[[], Iterable[CheckRow]]) -> Iterator[CheckRow]:
     """Yield rows as they are found; where finding them breaks, a row says so and that is all."""
     try:
         yield from rows()
@@ -80,7 +80,7 @@ def guarded(name: str, rows: Callable[[], Iterable[Row]]) -> Iterator[Row]:
         yield holds(name, said, "ends", False)
 
 
-def table(rows: Iterable[Row]) -> str:
+def table(rows: Iterable[CheckRow]) -> str:
     """Return rows as one Markdown table."""
     lines = [
         "| "

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emi_model.predict import Scores
-from emi_model.speed.gpu.rows import Row, at_least, at_most, not_here
-from emi_model.speed.gpu.stage import Stage, scored
+from emi_model.speed.gpu.rows import CheckRow, at_least, at_most, not_here
+from emi_model.speed.gpu.stage import Stage, scores_of
 
 MAX_FROM_CPU = 1e-4
 MAX_FROM_ALONE = 1e-5
@@ -17,23 +17,23 @@ MAX_DRIFT = 0.01
 MIN_PEARSON = 0.999
 
 
-def exactness(stage: Stage) -> Iterator[Row]:
+def exactness(stage: Stage) -> Iterator[CheckRow]:
     """Compare float32 without TF32 with the CPU's, and a batch with one clip a call."""
     check = f"fp32 on the card against the CPU, {len(stage.clips)} clips, largest difference"
     if stage.on_gpu:
-        there = scored(stage.predictor("fp32", "cpu"), stage.clips)
+        there = scores_of(stage.predictor("fp32", "cpu"), stage.clips)
         yield at_most(check, largest_difference(stage.exact, there), MAX_FROM_CPU)
     else:
         yield not_here(check, f"at most {MAX_FROM_CPU:g}")
     predictor = stage.predictor("fp32")
-    alone = [scored(predictor, [clip])[0] for clip in stage.clips]
+    alone = [scores_of(predictor, [clip])[0] for clip in stage.clips]
     check = "fp32, alone against in a batch, largest difference"
     yield at_most(check, largest_difference(stage.exact, alone), MAX_FROM_ALONE)
 
 
-def drift(stage: Stage) -> Iterator[Row]:
+def drift(stage: Stage) -> Iterator[CheckRow]:
     """Compare bfloat16 with float32 on the same device."""
-    lower = scored(stage.predictor("bf16"), stage.clips)
+    lower = scores_of(stage.predictor("bf16"), stage.clips)
     found, exact = columns(lower), columns(stage.exact)
     yield at_most("bf16 against fp32, largest drift of a score", _apart(found, exact), MAX_DRIFT)
     correlations = [

@@ -51,7 +51,7 @@ class Sizes:
     passes: int
 
 
-FULL = Sizes(
+FULL_SIZES = Sizes(
     layers=12,
     hidden=1024,
     num_clips=64,
@@ -108,10 +108,10 @@ class Stage:
     @cached_property
     def exact(self) -> list[Scores]:
         """What the device gives these clips in float32."""
-        return scored(self.predictor("fp32"), self.clips)
+        return scores_of(self.predictor("fp32"), self.clips)
 
 
-def scored(predictor: Predictor, clips: Sequence[Int16Waveform]) -> list[Scores]:
+def scores_of(predictor: Predictor, clips: Sequence[Int16Waveform]) -> list[Scores]:
     """Return the scores of clips, all of which have to fit into memory."""
     scores = []
     for found in predictor(clips):

@@ -16,7 +16,7 @@ from emi_model.architecture.config import EmiConfig
 from emi_model.architecture.model import EmiModel
 from emi_model.audio.batching import pad
 from emi_model.modalities import AUDIO
-from emi_model.speed.gpu.rows import Row, at_most, figure, holds, not_here
+from emi_model.speed.gpu.rows import CheckRow, at_most, figure, holds, not_here
 from emi_model.speed.gpu.stage import Stage
 from emi_model.speed.noise_clips import noise_waveforms, typical_seconds
 from emi_model.training.clips import LabelledClip
@@ -57,7 +57,7 @@ class Steps:
     seconds: list[float]
 
 
-def training(stage: Stage) -> Iterator[Row]:
+def training(stage: Stage) -> Iterator[CheckRow]:
     """Compare losses with the CPU's, time steps, and train as `emi_model.training.fit.fit` does."""
     yield from _equal_losses(stage)
     clips = labelled(typical_seconds(stage.sizes.train_clips))
@@ -98,7 +98,7 @@ def take_steps(
     return steps
 
 
-def _equal_losses(stage: Stage) -> Iterator[Row]:
+def _equal_losses(stage: Stage) -> Iterator[CheckRow]:
     check = (
         f"loss of {NUM_EQUAL_STEPS} steps against the CPU's, fp32 without TF32, largest difference"
     )
@@ -124,7 +124,7 @@ def _calm_model(stage: Stage) -> EmiModel:
 
 def _timed(
     stage: Stage, name: str, clips: Sequence[LabelledClip], dtype: torch.dtype | None
-) -> Iterator[Row]:
+) -> Iterator[CheckRow]:
     model = stage.model().to(stage.device)
     if stage.on_gpu:
         torch.cuda.empty_cache()
@@ -139,7 +139,7 @@ def _timed(
     yield holds(f"training step, {name}", ", ".join(said), "finite losses", is_finite)
 
 
-def _whole(stage: Stage, clips: Sequence[LabelledClip]) -> Row:
+def _whole(stage: Stage, clips: Sequence[LabelledClip]) -> CheckRow:
     """Train as a run does: waveforms prepared in processes of their own, float16 with scaling."""
     check = "`fit` with mixed precision (float16): an epoch behind the first"
     if not stage.on_gpu:

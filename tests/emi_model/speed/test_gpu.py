@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 import torch
 
+from emi_model.errors import EXIT_USAGE
 from emi_model.speed import machine
 from emi_model.speed.gpu import checks
-from emi_model.speed.gpu.__main__ import EXIT_FAILED, EXIT_USAGE, main
-from emi_model.speed.gpu.rows import Row, at_least, at_most, figure, guarded, table, to_reach
+from emi_model.speed.gpu.__main__ import EXIT_FAILED, main
+from emi_model.speed.gpu.rows import CheckRow, at_least, at_most, figure, guarded, table, to_reach
 from emi_model.speed.gpu.stage import SMALL, Stage, clips_of_all_lengths
 
 
@@ -33,7 +34,7 @@ def test_the_small_form_passes_and_says_what_is_not_here(
         assert any(name in check for check in passed), name
 
 
-def broken(_: Stage) -> Iterator[Row]:
+def broken(_: Stage) -> Iterator[CheckRow]:
     yield figure("before", "1")
     raise RuntimeError("a kernel | is missing\nmore")
 
