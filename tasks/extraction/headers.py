@@ -4,18 +4,12 @@ from __future__ import annotations
 
 import json
 import math
-import os
-import selectors
-import subprocess
 import sys
-import threading
-import time
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
-from tasks.processes.bounded import kill_group, start_limited
+from tasks.processes.line_child import LineChild
 from tasks.schema.outcomes import Reason
 
 ALLOWED_CONTAINERS = (
@@ -40,9 +34,6 @@ ALLOWED_DECODERS = (
 """Decoders, all of audio: a damaged picture in a clip cannot reach a decoder of pictures."""
 
 _CHILD = Path(__file__).with_name("headers_child.py")
-_ATTEMPTS = 2
-_MAX_ANSWER_BYTES = 4 * 1024**2
-_PIECE_BYTES = 64 * 1024
 
 
 @dataclass(frozen=True)
@@ -87,114 +78,35 @@ class ProbeFailure:
     words: str
 
 
-class Prober:
-    """Handle on the child process; started at the first call, again after each of its deaths.
-
-    May be shared by threads, which then take turns. Close it, or use it as a context manager.
-    """
+class Prober(LineChild):
+    """Handle on the child process that reads headers, as `LineChild` says."""
 
     def __init__(self) -> None:
         """Start nothing yet."""
-        self._child: subprocess.Popen[bytes] | None = None
-        self._lock = threading.Lock()
-
-    @property
-    def pid(self) -> int | None:
-        """Process id of the child; None while there is none."""
-        return self._child.pid if self._child else None
+        # By its path, and with -P: neither the working directory nor this folder, whose names may
+        # hide other packages, is where the child looks for its imports.
+        super().__init__([sys.executable, "-P", str(_CHILD), ALLOWED_CONTAINERS, ALLOWED_DECODERS])
 
     def read(self, url: str, *, timeout_seconds: float) -> Header | ProbeFailure:
         """Read the header of one file.
 
         Args:
-            url: A ``file:`` URL as libav understands it, without percent escapes.
-            timeout_seconds: After this time the child is killed; the next call starts another.
+            url: a ``file:`` URL as libav understands it, without percent escapes.
+            timeout_seconds: after this time the child is killed; the next call starts another.
 
         Returns:
             The header, or a failure with reason ``refused``, ``unreadable`` or ``timeout``.
         """
         limit_seconds = math.ceil(timeout_seconds) + 1
         request = json.dumps({"url": url, "limit_seconds": limit_seconds}) + "\n"
-        with self._lock:
-            try:
-                line = self._ask(request.encode(), time.monotonic() + timeout_seconds)
-            except TimeoutError:
-                words = f"the header was not read within {timeout_seconds:g} s"
-                return ProbeFailure(Reason.TIMEOUT, words)
-            except EOFError as error:
-                return ProbeFailure(Reason.UNREADABLE, str(error))
+        try:
+            line = self.ask(request.encode(), timeout_seconds)
+        except TimeoutError:
+            words = f"the header was not read within {timeout_seconds:g} s"
+            return ProbeFailure(Reason.TIMEOUT, words)
+        except EOFError as error:
+            return ProbeFailure(Reason.UNREADABLE, f"the process that reads headers {error}")
         return parse_answer(line)
-
-    def close(self) -> None:
-        """End the child; a later ``read`` starts a new one."""
-        with self._lock:
-            self._drop()
-
-    def __enter__(self) -> Self:
-        """Return itself."""
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Close."""
-        self.close()
-
-    def _ask(self, request: bytes, deadline: float) -> bytes:
-        """Send the request, a second time if the child was dead or died of something else."""
-        for _ in range(_ATTEMPTS):
-            if self._child is None:
-                self._child = _start_child()
-            try:
-                return _exchange(self._child, request, deadline)
-            except TimeoutError:
-                self._drop()
-                raise
-            except (BrokenPipeError, EOFError):
-                status = self._drop()
-        raise EOFError(f"the process that reads headers died with exit status {status}")
-
-    def _drop(self) -> int | None:
-        if self._child is None:
-            return None
-        child, self._child = self._child, None
-        kill_group(child)
-        return child.returncode
-
-
-def _start_child() -> subprocess.Popen[bytes]:
-    # By its path, and with -P: neither the working directory nor this folder, whose names may
-    # hide other packages, is where the child looks for its imports.
-    command = [sys.executable, "-P", str(_CHILD), ALLOWED_CONTAINERS, ALLOWED_DECODERS]
-    return start_limited(command, stdin=subprocess.PIPE, stderr=subprocess.DEVNULL)
-
-
-def _exchange(child: subprocess.Popen[bytes], request: bytes, deadline: float) -> bytes:
-    """Return the answer's line.
-
-    Raises:
-        TimeoutError: It was not there at the deadline.
-        BrokenPipeError: The child was dead.
-        EOFError: The child died, or its answer has no end.
-    """
-    assert child.stdin is not None, "a pipe was asked for"
-    assert child.stdout is not None, "a pipe was asked for"
-    # Cannot block: the pipe is empty and a path is shorter than a pipe is wide.
-    child.stdin.write(request)
-    answer = bytearray()
-    with selectors.DefaultSelector() as selector:
-        selector.register(child.stdout, selectors.EVENT_READ)
-        while not answer.endswith(b"\n"):
-            if not selector.select(max(deadline - time.monotonic(), 0.0)):
-                raise TimeoutError
-            piece = os.read(child.stdout.fileno(), _PIECE_BYTES)
-            answer += piece
-            if not piece or len(answer) > _MAX_ANSWER_BYTES:
-                raise EOFError
-    return bytes(answer)
 
 
 def parse_answer(line: str | bytes) -> Header | ProbeFailure:
