@@ -144,7 +144,8 @@ class EmiModel(nn.Module):
             vector = output.spread(output.clip_vector(), num_clips)
             return vector, output.spread(output.num_frames, num_clips)
         size = self.each_branch()[self.leading].feature_size
-        return torch.zeros(num_clips, size), torch.zeros(num_clips, dtype=torch.int64)
+        like = next(self.parameters())
+        return like.new_zeros(num_clips, size), like.new_zeros(num_clips, dtype=torch.int64)
 
     def _encode(
         self, name: str, branch: Branch, given: Padded | None, dtype: torch.dtype | None
