@@ -26,10 +26,10 @@ from tasks.storage.folder import Folder
 from tasks.storage.local import LocalFolder
 from tasks.store.paths import Part, PartsChanged
 
-MAX_BYTES = 4 * 2**30
+MAX_MIRROR_BYTES = 4 * 2**30
 """Of all versions together when a reader ends; a question that needs more is answered as well."""
 
-REQUESTS_AT_ONCE = 16
+FETCHES_AT_ONCE = 16
 
 _READER = "reader-"
 
@@ -56,7 +56,7 @@ def local_parts(folder: Folder, parts: Sequence[Part]) -> Iterator[Path]:
         for table in {part.table for part in parts}:
             (own / table).mkdir()
         try:
-            with ThreadPoolExecutor(REQUESTS_AT_ONCE) as pool:
+            with ThreadPoolExecutor(FETCHES_AT_ONCE) as pool:
                 list(pool.map(partial(_provide, folder, versions, own), parts))
         except FileNotFoundError as error:
             raise PartsChanged(
@@ -129,5 +129,5 @@ def _remove_oldest(versions: Path) -> None:
     num_bytes = 0
     for _, size, version in sorted(found, reverse=True):
         num_bytes += size
-        if num_bytes > MAX_BYTES:
+        if num_bytes > MAX_MIRROR_BYTES:
             version.unlink(missing_ok=True)

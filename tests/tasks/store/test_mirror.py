@@ -171,7 +171,7 @@ class TestBound:
         for part in parts:
             assert rows(folder, [part]) == [part.name]
         assert rows(folder, parts[:1]) == ["a"]
-        monkeypatch.setattr(mirror, "MAX_BYTES", parts[0].size + parts[2].size)
+        monkeypatch.setattr(mirror, "MAX_MIRROR_BYTES", parts[0].size + parts[2].size)
         assert rows(folder, parts[:1]) == ["a"]
         folder.asked.clear()
         assert [rows(folder, [part]) for part in (parts[0], parts[2])] == [["a"], ["c"]]
@@ -184,7 +184,7 @@ class TestBound:
     ) -> None:
         parts = put(SCORES, *map(str, range(9)))
         for most in (0, parts[0].size * 3):
-            monkeypatch.setattr(mirror, "MAX_BYTES", most)
+            monkeypatch.setattr(mirror, "MAX_MIRROR_BYTES", most)
             assert rows(folder, parts) == [part.name for part in parts]
             kept = [path.stat().st_size for path in versions.iterdir()]
             assert sum(kept) <= most
@@ -194,7 +194,7 @@ class TestBound:
         self, folder: Counted, put: Put, versions: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         one, two = put(SCORES, "one", "two")
-        monkeypatch.setattr(mirror, "MAX_BYTES", 0)
+        monkeypatch.setattr(mirror, "MAX_MIRROR_BYTES", 0)
         with local_parts(folder, [one]) as root:
             assert rows(folder, [two]) == ["two"]
             files = [path.name for path in versions.iterdir() if path.is_file()]
@@ -216,7 +216,7 @@ class TestReaders:
         self, folder: Counted, put: Put, versions: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         parts = put(SCORES, *map(str, range(10)))
-        monkeypatch.setattr(mirror, "MAX_BYTES", parts[0].size * 2)
+        monkeypatch.setattr(mirror, "MAX_MIRROR_BYTES", parts[0].size * 2)
         with ThreadPoolExecutor(6) as pool:
             found = list(pool.map(lambda _: rows(folder, parts), range(30)))
         assert found == [[part.name for part in parts]] * 30

@@ -265,7 +265,7 @@ class TestManyFiles:
         before = shown(store.location)
         done = done_clips(store, "aa", "first")
         for most in (20_000, 0):
-            monkeypatch.setattr("tasks.store.mirror.MAX_BYTES", most)
+            monkeypatch.setattr("tasks.store.mirror.MAX_MIRROR_BYTES", most)
             for _ in range(2):
                 assert shown(store.location) == before
                 assert done_clips(store, "aa", "first") == done
