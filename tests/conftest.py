@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import fcntl
 import gc
-import importlib
 import itertools
 import logging
 import os
@@ -21,23 +20,10 @@ import flows  # noqa: F401 - sets the environment that OpenMP, Prefect and Ray r
 from emi_model.loading import without_gc
 
 BUCKET_NUMBERS = itertools.count(1)
-LIBRARIES = (
-    *("torch", "transformers.models.wav2vec2.modeling_wav2vec2", "hypothesis.extra.numpy"),
-    *("prefect.events", "ray.data", "ray.train.torch", "duckdb", "pyarrow.dataset"),
-)
-"""To load these is most of what the collection of the unit tests costs."""
 
 # Stated once, for the tests and the commands that they start: several processes share the cores.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
-
-
-def pytest_configure(config: pytest.Config) -> None:
-    """Load libraries before a process of pytest-xdist measures coverage: traced, it takes 1.7 x."""
-    if "cov_master_host" in getattr(config, "workerinput", {}):
-        with without_gc():
-            for name in LIBRARIES:
-                importlib.import_module(name)
 
 
 @pytest.hookimpl(wrapper=True)
