@@ -1,4 +1,4 @@
-"""The predictor: a model loaded once, called on batches of clips."""
+"""The predictor: a loaded model that is called on batches of clips."""
 
 from __future__ import annotations
 
@@ -28,15 +28,15 @@ MAX_BATCH_SAMPLES = {"cpu": 96 * SAMPLING_RATE, "cuda": 1_536 * SAMPLING_RATE}
 """Samples of one forward pass, padding included; ``EMI_BATCH_SECONDS`` overrides."""
 
 MAX_STREAMED_SAMPLES = {"cpu": 384 * SAMPLING_RATE, "cuda": 4_096 * SAMPLING_RATE}
-"""The same where clips are laid end to end: pieces of it pass the backbone, all of it the heads."""
+"""The same for clips laid end to end: the backbone gets them in pieces, the heads all at once."""
 
 SHORTAGES = ("out of memory", "can't allocate memory", "alloc_failed")
-"""What PyTorch calls a want of memory, and cuBLAS and cuDNN, which allocate by themselves."""
+"""Parts of the out-of-memory errors of PyTorch, cuBLAS and cuDNN, each of which allocates."""
 
 
 @dataclass(frozen=True)
 class Scores:
-    """What the model says of one clip or window.
+    """The model's output for one clip or window.
 
     Attributes:
         emi: (targets,), not clipped; None without targets.
@@ -61,11 +61,11 @@ class Predictor:
     Attributes:
         model: the model, in evaluation mode.
         device: where it runs: CUDA if there is one.
-        specs: how each of its branches wants its input, by modality.
+        specs: the input that each of its branches expects, by modality.
         min_samples: samples of the shortest clip that can be scored, one frame.
         hop_samples: samples from one frame's start to the next.
-        padding: ``(clip samples, padded samples)`` seen so far.
-        numerics: ``fp32``, ``bf16`` or ``int8``: what the precision asked for means on this device.
+        padding: ``(clip samples, padded samples)`` so far.
+        numerics: ``fp32``, ``bf16`` or ``int8``: what the precision means on this device.
     """
 
     def __init__(
@@ -80,7 +80,7 @@ class Predictor:
 
         Args:
             model: the model to score with.
-            precision: as `emi_model.architecture.config.Precision` says.
+            precision: see `emi_model.architecture.config.Precision`.
             device: ``cpu``, ``cuda`` or ``cuda:N``; default: CUDA if available.
             max_batch_samples: bound on one forward pass, padding included.
         """
@@ -102,13 +102,12 @@ class Predictor:
         """Score clips in their order.
 
         Args:
-            clips: the inputs of each by modality, as extractors give them; or a waveform
-                (samples,) of 16 kHz mono, int16 or float32, which is its audio.
+            clips: the inputs of each by modality, as extractors return them; or a waveform
+                (samples,), 16 kHz mono, int16 or float32, which is its audio.
 
-        A clip's scores depend on nothing but itself; in bf16 and int8 how products are
-        rounded hangs on what stands beside it, and moves scores in the third digit. One that does
-        not fit into memory even alone comes back as an `OutOfMemory`, not raised: its neighbours
-        keep their scores.
+        A clip's scores do not depend on the other clips, except that in bf16 and int8 rounding
+        does and moves scores in the third digit. For a clip that does not fit into memory even
+        alone an `OutOfMemory` is returned, not raised: the others keep their scores.
 
         Raises:
             AudioError: a waveform of less than one frame, or not finite.
@@ -149,7 +148,7 @@ class Predictor:
     def _score(
         self, batch: list[int], inputs: Sequence[ClipInputs]
     ) -> dict[int, Scores | OutOfMemory]:
-        """Score a batch; where memory does not suffice, its halves."""
+        """Score a batch; if memory does not suffice, score its halves."""
         try:
             return dict(zip(batch, self._forward([inputs[index] for index in batch]), strict=True))
         except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
@@ -175,7 +174,7 @@ class Predictor:
             name: one.to(self.device) for name, one in collate(prepared, [*self.specs]).items()
         }
         lower = torch.bfloat16 if self.numerics == "bf16" else None
-        # TF32 would leave fp32 with 10 bits of mantissa in the convolutions
+        # with TF32, convolutions in fp32 would have 10 bits of mantissa
         with torch.backends.cudnn.flags(enabled=True, allow_tf32=lower is not None):
             output = self.model(batch, backbone_dtype=lower)
         return _split(output)
@@ -220,7 +219,7 @@ def _is_out_of_memory(error: BaseException) -> bool:
     if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
         return True
     text = str(error).lower()
-    return any(said in text for said in SHORTAGES)
+    return any(shortage in text for shortage in SHORTAGES)
 
 
 def _batch_samples(usual: int) -> int:

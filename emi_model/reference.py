@@ -32,7 +32,7 @@ class BackboneCheck:
 
 
 def check_backbone(reference: str) -> BackboneCheck:
-    """Run the zero-signal check on a VAD model, its head on the mean frame, as in the public model.
+    """Check a VAD model on a zero signal; its head gets the mean frame, as in the public model.
 
     Raises:
         CheckpointError: the model has no VAD head.

@@ -1,4 +1,4 @@
-"""The audio branch: waveforms through wav2vec2 to hidden states and VAD, in any batch the same."""
+"""The audio branch: wav2vec2 turns waveforms into hidden states and VAD, the same in any batch."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ class Backbone(nn.Module):
     """A ``transformers.Wav2Vec2Model`` whose output does not depend on the batch.
 
     Layer-norm models (``feat_extract_norm="layer"``) get a mask where lengths differ. Group-norm
-    models normalise over time, padding included, so clips of one length go together.
+    models normalise over time, padding included, so only clips of one length share a call.
     """
 
     def __init__(self, arguments: Mapping[str, Any]) -> None:
         """Build the backbone with fresh weights.
 
         Raises:
-            ConfigError: arguments that no wav2vec2 model takes.
+            ConfigError: arguments that no wav2vec2 model accepts.
         """
         super().__init__()
         config = wav2vec2_config(arguments)
@@ -47,11 +47,11 @@ class Backbone(nn.Module):
         self.needs_equal_lengths = config.feat_extract_norm == "group"
 
     def forward(self, waveforms: Tensor, num_samples: Tensor) -> Tensor:
-        """Return hidden states (B, F, hidden) of waveforms (B, S), zero behind each clip's end.
+        """Return hidden states (B, F, hidden) of waveforms (B, S), zero after each clip's end.
 
         Args:
-            waveforms: float32, normalised per clip, zeros behind its end.
-            num_samples: int64 (B,), samples of each clip, at least one frame's.
+            waveforms: float32, normalised per clip, zeros after its end.
+            num_samples: int64 (B,), samples of each clip, at least one frame.
         """
         longest = int(num_samples.max())
         waveforms = waveforms[:, :longest]
@@ -66,14 +66,14 @@ class Backbone(nn.Module):
 
     def _encode(self, waveforms: Tensor, mask: Tensor | None) -> Tensor:
         hidden: Tensor = self.wav2vec2(
-            waveforms, attention_mask=mask, mask_time_indices=self._spared(waveforms)
+            waveforms, attention_mask=mask, mask_time_indices=self._empty_mask(waveforms)
         ).last_hidden_state
         return hidden
 
-    def _spared(self, waveforms: Tensor) -> Tensor | None:
-        """Return an empty mask (B, F) where SpecAugment's would be longer than the clips: an error.
+    def _empty_mask(self, waveforms: Tensor) -> Tensor | None:
+        """Return a mask (B, F) of no frame for clips shorter than SpecAugment's mask; else None.
 
-        None leaves masking to the backbone.
+        The backbone then draws its own mask; for such short clips it would raise an error.
         """
         config = self.wav2vec2.config
         masks = self.training and config.apply_spec_augment and config.mask_time_prob > 0
@@ -95,7 +95,7 @@ class Backbone(nn.Module):
 
 
 class VadHead(nn.Module):
-    """Dropout, Linear, tanh, dropout, Linear: arousal, dominance, valence of any hidden state.
+    """Dropout, Linear, tanh, dropout, Linear: arousal, dominance, valence of a hidden state.
 
     The head of the public VAD model (Wagner et al., arXiv 2203.07378). It is not linear: its
     outputs' mean over frames is not its output for the mean frame.
@@ -119,16 +119,16 @@ class VadHead(nn.Module):
 class AudioBranch(Branch):
     """The backbone, and a VAD head on every frame (Hallmen et al., arXiv 2403.11879).
 
-    A frame's features are its hidden state and its VAD; a clip's vector is their mean. Its extras
-    are ``frame_vad`` (B, F, 3), zero behind a clip's end, ``vad_mean`` (B, 3), its mean, and
-    ``vad_of_mean`` (B, 3), the VAD of the mean hidden state; none without a VAD head.
+    A frame's features are its hidden state and its VAD; a clip's vector is their mean. The extras
+    are ``frame_vad`` (B, F, 3), zero after a clip's end, ``vad_mean`` (B, 3), its mean, and
+    ``vad_of_mean`` (B, 3), the VAD of the mean hidden state; without a VAD head there are none.
     """
 
     def __init__(self, config: EmiConfig, arguments: Mapping[str, Any]) -> None:
-        """Build the branch that the config's own fields describe, with fresh weights.
+        """Build the branch from the fields of the config, with fresh weights.
 
         Raises:
-            ConfigError: there are further arguments.
+            ConfigError: ``arguments`` is not empty.
         """
         super().__init__()
         if arguments:
@@ -152,9 +152,9 @@ class AudioBranch(Branch):
         """Encode B clips.
 
         Args:
-            values: float32 (B, S), normalised per clip on its own samples, zeros behind it.
+            values: float32 (B, S), each clip normalised on its own samples, zeros after its end.
             lengths: int64 (B,), samples of each clip.
-            dtype: let the backbone compute in this type (autocast); the VAD head stays float32.
+            dtype: type in which the backbone computes (autocast); the VAD head stays float32.
 
         Raises:
             AudioError: a clip of less than one frame.
@@ -170,10 +170,10 @@ class AudioBranch(Branch):
         return self.heads(hidden.float(), num_frames)
 
     def heads(self, hidden: Tensor, num_frames: Tensor) -> BranchOutput:
-        """Return what the branch gives for the backbone's hidden states.
+        """Return the branch's output for the backbone's hidden states.
 
         Args:
-            hidden: float32 (B, F, hidden), anything behind a clip's end.
+            hidden: float32 (B, F, hidden), any values after a clip's end.
             num_frames: int64 (B,), frames of each clip, one or more.
         """
         if self.vad_head is None:
@@ -189,7 +189,7 @@ class AudioBranch(Branch):
         return BranchOutput(features, num_frames, masked_mean(features, num_frames), extras)
 
     def freeze_first_layers(self, *, frozen: bool) -> None:
-        """Keep the convolutions from learning, or let them, also after an earlier training."""
+        """Freeze the convolutions, or unfreeze them, also after an earlier training."""
         wav2vec2: Any = self.backbone.wav2vec2
         wav2vec2.feature_extractor.requires_grad_(True)
         if frozen:  # not by requires_grad_: that would still differentiate the waveform
@@ -204,7 +204,7 @@ class FrameGeometry:
     """Frames of the conv stack: ``F = floor((S - kernel) / stride) + 1`` layer by layer."""
 
     def __init__(self, kernels: Sequence[int], strides: Sequence[int]) -> None:
-        """Take the conv layers' kernels and strides, in samples of each layer's input."""
+        """Store the conv layers' kernels and strides, in samples of each layer's input."""
         self.layers = tuple(zip(kernels, strides, strict=True))
 
     def num_frames(self, num_samples: Tensor) -> Tensor:
@@ -232,10 +232,10 @@ class FrameGeometry:
 
 
 def geometry_of(arguments: Mapping[str, Any]) -> FrameGeometry:
-    """Return the frames of the backbone that these arguments make.
+    """Return the frame geometry of the backbone that these arguments describe.
 
     Raises:
-        ConfigError: arguments that no wav2vec2 model takes.
+        ConfigError: arguments that no wav2vec2 model accepts.
     """
     config = wav2vec2_config(arguments)
     return FrameGeometry(config.conv_kernel, config.conv_stride)
@@ -245,13 +245,13 @@ def wav2vec2_config(arguments: Mapping[str, Any]) -> Wav2Vec2Config:
     """Return the checked ``Wav2Vec2Config`` of a backbone.
 
     Raises:
-        ConfigError: arguments that no wav2vec2 model takes, or an adapter (it changes the frames).
+        ConfigError: arguments that no wav2vec2 model accepts, or an adapter (it changes frames).
     """
     try:
         config = Wav2Vec2Config(**arguments)
     except (TypeError, ValueError, StrictDataclassError) as error:
-        said = " ".join(str(error).split())
-        raise ConfigError(f"backbone config is no wav2vec2 config: {said}") from error
+        message = " ".join(str(error).split())
+        raise ConfigError(f"backbone config is no wav2vec2 config: {message}") from error
     if config.add_adapter:
         raise ConfigError("backbone has add_adapter, expected a wav2vec2 model without an adapter")
     return config

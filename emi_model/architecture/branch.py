@@ -1,4 +1,4 @@
-"""What every branch of the model takes and gives, whatever its modality."""
+"""The input and output of every branch of the model, whatever its modality."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from emi_model.modalities import AUDIO
 from emi_model.units import SAMPLING_RATE
 
 ClipInputs = Mapping[str, Array]
-"""A clip's inputs by modality, each (N, ...) as its extractor gave it; absent ones are left out."""
+"""A clip's inputs by modality, each (N, ...) as its extractor returned it; no absent ones."""
 
 
 class Padded(NamedTuple):
     """The inputs of B clips in one modality.
 
     Attributes:
-        values: (B, N, ...), zeros behind each clip's end.
+        values: (B, N, ...), zeros after each clip's end.
         lengths: int64 (B,), entries of each clip; 0 where the clip lacks the modality.
     """
 
@@ -44,11 +44,11 @@ Inputs = Mapping[str, Padded]
 
 @dataclass(frozen=True)
 class InputSpec:
-    """How a branch wants its input.
+    """The input that a branch expects.
 
     Attributes:
-        min_length: entries of the shortest input that it can take.
-        prepare: makes the input (N, ...) of an extractor what the branch takes, of any length.
+        min_length: entries of the shortest input that it accepts.
+        prepare: converts an extractor's output (N, ...), of any length, to the branch's input.
         rate: entries a second; None where the input is not a sequence in time.
     """
 
@@ -58,17 +58,17 @@ class InputSpec:
 
     @property
     def min_samples(self) -> int:
-        """Samples of 16 kHz that the shortest input lasts; 1 where it is not a sequence in time."""
+        """Samples at 16 kHz that the shortest input lasts; 1 where it is not a sequence in time."""
         return 1 if self.rate is None else math.ceil(self.min_length * SAMPLING_RATE / self.rate)
 
     def num_samples(self, values: Array) -> int | None:
-        """Return how long an input lasts, in samples of 16 kHz; None where it has no duration."""
+        """Return how long an input lasts, in samples at 16 kHz; None where it has no duration."""
         return None if self.rate is None else int(len(values) * SAMPLING_RATE / self.rate + 0.5)
 
     def cut(self, values: Array, start: int, end: int) -> Array:
-        """Return the part of an input within ``[start, end)``, in samples of 16 kHz.
+        """Return the part of an input within ``[start, end)``, in samples at 16 kHz.
 
-        Bounds are rounded to the nearest entry, half up. What is not a sequence in time is whole.
+        Bounds are rounded to the nearest entry, half up. An input without a rate is never cut.
         """
         if self.rate is None:
             return values
@@ -80,14 +80,14 @@ class InputSpec:
 
 @dataclass(frozen=True)
 class BranchOutput:
-    """What a branch gives for B clips of up to F frames.
+    """A branch's output for B clips of up to F frames.
 
     Attributes:
-        features: float32 (B, F, D), of no meaning behind a clip's end.
+        features: float32 (B, F, D), arbitrary after a clip's end.
         num_frames: int64 (B,), frames of each clip, one or more.
-        vector: (B, D), one vector a clip; None: the mean over its frames stands for it.
-        extras: more values a clip by name, (B, ...), such as ``frame_vad``.
-        rows: int64 (B,), which clips of the batch these are, where some lack the modality.
+        vector: (B, D), one vector a clip; None: the mean over its frames is used.
+        extras: further values of each clip by name, (B, ...), such as ``frame_vad``.
+        rows: int64 (B,), indices of these clips in the batch, where some lack the modality.
     """
 
     features: Tensor
@@ -103,7 +103,7 @@ class BranchOutput:
         return masked_mean(self.features, self.num_frames)
 
     def spread(self, values: Tensor, num_clips: int) -> Tensor:
-        """Return values (B, ...) for all clips of the batch, zero where the modality is absent."""
+        """Return values (num_clips, ...) for the whole batch, zero where the modality is absent."""
         if self.rows is None:
             return values
         return values.new_zeros((num_clips, *values.shape[1:])).index_copy(0, self.rows, values)
@@ -112,16 +112,16 @@ class BranchOutput:
 class Branch(nn.Module):
     """A part of the model that encodes one modality.
 
-    A subclass is built from the model's `EmiConfig` and its own arguments there, and registered
-    with `emi_model.architecture.registry.register_branch`.
+    A subclass is built from the model's `EmiConfig` and the arguments given there for it. Register
+    it with `emi_model.architecture.registry.register_branch`.
 
     Attributes:
-        spec: how it wants its input.
+        spec: the input that it expects.
         feature_size: D of its features and its vector.
-        hidden_size: width of its largest products of matrices.
-        is_sequential: the fusion reads its frames with an LSTM, beside its vector.
-        needs_equal_lengths: clips that share a batch have to be of one length.
-        hop_samples: samples of 16 kHz from one frame's start to the next; 0 where frames do not
+        hidden_size: width of its largest matrix products.
+        is_sequential: the fusion reads its frames with an LSTM, in addition to its vector.
+        needs_equal_lengths: all clips of a batch must have the same length.
+        hop_samples: samples at 16 kHz from one frame's start to the next; 0 where frames do not
             follow time.
     """
 
@@ -135,33 +135,33 @@ class Branch(nn.Module):
     def forward(
         self, values: Tensor, lengths: Tensor, *, dtype: torch.dtype | None = None
     ) -> BranchOutput:
-        """Encode B clips, each the same in every batch.
+        """Encode B clips; a clip's output does not depend on the batch.
 
         Args:
-            values: (B, N, ...), prepared, zeros behind each clip's end.
+            values: (B, N, ...), prepared, zeros after each clip's end.
             lengths: int64 (B,), ``spec.min_length`` or more.
-            dtype: let large products be computed in this type (autocast).
+            dtype: type of large matrix products (autocast).
         """
         raise NotImplementedError
 
     def freeze_first_layers(self, *, frozen: bool) -> None:
-        """Keep the layers next to the input from learning, or let them; where there are such."""
+        """Freeze the layers next to the input, or unfreeze them; by default a branch has none."""
 
 
 def size_of(clip: ClipInputs) -> int:
-    """Return what batches are planned by: samples of audio, else entries of the longest input."""
+    """Return the size to plan batches by: audio samples, else the longest input's length."""
     return len(clip[AUDIO]) if AUDIO in clip else max(map(len, clip.values()), default=0)
 
 
 def collate(clips: Sequence[ClipInputs], modalities: Sequence[str]) -> dict[str, Padded]:
-    """Return clips' prepared inputs as one batch, without modalities that no clip has."""
+    """Return the prepared inputs of clips as one batch, without modalities that no clip has."""
     batch = {}
     for modality in modalities:
-        given = [clip.get(modality) for clip in clips]
-        like = next((values for values in given if values is not None), None)
-        if like is not None:
-            none = np.zeros((0, *like.shape[1:]), like.dtype)
-            batch[modality] = Padded(*pad([none if one is None else one for one in given]))
+        found = [clip.get(modality) for clip in clips]
+        first = next((values for values in found if values is not None), None)
+        if first is not None:
+            empty = np.zeros((0, *first.shape[1:]), first.dtype)
+            batch[modality] = Padded(*pad([empty if one is None else one for one in found]))
     return batch
 
 

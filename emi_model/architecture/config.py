@@ -1,4 +1,4 @@
-"""The architecture of one model, complete and checked: what config.json holds."""
+"""The complete, validated architecture of one model: the content of config.json."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from emi_model.targets import EMI_TARGETS, VAD_DIMENSIONS, validate_targets
 from emi_model.units import CLIP_SECONDS, SAMPLING_RATE, seconds_to_samples
 
 Numerics = Literal["fp32", "bf16", "int8"]
-"""What a score can be computed in."""
+"""Number formats in which scores can be computed."""
 
 Precision = Literal["auto", Numerics]
-"""Numerics of scoring: float32 everywhere, or the backbone's products of matrices in bfloat16, or
-on a CPU those of its encoder's linear layers in int8. Heads are float32 in all of them; beside
-bfloat16 on a GPU the factors of their large products are float16.
+"""Numerics of scoring: float32 everywhere, or the backbone's matrix products in bfloat16, or
+on a CPU those of its encoder's linear layers in int8. Heads are float32 in all of them, except
+that with bfloat16 on a GPU the factors of their large products are float16.
 
-``auto`` is bfloat16 where the device multiplies it natively and the model is large enough for that
-to pay, float32 elsewhere.
+``auto`` is bfloat16 where the device multiplies it natively and the model is large enough to gain
+from it, float32 elsewhere.
 """
 
 MODEL_TYPE = "emi"
-"""Marks our config.json, so that a folder of another layout is told apart."""
+"""Marks our config.json, to distinguish it from those of other layouts."""
 
 WAV2VEC2_LARGE_ROBUST_12: dict[str, Any] = {
     "hidden_size": 1024,
@@ -45,7 +45,7 @@ WAV2VEC2_LARGE_ROBUST_12: dict[str, Any] = {
 
 
 OPTIONAL = "optional"
-"""Argument of any branch: clips may lack its modality, the fusion has learnt a stand-in for it."""
+"""Argument of any branch: clips may lack its modality; the fusion learns a substitute for it."""
 
 AUDIO_ALONE: Mapping[str, Mapping[str, Any]] = {AUDIO: {}}
 
@@ -55,20 +55,18 @@ class EmiConfig:
     """Architecture of an `EmiModel`.
 
     The four switches are those of the paper's ablation (Table 2); the full model has all of them.
-
-    All fields but the last describe the audio branch and what is made of frames, whatever branch
-    they come from.
+    All fields but the last describe the audio branch, and how frames of any branch are fused.
 
     Attributes:
         backbone: arguments of a ``transformers.Wav2Vec2Config``.
         targets: names and order of the EMI outputs; empty for a model that gives VAD alone.
         vad_head: predict arousal, dominance, valence on every frame and append them to its
             features; off: frame features are the hidden states and the model gives no VAD.
-        global_vector: give the mean of the frame features over time to the fusion.
-        lstm: give the state of the LSTM at the last frame to the fusion.
+        global_vector: the fusion gets the mean of the frame features over time.
+        lstm: the fusion gets the state of the LSTM at the last frame.
         regression_head: fuse by Linear, tanh, Linear; off: by one Linear.
         lstm_layers: layers of the LSTM.
-        clip_seconds: seconds that the model hears at once, the length of a window.
+        clip_seconds: length of a window, the stretch that the model scores at once.
         branches: arguments of each branch by its modality, in the order in which they are fused;
             `OPTIONAL` may be among them. The audio branch has no others.
     """
@@ -84,7 +82,7 @@ class EmiConfig:
     branches: Mapping[str, Mapping[str, Any]] = field(default_factory=lambda: dict(AUDIO_ALONE))
 
     def __post_init__(self) -> None:
-        """Check every field, so that an `EmiConfig` that exists can be built."""
+        """Check every field, so that a model can be built from every `EmiConfig`."""
         object.__setattr__(self, "targets", validate_targets(self.targets))
         if not self.targets and not (self.vad_head and AUDIO in self.branches):
             raise ConfigError("found neither targets nor a VAD head: the model would give nothing")
@@ -116,7 +114,7 @@ class EmiConfig:
         return {name: name in self.required for name in self.branches}
 
     def arguments_of(self, modality: str) -> dict[str, Any]:
-        """Return what the branch of a modality is built with, beside this config."""
+        """Return the arguments that a branch is built with, in addition to this config."""
         return {name: value for name, value in self.branches[modality].items() if name != OPTIONAL}
 
     @property
@@ -136,7 +134,7 @@ class EmiConfig:
 
     @property
     def fusion_size(self) -> int:
-        """Width of what the fusion sees of the audio branch."""
+        """Width of the fusion's input from the audio branch."""
         return self.feature_size * (int(self.global_vector) + int(self.lstm))
 
     @property
@@ -145,7 +143,7 @@ class EmiConfig:
         return seconds_to_samples(self.clip_seconds)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return what config.json holds; no ``branches`` where audio is the only one."""
+        """Return the content of config.json; without ``branches`` where audio is the only one."""
         plain = asdict(self) | {"backbone": dict(self.backbone), "targets": list(self.targets)}
         if self.branches == AUDIO_ALONE:
             del plain["branches"]
@@ -156,8 +154,8 @@ class EmiConfig:
         """Read what `to_dict` wrote.
 
         Raises:
-            ConfigError: not a config of this project, with fields that it does not know, or with
-                values of another type.
+            ConfigError: not a config of this project, or one with unknown fields or with values of
+                another type.
         """
         if content.get("model_type") != MODEL_TYPE:
             raise ConfigError(
@@ -167,9 +165,9 @@ class EmiConfig:
             raise ConfigError(
                 f"sampling_rate is {content.get('sampling_rate')!r}, expected {SAMPLING_RATE}"
             )
-        known = {entry.name for entry in fields(cls)}
+        names = {entry.name for entry in fields(cls)}
         given = {k: v for k, v in content.items() if k not in ("model_type", "sampling_rate")}
-        if unknown := sorted(set(given) - known):
+        if unknown := sorted(set(given) - names):
             raise ConfigError(f"unknown fields {unknown}: written by a newer version? update")
         try:
             return cls(**{**given, "targets": tuple(given.get("targets", EMI_TARGETS))})

@@ -1,4 +1,4 @@
-"""From what the branches give to scores: vectors, LSTMs, fusion (Hallmen et al. 2024)."""
+"""From the branches' outputs to scores: vectors, LSTMs, fusion (Hallmen et al. 2024)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from emi_model.modalities import AUDIO
 
 
 class Fused(NamedTuple):
-    """What the fusion has to know of a branch.
+    """The properties of a branch that the fusion depends on.
 
     Attributes:
         feature_size: width of its features and of its vector.
@@ -27,15 +27,15 @@ class Fused(NamedTuple):
 
 
 class Fusion(nn.Module):
-    """The vector of each branch beside an LSTM's last state, all fused into one output a target.
+    """Fuses each branch's vector and its LSTM's last state into one output a target.
 
-    Where a clip lacks an optional modality, a learnt stand-in takes the place of both.
+    Where a clip lacks an optional modality, a learnt substitute takes the place of both.
     """
 
     def __init__(self, config: EmiConfig, branches: Mapping[str, Fused]) -> None:
-        """Build what the config switches on for these branches.
+        """Build the parts that the config switches on for these branches.
 
-        The audio branch's LSTM is ``lstm``, as in every checkpoint; those of others are ``lstms``.
+        The audio branch's LSTM is named ``lstm``, as in every checkpoint; others are in ``lstms``.
         """
         super().__init__()
         self.uses_global_vector = config.global_vector
@@ -58,7 +58,7 @@ class Fusion(nn.Module):
         )
 
     def forward(self, outputs: Mapping[str, BranchOutput], num_clips: int) -> Tensor:
-        """Return (num_clips, targets), unbounded, of what the branches give.
+        """Return (num_clips, targets), unbounded, from the branches' outputs.
 
         Args:
             outputs: by modality; a modality that no clip has is left out.
@@ -69,7 +69,7 @@ class Fusion(nn.Module):
         )
 
     def fuse(self, vectors: Sequence[Tensor]) -> Tensor:
-        """Return (B, targets), unbounded, of vectors (B, ...) that stand side by side."""
+        """Return (B, targets), unbounded, from vectors (B, ...), which are concatenated."""
         emi: Tensor = self.layers(torch.cat(list(vectors), dim=-1))
         return emi
 

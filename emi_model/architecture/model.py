@@ -1,4 +1,4 @@
-"""The model: a clip's inputs to EMI scores and valence-arousal-dominance in one pass."""
+"""The model: one pass turns a clip's inputs into EMI scores and valence-arousal-dominance."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from emi_model.modalities import AUDIO
 
 @dataclass(frozen=True)
 class EmiOutput:
-    """What one forward pass gives for B clips of up to F frames.
+    """The output of one forward pass for B clips of up to F frames.
 
     Attributes:
         emi: (B, targets), unbounded; None without targets.
         vad_mean: (B, 3), mean over frames of the frame VAD; None without a VAD head.
         vad_of_mean: (B, 3), VAD head on the mean hidden state; None without a VAD head.
-        frame_vad: (B, F, 3), VAD of each frame, zero behind a clip's end; None likewise.
+        frame_vad: (B, F, 3), VAD of each frame, zero after a clip's end; None without it.
         global_vector: (B, D), of the leading branch: for audio, the mean of the frame features.
         num_frames: int64 (B,), frames of each clip in that branch; 0 where it lacks the modality.
     """
@@ -40,10 +40,10 @@ class EmiOutput:
 
 
 class EmiModel(nn.Module):
-    """Branches, one a modality, and a fusion of what they give.
+    """Branches, one a modality, and a fusion of their outputs.
 
     With audio alone it is the model of Hallmen et al., arXiv 2403.11879. A clip's output does not
-    depend on the batch around it. In the state dict the audio branch's weights are named without
+    depend on the rest of its batch. In the state dict the names of the audio branch's weights lack
     ``branches.audio``, as in every checkpoint.
     """
 
@@ -66,7 +66,7 @@ class EmiModel(nn.Module):
             for name, branch in self.each_branch().items()
         }
         self.fusion = Fusion(config, fused) if config.targets else None
-        untyped: Any = self  # as torch has these two
+        untyped: Any = self  # torch has no types for these two
         untyped.register_state_dict_post_hook(_shorten_names)
         untyped.register_load_state_dict_pre_hook(_lengthen_names)
 
@@ -77,17 +77,17 @@ class EmiModel(nn.Module):
 
     @property
     def leading(self) -> str:
-        """The modality that gives the output its frames: audio, or the first one without audio."""
+        """The modality whose frames the output has: audio, or the first one without audio."""
         return AUDIO if AUDIO in self.branches else next(iter(self.branches))
 
     @property
     def specs(self) -> dict[str, InputSpec]:
-        """How each branch wants its input, by modality."""
+        """The input that each branch expects, by modality."""
         return {name: branch.spec for name, branch in self.each_branch().items()}
 
     @property
     def hidden_size(self) -> int:
-        """Width of the largest products of matrices of any branch."""
+        """Width of the largest matrix products of any branch."""
         return max(branch.hidden_size for branch in self.each_branch().values())
 
     @property
@@ -106,13 +106,13 @@ class EmiModel(nn.Module):
         """Score B clips.
 
         Args:
-            inputs: of each modality, prepared as its branch's ``spec`` says. A modality that no
-                clip has may be left out, where it is optional.
-            backbone_dtype: let the backbones compute in this type (autocast); heads stay float32.
+            inputs: by modality, prepared by its branch's ``spec``. A modality that no clip has may
+                be left out, where it is optional.
+            backbone_dtype: type in which the backbones compute (autocast); heads stay float32.
 
         Raises:
             AudioError: a clip of less than one frame.
-            ConfigError: a modality is missing that is not optional.
+            ConfigError: a required modality is missing.
         """
         outputs = {}
         for name, branch in self.each_branch().items():
@@ -122,7 +122,7 @@ class EmiModel(nn.Module):
         return self.fused(outputs, len(next(iter(inputs.values())).lengths))
 
     def fused(self, outputs: Mapping[str, BranchOutput], num_clips: int) -> EmiOutput:
-        """Return the scores of a batch from what its branches gave; absent modalities left out."""
+        """Return the scores of a batch from its branches' outputs; absent modalities left out."""
         emi = None if self.fusion is None else self.fusion(outputs, num_clips)
         extras = {
             name: output.spread(values, num_clips)
@@ -150,7 +150,7 @@ class EmiModel(nn.Module):
     def _encode(
         self, name: str, branch: Branch, given: Padded | None, dtype: torch.dtype | None
     ) -> BranchOutput | None:
-        """Return what a branch gives for the clips that have its modality; None: no clip has."""
+        """Return a branch's output for the clips that have its modality; None where none has."""
         if name in self.config.required:
             if given is None:
                 raise ConfigError(

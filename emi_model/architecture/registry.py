@@ -1,4 +1,4 @@
-"""Which branch encodes which modality."""
+"""The branch class of each modality."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ SomeBranch = TypeVar("SomeBranch", bound=Branch)
 
 
 def register_branch(modality: str) -> Callable[[type[SomeBranch]], type[SomeBranch]]:
-    """Register a class of branches under its modality; a decorator.
+    """Decorator: register a branch class under its modality.
 
-    The class is called with the model's `EmiConfig` and the branch's own arguments in it. Modules
-    of others are found through ``EMI_PLUGINS``, see `emi_model.modalities`.
+    The class is called with the model's `EmiConfig` and the branch's arguments in it. Modules
+    outside this project are listed in ``EMI_PLUGINS``, see `emi_model.modalities`.
 
     Raises:
-        ConfigError: the modality has a branch.
+        ConfigError: the modality has a branch already.
     """
 
     def registered(branch: type[SomeBranch]) -> type[SomeBranch]:
@@ -32,10 +32,10 @@ def register_branch(modality: str) -> Callable[[type[SomeBranch]], type[SomeBran
 
 
 def branch_class(modality: str) -> type[Branch]:
-    """Return the class of branches of a modality; ``text`` is sought in ``text_branch.py`` here.
+    """Return a modality's branch class; that of ``text`` is looked for in ``text_branch.py`` here.
 
     Raises:
-        ConfigError: there is none.
+        ConfigError: the modality has none.
     """
     module = f"{__package__}.{modality}_branch"
     return find_entry(_BRANCHES, modality, module, "branch")

@@ -1,1 +1,1 @@
-"""Waveforms before the model hears them: levels, normalising, windows, batches, augmentation."""
+"""Waveforms before they reach the model: levels, normalising, windows, batches, augmentation."""

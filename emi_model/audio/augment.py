@@ -1,4 +1,4 @@
-"""What training does to a waveform so that a small corpus teaches more."""
+"""Random changes of waveforms, so that training learns more from a small corpus."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ from emi_model.errors import ConfigError
 from emi_model.units import seconds_to_samples
 
 EQUALISER_KNOTS = 8
-"""Points of the curve that an equaliser draws."""
+"""Points that define an equaliser's curve."""
 
 EQUALISER_TAPS = 129
-"""Length of its filter: it tells frequencies 125 Hz apart."""
+"""Length of its filter, which resolves 125 Hz."""
 
 
 @dataclass(frozen=True)
 class Augmentation:
-    """Ranges from which every clip draws anew in every epoch; the defaults change nothing.
+    """Ranges from which every clip gets new values in every epoch; the defaults change nothing.
 
     Attributes:
         speed: lowest and highest factor on the speed, by resampling: tempo, pitch and formants
             move together, as if another voice spoke.
-        shift_seconds: the waveform is moved by up to so much to either side; what leaves is lost,
-            zeros take its place.
-        equaliser_decibels: frequencies are raised or lowered by up to so many dB, by a curve drawn
-            through `EQUALISER_KNOTS` points: another microphone, another room, another voice.
-        gain_decibels: lowest and highest gain, dB, up to full scale, where it clips as a recorder
-            does; the model normalises every clip, so what does not clip is not changed by it.
+        shift_seconds: the waveform moves by up to this to either side; what moves out is lost,
+            zeros fill the other end.
+        equaliser_decibels: frequencies are raised or lowered by up to this, dB, by a curve through
+            `EQUALISER_KNOTS` random points: another microphone, another room, another voice.
+        gain_decibels: lowest and highest gain, dB; samples clip at full scale, as in a recorder.
+            The model normalises every clip, so gain without clipping changes nothing.
         noise_decibels: lowest and highest signal-to-noise ratio of added white noise, dB;
             None adds none.
     """
@@ -87,7 +87,7 @@ def change_speed(waveform: Waveform, factor: float) -> Waveform:
 
 
 def shift(waveform: Waveform, seconds: float) -> Waveform:
-    """Move a waveform (samples,) later, or earlier if negative; zeros take the place left."""
+    """Move a waveform (samples,) later, or earlier if negative; zeros fill the gap."""
     num_samples = min(len(waveform), seconds_to_samples(abs(seconds)))
     silence = np.zeros(num_samples, np.float32)
     if seconds >= 0:
@@ -112,7 +112,7 @@ def equalise(waveform: Waveform, decibels: NDArray[np.float64]) -> Waveform:
 
 
 def change_gain(waveform: Waveform, decibels: float) -> Waveform:
-    """Make a waveform (samples,) louder or quieter; what exceeds full scale is clipped."""
+    """Make a waveform (samples,) louder or quieter; samples beyond full scale are clipped."""
     louder: Waveform = (waveform * np.float32(10.0 ** (decibels / 20.0))).clip(-1.0, 1.0)
     return louder
 
@@ -125,7 +125,7 @@ def add_noise(waveform: Waveform, decibels: float, rng: np.random.Generator) -> 
 
 
 def random_crop(num_samples: int, seconds: float, rng: np.random.Generator) -> tuple[int, int]:
-    """Return the bounds, half-open, of ``seconds`` at a random place; of all that is no longer."""
+    """Return half-open bounds of ``seconds`` at a random place; of the whole if it is shorter."""
     wanted = seconds_to_samples(seconds)
     spare = num_samples - wanted
     if spare <= 0:

@@ -1,4 +1,4 @@
-"""Which clips share a forward pass: batches of like durations, bounded by total samples."""
+"""Which clips share a forward pass: batches of similar durations, bounded by total samples."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ def plan_batches(
 
     Args:
         num_samples: samples of each clip.
-        max_batch_samples: bound on clips x longest clip of a batch, padding included; a clip
-            longer than that is a batch of its own.
+        max_batch_samples: bound on a batch's number of clips x its longest clip, in samples; a
+            longer clip is a batch of its own.
         equal_lengths: only clips of one length share a batch (group-norm backbones).
 
     Returns:
@@ -30,22 +30,22 @@ def plan_batches(
     most_padding = 0.0 if equal_lengths else MAX_PADDING_SHARE
     order = sorted(range(len(num_samples)), key=lambda index: (num_samples[index], index))
     batches: list[list[int]] = []
-    held = 0  # samples of the last batch, without padding
+    filled = 0  # samples of the last batch, without padding
     for index in order:
-        longest = num_samples[index]  # sorted: the newcomer is the longest of its batch
+        longest = num_samples[index]  # sorted: the longest of its batch so far
         padded = longest * (len(batches[-1]) + 1) if batches else 0
         fits = batches and padded <= max_batch_samples
-        if fits and padded - held - longest <= most_padding * padded:
+        if fits and padded - filled - longest <= most_padding * padded:
             batches[-1].append(index)
-            held += longest
+            filled += longest
         else:
             batches.append([index])
-            held = longest
+            filled = longest
     return batches
 
 
 def plan_ragged(num_samples: Sequence[int], max_samples: int) -> list[list[int]]:
-    """Group clips that are laid end to end, without padding: shortest first, as many as fit.
+    """Group clips that are laid end to end without padding, shortest first, as many as fit.
 
     Args:
         num_samples: samples of each clip.
@@ -55,26 +55,26 @@ def plan_ragged(num_samples: Sequence[int], max_samples: int) -> list[list[int]]
         Groups of indices into ``num_samples``; every index once.
     """
     order = sorted(range(len(num_samples)), key=lambda index: (num_samples[index], index))
-    streams: list[list[int]] = []
-    held = max_samples
+    groups: list[list[int]] = []
+    filled = max_samples
     for index in order:
-        if held + num_samples[index] > max_samples:
-            streams.append([])
-            held = 0
-        streams[-1].append(index)
-        held += num_samples[index]
-    return streams
+        if filled + num_samples[index] > max_samples:
+            groups.append([])
+            filled = 0
+        groups[-1].append(index)
+        filled += num_samples[index]
+    return groups
 
 
 def padding_share(num_samples: Sequence[int], batches: Iterable[Sequence[int]]) -> float:
-    """Return the share of padding among all samples that the batches hold, [0, 1)."""
+    """Return the share of padding among all samples of the batches, [0, 1)."""
     lengths = [[num_samples[index] for index in batch] for batch in batches]
     padded = sum(max(batch) * len(batch) for batch in lengths)
     return 1 - sum(map(sum, lengths)) / padded if padded else 0.0
 
 
 def pad(arrays: Sequence[NDArray[Any]]) -> tuple[torch.Tensor, torch.Tensor]:
-    """Stack arrays (N, ...), such as waveforms (samples,), with zeros behind the shorter ones.
+    """Stack arrays (N, ...), such as waveforms (samples,), with zeros after the shorter ones.
 
     Returns:
         (B, N, ...) of the arrays' type with N the longest, and int64 (B,) the length of each.

@@ -1,4 +1,4 @@
-"""A clip's waveform: normalisation for the model, levels for the reader of the table."""
+"""A clip's waveform: its normalisation for the model, its levels for the results table."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ NORMALISATION_EPSILON = 1e-7
 """Added to the variance, as the public model's feature extractor does."""
 
 FLOOR_DBFS = -100.0
-"""Levels below are reported as this: an int16 step is -90.3 dBFS, digital silence has no level."""
+"""Lower levels are reported as this: an int16 step is -90.3 dBFS, digital silence has no level."""
 
 SILENCE_DBFS = -60.0
 """Below this RMS level a stretch counts as silent."""

@@ -1,4 +1,4 @@
-"""Windows: the stretches of a clip that the model hears at once."""
+"""Windows: the stretches of a clip that the model scores one at a time."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def tile(num_samples: int, window_samples: int, min_samples: int) -> list[tuple[
     """Cover ``[0, num_samples)`` with half-open windows of ``window_samples``, the last shorter.
 
     A last window under ``min_samples`` (one frame of the backbone) cannot be scored: it is left
-    out, unless it is all there is.
+    out, unless it is the only one.
 
     Raises:
         AudioError: a negative count, or a window that is shorter than one frame.

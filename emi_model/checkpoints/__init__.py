@@ -1,4 +1,4 @@
-"""Models on disk and on the hub: saved, loaded, described by a card, imported from other layouts.
+"""Models on disk and on the hub: saving, loading, model cards, imports from other layouts.
 
 Imports architecture.
 """

@@ -17,16 +17,16 @@ LIMITS = (
 
 @dataclass(frozen=True)
 class ModelCard:
-    """What travels with the weights.
+    """The facts that are saved beside the weights.
 
     Attributes:
         name: short name of the model.
-        targets: EMI outputs in order; empty for a model that gives VAD alone.
+        targets: EMI outputs in order; empty for a model with VAD alone.
         backbone: where the backbone's weights come from.
-        backbone_licence: their licence (SPDX), which binds every model made from them.
+        backbone_licence: their licence (SPDX), which applies to every model made from them.
         recipe: name of the training recipe.
-        data: what it was trained on, with a hash where known.
-        split: how training and validation clips were told apart.
+        data: its training data, with a hash where there is one.
+        split: how clips were divided into training and validation.
         metrics: measured values by name.
         commit: this project's version or commit at training time.
     """
@@ -48,9 +48,9 @@ class ModelCard:
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> ModelCard:
-        """Read what `to_json` wrote; fields it does not know are left out."""
-        known = {name: content[name] for name in cls.__dataclass_fields__ if name in content}
-        return cls(**{**known, "targets": tuple(known["targets"])})
+        """Read what `to_json` wrote; unknown fields are left out."""
+        fields = {name: content[name] for name in cls.__dataclass_fields__ if name in content}
+        return cls(**{**fields, "targets": tuple(fields["targets"])})
 
     def to_markdown(self) -> str:
         """Return the card for people, the content of the checkpoint's README.md."""

@@ -1,4 +1,4 @@
-"""Checkpoints: models written to folders, and loaded from them."""
+"""Checkpoints: writing models to folders and loading them."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class LoadedModel(ModelMetadata):
 
     @classmethod
     def of(cls, metadata: ModelMetadata, model: EmiModel) -> LoadedModel:
-        """Return a model whose metadata were read before."""
+        """Return a model with metadata that were read before."""
         return cls(model=model, **vars(metadata))
 
 
@@ -57,18 +57,18 @@ def save_checkpoint(
     intervals: Intervals | None = None,
     training_clips: Mapping[str, Sequence[str]] | None = None,
 ) -> None:
-    """Write a checkpoint; what is at ``folder`` afterwards is complete.
+    """Write a checkpoint to ``folder``, which never holds an incomplete one.
 
     Args:
         folder: new, empty, or a checkpoint that is replaced.
         model: the model.
-        card: where it comes from.
+        card: its model card.
         intervals: intervals around its scores.
         training_clips: SHA-256 (hex) of the files of its clips, by split.
 
     Raises:
-        CheckpointError: the card names other targets than the model, or the folder is in use by
-            something that is no checkpoint.
+        CheckpointError: the card names other targets than the model, or the folder holds something
+            other than a checkpoint.
     """
     if card.targets != model.config.targets:
         raise CheckpointError(
@@ -86,7 +86,7 @@ def save_checkpoint(
             plain = {split: sorted(hashes) for split, hashes in training_clips.items()}
             _write_json(aside / "new" / TRAINING_CLIPS_FILE, plain)
         _write(aside / "new", model, card)
-        if folder.exists():  # set aside whole: removing it in place would leave a half one
+        if folder.exists():  # moved as a whole: to delete it in place could leave half of it
             folder.rename(aside / "old")
         (aside / "new").rename(folder)
     finally:
@@ -94,12 +94,12 @@ def save_checkpoint(
 
 
 def load_checkpoint(folder: Path, metadata: ModelMetadata | None = None) -> LoadedModel:
-    """Load a checkpoint that `save_checkpoint` wrote; its metadata unless they were read before.
+    """Load a checkpoint that `save_checkpoint` wrote, and its metadata unless they are given.
 
     Raises:
         CheckpointError: a file is missing or damaged, weights are missing (none is ever newly
-            initialised), superfluous or of another shape, or config, card and weights disagree on
-            the targets and their order.
+            initialised), superfluous or of another shape, or config, card and weights have
+            different targets or orders of them.
     """
     metadata = metadata or checkpoint_metadata(folder)
     return LoadedModel.of(
@@ -113,10 +113,10 @@ def build(config: EmiConfig, state: Mapping[str, Tensor], source: Path) -> EmiMo
     Raises:
         CheckpointError: a weight is missing, superfluous or of another shape.
     """
-    with torch.device("meta"):  # no first weights are drawn: that takes longer than to read these
+    with torch.device("meta"):  # without initialising weights, which takes longer than reading them
         model = EmiModel(config)
     check_weights(model.state_dict(), state, source)
-    # copies: what safetensors gives is the file itself, which somebody may write to
+    # copies: safetensors maps the file into memory, and another process may write to it
     own = {name: weight.to(torch.float32, copy=True) for name, weight in state.items()}
     model.load_state_dict(own, assign=True)
     return model.eval()
@@ -140,12 +140,12 @@ def check_weights(
         ),
     }
     if any(problems.values()):
-        said = "; ".join(
+        message = "; ".join(
             f"{len(names)} weights {kind}: {', '.join(names[:3])}{', ...' if names[3:] else ''}"
             for kind, names in problems.items()
             if names
         )
-        raise CheckpointError(f"{source}: {said}")
+        raise CheckpointError(f"{source}: {message}")
 
 
 def read_safetensors(path: Path) -> dict[str, Tensor]:
@@ -162,7 +162,7 @@ def read_safetensors(path: Path) -> dict[str, Tensor]:
 
 def _write(folder: Path, model: EmiModel, card: ModelCard) -> None:
     state = {name: weight.detach().contiguous() for name, weight in model.state_dict().items()}
-    # one entry: safetensors writes several in no fixed order, and equal models would differ in hash
+    # one entry: safetensors writes several in random order, so equal models would differ in hash
     metadata = {"targets": json.dumps(model.config.targets)}
     save_file(state, folder / WEIGHTS_FILE, metadata=metadata)
     _write_json(folder / CONFIG_FILE, model.config.to_dict())

@@ -1,4 +1,4 @@
-"""Other people's layouts of the same weights, translated to ours.
+"""The same weights in other projects' layouts, translated to ours.
 
 | theirs | ours |
 |---|---|
@@ -33,7 +33,7 @@ DAMAGED = (
     *(OSError, EOFError, RuntimeError, ValueError, pickle.UnpicklingError),
     *(LookupError, TypeError, AttributeError, AssertionError, struct.error),
 )
-"""What torch raises on a file that is no state dict, or one of which some bytes differ."""
+"""What torch raises on a file that is no state dict, or on a damaged one."""
 
 _OURS = {
     "wav2vec2.": "backbone.wav2vec2.",
@@ -69,10 +69,10 @@ def load_authors_model(
     Args:
         state_dict: the .pth file.
         backbone: folder whose config.json describes the backbone; its weights are not read.
-        licence: of the backbone; default: what its folder says.
+        licence: of the backbone; default: that in its folder.
 
     Raises:
-        CheckpointError: a file that is no state dict of that model.
+        CheckpointError: the file is no state dict of that model.
     """
     state = translate(read_pickle(state_dict))
     config = EmiConfig(backbone=read_config(backbone))
@@ -89,7 +89,7 @@ def load_authors_model(
 
 
 def read_weights(folder: Path) -> tuple[str, dict[str, Tensor]]:
-    """Return the name of a model folder's weights file, and the weights under its names.
+    """Return the name of a model folder's weights file, and its weights by the names in it.
 
     Raises:
         CheckpointError: no such file, or not plain weights.
@@ -100,22 +100,22 @@ def read_weights(folder: Path) -> tuple[str, dict[str, Tensor]]:
 
 
 def translate(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Return a state dict of either layout under our names; unknown names stay as they are."""
+    """Return a state dict of either layout under our names; unknown names do not change."""
     return {_our_name(name): weight for name, weight in state.items()}
 
 
 def read_pickle(path: Path) -> dict[str, Tensor]:
-    """Return a state dict from a PyTorch file without running what a pickle could hold.
+    """Return a state dict from a PyTorch file without running code that a pickle may contain.
 
     Raises:
-        CheckpointError: no such file, or more in it than tensors.
+        CheckpointError: no such file, or it contains more than tensors.
     """
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except DAMAGED as error:
-        said = str(error).strip().partition("\n")[0] or type(error).__name__
+        message = str(error).strip().partition("\n")[0] or type(error).__name__
         raise CheckpointError(
-            f"{path}: cannot be loaded as plain tensors ({said}): expected a state dict, "
+            f"{path}: cannot be loaded as plain tensors ({message}): expected a state dict, "
             "pickled objects are refused"
         ) from error
     tensors = isinstance(content, dict) and all(

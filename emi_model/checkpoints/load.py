@@ -1,4 +1,4 @@
-"""Models that ``--model`` names, loaded."""
+"""Loads the model that ``--model`` names."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ def load_model(reference: str, metadata: ModelMetadata | None = None) -> LoadedM
     Args:
         reference: a folder (checkpoint of this project, or the public VAD model's layout), or the
             id of such a model on the hub, ``owner/name``.
-        metadata: its metadata, where they were read before: weights need not be hashed again.
+        metadata: its metadata, if they were read before; else the weights are hashed again.
 
     Raises:
-        ModelNotFound: neither a folder nor to be had from the hub.
-        CheckpointError: it is there, but not what it says it is.
+        ModelNotFound: neither a folder nor available from the hub.
+        CheckpointError: the folder exists, but holds no usable model.
     """
     folder = resolve(reference)
     if is_ours(folder):

@@ -1,8 +1,8 @@
 """Model folders without their weights: file names, config, card, intervals, hash.
 
 Beside config.json, model.safetensors, card.json and README.md, a model that was trained on labelled
-clips has intervals.json (`Intervals`) and training_clips.json (which contents trained it, and which
-chose its epoch). Light to import: who only asks what a model is need not wait for PyTorch.
+clips has intervals.json (`Intervals`) and training_clips.json (hashes of the clips that trained it
+and of those that chose its epoch). Light to import: to read metadata needs no PyTorch.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ TRAINING_CLIPS_FILE = "training_clips.json"
 
 @dataclass(frozen=True, kw_only=True)
 class ModelMetadata:
-    """What a model is, without its weights.
+    """All facts about a model, without its weights.
 
     Attributes:
         config: its architecture.
-        card: where it comes from.
+        card: its model card.
         sha256: hash of its config and weights, and of its intervals where it has some, hex.
-        intervals: intervals around its scores; None where it was not calibrated.
-        training_clips: SHA-256 (hex) of the files of its clips, by split; empty where unknown.
+        intervals: intervals around its scores; None if it was not calibrated.
+        training_clips: SHA-256 (hex) of the files of its clips, by split; empty if unknown.
     """
 
     config: EmiConfig
@@ -54,11 +54,11 @@ class ModelMetadata:
 
 
 def checkpoint_metadata(folder: Path) -> ModelMetadata:
-    """Read the metadata of a checkpoint of this project; of its weights only name and hash.
+    """Read the metadata of a checkpoint of this project; its weights are only hashed.
 
     Raises:
-        CheckpointError: a file is missing or damaged, or config, card and weights disagree on the
-            targets and their order.
+        CheckpointError: a file is missing or damaged, or config, card and weights have different
+            targets or orders of them.
     """
     config = EmiConfig.from_dict(read_config(folder))
     card = _read_card(folder)
@@ -82,7 +82,7 @@ def read_config(folder: Path) -> dict[str, Any]:
     """Return the content of a model folder's config.json.
 
     Raises:
-        CheckpointError: there is none, or it is no JSON object.
+        CheckpointError: it is missing, or it is no JSON object.
     """
     return _read_json(folder / CONFIG_FILE)
 
@@ -97,7 +97,7 @@ def hash_files(folder: Path, names: tuple[str, ...] = (CONFIG_FILE, WEIGHTS_FILE
 
 
 def _recorded(path: Path) -> dict[str, str]:
-    """Return what a safetensors file says beside its weights."""
+    """Return the metadata in the header of a safetensors file."""
     try:
         with safe_open(path, framework="np") as content:
             return content.metadata() or {}
@@ -106,7 +106,7 @@ def _recorded(path: Path) -> dict[str, str]:
 
 
 def _hash(folder: Path) -> str:
-    """Return the hash of all that decides a score's row: intervals are part of it."""
+    """Return the hash of all files that influence a score's row: intervals are among them."""
     names: tuple[str, ...] = (CONFIG_FILE, WEIGHTS_FILE)
     if (folder / INTERVALS_FILE).is_file():
         names += (INTERVALS_FILE,)

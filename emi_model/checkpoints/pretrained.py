@@ -1,8 +1,8 @@
-"""A backbone alone: the wav2vec2 weights of any checkpoint that has some, and never a new one.
+"""A backbone alone: the wav2vec2 weights of any checkpoint that has them, never new ones.
 
 | checkpoint | where its backbone is | VAD head |
 |---|---|---|
-| ``Wav2Vec2ForCTC``, ``...ForPreTraining`` | ``wav2vec2.*`` | none; their own is left |
+| ``Wav2Vec2ForCTC``, ``...ForPreTraining`` | ``wav2vec2.*`` | none; their own head is ignored |
 | ``Wav2Vec2Model`` | names without a prefix | none |
 | the public VAD model | ``wav2vec2.*`` | ``classifier.*`` |
 | this project's | ``backbone.wav2vec2.*`` | ``vad_head.*``, unless it was switched off |
@@ -32,7 +32,7 @@ BACKBONE = "backbone."
 HEAD = "vad_head."
 PREFIX = "wav2vec2."
 MASK_EMBEDDING = "backbone.wav2vec2.masked_spec_embed"
-"""What SpecAugment writes over masked frames; models that only ever transcribed lack it."""
+"""SpecAugment replaces masked frames by it; models that were only trained to transcribe lack it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,7 +41,7 @@ class LoadedBackbone:
 
     Attributes:
         name: of the model that they come from.
-        licence: of these weights; it binds every model made from them.
+        licence: of these weights; it applies to every model made from them.
         arguments: of a ``transformers.Wav2Vec2Config``.
         weights: of the backbone, under our names.
         head: of the VAD head, under our names; empty where there is none.
@@ -73,15 +73,15 @@ class LoadedBackbone:
 
 
 def load_backbone(reference: str) -> LoadedBackbone:
-    """Load the wav2vec2 weights of a checkpoint, all of them and nothing else.
+    """Load all wav2vec2 weights of a checkpoint, and its VAD head if it has one.
 
-    Only the embedding of masked frames may be absent: what needs it is for the caller to refuse.
+    Only the embedding of masked frames may be absent: a caller that needs it has to check.
 
     Args:
         reference: a folder, or an id on the hub, ``owner/name``.
 
     Raises:
-        ModelNotFound: neither a folder nor to be had from the hub.
+        ModelNotFound: neither a folder nor available from the hub.
         CheckpointError: no wav2vec2 model, or one with a weight missing, superfluous or of
             another shape.
     """
@@ -137,7 +137,7 @@ def _load_generic(folder: Path, config: Mapping[str, Any], name: str) -> LoadedB
 
 
 def _expected(config: Mapping[str, Any]) -> dict[str, Tensor]:
-    """Return the weights of a backbone by name, shapes alone; the mask's embedding among them."""
+    """Return a backbone's weights by name, without values; the mask embedding is among them."""
     with torch.device("meta"):
         backbone = Backbone({**config, "mask_time_prob": 0.05})
     return {BACKBONE + name: weight for name, weight in backbone.state_dict().items()}

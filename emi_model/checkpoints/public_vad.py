@@ -24,9 +24,9 @@ PICKLE_FILE = "pytorch_model.bin"
 PUBLIC_VAD_LICENCES = {
     "audeering/wav2vec2-large-robust-12-ft-emotion-msp-dim": "CC-BY-NC-SA-4.0",
 }
-"""Licences of known public models, for copies whose README was left behind.
+"""Licences of public models, for copies without a README.
 
-Their own config.json does not name them: its ``_name_or_path`` is ``torch``.
+Their config.json does not name them: its ``_name_or_path`` is ``torch``.
 """
 
 
@@ -54,12 +54,12 @@ def vad_metadata(folder: Path, name: str) -> ModelMetadata:
 
 
 def weights_file(folder: Path) -> str:
-    """Return the name of the file that holds a model folder's weights, if there are any."""
+    """Return the name that a model folder's weights file has, if there is one."""
     return WEIGHTS_FILE if (folder / WEIGHTS_FILE).is_file() else PICKLE_FILE
 
 
 def labels_of(config: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return the labels that a config.json names, lower case, in the order of their numbers."""
+    """Return the labels in a config.json, lower case, in the order of their numbers."""
     labels = {int(key): str(label) for key, label in (config.get("id2label") or {}).items()}
     return tuple(labels[key].lower() for key in sorted(labels))
 
@@ -67,8 +67,8 @@ def labels_of(config: Mapping[str, Any]) -> tuple[str, ...]:
 def licence_of(folder: Path, name: str = "") -> str:
     """Return the licence of a model folder's weights, or ``unknown``.
 
-    It is what the front matter of its README.md names, or that of the known public model whose id
-    is ``name`` or whose name the folder bears.
+    It is the one in the front matter of its README.md, or that of the public model in
+    `PUBLIC_VAD_LICENCES` whose id is ``name`` or whose name the folder has.
     """
     for line in _front_matter(folder / README_FILE):
         key, _, value = line.partition(":")
@@ -90,7 +90,7 @@ def _front_matter(readme: Path) -> list[str]:
 
 
 def origin_of(folder: Path) -> str:
-    """Return the hub id that a model folder's config names, or the folder's name."""
+    """Return the hub id in a model folder's config, or the folder's name."""
     named = str(read_config(folder).get("_name_or_path"))
     return named if named.count("/") == 1 else folder.resolve().name
 

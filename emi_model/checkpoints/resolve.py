@@ -1,4 +1,4 @@
-"""What ``--model`` takes, and what it is; without its weights, hence without PyTorch."""
+"""Finds the model that ``--model`` names, without its weights, hence without PyTorch."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ def read_metadata(reference: str) -> ModelMetadata:
         reference: as `emi_model.checkpoints.load.load_model` takes it.
 
     Raises:
-        ModelNotFound: neither a folder nor to be had from the hub.
-        CheckpointError: it is there, but not what it says it is.
+        ModelNotFound: neither a folder nor available from the hub.
+        CheckpointError: the folder exists, but holds no usable model.
     """
     folder = resolve(reference)
     if is_ours(folder):
@@ -34,12 +34,12 @@ def read_metadata(reference: str) -> ModelMetadata:
 
 
 def is_ours(folder: Path) -> bool:
-    """Tell a checkpoint of this project from a model in the public VAD model's layout."""
+    """Return whether a folder is a checkpoint of this project, not in the public VAD layout."""
     return read_config(folder).get("model_type") == MODEL_TYPE
 
 
 def name_of(reference: str, folder: Path) -> str:
-    """Return the short name of a model that a reference names, and that lies in a folder."""
+    """Return the short name of the model that a reference names and that is in a folder."""
     return folder.resolve().name if Path(reference).is_dir() else reference
 
 
@@ -47,7 +47,7 @@ def resolve(reference: str) -> Path:
     """Return the local folder of a model reference, downloading from the hub if it names one.
 
     Raises:
-        ModelNotFound: neither a folder nor to be had from the hub.
+        ModelNotFound: neither a folder nor available from the hub.
     """
     folder = Path(reference)
     if (folder / CONFIG_FILE).is_file():
@@ -60,15 +60,15 @@ def resolve(reference: str) -> Path:
 
 
 def _download(reference: str) -> Path:
-    # imported here: a local folder should not pay for the hub client
+    # imported here: a local folder needs no hub client
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
     try:
         return Path(snapshot_download(reference, allow_patterns=HUB_FILES))
     except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
-        said = str(error).strip().partition("\n")[0]
+        message = str(error).strip().partition("\n")[0]
         raise ModelNotFound(
-            f"{reference}: no such folder, and the hub did not give it ({said}): name a local "
+            f"{reference}: no such folder, and the hub did not give it ({message}): name a local "
             "model folder"
         ) from error

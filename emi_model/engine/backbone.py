@@ -1,10 +1,10 @@
-"""The backbone for scoring: clips laid end to end, so that nothing computed is padding.
+"""The backbone for scoring: clips laid end to end, so that no padding is computed.
 
 `emi_model.architecture.audio_branch` pads clips to one length and masks; here the frames of all
-clips stand in one matrix. Convolutions and linear layers see one long stream, cut into pieces of a
+clips form one matrix. Convolutions and linear layers get one long stream, cut into pieces of a
 fixed size that stay in the processor's caches; only attention and the positional convolution need
-to know where a clip ends. A convolution of stride s over frames that lie one behind the other is a
-product of matrices without a copy: s frames side by side are a row.
+to know where a clip ends. Frames are contiguous, so a convolution of stride s is a matrix product
+without a copy: s frames side by side are a row.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from emi_model.engine.layers import Conv, Linear, Norm, Positional, spaced
 
 CHUNK_FRAMES = {"cpu": 100, "cuda": 6_400}
 """Frames (2 s, 128 s) that go through the convolutions at once: on a CPU the output of the first,
-3 MB a second in bfloat16, is read again before it leaves the caches; a GPU wants large products."""
+3 MB a second in bfloat16, is read again before it leaves the caches; a GPU needs large products."""
 
 
 def fits(backbone: Backbone) -> bool:
-    """Tell whether a backbone can be run clip behind clip: none of its norms is over time."""
+    """Return whether a backbone can run on clips laid end to end: no norm of it is over time."""
     config = backbone.wav2vec2.config
     return config.feat_extract_norm == "layer" and getattr(config, "adapter_attn_dim", None) is None
 
@@ -39,12 +39,12 @@ class Engine:
     def __init__(
         self, backbone: Backbone, dtype: torch.dtype = torch.float32, *, int8: bool = False
     ) -> None:
-        """Take over the weights of a backbone that `fits`; later changes to it are not seen.
+        """Convert the weights of a backbone that `fits`; it must not change any more.
 
         Args:
             backbone: in evaluation mode, on its device.
-            dtype: of the products of matrices.
-            int8: take those of the encoder's linear layers in int8; on a CPU.
+            dtype: of the matrix products.
+            int8: compute those of the encoder's linear layers in int8; only on a CPU.
         """
         wav2vec2 = backbone.wav2vec2
         self._geometry = backbone.geometry
@@ -71,7 +71,7 @@ class Engine:
         """Return the hidden states, float32 (sum of F, hidden), of waveforms, float32 (samples,).
 
         Args:
-            waveforms: normalised, each of one frame's samples or more, on the engine's device.
+            waveforms: normalised, each at least one frame long, on the engine's device.
         """
         num_frames = self.num_frames(waveforms)
         return self._encode(self._features(waveforms, num_frames), num_frames)
@@ -79,11 +79,11 @@ class Engine:
     def _features(self, waveforms: Sequence[Tensor], num_frames: Sequence[int]) -> Tensor:
         """Return the conv stack's output (sum of F, C), float32, projected to the hidden size."""
         hop, reach = self._geometry.hop_samples, self._geometry.min_samples
-        between = math.ceil(max(0, reach - hop) / hop)  # frames that would hear two clips
+        between = math.ceil(max(0, reach - hop) / hop)  # frames that would mix two clips
         total = sum(num_frames) + between * len(num_frames)
         whole = total
         if self._device.type == "cpu":
-            # All pieces are of one shape: what lies behind the stream is computed and left.
+            # All pieces have one shape: frames after the stream's end are computed and dropped.
             whole = math.ceil(total / self._chunk_frames) * self._chunk_frames
         rest = (whole - total) * hop + reach
         silence = waveforms[0].new_zeros(max(rest, (between + 1) * hop))

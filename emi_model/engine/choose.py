@@ -1,4 +1,4 @@
-"""The door to the engine: in which numerics a model is scored, and whether the engine does it."""
+"""The entry to the engine: chooses the numerics of a model and whether the engine runs it."""
 
 from __future__ import annotations
 
@@ -15,16 +15,15 @@ from emi_model.engine.precision import numerics, product_dtype
 def choose_engine(model: EmiModel, precision: Precision) -> tuple[Numerics, RaggedModel | None]:
     """Return the numerics that a precision means, and the engine; None: the model itself runs.
 
-    The engine is made for a model with the wav2vec2 branch alone whose norms are not over time. In
-    fp32 the model itself runs, the reference of all that is faster; there is no int8 without the
-    engine.
+    The engine runs models with the wav2vec2 branch alone whose norms are not over time. In fp32
+    the model itself runs, as the reference for the engine; int8 needs the engine.
 
     Args:
         model: on its device, in evaluation mode.
-        precision: as asked for.
+        precision: as requested.
 
     Raises:
-        ConfigError: int8 is asked for, and the device is not a CPU.
+        ConfigError: the precision is int8, and the device is not a CPU.
     """
     chosen = numerics(precision, next(model.parameters()).device, model.hidden_size)
     if chosen == "fp32":

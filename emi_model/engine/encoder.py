@@ -1,4 +1,4 @@
-"""The engine's encoder layers: attention within each clip, the rest for every frame alike."""
+"""The engine's encoder layers: attention within each clip, the rest frame by frame."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from emi_model.engine.int8 import Int8Linear
 from emi_model.engine.layers import Linear, Norm, whole_numbers
 
 MAX_PLAIN_FRAMES = 2_048
-"""Frames (41 s) up to which a clip's attention weights are held as a whole, on a CPU."""
+"""Frames (41 s) up to which a clip's attention weights are one matrix, on a CPU."""
 
 CHUNK_ROWS = {"cpu": 256, "cuda": 2**31 - 1}
-"""Frames that pass a layer at once, attention aside: on a CPU what lies between the products of a
-feed-forward, 2 MB in bfloat16, stays in the caches. In int8 it is a fourth of the layer's time."""
+"""Frames that pass a layer at once, except its attention: on a CPU the result between the products
+of a feed-forward, 2 MB in bfloat16, stays in the caches. In int8 it saves a fourth of the time."""
 
 MAX_FLASH_HEAD_SIZE = 256
 MIN_FLASH_CAPABILITY = (8, 0)
@@ -29,12 +29,12 @@ MIN_FLASH_CAPABILITY = (8, 0)
 
 @dataclass(frozen=True)
 class _Group:
-    """Clips next to each other that share one attention.
+    """Neighbouring clips that share one attention call.
 
     Attributes:
-        places: (B, F), where their frames lie in the stream; behind a clip's end any place.
+        places: (B, F), positions of their frames in the stream; arbitrary after a clip's end.
         mask: bool (B, 1, 1, F), true for a clip's own frames; None if all are.
-        own: of the B x F frames those that are some clip's.
+        own: indices, among the B x F frames, of those that belong to a clip.
     """
 
     places: Tensor
@@ -55,13 +55,13 @@ class _Group:
 
 @dataclass(frozen=True)
 class Clips:
-    """Where clips lie in the stream.
+    """The positions of clips in the stream.
 
     Attributes:
         num_frames: of each.
-        groups: clips that share an attention; None where each has its own, or all have one.
+        groups: clips that share an attention call; None where each has its own, or all share one.
         bounds: int32 (clips + 1,), where each begins and the last one ends, on the device; None
-            where not all have one attention.
+            where not all share one call.
     """
 
     num_frames: list[int]
@@ -70,31 +70,31 @@ class Clips:
 
     @classmethod
     def alone(cls, num_frames: Sequence[int]) -> Clips:
-        """Each clip has an attention of its own: the fastest on a CPU (RESULTS.md)."""
+        """Plan an attention call for each clip: the fastest on a CPU (RESULTS.md)."""
         return cls(list(num_frames))
 
     @classmethod
     def at_once(cls, num_frames: Sequence[int], device: torch.device) -> Clips:
-        """All clips are attended by one call of FlashAttention, which knows where each ends."""
+        """Plan one call of FlashAttention for all clips, given where each ends."""
         bounds = whole_numbers([0, *accumulate(num_frames)], device)
         return cls(list(num_frames), bounds=bounds.int())
 
     @classmethod
     def together(cls, num_frames: Sequence[int], device: torch.device) -> Clips:
-        """Clips next to each other share one, with little padding: a GPU wants few calls."""
+        """Plan a call for neighbouring clips with little padding: a GPU needs few calls."""
         groups, first, begin = [], 0, 0
         for end in range(1, len(num_frames) + 1):
-            held = num_frames[begin:end]
+            frames = num_frames[begin:end]
             is_last = end == len(num_frames)
             if is_last or padding_share(num_frames, [range(begin, end + 1)]) > MAX_PADDING_SHARE:
-                groups.append(_Group.of(first, held, device))
-                first, begin = first + sum(held), end
+                groups.append(_Group.of(first, frames, device))
+                first, begin = first + sum(frames), end
         return cls(list(num_frames), groups=groups)
 
 
 @dataclass(frozen=True)
 class Layer:
-    """One layer of the encoder: attention within each clip, feed-forward for every frame."""
+    """One layer of the encoder: attention within each clip, feed-forward frame by frame."""
 
     attention_norm: Norm
     qkv: Linear | Int8Linear
@@ -109,12 +109,12 @@ class Layer:
 
     @classmethod
     def of(cls, layer: Any, dtype: torch.dtype, *, int8: bool) -> Layer:
-        """Take over the weights of a layer; the scale of its queries goes into their weights."""
+        """Convert the weights of a layer; the weights of queries are multiplied by their scale."""
         linear = Int8Linear.of if int8 else Linear.of
         attention, feed = layer.attention, layer.feed_forward
         return cls(
             attention_norm=Norm.of(layer.layer_norm),
-            qkv=linear(_together(attention), dtype),
+            qkv=linear(_joined(attention), dtype),
             out=linear(attention.out_proj, dtype),
             heads=attention.num_heads,
             head_size=attention.head_dim,
@@ -126,7 +126,7 @@ class Layer:
         )
 
     def clips(self, num_frames: Sequence[int], device: torch.device) -> Clips:
-        """Return what attention needs to know of clips, in the way that suits a device."""
+        """Return the plan of attention calls that is fastest on a device."""
         if device.type == "cpu":
             return Clips.alone(num_frames)
         if has_flash_attention(device, self.qkv.dtype, self.head_size):
@@ -134,24 +134,24 @@ class Layer:
         return Clips.together(num_frames, device)
 
     def __call__(self, hidden: Tensor, clips: Clips) -> None:
-        """Take hidden states, float32 (N, hidden), to those behind this layer, in their place.
+        """Apply this layer to hidden states, float32 (N, hidden), in place.
 
-        What is done to every frame alike is done to some at a time.
+        All steps except attention process some frames at a time.
         """
         num_rows = CHUNK_ROWS[hidden.device.type]
-        norm = self.attention_norm if self.norm_first else _as_it_is
+        norm = self.attention_norm if self.norm_first else _unchanged
         chunks = torch.split(hidden, num_rows)
         found = self._attend(torch.cat([self.qkv(norm(rows)) for rows in chunks]), clips)
         for rows, attended in zip(chunks, torch.split(found, num_rows), strict=True):
             rows += self.out(attended)
             if self.norm_first:
-                rows += self._fed(self.norm(rows))
+                rows += self._feed_forward(self.norm(rows))
             else:
                 rows.copy_(self.attention_norm(rows))
-                rows += self._fed(rows)
+                rows += self._feed_forward(rows)
                 rows.copy_(self.norm(rows))
 
-    def _fed(self, hidden: Tensor) -> Tensor:
+    def _feed_forward(self, hidden: Tensor) -> Tensor:
         return self.narrow(self.activation(self.wide(hidden)))
 
     def _attend(self, qkv: Tensor, clips: Clips) -> Tensor:
@@ -165,7 +165,7 @@ class Layer:
         """Return the attention (sum of F, hidden) of all clips."""
         query, key, value = qkv.view(len(qkv), 3, self.heads, -1).unbind(1)
         found = varlen_attn(query, key, value, bounds, bounds, longest, longest, scale=1.0)
-        assert isinstance(found, Tensor), "only its result was asked for"
+        assert isinstance(found, Tensor), "a tuple is returned only on request"
         return found.flatten(1)
 
     def _attend_together(self, qkv: Tensor, group: _Group) -> Tensor:
@@ -182,12 +182,12 @@ class Layer:
     def _attend_alone(self, qkv: Tensor) -> Tensor:
         """Return one clip's attention (F, hidden) of its queries, keys, values (F, 3 x hidden)."""
         frames = len(qkv)
-        # one copy: the products would make three, the keys' against the grain
+        # one copy; without it the products would make three, that of the keys strided
         query, key, value = qkv.view(frames, 3, self.heads, -1).permute(1, 2, 0, 3).contiguous()
         if frames > MAX_PLAIN_FRAMES:
             found = functional.scaled_dot_product_attention(query, key, value, scale=1.0)
         else:
-            # On a CPU two and a half times as fast as the fused kernel (RESULTS.md).
+            # On a CPU 2.5 times as fast as the fused kernel (RESULTS.md).
             logits = torch.bmm(query, key.transpose(1, 2))
             weights = torch.softmax(logits, -1)  # summed in float32 whatever the type
             found = torch.bmm(weights, value)
@@ -195,7 +195,7 @@ class Layer:
 
 
 def has_flash_attention(device: torch.device, dtype: torch.dtype, head_size: int) -> bool:
-    """Tell whether a device has FlashAttention for clips of many lengths laid end to end."""
+    """Return whether a device has FlashAttention for clips laid end to end."""
     return (
         device.type == "cuda"
         and dtype in (torch.bfloat16, torch.float16)
@@ -205,12 +205,12 @@ def has_flash_attention(device: torch.device, dtype: torch.dtype, head_size: int
     )
 
 
-def _as_it_is(values: Tensor) -> Tensor:
+def _unchanged(values: Tensor) -> Tensor:
     return values
 
 
-def _together(attention: Any) -> nn.Linear:
-    """Return queries, keys and values as one layer."""
+def _joined(attention: Any) -> nn.Linear:
+    """Return one linear layer that computes queries, keys and values."""
     parts = (attention.q_proj, attention.k_proj, attention.v_proj)
     scales = (attention.scaling, 1.0, 1.0)
     layer = nn.Linear(parts[0].in_features, sum(part.out_features for part in parts))

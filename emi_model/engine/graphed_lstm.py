@@ -1,10 +1,10 @@
 """The LSTM for scoring on a GPU: stretches of steps recorded once as CUDA graphs.
 
-A step is two small kernels a layer; to start them one by one takes longer than to run them, and
-cuDNN's take twice as long (RESULTS.md). Clips stand side by side, the longest first, and begin
-together; where one has ended, its row goes on with zeros until a stretch needs fewer rows.
+A step is two small kernels a layer; starting them one by one takes longer than running them, and
+cuDNN's take twice as long (RESULTS.md). A row is a clip, the longest first, and all begin at the
+same step; after a clip's end its row gets zeros until a stretch needs fewer rows.
 
-Products take float16, which has as many digits as the TF32 that cuDNN takes, and sum in float32.
+Products are in float16, which has as many digits as cuDNN's TF32, and are summed in float32.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ from torch.nn import functional
 from emi_model.engine.layers import whole_numbers
 
 STEPS = 32
-"""Of a stretch."""
+"""Time steps of a stretch."""
 
 WIDTHS = (16, 64, 128, 256, 512)
-"""Clips side by side in the graphs; between two of them rows are computed and left."""
+"""Numbers of clips for which graphs are recorded; rows beyond the clips are dropped."""
 
 ALIGNMENT = 8
-"""A GPU multiplies matrices of other sizes at half the speed; states beyond the size stay zero."""
+"""Sizes are padded to its multiples, with zeros: a GPU multiplies others at half the speed."""
 
 Recorder = Callable[[Callable[[], Tensor]], tuple[Callable[[], None], Tensor]]
-"""Records steps; gives what takes them again, and where their result then lies."""
+"""Records steps; returns a function that repeats them, and the tensor with their result."""
 
 
 @dataclass(frozen=True)
@@ -45,10 +45,10 @@ class _Stretch:
     """Some steps of all layers, for one number of clips.
 
     Attributes:
-        inputs: (STEPS x clips, size), to be filled.
-        states: hidden state and cell (clips, size) of each layer, moved on by `run`.
-        outputs: (STEPS, clips, size), the top layer's states behind each step.
-        run: takes the steps.
+        inputs: (STEPS x clips, size), filled by the caller.
+        states: hidden state and cell (clips, size) of each layer, updated by `run`.
+        outputs: (STEPS, clips, size), the top layer's states after each step.
+        run: computes the steps.
     """
 
     def __init__(
@@ -78,14 +78,14 @@ class _Stretch:
 
 
 def recorder() -> Recorder:
-    """Return what records steps for the current GPU; what they need in between they share."""
+    """Return a recorder for the current GPU, whose recordings share temporary memory."""
     pool = torch.cuda.graph_pool_handle()
 
     def recorded(steps: Callable[[], Tensor]) -> tuple[Callable[[], None], Tensor]:
         aside = torch.cuda.Stream()  # type: ignore[no-untyped-call]
         aside.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(aside):
-            steps()  # libraries make themselves ready
+            steps()  # so that libraries initialise themselves
         torch.cuda.current_stream().wait_stream(aside)
         graph = torch.cuda.CUDAGraph()
         with torch.cuda.graph(graph, pool=pool, capture_error_mode="thread_local"):
@@ -96,20 +96,20 @@ def recorder() -> Recorder:
 
 
 def fused_cell(from_input: Tensor, from_state: Tensor, cell: Tensor) -> tuple[Tensor, Tensor]:
-    """Return hidden state and cell (B, size) behind a step, from both products (B, 4 x size)."""
+    """Return hidden state and cell (B, size) after a step, from both products (B, 4 x size)."""
     hidden, after, _ = torch.ops.aten._thnn_fused_lstm_cell(from_input, from_state, cell)
     return hidden, after
 
 
 class GraphedLstm:
-    """A batch-first `nn.LSTM` on a GPU, for its last states alone; not for two threads at once."""
+    """A batch-first `nn.LSTM` on a GPU that returns its last states only; not thread-safe."""
 
     def __init__(self, lstm: nn.LSTM, dtype: torch.dtype = torch.float16) -> None:
-        """Take over the weights and record the graphs; later changes to them are not seen.
+        """Convert the weights and record the graphs; the weights must not change any more.
 
         Args:
             lstm: one direction, with biases, without a projection, its input as wide as its state.
-            dtype: of factors and states.
+            dtype: of weights and states.
         """
         self._size, self._dtype = lstm.hidden_size, dtype
         self._wide = -(-self._size // ALIGNMENT) * ALIGNMENT
@@ -155,7 +155,7 @@ class GraphedLstm:
         Args:
             aligned: (N + 1, aligned size), the last row zero.
             frames: of each clip.
-            ends: of each clip, the row behind its last frame.
+            ends: of each clip, the row after its last frame.
         """
         device = aligned.device
         lengths = whole_numbers(frames, device)
@@ -196,5 +196,5 @@ class GraphedLstm:
 
 
 def _current(device: torch.device) -> AbstractContextManager[object]:
-    """Make a GPU the current one."""
+    """Return a context in which a GPU is the current one."""
     return torch.cuda.device(device) if device.type == "cuda" else nullcontext()

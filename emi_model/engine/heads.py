@@ -1,6 +1,6 @@
 """The heads for scoring: VAD, means, LSTM and fusion of clips laid end to end.
 
-They are float32; on a GPU the products of the frames' VAD and of the LSTM take float16.
+They are float32; on a GPU the products of the frames' VAD and of the LSTM are float16.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ VAD_CHUNK_ROWS = 4_096
 
 
 class RaggedHeads:
-    """A model's heads on hidden states without padding; gives what `EmiModel` gives."""
+    """A model's heads for hidden states without padding; returns what `EmiModel` returns."""
 
     def __init__(self, model: EmiModel) -> None:
-        """Take a model in evaluation mode, on its device; it must not change any more."""
+        """Use a model in evaluation mode, on its device; it must not change any more."""
         self._vad_head: VadHead | None = model.audio.vad_head
         self._frame_vad = None if self._vad_head is None else _frame_vad(self._vad_head)
         self._fusion: Fusion | None = model.fusion
@@ -65,7 +65,7 @@ class RaggedHeads:
 
 
 def _frame_vad(head: VadHead) -> Product:
-    """Return the VAD head (N, 3) of frames (N, hidden); on a GPU its large product in float16."""
+    """Return the VAD head for frames (N, hidden); on a GPU its large product is in float16."""
     if head.dense.weight.device.type == "cpu":
         return head
     weight, bias = head.dense.weight.detach().half(), head.dense.bias.detach().half()
@@ -79,7 +79,7 @@ def _frame_vad(head: VadHead) -> Product:
 
 
 def _padded(values: Tensor, num_frames: Sequence[int]) -> Tensor:
-    """Return (B, F, D), zero behind a clip's end, of values (sum of F, D)."""
+    """Return (B, F, D), zero after a clip's end, of values (sum of F, D)."""
     longest = max(num_frames)
     before = [0, *accumulate(longest - frames for frames in num_frames[:-1])]
     shifts = torch.repeat_interleave(

@@ -1,7 +1,7 @@
 """Linear layers in int8 on a CPU: oneDNN's products, as PyTorch's quantized models use them.
 
-Weights are rounded once, a scale an output (symmetric); inputs at every call, a scale a row, so
-that a frame's rounding does not hang on its neighbours.
+Weights are rounded once, with a (symmetric) scale for each output; inputs at every call, with a
+scale for each row, so that a frame's rounding does not depend on other frames.
 """
 
 from __future__ import annotations
@@ -12,19 +12,19 @@ import torch
 from torch import Tensor, nn
 
 LARGEST = 127
-"""Integers from -127 to 127 are used; oneDNN wants inputs without a sign, moved up by `MOVE`."""
+"""Integers from -127 to 127 are used; oneDNN takes unsigned inputs, so `MOVE` is added."""
 
 MOVE = 128
-"""In two's complement another top bit; conversion to int8 and this are a fifth of the time of one
-to uint8, and of the addition before it."""
+"""In two's complement this flips the top bit. That, after a conversion to int8, takes a fifth of
+the time of an addition before a conversion to uint8."""
 
 SMALLEST_SCALE = 1e-12
-"""A row or a weight of zeros has a scale, too."""
+"""Of rows of zeros, so that no division by zero occurs."""
 
 
 @dataclass(frozen=True)
 class Int8Linear:
-    """A linear layer whose product is in int8, its result in another type."""
+    """A linear layer that multiplies in int8 and returns another type."""
 
     weight: Tensor
     scales: Tensor

@@ -1,4 +1,4 @@
-"""Norms, linear layers and convolutions of the engine, their weights laid out for one type."""
+"""Norms, linear layers and convolutions of the engine, with weights converted to one type."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from torch.nn import functional
 from emi_model.engine.packed_linear import Product, packed
 
 MIN_CHANNELS = 64
-"""Of a convolution, from which on a GPU gains by two products."""
+"""Channels of a convolution from which two products are faster on a GPU."""
 
 MIN_GROUP_CHANNELS = 16
 """Channels of a group from which on a CPU convolves groups in bfloat16: with 8 and fewer the result
@@ -33,7 +33,7 @@ class Norm:
 
     @classmethod
     def of(cls, norm: nn.LayerNorm, dtype: torch.dtype = torch.float32) -> Norm:
-        """Take over a module's weights."""
+        """Convert a module's weights."""
         return cls(norm.weight.detach().to(dtype), norm.bias.detach().to(dtype), norm.eps)
 
     def __call__(self, values: Tensor) -> Tensor:
@@ -50,7 +50,7 @@ class Linear:
 
     @classmethod
     def of(cls, linear: nn.Linear, dtype: torch.dtype) -> Linear:
-        """Take over a module's weights."""
+        """Convert a module's weights."""
         bias = None if linear.bias is None else linear.bias.detach().to(dtype)
         return cls(packed(linear.weight.detach().to(dtype), bias), dtype)
 
@@ -61,12 +61,12 @@ class Linear:
 
 @dataclass(frozen=True)
 class Conv:
-    """One layer of the conv stack on frames (T, C): a product of matrices, norm, activation.
+    """One layer of the conv stack on frames (T, C): a matrix product, norm, activation.
 
     Attributes:
-        product: of rows (N, kernel x C): the frames that an output hears, side by side.
-        overlap: weights ((kernel - stride) x C, out) of the taps whose frames the next output hears
-            too, where theirs is a product of its own; else None.
+        product: of rows (N, kernel x C): the frames that an output depends on, side by side.
+        overlap: weights ((kernel - stride) x C, out) of the taps whose frames the next output also
+            depends on, where these have a product of their own; else None.
         kernel: taps.
         stride: frames.
     """
@@ -80,7 +80,7 @@ class Conv:
 
     @classmethod
     def of(cls, layer: Any, dtype: torch.dtype) -> Conv:
-        """Take over the weights of a layer of the conv stack."""
+        """Convert the weights of a layer of the conv stack."""
         conv = layer.conv
         (kernel,), (stride,) = conv.kernel_size, conv.stride
         weight = conv.weight.detach().to(dtype).permute(0, 2, 1).flatten(1)  # (out, kernel x in)
@@ -95,7 +95,7 @@ class Conv:
     def __call__(self, frames: Tensor) -> Tensor:
         """Return (T', out) of contiguous frames (T, C)."""
         if self.overlap is None:
-            # where rows overlap they are copied
+            # contiguous() copies rows that overlap
             found = self.product(self._rows(frames, 0, self.kernel).contiguous())
         else:
             found = self.product(self._rows(frames, 0, self.stride))
@@ -105,7 +105,7 @@ class Conv:
         return activated
 
     def _rows(self, frames: Tensor, first: int, end: int) -> Tensor:
-        """Return what each output hears by the taps from ``first`` to ``end``; a view."""
+        """Return the input of each output's taps from ``first`` to ``end``; a view."""
         num_out = (len(frames) - self.kernel) // self.stride + 1
         channels = frames.shape[1]
         return frames.as_strided(
@@ -116,7 +116,7 @@ class Conv:
 
 
 def takes_two_products(device: torch.device, channels: int, kernel: int, stride: int) -> bool:
-    """Tell whether taps that overlap the next output's are better a product of their own.
+    """Return whether the taps that overlap the next output's get a product of their own.
 
     On a GPU copying rows that overlap takes longer than the product (RESULTS.md); on a CPU one
     product is faster.
@@ -126,7 +126,7 @@ def takes_two_products(device: torch.device, channels: int, kernel: int, stride:
 
 @dataclass(frozen=True)
 class Positional:
-    """The positional convolution, its weight norm folded, over clips with zeros between them."""
+    """The positional convolution, weight norm folded in, over clips with zeros between them."""
 
     convolve: Product
     taps: int
@@ -134,7 +134,7 @@ class Positional:
 
     @classmethod
     def of(cls, embedding: Any, dtype: torch.dtype) -> Positional:
-        """Take over the weights of the positional convolution."""
+        """Convert the weights of the positional convolution."""
         conv = embedding.conv
         weight = conv.weight.detach().to(dtype)
         bias = None if conv.bias is None else conv.bias.detach().to(dtype)
@@ -156,7 +156,7 @@ class Positional:
 def as_it_is(weight: Tensor, bias: Tensor | None, groups: int) -> Product:
     """Return a convolution over time of frames (T, C), without padding, as PyTorch computes it.
 
-    Narrow groups are computed in float32: `MIN_GROUP_CHANNELS` says why.
+    Narrow groups are computed in float32, see `MIN_GROUP_CHANNELS`.
     """
     if weight.shape[1] < MIN_GROUP_CHANNELS:
         weight, bias = weight.float(), None if bias is None else bias.float()
@@ -169,9 +169,9 @@ def as_it_is(weight: Tensor, bias: Tensor | None, groups: int) -> Product:
 
 
 def in_blocks(weight: Tensor, bias: Tensor | None, groups: int) -> Product:
-    """Return the same convolution as a product of matrices: some frames at once, a group a matrix.
+    """Return the same convolution as matrix products, one a group, of blocks of frames.
 
-    That `BLOCK_FRAMES` next to each other share what they hear takes an eighth more operations, and
+    A block of `BLOCK_FRAMES` outputs shares its inputs. This takes an eighth more operations, and
     on a GPU three fifths of the time of cuDNN's convolution (RESULTS.md).
 
     Args:
@@ -180,13 +180,13 @@ def in_blocks(weight: Tensor, bias: Tensor | None, groups: int) -> Product:
         groups: of channels.
     """
     width, taps = weight.shape[1], weight.shape[2]
-    heard = BLOCK_FRAMES + taps - 1
-    # of each group: what a frame of the block is, of all that the block hears
-    matrices = weight.new_zeros(groups, heard, width, BLOCK_FRAMES, width)
+    reach = BLOCK_FRAMES + taps - 1
+    # of each group: from all input frames of a block to each of its output frames
+    matrices = weight.new_zeros(groups, reach, width, BLOCK_FRAMES, width)
     turned = weight.view(groups, width, width, taps).permute(0, 3, 2, 1)
     for frame in range(BLOCK_FRAMES):
         matrices[:, frame : frame + taps, :, frame] = turned
-    matrices = matrices.view(groups, heard * width, BLOCK_FRAMES * width)
+    matrices = matrices.view(groups, reach * width, BLOCK_FRAMES * width)
 
     def convolve(frames: Tensor) -> Tensor:
         num_out = len(frames) - taps + 1
@@ -194,7 +194,7 @@ def in_blocks(weight: Tensor, bias: Tensor | None, groups: int) -> Product:
         whole = functional.pad(frames, (0, 0, 0, blocks * BLOCK_FRAMES - num_out))
         grouped = whole.view(len(whole), groups, width).transpose(0, 1).contiguous()
         rows = grouped.as_strided(
-            (groups, blocks, heard * width), (grouped.stride(0), BLOCK_FRAMES * width, 1)
+            (groups, blocks, reach * width), (grouped.stride(0), BLOCK_FRAMES * width, 1)
         )
         found = torch.bmm(rows.contiguous(), matrices).view(groups, -1, width)
         out = found.transpose(0, 1).flatten(1)[:num_out]
@@ -204,7 +204,7 @@ def in_blocks(weight: Tensor, bias: Tensor | None, groups: int) -> Product:
 
 
 def spaced(num_frames: Sequence[int], gap: int, device: torch.device) -> Tensor:
-    """Return where frames lie, int64 (sum of F,), with ``gap`` places behind each clip."""
+    """Return the positions of frames, int64 (sum of F,), with a gap of ``gap`` after each clip."""
     shifts = torch.repeat_interleave(
         gap * torch.arange(len(num_frames), device=device),
         whole_numbers(num_frames, device),
@@ -214,6 +214,6 @@ def spaced(num_frames: Sequence[int], gap: int, device: torch.device) -> Tensor:
 
 
 def whole_numbers(values: Sequence[int], device: torch.device) -> Tensor:
-    """Return int64 (N,) on a device; a GPU is not waited for until all before it is computed."""
+    """Return int64 (N,) on a device, without waiting for earlier work of a GPU."""
     numbers = torch.tensor(values, dtype=torch.int64)
     return numbers.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else numbers

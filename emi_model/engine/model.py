@@ -1,4 +1,4 @@
-"""A model for scoring clips laid end to end: waveforms in, scores out, nothing of it padding."""
+"""A model for scoring clips laid end to end: waveforms in, scores out, no padding."""
 
 from __future__ import annotations
 
@@ -23,28 +23,27 @@ from emi_model.engine.layers import whole_numbers
 from emi_model.units import INT16_FULL_SCALE, SAMPLING_RATE
 
 STREAM_SAMPLES = {"cpu": 32 * SAMPLING_RATE, "cuda": 512 * SAMPLING_RATE}
-"""Samples that pass the backbone at once: enough for the products of matrices, on a CPU few enough
-for the caches. The heads then take a whole batch: an LSTM's step costs the same for one clip and
-for many."""
+"""Samples that pass the backbone at once: enough for large matrix products, on a CPU few enough
+for the caches. The heads get a whole batch: an LSTM's step costs the same for one clip and many."""
 
 
 class RaggedModel:
-    """A model's weights laid out for scoring in one type on one device."""
+    """A model whose weights are laid out for scoring in one type on one device."""
 
     def __init__(self, model: EmiModel, dtype: torch.dtype, *, int8: bool = False) -> None:
-        """Take over the weights of a model with audio alone, whose backbone the engine fits.
+        """Convert the weights of a model with audio alone, whose backbone `fits` the engine.
 
         Args:
             model: on its device, in evaluation mode.
-            dtype: of the backbone's products of matrices.
-            int8: take those of the encoder's linear layers in int8; on a CPU.
+            dtype: of the backbone's matrix products.
+            int8: compute those of the encoder's linear layers in int8; only on a CPU.
         """
         self._device = next(model.parameters()).device
         self._engine = Engine(model.audio.backbone, dtype, int8=int8)
         self._heads = RaggedHeads(model)
 
     def __call__(self, waveforms: Sequence[Int16Waveform | Waveform]) -> EmiOutput:
-        """Score waveforms (samples,), int16 or float32 of 16 kHz mono, each a frame long or more.
+        """Score waveforms (samples,), int16 or float32, 16 kHz mono, at least a frame long.
 
         Raises:
             AudioError: samples that are not finite.
@@ -60,9 +59,9 @@ class RaggedModel:
 
 
 def normalised(waveforms: Sequence[Int16Waveform | Waveform], device: torch.device) -> list[Tensor]:
-    """Return waveforms as `emi_model.audio.waveform.normalise` gives them, float32, on a device.
+    """Return waveforms as `emi_model.audio.waveform.normalise` does, float32, on a device.
 
-    To a GPU samples travel as int16, and are normalised there.
+    A GPU gets samples as int16 and normalises them.
 
     Raises:
         AudioError: samples that are not finite.
@@ -75,12 +74,12 @@ def normalised(waveforms: Sequence[Int16Waveform | Waveform], device: torch.devi
 
 
 def normalised_there(waveforms: Sequence[Int16Waveform], device: torch.device) -> list[Tensor]:
-    """Return int16 waveforms normalised by the device they are moved to.
+    """Move int16 waveforms to a device and return them normalised by it.
 
-    Sums of samples and of their squares are whole numbers, and exact.
+    Sums of samples and of their squares are exact: they are integers.
     """
     num_samples = [len(waveform) for waveform in waveforms]
-    # pinned pages are kept and used again; new ones take longer than the copy
+    # PyTorch reuses pinned memory; allocating it anew would take longer than the copy
     joined = torch.empty(sum(num_samples), dtype=torch.int16, pin_memory=device.type == "cuda")
     np.concatenate(waveforms, out=joined.numpy())
     samples = joined.to(device, non_blocking=True).long()
@@ -101,7 +100,7 @@ def normalised_there(waveforms: Sequence[Int16Waveform], device: torch.device) -
 
 
 def _reordered(output: EmiOutput, order: Sequence[int]) -> EmiOutput:
-    """Return the output of clips in the order that they were given in."""
+    """Return the output in the order in which the clips were given."""
     places = torch.tensor(order).argsort()
 
     def rows(values: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""Linear maps whose weights are packed once, as oneDNN wants them; PyTorch packs at every call.
+"""Linear maps whose weights are packed for oneDNN once; PyTorch packs them at every call.
 
 The operators are those that PyTorch's own compiler uses (torch/_inductor/fx_passes). On one core a
 packed product of bfloat16 is a sixth faster (RESULTS.md), a small one of float32 twice as fast.
@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn import functional
 
 ROWS = 64
-"""Rows of a product that weights are packed for; others are as right and as fast."""
+"""Number of rows that weights are packed for; other numbers are as correct and as fast."""
 
 Product = Callable[[Tensor], Tensor]
 
@@ -21,7 +21,7 @@ Product = Callable[[Tensor], Tensor]
 def packed(weight: Tensor, bias: Tensor | None) -> Product:
     """Return the linear map of a weight (out, in) and a bias (out,), packed where possible.
 
-    It takes rows (N, in) of the weight's type. Later changes to the weight are not seen.
+    It maps rows (N, in) of the weight's type. Later changes to the weight have no effect.
     """
     if not _packs(weight):
         return lambda values: functional.linear(values, weight, bias)

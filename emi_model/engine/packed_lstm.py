@@ -1,4 +1,4 @@
-"""The LSTM for scoring on a CPU: its weights packed once, clips dropped where they end."""
+"""The LSTM for scoring on a CPU: weights are packed once, clips are dropped where they end."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from torch import Tensor, nn
 from emi_model.engine.packed_linear import Product, packed
 
 PACKED_STEPS = 16
-"""Time steps whose input products are taken together: they stay in the processor's caches."""
+"""Time steps whose input products are computed at once and stay in the processor's caches."""
 
 
 @dataclass(frozen=True)
 class _Layer:
     """One layer.
 
-    Weights of the cell's gate are doubled: tanh(x) is 2 sigmoid(2 x) - 1, so that all four gates
-    are one sigmoid, which PyTorch computes several times as fast as tanh.
+    The cell gate's weights are doubled: as tanh(x) = 2 sigmoid(2 x) - 1, one sigmoid computes all
+    four gates; in PyTorch it is several times as fast as tanh.
     """
 
     from_input: Product
@@ -28,14 +28,14 @@ class _Layer:
 
 
 class PackedLstm:
-    """A batch-first `nn.LSTM` of float32 on a CPU, for its last states alone.
+    """A batch-first `nn.LSTM` of float32 on a CPU that returns its last states only.
 
-    `nn.LSTM` reads its recurrent weights in plain order at every step; packed as oneDNN wants them
-    a step takes less than half the time (RESULTS.md).
+    `nn.LSTM` reads unpacked recurrent weights at every step; with weights packed for oneDNN a step
+    takes less than half the time (RESULTS.md).
     """
 
     def __init__(self, lstm: nn.LSTM) -> None:
-        """Take over the weights; later changes to them are not seen.
+        """Pack the weights; later changes to them have no effect.
 
         Args:
             lstm: one direction, with biases, without a projection.
@@ -59,7 +59,7 @@ class PackedLstm:
             for _ in self._layers
         ]
         for start in range(0, int(frames[0]), PACKED_STEPS):
-            # clips of which a step is left, for each step: the longest come first
+            # for each step, the clips that have not ended: the longest come first
             times = torch.arange(start, min(start + PACKED_STEPS, int(frames[0])))
             active = (frames[None] > times[:, None]).sum(1).tolist()
             rows = [firsts[:count] + time for count, time in zip(active, times, strict=True)]
@@ -87,12 +87,12 @@ def _layer(lstm: nn.LSTM, number: int) -> _Layer:
 def _run(
     layer: _Layer, values: Tensor, active: Sequence[int], state: Tensor, cell: Tensor
 ) -> Tensor:
-    """Take some steps, changing state and cell (B, size); returns the states after each.
+    """Compute some steps, changing state and cell (B, size); return the states after each.
 
     Args:
         layer: the layer.
-        values: inputs of the steps one behind the other, as many rows each as are active.
-        active: clips of each step.
+        values: inputs of the steps one after the other, a row for each active clip.
+        active: number of clips in each step.
         state: of all clips.
         cell: of all clips.
     """

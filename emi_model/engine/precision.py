@@ -1,4 +1,4 @@
-"""Which numerics a device does fast."""
+"""The numerics that are fast on a device."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from emi_model.architecture.config import Numerics, Precision
 from emi_model.errors import ConfigError
 
 MIN_BF16_HIDDEN = 512
-"""Hidden size from which bfloat16 pays: smaller models are faster read than multiplied, and have
-fewer terms over which roundings even out."""
+"""Hidden size from which bfloat16 is worth it: smaller models gain little speed, and have fewer
+terms over which rounding errors average out."""
 
 
 def numerics(precision: Precision, device: torch.device, hidden_size: int) -> Numerics:
     """Return what a precision means on a device.
 
     Args:
-        precision: as asked for; a type asked for by name is taken, also where it is slow.
+        precision: as requested; a named type is used even where it is slow.
         device: where the model runs.
         hidden_size: of the model's backbone.
 
     Raises:
-        ConfigError: int8 is asked for, and the device is not a CPU.
+        ConfigError: the precision is int8, and the device is not a CPU.
     """
     if precision == "int8" and device.type != "cpu":
         raise ConfigError(
@@ -37,11 +37,11 @@ def numerics(precision: Precision, device: torch.device, hidden_size: int) -> Nu
 
 
 def product_dtype(chosen: Numerics) -> torch.dtype:
-    """Return the type of the backbone's products; for int8 that of those beside the linear ones."""
+    """Return the type of the backbone's products; with int8, of those outside linear layers."""
     lower = chosen == "bf16" or (chosen == "int8" and multiplies_bf16())
     return torch.bfloat16 if lower else torch.float32
 
 
 def multiplies_bf16() -> bool:
-    """Tell whether this processor has instructions for products in bfloat16, not only a format."""
+    """Return whether this processor has instructions that multiply bfloat16."""
     return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
