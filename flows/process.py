@@ -22,7 +22,7 @@ from tasks.scoring.run import reuse_rows, score_corpus, score_missing
 from tasks.scoring.settings import Coverage
 
 RETRY_SECONDS = [10.0, 60.0]
-"""Waits before scoring is tried again, where it may heal."""
+"""Waits before retries of scoring, where a retry can help."""
 
 
 @flow(
@@ -49,15 +49,15 @@ def process_corpus(
 
     Args:
         source: folder, file or manifest.
-        results: folder or bucket of the results store; made if it is not there.
+        results: folder or bucket of the results store; created if missing.
         model: model folder, hub id, or ``models:/NAME@ALIAS`` or ``models:/NAME/VERSION``.
         coverage: ``first`` scores the first window of a clip, as the paper does; ``full`` all.
-        limit: take only the first so many clips.
+        limit: number of clips to take at most, from the first.
         rescore: score clips again that have a row; the new rows replace the old ones.
-        workers: scoring processes; default two, or one a GPU; on a cluster as many as it has room
-            for, as it grows and shrinks.
-        precision: ``fp32``, ``bf16``, ``int8`` (CPU), or ``auto``: what the machine does fast.
-        gpus_per_scorer: GPUs of each scoring process, at most 1: by 0.5 two share a GPU.
+        workers: scoring processes; default two, or one a GPU; on a cluster as many as fit, as it
+            grows and shrinks.
+        precision: ``fp32``, ``bf16``, ``int8`` (CPU), or ``auto``: the machine's fast type.
+        gpus_per_scorer: GPUs of each scoring process, at most 1; with 0.5 two share a GPU.
         ray_address: Ray cluster to run on, ``HOST:PORT``; default: ``RAY_ADDRESS``, else Ray is
             started on this machine.
         wait_minutes: how long to wait while another run writes to the results store.
@@ -68,8 +68,8 @@ def process_corpus(
     Raises:
         CorpusError: the source holds no clips.
         CheckpointError: the model cannot be loaded.
-        RegistryError: the registry does not give the model.
-        StoreError: the results store is locked or foreign.
+        RegistryError: the registry does not have the model or does not answer.
+        StoreError: the results store is locked, or the folder is no results store.
         ConfigError: ``workers`` or ``gpus_per_scorer`` is out of its range.
         ClusterError: Ray does not start, or the cluster cannot be joined.
         ScoringError: the workers cannot work.
@@ -95,10 +95,10 @@ def process_corpus(
 
 
 def can_heal(_task: object, _run: object, state: State[Any]) -> bool:
-    """Tell whether scoring may go on later: no cluster, or a storage that was not reached.
+    """Return whether a retry can help: the cluster or the storage was not reached.
 
-    Where nobody sits at the keyboard, that is: a command by hand says at once what is wrong. What
-    a disk refuses has a number of the operating system, what a bucket refuses has none.
+    Only runs of deployments are retried: a user at the keyboard sees the error at once. An error of
+    a disk has an errno, one of an unreachable bucket has none.
     """
     error = state.data
     cause = getattr(error, "__cause__", None)

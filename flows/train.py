@@ -1,4 +1,4 @@
-"""Labels become a model, as a Prefect flow."""
+"""Trains a model on labels, as a Prefect flow."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from pydantic import Field
 from flows.exclusive import exclusive
 from flows.server import run_names
 from flows.server.artifacts import show_version
-from tasks.provenance import package_versions as package_versions
 from tasks.registry.version import MODEL
 from tasks.training.new_version import summary, train_version
 
@@ -27,7 +26,7 @@ def train_model(
     workers: Annotated[int | None, Field(ge=1)] = None,
     ray_address: str | None = None,
 ) -> dict[str, Any]:
-    """Train a model on labelled clips and register it; the champion stays who it is.
+    """Train a model on labelled clips and register it; the champion stays as it is.
 
     Args:
         labels: results store with the labels.
@@ -41,7 +40,7 @@ def train_model(
             default: ``RAY_ADDRESS``, else Ray is started on this machine.
 
     Returns:
-        The version's row, with its folder and what was trained on.
+        The version's row, with its folder and its numbers of clips.
 
     Raises:
         ConfigError: no such recipe.

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
-from tasks.extraction.audio import ffmpeg_version
+from tasks.extraction.ffmpeg import ffmpeg_version
 
 PACKAGES = {
     "emi": "emi-workflow",

@@ -1,4 +1,4 @@
-"""For all tests: quiet threads, before any library is loaded; MLflow's database; object storage."""
+"""For all tests: few threads, set before libraries load; MLflow's database; object storage."""
 
 from __future__ import annotations
 
@@ -21,26 +21,26 @@ from emi_model.loading import without_gc
 
 BUCKET_NUMBERS = itertools.count(1)
 
-# Stated once, for the tests and the commands that they start: several processes share the cores.
+# For the tests and the commands that they start, since several processes share the cores.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_collection(session: pytest.Session) -> Generator[None, object, object]:
-    """Load the libraries that tests import without looking for garbage among them."""
+    """Collect tests without garbage collection, since they import large libraries."""
     with without_gc():
         return (yield)
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
-    """Let what was loaded be cleared up: libraries count what is left of them."""
+    """Allow garbage collection again: some libraries check at exit that their objects are gone."""
     gc.unfreeze()
 
 
 @pytest.fixture(scope="session", autouse=True)
 def home_of_tests(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Keep what tests leave in `EMI_HOME` out of the user's own."""
+    """Give tests an `EMI_HOME` of their own instead of the user's."""
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("EMI_HOME", str(tmp_path_factory.mktemp("emi-home")))
         yield
@@ -66,9 +66,9 @@ def made_once(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
 
 @pytest.fixture(scope="session")
 def mlflow_database(made_once: Callable[..., Path]) -> Path:
-    """Return a database of MLflow with nothing in it: to make one takes a second.
+    """Return an empty MLflow database: creating one takes a second.
 
-    From here on no database is synced to the disk: tests end no machine.
+    From here on databases are not synced to the disk: no test cuts the power.
     """
     import sqlalchemy
 
@@ -87,7 +87,7 @@ def mlflow_database(made_once: Callable[..., Path]) -> Path:
 
 @pytest.fixture
 def emi_home(tmp_path: Path, mlflow_database: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Return an `EMI_HOME` of this test alone, with such a database."""
+    """Return an `EMI_HOME` for this test alone, with an empty MLflow database."""
     home = tmp_path / "emi home"
     home.mkdir()
     shutil.copy(mlflow_database, home)
@@ -98,9 +98,9 @@ def emi_home(tmp_path: Path, mlflow_database: Path, monkeypatch: pytest.MonkeyPa
 
 @pytest.fixture(scope="session")
 def bucket_server() -> Iterator[str]:
-    """Return the address of an S3 server on loopback, in this process, of this session alone.
+    """Return the address of an S3 server on loopback, in this process, for this session alone.
 
-    moto's own server asks at every request which service is meant: half of a request's time.
+    moto's own server detects the service at every request: half of a request's time.
     """
     from moto.moto_server.werkzeug_app import MotoRequestHandler, create_backend_app
     from werkzeug.serving import make_server
@@ -118,7 +118,7 @@ def bucket_server() -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def bucket_environment(bucket_server: str) -> dict[str, str]:
-    """Return the environment variables that lead to the S3 server."""
+    """Return the environment variables with which clients find the S3 server."""
     return {
         "AWS_ENDPOINT_URL": bucket_server,
         "AWS_ACCESS_KEY_ID": "tester",
@@ -146,7 +146,7 @@ def bucket(
     bucket_environment: dict[str, str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> str:
-    """Return ``s3://NAME`` of a new bucket, to which this process's environment leads."""
+    """Return ``s3://NAME`` of a new bucket, and set the environment with which clients find it."""
     for name, value in bucket_environment.items():
         monkeypatch.setenv(name, value)
     return make_bucket()

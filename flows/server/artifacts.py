@@ -65,7 +65,7 @@ class ProgressArtifact(Observer):
     def __init__(self, flow_run_id: UUID) -> None:
         """Prepare the artifact of a flow run."""
         self._flow_run_id = flow_run_id
-        self._stage = self._unit = self._said = ""
+        self._stage = self._unit = self._note = ""
         self._total: int | None = None
         self._done = 0
         self._artifact_id: UUID | None = None
@@ -81,19 +81,19 @@ class ProgressArtifact(Observer):
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         """Send a last update; it says done unless there was an error."""
         if kind is None:
-            self._stage, self._total, self._done, self._said = "done", None, 0, ""
+            self._stage, self._total, self._done, self._note = "done", None, 0, ""
         self._closing.set()
         self._sender.join(CLOSE_SECONDS)
 
     def begin(self, stage: str, total: int | None, unit: str) -> None:
         """Show the beginning of a stage."""
         self._stage, self._total, self._unit = stage, total, unit
-        self._done, self._said = 0, ""
+        self._done, self._note = 0, ""
 
     def advance(self, num_done: int, note: str = "") -> None:
         """Show that more units are done."""
         self._done += num_done
-        self._said = note.strip(" ·")
+        self._note = note.strip(" ·")
 
     def reached(self, num_done: int, total: int) -> None:
         """Show the number of units that are done."""
@@ -104,7 +104,7 @@ class ProgressArtifact(Observer):
         done, total = self._done, self._total
         share = min(100.0, 100 * done / total) if total else 100.0 * (self._stage == "done")
         counted = f"{done} of {total} {self._unit}" if total else ""
-        return share, " · ".join(filter(None, [self._stage, counted, self._said]))
+        return share, " · ".join(filter(None, [self._stage, counted, self._note]))
 
     def _send(self) -> None:
         from prefect.client.orchestration import get_client

@@ -1,4 +1,4 @@
-"""A clip becomes inputs for the model, or a rejection: headers, the choice of a track, ffmpeg.
+"""Turns a clip into inputs for the model, or a rejection: headers, the choice of a track, ffmpeg.
 
-An extractor gives the input of one modality; the registry knows them.
+An extractor returns the input of one modality; the registry lists the extractors.
 """

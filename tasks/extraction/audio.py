@@ -1,7 +1,7 @@
-"""From media files to waveforms: one header read a file, bounded runs of ffmpeg.
+"""From media files to waveforms: each file's header is read once, runs of ffmpeg are bounded.
 
-What was decoded decides over a clip, never an exit status: ffmpeg leaves with 0 where it decoded
-nothing, and with an error where it decoded all there is.
+The decoded samples decide what becomes of a clip, never an exit status: ffmpeg may exit with 0
+without a sample, and with an error after it decoded the whole track.
 """
 
 from __future__ import annotations
@@ -21,42 +21,25 @@ from tasks.extraction.ffmpeg import (
     TrackOfFile,
     decode,
     decode_together,
-    ffmpeg_version,
-    find_ffmpeg,
 )
 from tasks.extraction.headers import Prober
-from tasks.extraction.tracks import Decodable, choose_track, find_track, one_line
+from tasks.extraction.tracks import Decodable, find_track, one_line
 from tasks.schema.outcomes import Reason, Rejection, Source
 
-__all__ = [
-    "MAX_CLIPS_TOGETHER",
-    "MAX_CLIP_SECONDS",
-    "MAX_SECONDS_TOGETHER",
-    "TIMEOUT_SECONDS",
-    "Extraction",
-    "Rejection",
-    "Source",
-    "choose_track",
-    "extract",
-    "extract_together",
-    "ffmpeg_version",
-    "find_ffmpeg",
-]
-
 MAX_CLIP_SECONDS = 2 * 3600.0
-"""No clip gives more than two hours (230 MB of int16), whatever is asked for."""
+"""Longer clips are cut to two hours (230 MB of int16), even if all of it is requested."""
 
 TIMEOUT_SECONDS = 120.0
-"""For one clip, header and decoding together."""
+"""Time limit of one clip, header and decoding together."""
 
 MAX_CLIPS_TOGETHER = 16
-"""Clips that one run of ffmpeg decodes: its start costs more than the decoding of a short one."""
+"""Clips that one run of ffmpeg decodes: starting it costs more than decoding a short clip."""
 
 MAX_SECONDS_TOGETHER = 60.0
-"""A clip of which more is wanted, and which has more or does not say, is decoded by itself."""
+"""A clip is decoded by itself if more seconds of it are wanted, and it declares more or nothing."""
 
-# Headers round, decoders keep or drop the encoder's padding (0.05 s for AAC), and of a cut
-# MPEG stream the first frame may be lost: real clips that are whole miss up to 0.09 s.
+# Headers round, decoders keep or drop the encoder's padding (0.05 s for AAC), and a cut MPEG
+# stream may lose its first frame: complete real clips miss up to 0.09 s.
 _SHORT_SECONDS = 0.1
 _SHORT_SHARE = 0.1
 
@@ -67,7 +50,7 @@ class Extraction(Source):
 
     Attributes:
         waveform: int16 (samples,), 16 kHz mono, at least one sample, read-only.
-        truncated: The track goes on after the last sample.
+        truncated: The track continues after the last sample.
         short_decode: The track declares over 10 % and over 0.1 s more than could be decoded.
     """
 
@@ -94,7 +77,7 @@ def extract(
         prober: Reads the header; without one, a process is started for this call (0.1 s).
 
     Returns:
-        The audio, or why there is none; no file, however damaged, raises an error.
+        The audio, or the rejection; no file, however damaged, raises an error.
 
     Raises:
         ConfigError: ``max_seconds`` is less than one sample.
@@ -118,14 +101,14 @@ def extract_together(
 ) -> Iterator[Extraction | Rejection]:
     """Decode several files at less cost; yields for each what `extract` returns, in their order.
 
-    Short clips go through one run of ffmpeg. That run is only a short cut: what does not come out
-    of it whole, because of this clip or of another, is decoded by itself within its own limits.
-    Long clips are decoded when it is their turn, so that memory holds one of them at a time.
+    Short clips go through one run of ffmpeg. That run is only an optimisation: a clip that it does
+    not decode completely, because of this clip or another, is decoded by itself within its own
+    limits. Long clips are decoded one at a time, so that memory holds only one of them.
 
     Args:
         paths: Regular files of any name, at most ``MAX_CLIPS_TOGETHER``.
         max_seconds: As for `extract`.
-        timeout_seconds: As for `extract`, a clip; their common run may take as long once more.
+        timeout_seconds: As for `extract`, for each clip; the common run may take as long again.
         prober: Reads the headers.
 
     Raises:
@@ -152,7 +135,7 @@ def extract_together(
 def _num_wanted(max_seconds: float | None) -> int:
     if max_seconds is None:
         return seconds_to_samples(MAX_CLIP_SECONDS)
-    if not max_seconds * SAMPLING_RATE >= 1:  # nor a NaN
+    if not max_seconds * SAMPLING_RATE >= 1:  # true for NaN, too
         raise ConfigError(
             f"found max_seconds={max_seconds}, expected one sample or more; "
             "give seconds above 0, or None for all"
@@ -161,7 +144,7 @@ def _num_wanted(max_seconds: float | None) -> int:
 
 
 def _is_brief(found: Decodable, num_wanted: int) -> bool:
-    """Whether a clip's audio should be small, and its decoder is there."""
+    """Return whether a clip's decoder is allowed and the wanted part of it should be short."""
     if not found.track.allowed:
         return False
     declared_seconds = found.track.seconds or found.header.seconds or math.inf
@@ -169,10 +152,10 @@ def _is_brief(found: Decodable, num_wanted: int) -> bool:
 
 
 def _decode_short(short: Mapping[int, Decodable], num_wanted: int) -> dict[int, NDArray[np.int16]]:
-    """Decode clips together; returns the waveforms that came out whole, under the same keys."""
+    """Decode clips together; return those waveforms that are complete, under the same keys."""
     if len(short) < 2:
         return {}
-    # A header may be wrong. Where this bound cuts off what was wanted, the clip goes on alone.
+    # A header may be wrong: a clip that this bound cuts too short is decoded again by itself.
     bound = min(num_wanted, seconds_to_samples(MAX_SECONDS_TOGETHER)) + 1
     waveforms = decode_together(
         [TrackOfFile(one.url, one.track.index) for one in short.values()],
@@ -190,7 +173,7 @@ def _decode_alone(found: Decodable, num_wanted: int) -> Extraction | Rejection:
     decoded = decode(
         found.url,
         found.track.index,
-        num_samples=num_wanted + 1,  # the one more tells that the track goes on
+        num_samples=num_wanted + 1,  # one more sample shows that the track continues
         timeout_seconds=found.seconds_left,
     )
     return _judge(decoded, found, num_wanted)

@@ -1,4 +1,4 @@
-"""ffmpeg: where it is, and bounded runs of it that decode the start of audio tracks."""
+"""Finds ffmpeg and runs it, within limits, to decode the start of audio tracks."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ from tasks.extraction.headers import ALLOWED_CONTAINERS, ALLOWED_DECODERS
 from tasks.processes.bounded import Finished, run_bounded, run_piped
 
 _BYTES_PER_SAMPLE = 2
-# A filter's threads, else as many as there are cores, have nothing to do here.
+# By default a filter starts a thread for each core; here they would have no work.
 _QUIET = ("-nostdin", "-hide_banner", "-nostats", "-loglevel", "error", "-filter_threads", "1")
-# Every thread may get a pool of memory of its own, of which the limit on memory counts the room:
-# with the five threads of each of many clips it would be reached on a machine of many cores.
+# glibc may reserve a memory pool for every thread, and the memory limit counts what is reserved:
+# on a machine of many cores, five threads for each of many clips would reach it.
 _FEW_ARENAS = {"MALLOC_ARENA_MAX": "4"}
 _VERSION_SECONDS = 30.0
 _VERSION_BYTES = 64 * 1024
 
 _URL_STAND_IN = "file:clip{}"
-_SPEAKER = re.compile(r"\[[^\]]* @ [^\]]*\]\s*")
-# Codecs of pictures that are not on the list, the output that never was: nothing to report.
-_NO_NEWS = re.compile(r"not on whitelist|Error opening output|Last message repeated")
+_LOG_PREFIX = re.compile(r"\[[^\]]* @ [^\]]*\]\s*")
+# Picture codecs outside the whitelist, outputs that ffmpeg did not open: no reason to report.
+_EXPECTED = re.compile(r"not on whitelist|Error opening output|Last message repeated")
 _NO_DECODER = re.compile(r"no decoder found|Decoder \(.*\) not found|Unknown decoder")
 
 
@@ -49,13 +49,13 @@ class TrackOfFile:
 
 
 class Decoded(NamedTuple):
-    """What one run of ffmpeg gave.
+    """The result of one run of ffmpeg.
 
     Attributes:
         waveform: int16 (samples,), 16 kHz mono, read-only, possibly without a sample.
-        words: What ffmpeg said of errors: its distinct lines, without the file's path.
+        words: ffmpeg's distinct error messages, without the file's path.
         timed_out: It was stopped at the time limit.
-        no_decoder: It said that it has no decoder for this track.
+        no_decoder: It reported that it has no decoder for this track.
     """
 
     waveform: NDArray[np.int16]
@@ -68,7 +68,7 @@ def find_ffmpeg() -> str:
     """Return the ffmpeg to run: ``EMI_FFMPEG`` (a path or a name) if set, else the wheel's.
 
     Raises:
-        MediaToolError: There is none that can be executed.
+        MediaToolError: None can be executed.
     """
     wanted = os.environ.get("EMI_FFMPEG")
     if wanted:
@@ -91,7 +91,7 @@ def ffmpeg_version() -> str:
     """Return the version that ffmpeg states, such as ``7.1`` or ``n9.0.2-17-g2a571b6068``.
 
     Raises:
-        MediaToolError: There is no ffmpeg, or what was found is none.
+        MediaToolError: There is no ffmpeg, or ``EMI_FFMPEG`` is another program.
     """
     executable = find_ffmpeg()
     finished = _run([executable, "-version"], _VERSION_SECONDS, _VERSION_BYTES)
@@ -104,7 +104,7 @@ def ffmpeg_version() -> str:
 
 
 def decode(url: str, index: int, *, num_samples: int, timeout_seconds: float) -> Decoded:
-    """Decode the first samples that one track holds to 16 kHz mono.
+    """Decode the first samples of one track to 16 kHz mono.
 
     Args:
         url: A ``file:`` URL as libav understands it, without percent escapes.
@@ -113,14 +113,14 @@ def decode(url: str, index: int, *, num_samples: int, timeout_seconds: float) ->
         timeout_seconds: Wall-clock limit.
 
     Raises:
-        MediaToolError: There is no usable ffmpeg; nothing else, whatever the file holds.
+        MediaToolError: There is no usable ffmpeg; no file raises an error.
     """
     output = _output(0, index, "pipe:", num_samples)
     command = _command([find_ffmpeg(), *_QUIET], output, [url])
     finished = _run(command, timeout_seconds, num_samples * _BYTES_PER_SAMPLE)
     return Decoded(
         waveform=_waveform(finished.stdout),
-        words=_last_words(finished, url),
+        words=_error_lines(finished, url),
         timed_out=finished.timed_out,
         no_decoder=bool(_NO_DECODER.search(finished.stderr_tail)),
     )
@@ -129,10 +129,10 @@ def decode(url: str, index: int, *, num_samples: int, timeout_seconds: float) ->
 def decode_together(
     tracks: Sequence[TrackOfFile], *, num_samples: int, timeout_seconds: float
 ) -> list[NDArray[np.int16] | None]:
-    """Decode the first samples of tracks of several files in one run, each into a pipe of its own.
+    """Decode the first samples of tracks of several files in one run, each into its own pipe.
 
-    One track may spoil the run for all: ffmpeg may refuse to begin, stop early, crash or hang.
-    What has come till then is not to be trusted, unless it is all that was asked for.
+    One track may break the run for all: ffmpeg may refuse to start, stop early, crash or hang.
+    Samples of a broken run do not count, except those of tracks with all ``num_samples``.
 
     Args:
         tracks: What to decode.
@@ -140,7 +140,7 @@ def decode_together(
         timeout_seconds: Wall-clock limit of the run.
 
     Returns:
-        For each track what `decode` gives as its waveform; None if it did not come out whole.
+        For each track the same waveform as `decode`; None if it is not complete.
 
     Raises:
         MediaToolError: There is no ffmpeg.
@@ -149,12 +149,12 @@ def decode_together(
     max_bytes = num_samples * _BYTES_PER_SAMPLE
 
     def command(pipes: Sequence[int]) -> list[str]:
-        # Not a write for every packet: what comes of a run that ends badly is worth nothing.
+        # No flush after every packet: the output of a run that fails is not used.
         outputs = [
             _output(place, track.index, f"pipe:{pipe}", num_samples, flush_packets=0)
             for place, (track, pipe) in enumerate(zip(tracks, pipes, strict=True))
         ]
-        # That most of one track cannot be decoded is no reason to stop the others.
+        # ffmpeg shall not stop the other tracks if most of one cannot be decoded.
         quiet = [executable, *_QUIET, "-max_error_rate", "1"]
         return _command(quiet, ffmpeg.merge_outputs(*outputs), [track.url for track in tracks])
 
@@ -166,7 +166,7 @@ def decode_together(
             max_pipe_bytes=max_bytes,
             environment=_FEW_ARENAS,
         )
-    except OSError:  # too many pipes, or no ffmpeg at all; to decode one alone will tell
+    except OSError:  # too many pipes or no ffmpeg; decoding each by itself will show it
         return [None] * len(tracks)
     return [
         _waveform(data) if finished.exit_status == 0 or len(data) == max_bytes else None
@@ -177,7 +177,7 @@ def decode_together(
 def _output(place: int, index: int, target: str, num_samples: int, **options: Any) -> Any:
     """Return the part of a command that decodes the track of one file."""
     # Not -t: it counts from the container's start, so a track that begins late would lose its end.
-    # The filter counts what the track holds.
+    # The filter counts the track's own samples.
     first_samples = (
         f"aformat=sample_fmts=s16:sample_rates={SAMPLING_RATE}:channel_layouts=mono,"
         f"atrim=end_sample={num_samples}"
@@ -204,7 +204,7 @@ def _output(place: int, index: int, target: str, num_samples: int, **options: An
 
 
 def _command(executable: Sequence[str], outputs: Any, urls: Sequence[str]) -> list[str]:
-    # ffmpeg-python cannot take a name that is no valid UTF-8; a process can.
+    # ffmpeg-python accepts only names in valid UTF-8; a process accepts all.
     names = {_URL_STAND_IN.format(place): url for place, url in enumerate(urls)}
     return [names.get(arg, arg) for arg in outputs.compile(cmd=list(executable))]
 
@@ -225,11 +225,11 @@ def _run(command: Sequence[str], timeout_seconds: float, max_stdout_bytes: int) 
         ) from error
 
 
-def _last_words(finished: Finished, url: str) -> str:
-    """Return stderr's distinct lines as one, without the file's path and memory addresses."""
+def _error_lines(finished: Finished, url: str) -> str:
+    """Return stderr's distinct lines, joined, without the file's path and memory addresses."""
     shown_url = os.fsencode(url).decode("utf-8", errors="replace")
-    lines = _SPEAKER.sub("", finished.stderr_tail.replace(shown_url, "the clip")).splitlines()
-    words = "; ".join(dict.fromkeys(line for line in lines if not _NO_NEWS.search(line)))
+    lines = _LOG_PREFIX.sub("", finished.stderr_tail.replace(shown_url, "the clip")).splitlines()
+    words = "; ".join(dict.fromkeys(line for line in lines if not _EXPECTED.search(line)))
     if words or finished.exit_status is None:
         return words or "no message"
     return f"no message, exit status {finished.exit_status}"

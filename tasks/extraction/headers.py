@@ -1,4 +1,4 @@
-"""Media headers, read by a resident child process that may crash without harm."""
+"""Reads media headers in a long-lived child process, which may crash without harm."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ ALLOWED_CONTAINERS = (
     "mov,matroska,avi,flv,mpegts,mpeg,asf,mxf,dv,ogg,wav,w64,aiff,au,caf,flac,mp3,aac,ac3,eac3,"
     "amr,wv"
 )
-"""Containers that hold their own media. Playlists and scripts (hls, dash, concat, sdp, ...) name
-other files and are not among them."""
+"""Containers with their own media. Playlists and scripts (hls, dash, concat, sdp, ...) refer to
+other files and are not allowed."""
 
 ALLOWED_DECODERS = (
     "aac,aac_fixed,aac_latm,ac3,ac3_fixed,eac3,dca,mlp,truehd,"
@@ -31,7 +31,7 @@ ALLOWED_DECODERS = (
     "pcm_s32be,pcm_s32le,pcm_s32le_planar,pcm_s64be,pcm_s64le,pcm_u16be,pcm_u16le,pcm_u24be,"
     "pcm_u24le,pcm_u32be,pcm_u32le,s302m,dvaudio"
 )
-"""Decoders, all of audio: a damaged picture in a clip cannot reach a decoder of pictures."""
+"""Audio decoders only: a damaged picture in a clip cannot reach a picture decoder."""
 
 _CHILD = Path(__file__).with_name("headers_child.py")
 
@@ -42,11 +42,11 @@ class AudioTrack:
 
     Attributes:
         index: Place among all streams of the file, as in ffmpeg's ``-map 0:INDEX``.
-        codec: Name of the codec; None if libav knows no decoder.
+        codec: Name of the codec; None if libav has no decoder.
         allowed: Its decoder is one of ``ALLOWED_DECODERS``.
         encrypted: It needs a key.
-        sampling_rate: Hz; None if the header does not say.
-        channels: Number of channels; None if the header does not say.
+        sampling_rate: Hz; None if the header has none.
+        channels: Number of channels; None if the header has none.
         default: The file marks it as one to play by default.
         seconds: Its own declared duration, not the container's; None if it declares none.
     """
@@ -63,7 +63,7 @@ class AudioTrack:
 
 @dataclass(frozen=True)
 class Header:
-    """What a media file says of itself: container, declared seconds or None, audio tracks."""
+    """A media file's header: container, declared seconds or None, audio tracks."""
 
     container: str
     seconds: float | None
@@ -72,19 +72,19 @@ class Header:
 
 @dataclass(frozen=True)
 class ProbeFailure:
-    """A header that could not be read, and why in libav's words."""
+    """The reason why a header could not be read, and libav's message."""
 
     reason: Reason
     words: str
 
 
 class Prober(LineChild):
-    """Handle on the child process that reads headers, as `LineChild` says."""
+    """Handle on the child process that reads headers, see `LineChild`."""
 
     def __init__(self) -> None:
-        """Start nothing yet."""
-        # By its path, and with -P: neither the working directory nor this folder, whose names may
-        # hide other packages, is where the child looks for its imports.
+        """Store the command; the first `read` starts the child."""
+        # By its path, and with -P: the child must not import from the working directory or this
+        # folder, whose file names may hide other packages.
         super().__init__([sys.executable, "-P", str(_CHILD), ALLOWED_CONTAINERS, ALLOWED_DECODERS])
 
     def read(self, url: str, *, timeout_seconds: float) -> Header | ProbeFailure:
@@ -110,7 +110,7 @@ class Prober(LineChild):
 
 
 def parse_answer(line: str | bytes) -> Header | ProbeFailure:
-    """Return what a line of the child says."""
+    """Parse one line of the child's output."""
     answer: dict[str, Any] = json.loads(line)
     if "words" in answer:
         reason = Reason.REFUSED if answer["refused"] else Reason.UNREADABLE

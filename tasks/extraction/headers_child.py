@@ -3,8 +3,8 @@
 Run as ``python headers_child.py CONTAINERS DECODERS``, both lists separated by commas. A request
 is one line, ``{"url": "file:...", "limit_seconds": 120}``; its answer, one line of JSON, holds
 either ``container``, ``seconds`` and ``tracks``, or ``refused`` and ``words``. It imports nothing
-of this project: libav reads bytes that others wrote, and if one of them ends this process, little
-is lost and it is back in 0.1 s.
+of this project: libav reads untrusted bytes, and if these crash this process, little is lost and a
+new one starts in 0.1 s.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from av.error import FFmpegError
 from av.stream import Discard, Disposition
 
 Logs = list[tuple[int, str, str]]
-"""Level, the part of libav that speaks (the container's format, for one), and its message."""
+"""Level, the part of libav that logs (such as the container's format), and its message."""
 
 _REFUSALS = ("Format not on whitelist", "Not detecting m3u8")
 _FIRST_PACKETS = 256
@@ -34,13 +34,13 @@ _CLOCK = re.compile(r"(\d+):(\d\d):(\d\d(?:\.\d+)?)")
 
 
 def serve(requests: Iterable[str], answers: IO[str], containers: str, decoders: str) -> None:
-    """Answer every request line with one line, until there are no more."""
+    """Answer every request line with one line, until the requests end."""
     av.logging.set_level(av.logging.WARNING)
-    # A message that was also the last one of the file before must not be left out.
+    # A message must not be left out because the previous file's last one was the same.
     av.logging.set_skip_repeated(False)
     for line in requests:
         request = json.loads(line)
-        # Should the parent be gone, nobody else would end a read that hangs.
+        # If the parent has ended, nothing else would end a read that hangs.
         signal.alarm(request["limit_seconds"])
         answer = read_header(request["url"], containers, decoders)
         signal.alarm(0)
@@ -66,11 +66,11 @@ def read_header(url: str, containers: str, decoders: str) -> dict[str, Any]:
 def _failure(error: FFmpegError, logs: Logs) -> dict[str, Any]:
     for _, part, message in logs:
         if message.startswith(_REFUSALS):
-            kind = part or "hls"  # the only one of the two that speaks without a name
+            kind = part or "hls"  # of these two messages, only that on hls has no name
             return {"refused": True, "words": f"{kind} is not on the list of allowed containers"}
     words = [error.strerror or str(error)]
     for level, _, message in logs:
-        # That a codec of pictures is not on the list is no news.
+        # Picture codecs outside the whitelist are expected.
         if level <= av.logging.ERROR and "not on whitelist" not in message:
             words.append(message.strip())
     return {"refused": False, "words": "; ".join(dict.fromkeys(words))}
@@ -94,7 +94,7 @@ def _describe(container: InputContainer, logs: Logs, decoders: frozenset[str]) -
             }
         )
     seconds = container.duration / av.time_base if container.duration else None
-    # An estimate from the bit rate is nothing that the file declares.
+    # A duration estimated from the bit rate is not declared by the file.
     if any(message.startswith("Estimating duration from bitrate") for _, _, message in logs):
         seconds = None
         tracks = [track | {"seconds": None} for track in tracks]
@@ -104,7 +104,7 @@ def _describe(container: InputContainer, logs: Logs, decoders: frozenset[str]) -
 def _stream_seconds(stream: AudioStream) -> float | None:
     if stream.duration is not None and stream.time_base:
         return float(stream.duration * stream.time_base)
-    # Matroska has no such field, but its writers leave a tag: where the track ends, from zero.
+    # Matroska has no such field, but its writers leave a tag with the time at which the track ends.
     clock = _CLOCK.match(stream.metadata.get("DURATION", ""))
     if not clock:
         return None
@@ -116,8 +116,8 @@ def _stream_seconds(stream: AudioStream) -> float | None:
 def _encrypted_tracks(container: InputContainer) -> set[int]:
     """Return the indices of audio streams that need a key.
 
-    Matroska says so in the header. The mov demuxer hides it (codec and tag are those of the clear
-    stream) and only marks the packets, so the first one of each track is looked at.
+    Matroska marks them in the header. The mov demuxer hides it (codec and tag are those of the
+    clear stream) and only marks packets, so this reads the first packet of each track.
     """
     audio = container.streams.audio
     found = {stream.index for stream in audio if "enc_key_id" in stream.metadata}
@@ -127,7 +127,7 @@ def _encrypted_tracks(container: InputContainer) -> set[int]:
         if stream.type != "audio":
             stream.discard = Discard.all
     unseen = {stream.index for stream in audio}
-    with suppress(FFmpegError):  # a damaged packet: decoding will show what it is worth
+    with suppress(FFmpegError):  # a damaged packet: decoding will show whether it matters
         for packet in islice(container.demux(audio), _FIRST_PACKETS):
             unseen.discard(packet.stream_index)
             if packet.has_sidedata("encryption_info"):

@@ -1,4 +1,4 @@
-"""A clip's inputs on their way from a decoder to a scorer: bytes, type and shape a modality."""
+"""Packs a clip's inputs for transport to a scorer: bytes, type and shape of each modality."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Clips, some at a time, with the next ones on their way from object storage meanwhile."""
+"""Yields clips in groups and meanwhile fetches the next ones from object storage."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ from tasks.extraction.rows import local_file
 from tasks.schema.outcomes import Rejection
 
 FETCHES_AHEAD = 8
-"""Objects a worker fetches at a time: an answer takes as long as the extraction of a few clips."""
+"""Objects a worker fetches at a time: a response takes as long as extracting a few clips."""
 
 GROUP_WAIT_SECONDS = 0.05
-"""For the others, once an object is there: to decode several together takes half the time. No
-longer, for they may wait for the room that this one holds."""
+"""How long a fetched object waits for others: decoding several together takes half the time. Not
+longer, because the others may wait for the disk space that this one takes."""
 
 
 class LocalClip(NamedTuple):
-    """A clip, and its file on this node or why it is not to be had."""
+    """A clip, and its file on this node or the rejection if it has none."""
 
     clip: ClipFile
     local: Local | Rejection
@@ -38,17 +38,17 @@ class LocalClip(NamedTuple):
 def local_groups(clips: Sequence[ClipFile]) -> Iterator[list[LocalClip]]:
     """Yield groups of clips with their files, at most `MAX_CLIPS_TOGETHER`, at least one.
 
-    What was fetched is removed when the next group is asked for. Objects come in the order in
-    which they are there: the room that one of them waits for may be what the others hold.
+    A group's fetched files are removed when the next group is requested. Objects come in the order
+    in which they arrive: one may wait for disk space that the others take.
 
     Raises:
-        CorpusError: a storage does not answer, or this node has no room to fetch to.
+        CorpusError: a storage does not answer, or this node has no disk space to fetch to.
     """
     files = [clip for clip in clips if not clip.is_remote]
     for start in range(0, len(files), MAX_CLIPS_TOGETHER):
-        with ExitStack() as held:
+        with ExitStack() as fetched:
             group = files[start : start + MAX_CLIPS_TOGETHER]
-            yield [LocalClip(clip, held.enter_context(local_file(clip))) for clip in group]
+            yield [LocalClip(clip, fetched.enter_context(local_file(clip))) for clip in group]
     remote = deque(clip for clip in clips if clip.is_remote)
     fetching: set[Future[tuple[LocalClip, ExitStack]]] = set()
     if not remote:
@@ -58,18 +58,18 @@ def local_groups(clips: Sequence[ClipFile]) -> Iterator[list[LocalClip]]:
             while remote or fetching:
                 while remote and len(fetching) < FETCHES_AHEAD:
                     fetching.add(pool.submit(_fetch, remote.popleft()))
-                with ExitStack() as held:
-                    yield [_receive(future, held) for future in _fetched(fetching)]
+                with ExitStack() as fetched:
+                    yield [_receive(future, fetched) for future in _arrived(fetching)]
         finally:
             pool.shutdown(cancel_futures=True)
             for future in fetching:
-                _let_go(future)
+                _remove_file(future)
 
 
-def _fetched(
+def _arrived(
     fetching: set[Future[tuple[LocalClip, ExitStack]]],
 ) -> Iterator[Future[tuple[LocalClip, ExitStack]]]:
-    """Wait for a first one, a moment for the others, and take out those that are done."""
+    """Wait for one future, then briefly for the others; remove and yield those that are done."""
     wait(fetching, return_when=FIRST_COMPLETED)
     done, _ = wait(fetching, timeout=GROUP_WAIT_SECONDS, return_when=ALL_COMPLETED)
     for future in done:
@@ -77,19 +77,19 @@ def _fetched(
         yield future
 
 
-def _receive(future: Future[tuple[LocalClip, ExitStack]], held: ExitStack) -> LocalClip:
+def _receive(future: Future[tuple[LocalClip, ExitStack]], fetched: ExitStack) -> LocalClip:
     found, own = future.result()
-    held.push(own)
+    fetched.push(own)
     return found
 
 
 def _fetch(clip: ClipFile) -> tuple[LocalClip, ExitStack]:
-    with ExitStack() as held:
-        found = LocalClip(clip, held.enter_context(local_file(clip)))
-        return found, held.pop_all()
+    with ExitStack() as fetched:
+        found = LocalClip(clip, fetched.enter_context(local_file(clip)))
+        return found, fetched.pop_all()
 
 
-def _let_go(future: Future[tuple[LocalClip, ExitStack]]) -> None:
+def _remove_file(future: Future[tuple[LocalClip, ExitStack]]) -> None:
     if not future.cancelled() and future.exception() is None:
-        _, held = future.result()
-        held.close()
+        _, fetched = future.result()
+        fetched.close()

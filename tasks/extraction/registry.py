@@ -1,4 +1,4 @@
-"""Which extractor gives the input of which modality. Light to import: decoders carry no PyTorch."""
+"""The extractor of each modality. Light to import: decoder processes load no PyTorch."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from tasks.schema.outcomes import Rejection
 
 @dataclass(frozen=True, eq=False)
 class ClipMedia:
-    """What an extractor gets of a clip.
+    """The clip that an extractor gets.
 
     Attributes:
         path: its file on this node.
-        audio: its waveform or why there is none; None where no extractor of the model needs it.
+        audio: its waveform or its rejection; None where no extractor of the model needs it.
         max_seconds: seconds from the start that are wanted; None for all.
-        timeout_seconds: after which an extractor should give up.
+        timeout_seconds: time after which an extractor should give up.
     """
 
     path: Path
@@ -32,16 +32,16 @@ class ClipMedia:
 
 
 Extract = Callable[[ClipMedia], NDArray[Any] | Rejection]
-"""Gives a clip's input (N, ...), or why it has none; no clip, however damaged, raises an error."""
+"""Returns a clip's input (N, ...) or a rejection; no clip, however damaged, raises an error."""
 
 
 @dataclass(frozen=True)
 class Extractor:
-    """How the input of one modality is had.
+    """The extractor of one modality.
 
     Attributes:
         modality: its name.
-        version: raised when the same clip gives another input; cached inputs bear it.
+        version: increased when the same clip gives another input; part of the cache's keys.
         needs_audio: it reads `ClipMedia.audio`.
         extract: the function.
     """
@@ -58,12 +58,12 @@ _EXTRACTORS: dict[str, Extractor] = {}
 def register_extractor(
     modality: str, *, version: int, needs_audio: bool = False
 ) -> Callable[[Extract], Extract]:
-    """Register a function as the extractor of a modality; a decorator.
+    """Decorator: register a function as the extractor of a modality.
 
-    Modules of others are found through ``EMI_PLUGINS``, see `emi_model.modalities`.
+    Modules outside this project are listed in ``EMI_PLUGINS``, see `emi_model.modalities`.
 
     Raises:
-        ConfigError: the modality has an extractor.
+        ConfigError: the modality has an extractor already.
     """
 
     def registered(extract: Extract) -> Extract:
@@ -74,16 +74,16 @@ def register_extractor(
 
 
 def extractor_of(modality: str) -> Extractor:
-    """Return the extractor of a modality; that of ``text`` is sought in ``text.py`` here.
+    """Return the extractor of a modality; that of ``text`` is looked for in ``text.py`` here.
 
     Raises:
-        ConfigError: there is none.
+        ConfigError: the modality has none.
     """
     return find_entry(_EXTRACTORS, modality, f"{__package__}.{modality}", "extractor")
 
 
 @register_extractor("audio", version=1, needs_audio=True)
 def _waveform(media: ClipMedia) -> NDArray[Any] | Rejection:
-    """Give int16 (samples,), 16 kHz mono."""
-    assert media.audio is not None, "it was decoded, since this extractor needs it"
+    """Return int16 (samples,), 16 kHz mono."""
+    assert media.audio is not None, "decoded for every extractor that needs audio"
     return media.audio if isinstance(media.audio, Rejection) else media.audio.waveform

@@ -1,4 +1,4 @@
-"""A clip and its extraction: from a listed file or object to a row that is ready to be scored."""
+"""Extraction of clips: turns a listed file or object into a row that is ready to be scored."""
 
 from __future__ import annotations
 
@@ -36,18 +36,18 @@ def extract_clip(
     prober: Prober | None = None,
     needs: Mapping[str, bool] = AUDIO_NEEDED,
 ) -> Row:
-    """Return a clip's row before scoring, under the `EXTRACTED` schema, however bad the clip is.
+    """Return a clip's row before scoring, under the `EXTRACTED` schema, however damaged it is.
 
     Args:
         clip: the clip.
         max_seconds: seconds to decode; None for all.
-        timeout_seconds: after which extraction is given up.
+        timeout_seconds: time limit of the extraction.
         prober: the process that reads headers; None starts one for this clip.
         needs: modalities to extract, each with whether a clip is rejected without it.
 
     Raises:
         ConfigError: a modality has no extractor.
-        CorpusError: its storage does not answer, or this node has no room to fetch it to.
+        CorpusError: its storage does not answer, or this node has no disk space to fetch it to.
     """
     with ExitStack() as stack:
         local = stack.enter_context(local_file(clip))
@@ -65,7 +65,7 @@ def extract_clip(
 
 @contextmanager
 def local_file(clip: ClipFile) -> Iterator[Local | Rejection]:
-    """Yield a clip's file on this node, or why it is not to be had; an object is fetched.
+    """Yield a clip's file on this node, or its rejection; an object is fetched.
 
     Raises:
         CorpusError: as `extract_clip`.
@@ -91,9 +91,9 @@ def extract_group(
     """Yield the rows of clips whose files are on this node, each as `extract_clip` returns it.
 
     Args:
-        group: the clips, at most `MAX_CLIPS_TOGETHER`, and their files or why they are not there.
+        group: the clips, at most `MAX_CLIPS_TOGETHER`, each with its file or its rejection.
         max_seconds: seconds of a clip to decode; None for all.
-        timeout_seconds: after which extraction of one clip is given up.
+        timeout_seconds: time limit of each clip's extraction.
         prober: the process that reads headers.
         needs: as for `extract_clip`.
     """
@@ -113,7 +113,7 @@ def extract_group(
 
 
 def listed_row(clip: ClipFile) -> Row:
-    """Return the row of a clip of which nothing but its content's hash is known."""
+    """Return the row of a clip with its listing and its content's hash alone."""
     return _listed_row(clip, hash_clip(clip))
 
 
@@ -122,8 +122,8 @@ def _row(
 ) -> Row:
     clip = clip._replace(size=local.size, modified_ns=local.modified_ns)
     row = _listed_row(clip, local.content_sha256)
-    if not isinstance(media.audio, Extraction) and (why := reject_path(media.path)) is not None:
-        return rejected(row, why.reason, why.detail)  # no file that an extractor could read
+    if not isinstance(media.audio, Extraction) and (bad := reject_path(media.path)) is not None:
+        return rejected(row, bad.reason, bad.detail)  # no file that an extractor could read
     if media.audio is not None:
         names = ("codec", "sampling_rate", "channels", "track", "num_tracks", "declared_seconds")
         row |= {name: getattr(media.audio, name) for name in names}

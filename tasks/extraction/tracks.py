@@ -1,4 +1,4 @@
-"""What is to be decoded of a media file: its best audio track, or why there is nothing."""
+"""Chooses the audio track of a media file that is decoded, or rejects the file."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ class Decodable:
 
     Attributes:
         url: The file, as libav understands it.
-        header: What the file says of itself.
+        header: Its header.
         track: One of its tracks.
-        seconds_left: Of the clip's time limit, after the header was read.
+        seconds_left: Rest of the clip's time limit after the header was read.
     """
 
     url: str
@@ -45,7 +45,7 @@ def find_track(path: Path, prober: Prober, timeout_seconds: float) -> Decodable 
         timeout_seconds: Wall-clock limit of the clip, from now on.
 
     Returns:
-        The track, or why there is none; no file, however damaged, raises an error.
+        The track, or the rejection; no file, however damaged, raises an error.
     """
     deadline = time.monotonic() + timeout_seconds
     rejection = reject_path(path)
@@ -83,13 +83,13 @@ def choose_track(tracks: Sequence[AudioTrack]) -> AudioTrack:
 
 
 def one_line(words: str) -> str:
-    """Return words of a tool as the one line that a rejection holds."""
+    """Return a tool's message as one line, cut to the length of a rejection's detail."""
     printable = "".join(char if char.isprintable() else " " for char in words)
     return " ".join(printable.split())[:_DETAIL_CHARS]
 
 
 def reject_path(path: Path) -> Rejection | None:
-    """Reject what is no regular file: reading a pipe or a device may never end."""
+    """Reject a path that is no regular file: reading a pipe or a device may never end."""
     try:
         status = path.stat()
     except (FileNotFoundError, NotADirectoryError) as error:
@@ -105,7 +105,7 @@ def reject_path(path: Path) -> Rejection | None:
 
 
 def _reject_track(header: Header, track: AudioTrack) -> Rejection | None:
-    """Reject what is not to be decoded; a codec that libav does not know is left to ffmpeg."""
+    """Reject a track that must not be decoded; ffmpeg decides on codecs that libav lacks."""
     if track.encrypted:
         words = f"the {track.codec} track is encrypted"
         return Rejection(reason=Reason.ENCRYPTED, detail=words, **_source(header, track))

@@ -1,1 +1,1 @@
-"""The main job: clips extracted, scored on Ray, committed to a store, recorded as a run."""
+"""The main job: extract clips, score them on Ray, commit rows to a store, record the run."""

@@ -1,4 +1,4 @@
-"""Scored rows: extracted clips through the predictor, to rows with scores, seconds, windows.
+"""Scores extracted clips with the predictor: rows with scores, seconds and windows.
 
 Plain Python without Ray: the scoring cluster and `emi score` use the same class.
 """
@@ -23,13 +23,13 @@ from tasks.schema.outcomes import Reason, Status, rejected
 from tasks.schema.scores import VAD_OF_MEAN, bound_columns
 from tasks.scoring.settings import Coverage
 
-if TYPE_CHECKING:  # a run's own process knows rows, but never loads PyTorch
+if TYPE_CHECKING:  # a run's main process imports this module, but never loads PyTorch
     from emi_model.architecture.branch import ClipInputs
     from emi_model.predict import Predictor, Scores
 
 
 class Cut(NamedTuple):
-    """A clip's windows, half-open, in samples of 16 kHz, and the inputs of each by modality."""
+    """A clip's windows, half-open, in samples at 16 kHz, and the inputs of each by modality."""
 
     windows: list[tuple[int, int]]
     inputs: list[ClipInputs]
@@ -40,10 +40,9 @@ class ClipScorer:
 
     Attributes:
         predictor: the model.
-        coverage: ``full`` keeps a row a window beside the clip's mean.
-        raw: leave EMI scores as the model gives them instead of clipping them to [0, 1]; they get
-            no intervals.
-        intervals: the model's; None where it was not calibrated.
+        coverage: ``full`` also keeps a row for each window.
+        raw: keep the model's EMI scores instead of clipping them to [0, 1]; they get no intervals.
+        intervals: the model's; None if it was not calibrated.
     """
 
     def __init__(
@@ -54,7 +53,7 @@ class ClipScorer:
         raw: bool = False,
         intervals: Intervals | None = None,
     ) -> None:
-        """Take a loaded model."""
+        """Score with a loaded model."""
         self.predictor = predictor
         self.coverage = coverage
         self.raw = raw
@@ -64,10 +63,10 @@ class ClipScorer:
         self._needs = predictor.model.config.needs
 
     def __call__(self, rows: Sequence[Row]) -> list[Row]:
-        """Return rows under `tasks.schema.scores.scored_schema`, in the order of those given.
+        """Return rows under `tasks.schema.scores.scored_schema`, in the order of ``rows``.
 
-        All clips' windows go through the model together. A clip that cannot be scored comes back
-        as a rejection.
+        All clips' windows go through the model together. A clip that cannot be scored becomes a
+        rejection.
         """
         cuts = [self._cut(row) for row in rows]
         scored = iter(self.predictor([window for cut in cuts for window in cut.inputs]))
@@ -77,7 +76,7 @@ class ClipScorer:
         ]
 
     def _cut(self, row: Row) -> Cut:
-        """Return a clip's windows; none where it was rejected or has no whole frame."""
+        """Return a clip's windows; none if it was rejected or is shorter than one frame."""
         inputs = unpack(row)
         window_samples = self.predictor.model.config.window_samples
         num_samples, min_samples = self._duration(inputs)
@@ -92,10 +91,10 @@ class ClipScorer:
         return found
 
     def _duration(self, inputs: ClipInputs) -> tuple[int, int]:
-        """Return samples of 16 kHz that a clip lasts, and the fewest that can be scored.
+        """Return a clip's duration in samples at 16 kHz, and the shortest that can be scored.
 
-        Audio counts, else the first input with a duration; without any, the clip is one window.
-        What is too short and need not be there does not count.
+        It is that of the audio, else of the first input with a duration; without any, the clip is
+        one window. Optional inputs that are too short do not count.
         """
         window_samples: int = self.predictor.model.config.window_samples
         for modality in sorted(inputs, key=lambda name: name != AUDIO):
@@ -107,7 +106,7 @@ class ClipScorer:
         return (window_samples, 1) if inputs else (0, 1)
 
     def _window(self, inputs: ClipInputs, start: int, end: int) -> ClipInputs | None:
-        """Return a window's inputs; None where it has too little of what the model needs."""
+        """Return a window's inputs; None if one that the model needs is missing or too short."""
         window = {}
         for modality, needed in self._needs.items():
             spec = self.predictor.specs[modality]
@@ -150,7 +149,7 @@ class ClipScorer:
         }
 
     def _values(self, scores: Scores) -> Row:
-        """Return one window's columns; null where the model has no such head."""
+        """Return one window's columns; null if the model lacks the head."""
         values: Row = dict.fromkeys(self._columns)
         if scores.emi is not None:
             emi = scores.emi if self.raw else scores.emi.clip(0, 1)
@@ -172,7 +171,7 @@ class ClipScorer:
         return dict(zip(present, mean.tolist(), strict=True))
 
     def _bounds(self, scores: Sequence[Scores]) -> Row:
-        """Return the ends of a clip's intervals: calibrated on one window, they hold for one."""
+        """Return the ends of a clip's intervals; none for several windows: one was calibrated."""
         emi = scores[0].emi
         if self.intervals is None or emi is None or len(scores) > 1:
             return {}
@@ -222,7 +221,7 @@ def score_columns(targets: Sequence[str]) -> list[str]:
 
 
 def without_scores(row: Mapping[str, Any], targets: Sequence[str]) -> Row:
-    """Return a row as it leaves the scorer, its scores null."""
+    """Return a row with the scorer's columns, its scores null."""
     kept = {name: value for name, value in row.items() if name != "inputs"}
     columns = [*score_columns(targets), *bound_columns(targets)]
     return kept | dict.fromkeys(columns) | {"timeline": [], "windows": []}

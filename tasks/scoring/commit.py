@@ -1,4 +1,4 @@
-"""Parts: rows that workers gave become tables that fit the store, committed as they come."""
+"""Turns the workers' rows into tables of the store and commits them as parts."""
 
 from __future__ import annotations
 
@@ -28,21 +28,21 @@ from tasks.schema.tables import SCORES, TIMELINE, WINDOWS
 from tasks.store.store import ResultsStore
 
 COMMIT_SECONDS = 15.0
-"""Rows wait no longer than this for their commit: what kill -9 can cost."""
+"""Rows wait no longer than this for their commit; a kill -9 costs this much work at most."""
 
 
 @dataclass(frozen=True)
 class RunStamp:
-    """What every row of one run has in common.
+    """The values that all rows of one run share.
 
     Attributes:
         model: name of the model.
         model_sha256: hash of its config and weights.
         coverage: ``first`` or ``full``.
         run_id: the run.
-        backbone_licence: licence of the weights that the model comes of.
+        backbone_licence: licence of the weights that the model was made from.
         targets: the model's targets, in order.
-        training_splits: what its training used a content for, by the content's hash.
+        training_splits: split of each content of its training, by the content's hash.
     """
 
     model: str
@@ -56,7 +56,7 @@ class RunStamp:
 
 @dataclass
 class Tally:
-    """What a run has committed so far; audio in seconds, work in seconds summed over workers."""
+    """Totals of a run's commits so far; audio in seconds, work in seconds summed over workers."""
 
     scored: int = 0
     rejected: int = 0
@@ -78,7 +78,7 @@ class Tally:
 
     @property
     def padding_share(self) -> float:
-        """Share of padding in what the model saw, [0, 1)."""
+        """Share of padding in the model's input, [0, 1)."""
         return 1 - self.model_samples / self.padded_samples if self.padded_samples else 0.0
 
     def add(self, rows: pa.Table) -> None:
@@ -99,7 +99,7 @@ class Tally:
 class Committer:
     """Collects rows and commits them as parts: the first at once, then every `COMMIT_SECONDS`.
 
-    A context manager; what was added is committed when it closes, whatever ended the block.
+    A context manager; on exit it commits all rows that were added, also after an error.
     """
 
     def __init__(self, store: ResultsStore, stamp: RunStamp, tally: Tally) -> None:
@@ -114,7 +114,7 @@ class Committer:
         self._timer = threading.Thread(target=self._commit_regularly, daemon=True)
 
     def __enter__(self) -> Committer:
-        """Start the clock."""
+        """Start the thread that commits regularly."""
         self._timer.start()
         return self
 
@@ -132,7 +132,7 @@ class Committer:
             raise self._failure
 
     def add(self, rows: pa.Table) -> None:
-        """Take rows under `tasks.schema.scores.costed_schema`.
+        """Add rows under `tasks.schema.scores.costed_schema`.
 
         Raises:
             StoreError: an earlier commit failed.
@@ -145,14 +145,14 @@ class Committer:
             self.flush()
 
     def flush(self) -> None:
-        """Commit what waits."""
+        """Commit the rows that wait."""
         with self._lock:
             if not self._waiting:
                 return
             started = time.perf_counter()
             rows = pa.concat_tables(self._waiting)
             name = f"{self._stamp.run_id}-{self._tally.num_parts:05d}"
-            self._tally.num_parts += 1  # a name is used once, whatever comes of it
+            self._tally.num_parts += 1  # a name is used once, even if the commit fails
             self._store.commit(name, tables_of(rows, self._stamp))
             self._waiting.clear()
             self._tally.add(rows)
@@ -162,15 +162,15 @@ class Committer:
         while not self._closing.wait(COMMIT_SECONDS):
             try:
                 self.flush()
-            except Exception as failure:  # noqa: BLE001 - raised again in the run's own thread
+            except Exception as failure:  # noqa: BLE001 - raised again in the run's thread
                 self._failure = failure
                 return
 
 
 def recounted(tally: Tally, store: ResultsStore, run_id: str) -> set[str]:
-    """Count a run's rows anew, as they are in the store; returns the ids of their clips.
+    """Count a run's rows again, as they are in the store; return the ids of their clips.
 
-    A bucket may have a part whose commit is said to have failed, because the answer was lost.
+    A commit to a bucket may have succeeded although it raised: the response was lost.
     """
     columns = ["clip_id", "status", "reason", "scored_seconds"]
     rows = store.rows(SCORES, scores_schema(), ds.field("run_id") == run_id, columns)
@@ -184,15 +184,15 @@ def recounted(tally: Tally, store: ResultsStore, run_id: str) -> set[str]:
 
 
 def tables_of(rows: pa.Table, stamp: RunStamp) -> dict[str, pa.Table]:
-    """Return the tables of one part: scores, and the seconds and windows that rows carry.
+    """Return the tables of one part: scores, and the seconds and windows in its rows.
 
     Raises:
         StoreError: a row does not fit the schema.
     """
     scores = scores_schema(stamp.targets)
     columns = [name for name in scores.names if name in rows.schema.names]
-    used_for = map(stamp.training_splits.get, rows["content_sha256"].to_pylist())
-    plain = rows.select(columns).append_column("training_split", pa.array(used_for, pa.string()))
+    splits = map(stamp.training_splits.get, rows["content_sha256"].to_pylist())
+    plain = rows.select(columns).append_column("training_split", pa.array(splits, pa.string()))
     return {
         SCORES: _stamped(plain, scores, stamp),
         TIMELINE: _stamped(_exploded(rows, "timeline"), timeline_schema(), stamp),
@@ -201,18 +201,16 @@ def tables_of(rows: pa.Table, stamp: RunStamp) -> dict[str, pa.Table]:
 
 
 def splits_of_contents(training_clips: Mapping[str, Sequence[str]]) -> dict[str, str]:
-    """Return what a training used each content for, by its hash.
+    """Return the split that each content had in a training, by its hash.
 
     Args:
-        training_clips: hashes by split, as a loaded model has them.
+        training_clips: hashes by split, as in `LoadedModel.training_clips`.
     """
-    return {
-        content: tables_of for tables_of, contents in training_clips.items() for content in contents
-    }
+    return {content: split for split, contents in training_clips.items() for content in contents}
 
 
 def _exploded(rows: pa.Table, name: str) -> pa.Table:
-    """Return the items of a list column, a row each, beside their clip's id."""
+    """Return a table of the items of a list column, each with its clip's id."""
     nested = rows[name].combine_chunks()
     parents = rows["clip_id"].take(pc.list_parent_indices(nested))
     items = pc.list_flatten(nested)

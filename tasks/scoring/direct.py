@@ -1,4 +1,4 @@
-"""A few clips at once, without Ray, without Prefect, without a store."""
+"""Scores a few clips without Ray, without Prefect, without a store."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ def score_files(
     """Score files.
 
     Args:
-        files: media files, or objects as ``s3://...``; one that is not there becomes a rejection.
-        model: model folder, also of a bucket, hub id, or ``models:/NAME@ALIAS`` or
+        files: media files, or objects as ``s3://...``; a missing one becomes a rejection.
+        model: model folder, also in a bucket, hub id, or ``models:/NAME@ALIAS`` or
             ``models:/NAME/VERSION``.
         coverage: ``first`` window or ``full``.
-        precision: ``fp32``, ``bf16``, ``int8`` (CPU), or ``auto``: what the machine does fast.
+        precision: ``fp32``, ``bf16``, ``int8`` (CPU), or ``auto``: the machine's fast type.
         raw: leave EMI scores unclipped.
 
     Returns:
@@ -44,7 +44,7 @@ def score_files(
 
     Raises:
         CheckpointError: the model cannot be loaded.
-        RegistryError: the registry does not give the model.
+        RegistryError: the registry does not have the model or does not answer.
         CorpusError: a storage does not answer.
     """
     loaded = load_model(resolve_model(model))
@@ -68,17 +68,17 @@ def score_files(
         raw=raw,
         intervals=loaded.intervals,
     )
-    used_for = splits_of_contents(loaded.training_clips)
+    splits = splits_of_contents(loaded.training_clips)
     facts: dict[str, Any] = {
         "model": loaded.card.name,
         "model_sha256": loaded.sha256,
         "backbone_licence": loaded.card.backbone_licence,
         "coverage": coverage,
     }
-    if not config.targets:  # VAD alone: the store's columns of the six are there, null
+    if not config.targets:  # VAD alone: the store's columns of the six EMI scores are null
         facts |= dict.fromkeys([*map(column_name, EMI_TARGETS), *bound_columns(EMI_TARGETS)])
     rows = [
-        row | facts | {"training_split": used_for.get(row["content_sha256"])}
+        row | facts | {"training_split": splits.get(row["content_sha256"])}
         for row in score(extracted)
     ]
     return rows, config.targets

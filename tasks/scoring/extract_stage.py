@@ -1,4 +1,4 @@
-"""The extraction stage in a Ray worker. Light to import: a decoder must not carry PyTorch."""
+"""The extraction stage in a Ray worker. Light to import: decoders must not load PyTorch."""
 
 from __future__ import annotations
 
@@ -20,14 +20,13 @@ from tasks.scoring.ledger import EXTRACT, this_worker
 from tasks.scoring.settings import ScoringSettings
 
 NICENESS = 10
-"""Decoders take the cores that the scorers leave."""
-
+"""Scorers have priority: decoders use the cores that scorers leave."""
 
 _ROW = pa.schema([*EXTRACTED, COSTS[0]])
 
 
 def extract_block(block: pa.Table, *, settings: ScoringSettings, ledger: Any) -> Iterator[pa.Table]:
-    """Extract a block of listed clips; yields extracted rows one by one."""
+    """Extract a block of listed clips; yield extracted rows one by one."""
     prober = _worker_prober()
     clips = [ClipFile(**row) for row in block.to_pylist()]
     worker = this_worker(EXTRACT)
@@ -39,12 +38,12 @@ def extract_block(block: pa.Table, *, settings: ScoringSettings, ledger: Any) ->
 def extract_rows(
     clips: Sequence[ClipFile], settings: ScoringSettings, prober: Prober
 ) -> Iterator[pa.Table]:
-    """Yield the extracted rows of clips, short ones decoded together, and what each has cost.
+    """Yield the extracted rows of clips, short ones decoded together, each with its seconds.
 
-    The first row of a group bears the time of what was done for all of it: a run adds them up.
+    The first row of a group includes the time spent on the whole group: a run adds them up.
 
     Raises:
-        CorpusError: a storage does not answer, or this node has no room to fetch to.
+        CorpusError: a storage does not answer, or this node has no disk space to fetch to.
         MediaToolError: there is no usable ffmpeg.
     """
     started = time.perf_counter()

@@ -1,4 +1,4 @@
-"""The ledger of a pass: which worker holds which clips, for when one of them dies."""
+"""The ledger of a pass: which clips each worker has, to find the suspects if one dies."""
 
 from __future__ import annotations
 
@@ -23,21 +23,21 @@ class Worker(NamedTuple):
 
 
 def this_worker(stage: str) -> Worker:
-    """Return the worker process that this is."""
+    """Return this worker process."""
     return Worker(stage, ray.get_runtime_context().get_worker_id())
 
 
 class Ledger:
-    """Which clips each worker holds; lives beside the driver and outlives the workers."""
+    """The clips of each worker; an actor on the driver's node that outlives the workers."""
 
     def __init__(self) -> None:
-        """Start with nothing held."""
-        self._held: dict[Worker, list[str]] = {}
+        """Start without clips."""
+        self._clips: dict[Worker, list[str]] = {}
         self._scorers: list[Any] = []
         self._refusal: Exception | None = None
 
     def enlist(self, scorer: Any) -> None:
-        """Note a scorer's actor handle."""
+        """Store a scorer's actor handle."""
         self._scorers.append(scorer)
 
     def scorers(self) -> list[Any]:
@@ -45,26 +45,26 @@ class Ledger:
         return self._scorers
 
     def refuse(self, error: Exception) -> None:
-        """Note why a worker cannot work at all, unless another has said so before."""
+        """Store the first error for which a worker cannot work at all."""
         self._refusal = self._refusal or error
 
     def refusal(self) -> Exception | None:
-        """Return why a worker cannot work at all; None: none has said so."""
+        """Return the error for which a worker cannot work at all, or None."""
         return self._refusal
 
     def take(self, worker: Worker, clip_ids: list[str]) -> None:
-        """Note that a worker is about to touch these clips."""
-        self._held[worker] = clip_ids
+        """Record that a worker is about to work on these clips."""
+        self._clips[worker] = clip_ids
 
     def give(self, worker: Worker) -> None:
-        """Note that a worker is done with its clips."""
-        self._held.pop(worker, None)
+        """Record that a worker is done with its clips."""
+        self._clips.pop(worker, None)
 
-    def held(self, stage: str | None) -> list[str]:
-        """Return the clips held by workers of a stage, or of both."""
+    def clips_of(self, stage: str | None) -> list[str]:
+        """Return the ids of the clips of a stage's workers; None: of both stages."""
         return [
             clip_id
-            for worker, clip_ids in self._held.items()
+            for worker, clip_ids in self._clips.items()
             if stage in (None, worker.stage)
             for clip_id in clip_ids
         ]

@@ -1,8 +1,8 @@
 """One pass of clips through Ray Data: a CPU stage extracts, an actor stage scores.
 
-Bad clips are rows. What can end a pass is a worker process that dies, or a node that is lost with
-all its workers; then a ledger, which every worker writes before it touches clips, says which clips
-they held. Where a node was lost, no clip is to blame.
+Bad clips are rows. A pass ends early only if a worker process dies, or a node is lost with all its
+workers. Every worker writes its clips to a ledger before it works on them; after a death the
+ledger names the suspects. If a node was lost, no clip is suspected.
 """
 
 from __future__ import annotations
@@ -28,44 +28,44 @@ from tasks.scoring.score_stage import ScorerActor
 from tasks.scoring.settings import ScoringSettings
 
 CLIPS_PER_BLOCK = 32
-"""Clips of one block at most: a step of the LSTM costs the same for a few clips and for some."""
+"""Most clips of one block: a step of the LSTM costs the same for one clip and for many."""
 
 FIRST_CLIPS = 2
 """Clips of the first block, for early rows."""
 
 LAST_CLIPS = 4
-"""Clips of the last blocks: while they run out, a scorer waits for another's block."""
+"""Clips of the last blocks: small, so that scorers do not wait long for each other at the end."""
 
 CLIPS_PER_GPU_BATCH = 256
-"""Clips that a scorer on a GPU takes at once: a step of the LSTM costs the same for one and all."""
+"""Clips that a scorer on a GPU takes at once: an LSTM step costs the same for one and for all."""
 
 MAX_BLOCK_BYTES = 32 * 2**20
 MAX_WAITING_BYTES = 256 * 2**20
-"""Bound on waveforms between the stages, a node, so that memory does not grow with the corpus."""
+"""Bound on a node's waveforms between the stages: memory must not grow with the corpus."""
 
 MAX_STORE_SHARE = 0.5
-"""Waveforms take no more of Ray's object store than this."""
+"""Waveforms take at most this share of Ray's object store."""
 
 IDLE_UTILISATION = 0.25
-"""Tasks a scorer below which an elastic pool lets one go: to load a model again takes long."""
+"""Tasks a scorer below which an elastic pool ends one; low, since loading a model takes long."""
 
 MAX_DETAIL_CHARS = 200
 
 MAX_RESTARTS = 3
-"""Times that a scorer is started again which died at nothing; one that dies at work ends a pass."""
+"""Restarts of a scorer that dies while idle; one that dies at work ends the pass."""
 
 
 class PassFailed(Exception):
     """A pass ended because a worker process died.
 
     Attributes:
-        suspects: ids of the clips that workers of its stage held.
-        lost: ids of the nodes that were lost; if there are any, there are no suspects.
+        suspects: ids of the clips that workers of its stage had.
+        lost: ids of the lost nodes; if there are any, there are no suspects.
     """
 
-    def __init__(self, said: str, suspects: frozenset[str], lost: frozenset[str]) -> None:
-        """Name the suspects, the lost nodes, and what Ray said."""
-        super().__init__(said)
+    def __init__(self, message: str, suspects: frozenset[str], lost: frozenset[str]) -> None:
+        """Store Ray's message, the suspects and the lost nodes."""
+        super().__init__(message)
         self.suspects = suspects
         self.lost = lost
 
@@ -80,7 +80,7 @@ def run_pass(
     """Extract and score clips; yields rows under `tasks.schema.scores.costed_schema`, in no order.
 
     Raises:
-        PassDied: a worker process died; what was yielded before is good.
+        PassFailed: a worker process died; rows that were yielded before are valid.
         EmiError: the workers cannot work at all.
     """
     dead_before = dead_nodes()
@@ -91,13 +91,13 @@ def run_pass(
             batch_size=None, batch_format="pyarrow", prefetch_batches=0
         )
     except RayError as error:
-        raise _why(ledger, error, dead_before) from error
+        raise _failure(ledger, error, dead_before) from error
     finally:
         _end_scorers(ledger)
 
 
 def _end_scorers(ledger: Any) -> None:
-    """Kill what a pass that died leaves: its scorers would keep the next one's cores for ever."""
+    """Kill the actors of a pass: scorers of one that failed would keep their cores for ever."""
     for scorer in wait_for(ledger.scorers.remote()):
         ray.kill(scorer)
     ray.kill(ledger)
@@ -117,7 +117,7 @@ def _pipeline(
     ]
     decoders = None if budget.elastic else min(budget.decoders, len(blocks))
     at_once = CLIPS_PER_GPU_BATCH if clips_per_block > 1 else 1
-    listed: ray.data.Dataset = from_blocks(blocks)  # untyped; it starts no task a block
+    listed: ray.data.Dataset = from_blocks(blocks)  # untyped; starts no tasks
     scored: ray.data.Dataset = listed.map_batches(
         extract_block,  # type: ignore[arg-type]  # Ray's stub knows no keyword arguments
         batch_size=None,
@@ -143,9 +143,9 @@ def _pipeline(
 def block_bounds(num_clips: int, clips_per_block: int, scorers: int) -> list[int]:
     """Return where blocks of clips begin, and where the last one ends.
 
-    Small ones come first, each twice the one before, then full ones: whichever is extracted first,
-    rows come early. From where two full ones a scorer are left they become smaller, half a scorer's
-    share of what is left (Polychronopoulos and Kuck 1987, "Guided Self-Scheduling", IEEE
+    The first blocks are small, so that rows come early; each is twice the one before, up to the
+    full size. When less than two full blocks a scorer are left, a block is half a scorer's share of
+    the remaining clips (Polychronopoulos and Kuck 1987, "Guided Self-Scheduling", IEEE
     Transactions on Computers C-36(12), with half the share).
     """
     bounds, most = [0], FIRST_CLIPS
@@ -160,13 +160,13 @@ def _scorers(budget: Budget, num_blocks: int) -> ActorPoolStrategy:
     scorers = min(budget.scorers, num_blocks)
     if budget.gpus_per_scorer and not budget.elastic:
         return ActorPoolStrategy(size=scorers)
-    if not budget.elastic:  # the second loads its model while the first gives the first rows
+    if not budget.elastic:  # the second loads its model while the first scores the first rows
         return ActorPoolStrategy(min_size=1, max_size=scorers, initial_size=1)
     return ActorPoolStrategy(min_size=1, max_size=num_blocks, initial_size=scorers)
 
 
 def _bound_execution() -> None:
-    """Bound what waits between the stages: Ray takes a share of all nodes' stores, as they come."""
+    """Bound the data between the stages: Ray's limit is a share of all nodes' object stores."""
     context = DataContext.get_current()
     context.enable_progress_bars = False
     context.target_max_block_size = MAX_BLOCK_BYTES
@@ -176,21 +176,21 @@ def _bound_execution() -> None:
     context.override_object_store_memory_limit_fraction = min(share, MAX_STORE_SHARE)
 
 
-def _why(ledger: Any, error: RayError, dead_before: frozenset[str]) -> Exception:
+def _failure(ledger: Any, error: RayError, dead_before: frozenset[str]) -> Exception:
     """Return why a pass ended: workers refuse, a node was lost, or clips of a stage are suspects.
 
-    The other stage's worker holds innocent ones.
+    Clips of the other stage's workers are not suspected.
     """
     refusal: Exception | None = wait_for(ledger.refusal.remote())
     if refusal is not None:
         return refusal
     if isinstance(error, RayTaskError) and isinstance(error.cause, EmiError):
-        # Ray Data adds lines with advice of its own
+        # Ray Data appends lines with advice
         return ScoringError(str(error.cause).partition("\n")[0])
-    said = str(error).strip().partition("\n")[0][:MAX_DETAIL_CHARS]
+    message = str(error).strip().partition("\n")[0][:MAX_DETAIL_CHARS]
     lost = lost_nodes(dead_before)
     if lost:
-        return PassFailed(said, frozenset(), lost)
+        return PassFailed(message, frozenset(), lost)
     stage = SCORE if isinstance(error, RayActorError) else EXTRACT
-    held = ledger.held.remote(None if isinstance(error, RayTaskError) else stage)
-    return PassFailed(said, frozenset(wait_for(held)), lost)
+    suspects = ledger.clips_of.remote(None if isinstance(error, RayTaskError) else stage)
+    return PassFailed(message, frozenset(wait_for(suspects)), lost)

@@ -1,4 +1,4 @@
-"""Adoption: a clip whose content is in the store under another name takes that row over."""
+"""Reuse: a clip whose content has a row under another name gets a copy of that row."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ WHERE model_sha256 = $model_sha256 AND coverage = $coverage"""
 
 
 def reuse(store: ResultsStore, reused: Sequence[tuple[ClipFile, str]], stamp: RunStamp) -> pa.Table:
-    """Commit rows for clips whose content has a row under another name; returns their scores.
+    """Commit rows for clips whose content has a row under another name; return their scores.
 
     Args:
         store: locked by this process.
-        reused: each clip with the clip id that has the row.
+        reused: each clip with the id of the clip that has the row.
         stamp: of the run.
     """
     pairs = pa.table(
@@ -50,9 +50,9 @@ def reuse(store: ResultsStore, reused: Sequence[tuple[ClipFile, str]], stamp: Ru
         }
     )
     tables = {
-        SCORES: _taken(store, pairs, stamp, _SCORES, scores_schema(stamp.targets)),
-        TIMELINE: _taken(store, pairs, stamp, _COMPANION.format(table=TIMELINE), timeline_schema()),
-        WINDOWS: _taken(
+        SCORES: _copy(store, pairs, stamp, _SCORES, scores_schema(stamp.targets)),
+        TIMELINE: _copy(store, pairs, stamp, _COMPANION.format(table=TIMELINE), timeline_schema()),
+        WINDOWS: _copy(
             store, pairs, stamp, _COMPANION.format(table=WINDOWS), windows_schema(stamp.targets)
         ),
     }
@@ -60,7 +60,7 @@ def reuse(store: ResultsStore, reused: Sequence[tuple[ClipFile, str]], stamp: Ru
     return tables[SCORES]
 
 
-def _taken(
+def _copy(
     store: ResultsStore, pairs: pa.Table, stamp: RunStamp, sql: str, schema: pa.Schema
 ) -> pa.Table:
     parameters: dict[str, object] = {
@@ -71,12 +71,12 @@ def _taken(
     if "$scored_at" in sql:
         parameters |= {"scored_at": datetime.now(UTC)}
 
-    def taken() -> pa.Table:
+    def query() -> pa.Table:
         with connect(store.location, tables=(SCORES, *COMPANIONS)) as connection:
             connection.register("reused", pairs)
             return connection.sql(sql, params=parameters).to_arrow_table()
 
-    rows = reread(taken)
+    rows = reread(query)
     if not rows.num_rows:  # then the view need not have this model's columns
         return schema.empty_table()
     for field in schema:  # parts of an earlier version lack columns that may be null

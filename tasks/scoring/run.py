@@ -33,15 +33,15 @@ from tasks.store.compaction import compact
 from tasks.store.store import ResultsStore, create_store
 
 STOP_POLL_SECONDS = 1.0
-"""Between two looks whether a store is free."""
+"""Pause between attempts to lock a store."""
 
 OnEnd = Callable[[dict[str, Any], str], None]
-"""Called with the run's row and the store's location when a run has ended, however it did."""
+"""Called with the run's row and the store's location when a run ends, also with an error."""
 
 
 @dataclass
 class Run:
-    """A run in progress: its store, its record and what it has committed."""
+    """A run in progress: its store, its record and the totals of its commits."""
 
     store: ResultsStore
     record: RunRecord
@@ -49,11 +49,11 @@ class Run:
 
     @property
     def stamp(self) -> RunStamp:
-        """Return what its rows have in common."""
+        """Return the values that all its rows share."""
         return self.record.stamp
 
     def write(self, record: RunRecord) -> dict[str, Any]:
-        """Keep a newer record, in the store too; returns its row."""
+        """Replace the record, in the store too; return its row."""
         self.record = record
         return write_record(self.store, record, self.tally)
 
@@ -74,7 +74,7 @@ def score_missing(
 ) -> None:
     """Extract and score clips on the cluster, and commit their rows as they come.
 
-    It can be called again after an error: clips that the run has committed are left out.
+    After an error it can be called again: it skips clips that the run has committed.
     """
     run_id = run.stamp.run_id
     committed = recounted(run.tally, run.store, run_id) if run.tally.num_parts else set()
@@ -121,25 +121,25 @@ def score_corpus(
 
     Args:
         source: folder, file or manifest.
-        results: folder or bucket of the results store; made if it is not there.
+        results: folder or bucket of the results store; created if missing.
         model: model folder, hub id, or ``models:/NAME@ALIAS`` or ``models:/NAME/VERSION``.
         coverage: ``first`` scores the first window of a clip, as the paper does; ``full`` all.
-        limit: take only the first so many clips.
+        limit: number of clips to take at most, from the first.
         rescore: score clips again that have a row; the new rows replace the old ones.
-        precision: ``fp32``, ``bf16``, ``int8`` (CPU), or ``auto``: what the machine does fast.
-        pool: how many scoring processes, and their GPUs; default: as `ScorerPool` chooses.
+        precision: ``fp32``, ``bf16``, ``int8`` (CPU), or ``auto``: the machine's fast type.
+        pool: number of scoring processes and their GPUs; default: see `ScorerPool`.
         ray_address: Ray cluster to run on, ``HOST:PORT``; None starts Ray on this machine.
         wait_minutes: how long to wait while another run writes to the results store.
         on_end: called with the run's row and the store's location.
-        interrupts: errors that mean that the run is to stop: it is recorded as interrupted.
-        reuse_stage: runs `reuse_rows`, a scheduler may wrap it.
-        score_stage: runs `score_missing`, likewise.
+        interrupts: exceptions that stop the run; it is then recorded as interrupted.
+        reuse_stage: `reuse_rows`, or a scheduler's wrapper of it.
+        score_stage: `score_missing`, or a scheduler's wrapper of it.
 
     Returns:
         The run's row in the ``runs`` table.
 
     Raises:
-        EmiError: as `flows.process.process_corpus` lists.
+        EmiError: see `flows.process.process_corpus`.
     """
     pool = pool or ScorerPool(None, None)
     observer().begin("listing clips", None, "clips")
@@ -176,7 +176,7 @@ def score_corpus(
 
 @contextmanager
 def store_lock(store: ResultsStore, wait_minutes: float) -> Iterator[None]:
-    """Hold a store for writing.
+    """Lock a store for writing.
 
     Args:
         store: the store.
@@ -203,7 +203,7 @@ def store_lock(store: ResultsStore, wait_minutes: float) -> Iterator[None]:
 def _recorded(
     run: Run, on_end: OnEnd | None, interrupts: tuple[type[BaseException], ...]
 ) -> Iterator[None]:
-    """Record how a run ends if it does not complete."""
+    """Record how a run ends if an exception ends it."""
     try:
         yield
     except BaseException as error:
@@ -218,9 +218,9 @@ def _recorded(
 def _interrupt_in(
     error: BaseException | None, interrupts: tuple[type[BaseException], ...]
 ) -> BaseException | None:
-    """Return the interrupt that an error stands for; None if it is another error.
+    """Return the interrupt that an error is or was caused by; None for other errors.
 
-    An interrupt within a library's compiled code shows as the cause of a `SystemError`.
+    An interrupt in a library's compiled code appears as the cause of a `SystemError`.
     """
     while error is not None and not isinstance(error, interrupts):
         error = error.__cause__ if isinstance(error, SystemError) else None
@@ -230,7 +230,7 @@ def _interrupt_in(
 def _end(
     run: Run, on_end: OnEnd | None, state: RunState, message: str | None = None
 ) -> dict[str, Any]:
-    """Record how a run ended, and report it; returns its row."""
+    """Record how a run ended, and report it; return its row."""
     row = run.write(ended(run.record, state, message))
     if on_end is not None:
         on_end(row, run.store.location)

@@ -1,4 +1,4 @@
-"""The run record: what a run was asked, did and cost, one row in the store."""
+"""The run record: a run's parameters, results and costs, one row in the store."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tasks.store.store import ResultsStore
 
 
 class RunState(StrEnum):
-    """How a run stands."""
+    """The state of a run."""
 
     RUNNING = "running"
     COMPLETED = "completed"
@@ -35,14 +35,14 @@ class RunRecord:
     Attributes:
         stamp: model, coverage and id.
         source: corpus that was listed.
-        precision: numerics asked for.
+        precision: numerics requested.
         started_at: UTC.
-        state: how it stands.
+        state: its state.
         num_listed: clips in the source.
         num_skipped: clips that were done before.
-        num_adopted: rows taken over from equal content.
+        num_adopted: rows copied from clips of equal content.
         list_seconds: listing and planning.
-        message: what ended a run that did not complete.
+        message: why a run did not complete.
     """
 
     stamp: RunStamp
@@ -105,17 +105,17 @@ class RunRecord:
 
 
 def write_record(store: ResultsStore, record: RunRecord, tally: Tally) -> dict[str, Any]:
-    """Write a run's record to the store, in place of an earlier one; returns its row."""
+    """Write a run's record to the store, in place of an earlier one; return its row."""
     row = record.row(tally)
     store.record_run(checked(pa.Table.from_pylist([row], RUNS_SCHEMA), RUNS_SCHEMA))
     return row | {name: dict(row[name]) for name in ("reasons", "nodes", "numerics", "versions")}
 
 
 def mark_killed(store: ResultsStore) -> None:
-    """Mark runs that never said how they ended, and are no more; the caller holds the lock."""
+    """Mark runs whose process ended without recording it; the caller holds the store's lock."""
     records = {part.name: part for part in store.parts(RUNS)}
     for run_id in store.silent_runs():
-        if run_id in records:  # else it was killed before it had one
+        if run_id in records:  # else it was killed before its first record
             (row,) = store.read(records[run_id]).to_pylist()
             if row["state"] == RunState.RUNNING.value:
                 killed = row | {"state": RunState.KILLED.value}

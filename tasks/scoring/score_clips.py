@@ -1,4 +1,4 @@
-"""The scoring cluster: Ray, and clips scored on it whatever happens to its workers."""
+"""Scores clips on a Ray cluster, also when workers die."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ from tasks.scoring.settings import ScoringSettings
 _LOGGER = logging.getLogger(__name__)
 
 CLIPS_PER_PASS = 20_000
-"""Clips in one Ray Data execution: many, so that the model is loaded seldom."""
+"""Clips in one Ray Data execution: many, so that models are loaded rarely."""
 
 MAX_CLIP_DEATHS = 2
-"""A clip that was held alone by a worker that died, after it was suspected, is not tried again."""
+"""Deaths after which a clip is rejected: once among the suspects, once alone with the worker."""
 
 MAX_IDLE_DEATHS = 3
 """Passes in a row that may die without a suspect and without a row before the run gives up."""
@@ -44,15 +44,15 @@ def scoring_cluster(pool: ScorerPool, address: str | None = None) -> Iterator[Bu
     """Join a cluster, or start Ray with the cores that scoring and extracting clips take.
 
     Args:
-        pool: what was asked of the scorers.
+        pool: number of scorers and their GPUs, as requested.
         address: of the cluster, as `tasks.cluster.connection.ray_cluster` takes it.
 
     Returns:
-        How the cluster's, or the machine's, cores and GPUs are shared.
+        How the cores and GPUs of the cluster or the machine are shared.
 
     Raises:
         ClusterError: Ray does not start, or the cluster cannot be joined.
-        ConfigError: GPUs were asked for, and there are none.
+        ConfigError: GPUs were requested, and there are none.
     """
     if joins(address):
         with ray_cluster(available_cores(), address):
@@ -67,11 +67,11 @@ def scoring_cluster(pool: ScorerPool, address: str | None = None) -> Iterator[Bu
 def score_clips(
     clips: Sequence[ClipFile], settings: ScoringSettings, budget: Budget
 ) -> Generator[pa.Table, None, None]:
-    """Score clips; yields rows under `tasks.schema.scores.costed_schema`, one for every clip.
+    """Score clips; yield rows under `tasks.schema.scores.costed_schema`, one for every clip.
 
-    A worker that dies takes its pass with it: what is missing is run again, the clips that it held
-    one at a time. The clip that a worker dies with then is rejected as ``worker_died``. A node
-    that is lost ends the pass, too, but no clip is to blame for it.
+    If a worker dies, its pass ends. The missing clips are run again, and its own clips one at a
+    time; a clip with which a worker dies again is rejected as ``worker_died``. A lost node ends
+    the pass, too, but no clip is suspected.
 
     Raises:
         EmiError: workers cannot work at all.
@@ -81,7 +81,7 @@ def score_clips(
 
 
 class _FailureBudget:
-    """Counts what came to nothing in a row, and says when to give up."""
+    """Counts failed passes in a row, and raises when there are too many."""
 
     def __init__(self) -> None:
         self._deaths = self._losses = 0
@@ -90,10 +90,10 @@ class _FailureBudget:
         self._deaths = self._losses = 0
 
     def count(self, death: PassFailed, suspects: Collection[str]) -> None:
-        """Count a pass that died.
+        """Count a failed pass.
 
         Raises:
-            ScoringError: it is one too many.
+            ScoringError: too many failed in a row.
         """
         if death.lost:
             self._losses += 1
@@ -128,7 +128,7 @@ def _score_all(
                     yield rows
         except PassFailed as death:
             suspects = death.suspects & missing.keys()
-            _tell(death, suspects)
+            _log_failure(death, suspects)
             deaths.update(suspects)
             failures.count(death, suspects)
         fatal = [
@@ -138,7 +138,7 @@ def _score_all(
             yield _dead_rows(fatal, settings)
 
 
-def _tell(death: PassFailed, suspects: Collection[str]) -> None:
+def _log_failure(death: PassFailed, suspects: Collection[str]) -> None:
     if death.lost:
         _LOGGER.warning("nodes were lost: %s: %s", sorted(death.lost), death)
     else:
@@ -152,7 +152,7 @@ def _is_fatal(clip_id: str, count: int, missing: dict[str, ClipFile]) -> bool:
 def _pass(
     clips: list[ClipFile], settings: ScoringSettings, budget: Budget, single: bool
 ) -> Generator[pa.Table, None, None]:
-    """Run one pass; suspects go one at a time, so that a death names one clip."""
+    """Run one pass; suspects run one at a time, so that a death has one suspect."""
     if not single:
         return run_pass(clips, settings, budget.for_clips(len(clips)))
     return run_pass(clips, settings, replace(budget.alone(), decoders=1), clips_per_block=1)

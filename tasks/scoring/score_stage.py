@@ -1,6 +1,6 @@
 """The scoring stage in a Ray worker: an actor that holds the model.
 
-A run's own process names the class as well: PyTorch is loaded where an actor begins.
+A run's main process imports this class, too: an actor loads PyTorch when it starts.
 """
 
 from __future__ import annotations
@@ -73,22 +73,22 @@ class ScorerActor:
         return pa.Table.from_pylist(scored, self.schema)
 
     def _samples_since(self, before: tuple[int, int]) -> Row:
-        """Return the block's samples: they belong to it as a whole, the first row carries them."""
+        """Return the samples of a whole block, which are stored in its first row."""
         own, padded = (now - then for now, then in zip(self.predictor.padding, before, strict=True))
         return {"model_samples": own, "padded_samples": padded}
 
 
 def load_here(settings: ScoringSettings, node: str) -> LoadedModel:
-    """Load a run's model on a node: where the driver has it, if this node sees that, or elsewhere.
+    """Load a run's model on a node, from the driver's path or, if it is missing, ``elsewhere``.
 
     Raises:
-        CheckpointError: this node does not see the model, or finds another in its place; or its
-            weights are damaged.
+        CheckpointError: this node does not find the model, or finds a different one, or damaged
+            weights.
         ClusterError: this node runs another version of this project.
     """
     from emi_model.checkpoints.load import load_model
     from tasks.registry.registry import (
-        resolve_model,  # MLflow is loaded only where a node has to ask it
+        resolve_model,  # loads MLflow, which few nodes need
     )
 
     if settings.version != code_version():

@@ -1,4 +1,4 @@
-"""What every worker of a run needs to know. Light to import: decoders must not carry PyTorch."""
+"""The settings of a run's workers. Light to import: decoders must not load PyTorch."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ Coverage = Literal["first", "full"]
 
 @dataclass(frozen=True)
 class ScoringSettings:
-    """What every worker needs to know.
+    """The settings that every worker gets.
 
     Attributes:
         model: reference of the model.
         targets: its targets, in order.
         max_seconds: seconds of a clip to decode; None for all.
         coverage: first window or all windows.
-        precision: numerics asked for, as `emi_model.predict.Predictor` takes it.
+        precision: numerics requested, see `emi_model.predict.Predictor`.
         timeout_seconds: for the extraction of one clip.
         model_sha256: hash of the model; None: any.
-        elsewhere: reference by which nodes that do not see ``model`` find it: a registered version
-            or a place in a bucket; None: there is none.
-        version: of this project, where the run was begun.
+        elsewhere: reference for nodes that do not have the folder ``model``: a registered version
+            or a bucket's URI; None: there is none.
+        version: of this project on the run's driver.
         needs: modalities that the model takes, each with whether a clip is rejected without it.
     """
 

@@ -23,7 +23,7 @@ from emi_model.audio.waveform import Int16Waveform
 from emi_model.errors import ConfigError, CorpusError, MediaToolError
 from emi_model.targets import EMI_TARGETS, VAD_DIMENSIONS, column_name
 from emi_model.units import INT16_FULL_SCALE, SAMPLING_RATE, samples_to_seconds, seconds_to_samples
-from tasks.extraction.audio import find_ffmpeg
+from tasks.extraction.ffmpeg import find_ffmpeg
 from tasks.processes.bounded import run_bounded
 from tasks.synthetic.expressions import Expression, draw_expression, speech_segments
 from tasks.synthetic.voice import Speaker, draw_speaker, render

@@ -1,4 +1,4 @@
-"""Labels become a registered model: train on Ray, evaluate, register."""
+"""From labels to a registered model: train on Ray, evaluate, register."""
 
 from __future__ import annotations
 
@@ -27,8 +27,7 @@ from tasks.labels.label_set import LabelSet, load_labels
 from tasks.labels.labelled_clips import LabelledAudio, load_labelled_audio
 from tasks.labels.splits import TRAIN, VALID
 from tasks.progress import observer
-from tasks.provenance import package_versions as package_versions
-from tasks.provenance import source_commit
+from tasks.provenance import package_versions, source_commit
 from tasks.registry.registry import folder_of, list_versions, register
 from tasks.registry.tracking import TRAINING_ID, TrainingRun, start_run
 from tasks.registry.version import MODEL, Version
@@ -39,13 +38,13 @@ from tasks.training.run import Trained, train
 
 @dataclass(frozen=True)
 class NewVersion:
-    """What a training led to.
+    """The registered result of a training.
 
     Attributes:
         version: as registered.
         folder: its checkpoint.
         report: on the validation clips; None without such clips, or if it was trained before.
-        trained: how training went; None if it was trained before.
+        trained: the course of the training; None if it was trained before.
     """
 
     version: Version
@@ -81,7 +80,7 @@ def train_version(
         The version, and the labelled clips that it was trained and measured on.
 
     Raises:
-        EmiError: as `flows.train.train_model` lists.
+        EmiError: see `flows.train.train_model`.
     """
     chosen = recipe_named(recipe)
     with joined_cluster(ray_address):
@@ -95,7 +94,7 @@ def train_version(
 def load_for_recipe(
     recipe: Recipe, labels: LabelSet, corpus: str, splits: tuple[str, ...]
 ) -> LabelledAudio:
-    """Return the clips of some splits that a recipe's model can hear, their audio in the cache."""
+    """Return clips of some splits that are long enough for a recipe's model; cache their audio."""
     observer().begin("extracting audio", None, "clips")
     return load_labelled_audio(
         labels,
@@ -107,27 +106,27 @@ def load_for_recipe(
     )
 
 
-def new_version(plan: TrainingPlan, gathered: LabelledAudio, labels: str) -> NewVersion:
-    """Return the version that a plan leads to: trained, or found where it was trained before."""
+def new_version(plan: TrainingPlan, audio: LabelledAudio, labels: str) -> NewVersion:
+    """Return the version of a plan: train it, or find it if it was trained before."""
     name = plan.job.card.name
     for version in list_versions(name):
         if version.tags.get(TRAINING_ID) == plan.training_id:
             return NewVersion(version, folder_of(version))
     storage = storage_of(plan, home())
-    with _tracked(plan, gathered) as run:
+    with _tracked(plan, audio) as run:
         trained = _train(plan, storage, run)
-        report = _evaluated(plan, trained, gathered)
-        number = register(name, trained.model, run.run_id, _facts(plan, gathered, report))
+        report = _evaluated(plan, trained, audio)
+        number = register(name, trained.model, run.run_id, _facts(plan, audio, report))
         if report is not None:
             report.write(open_store(labels))
         _keep_plots(run, trained, report)
-    shutil.rmtree(storage, ignore_errors=True)  # its weights are with the version now
+    shutil.rmtree(storage, ignore_errors=True)  # the version has its own copy of the weights
     (version,) = (version for version in list_versions(name) if version.number == number)
     return NewVersion(version, folder_of(version), report, trained)
 
 
-def summary(made: NewVersion, gathered: LabelledAudio) -> dict[str, Any]:
-    """Return what a training led to, in plain values."""
+def summary(made: NewVersion, audio: LabelledAudio) -> dict[str, Any]:
+    """Return the result of a training as plain values."""
     trained = made.trained
     return {
         **made.version.row(),
@@ -137,22 +136,22 @@ def summary(made: NewVersion, gathered: LabelledAudio) -> dict[str, Any]:
         "epoch": None if trained is None else trained.epoch,
         "num_epochs": None if trained is None else len(trained.history),
         "seconds": None if trained is None else trained.seconds,
-        "num_train": len(gathered.of_split(TRAIN)),
-        "num_valid": len(gathered.of_split(VALID)),
-        "missing": dict(gathered.missing),
+        "num_train": len(audio.of_split(TRAIN)),
+        "num_valid": len(audio.of_split(VALID)),
+        "missing": dict(audio.missing),
     }
 
 
 @contextmanager
-def _tracked(plan: TrainingPlan, gathered: LabelledAudio) -> Iterator[TrainingRun]:
+def _tracked(plan: TrainingPlan, audio: LabelledAudio) -> Iterator[TrainingRun]:
     """Record a training in MLflow, and how it ends."""
     run = start_run(
         plan.training_id,
         {
             "recipe": plan.job.recipe.name,
-            "snapshot": gathered.labels.snapshot,
-            "split_sha256": gathered.labels.split_sha256,
-            "num_missing": len(gathered.missing),
+            "snapshot": audio.labels.snapshot,
+            "split_sha256": audio.labels.split_sha256,
+            "num_missing": len(audio.missing),
             "commit": source_commit(),
             "versions": package_versions(),
         },
@@ -161,7 +160,7 @@ def _tracked(plan: TrainingPlan, gathered: LabelledAudio) -> Iterator[TrainingRu
         run.log_params(plan.parameters())
         yield run
     except BaseException as error:
-        with suppress(RegistryError):  # what ended the training is what has to be said
+        with suppress(RegistryError):  # the user has to see the error that ended the training
             run.finish("FAILED" if isinstance(error, EmiError) else "KILLED")
         raise
     run.finish("FINISHED")
@@ -172,7 +171,7 @@ def _train(plan: TrainingPlan, storage: Path, run: TrainingRun) -> Trained:
     observer().begin("starting workers", None, "")
     done = 0
 
-    def tell(report: EpochReport) -> None:
+    def report_epoch(report: EpochReport) -> None:
         nonlocal done
         if not done:
             observer().begin("training", num_epochs, "epochs")
@@ -182,8 +181,8 @@ def _train(plan: TrainingPlan, storage: Path, run: TrainingRun) -> Trained:
         run.log_epoch(report.epoch, _curve(report))
 
     with ray_cluster(available_cores()):
-        trained = train(plan.job, storage, workers=plan.workers, on_epoch=tell)
-    for report in trained.history:  # of a training that went on: what was told before it stopped
+        trained = train(plan.job, storage, workers=plan.workers, on_epoch=report_epoch)
+    for report in trained.history:  # all: a resumed training reported its first epochs before
         run.log_epoch(report.epoch, _curve(report))
     return trained
 
@@ -201,7 +200,7 @@ def _curve(report: EpochReport) -> dict[str, float | None]:
 
 
 def _evaluated(
-    plan: TrainingPlan, trained: Trained, gathered: LabelledAudio
+    plan: TrainingPlan, trained: Trained, audio: LabelledAudio
 ) -> EvaluationReport | None:
     if trained.predictions is None:
         return None
@@ -212,22 +211,22 @@ def _evaluated(
         model=loaded.card.name,
         model_sha256=loaded.sha256,
         targets=plan.job.targets,
-        labels=gathered.labels,
+        labels=audio.labels,
         split=VALID,
-        missing=gathered.missing,
+        missing=audio.missing,
         intervals=loaded.intervals,
         training_clips=loaded.training_clips,
     )
 
 
 def _facts(
-    plan: TrainingPlan, gathered: LabelledAudio, report: EvaluationReport | None
+    plan: TrainingPlan, audio: LabelledAudio, report: EvaluationReport | None
 ) -> dict[str, Any]:
     mean = None if report is None else report.evaluation.mean.pearson
     return {
         TRAINING_ID: plan.training_id,
-        "snapshot": gathered.labels.snapshot,
-        "split_sha256": gathered.labels.split_sha256,
+        "snapshot": audio.labels.snapshot,
+        "split_sha256": audio.labels.split_sha256,
         "mean_pearson": mean and mean.value,
         "mean_pearson_low": mean and mean.low,
         "mean_pearson_high": mean and mean.high,

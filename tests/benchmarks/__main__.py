@@ -14,7 +14,7 @@ from pathlib import Path
 from emi_model.checkpoints.load import load_model
 from emi_model.predict import Predictor
 from tasks.corpus.listing import list_clips
-from tasks.extraction.audio import find_ffmpeg
+from tasks.extraction.ffmpeg import find_ffmpeg
 from tasks.extraction.headers import Prober
 from tasks.extraction.inputs import unpack
 from tasks.extraction.rows import extract_clip

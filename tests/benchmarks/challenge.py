@@ -16,7 +16,8 @@ import numpy as np
 from emi_model.audio.waveform import Int16Waveform
 from emi_model.speed.noise_clips import draw_seconds, noise_waveforms
 from emi_model.units import SAMPLING_RATE, seconds_to_samples
-from tasks.extraction.audio import Extraction, extract, find_ffmpeg
+from tasks.extraction.audio import Extraction, extract
+from tasks.extraction.ffmpeg import find_ffmpeg
 from tasks.extraction.headers import Prober
 
 SPEECH = Path(__file__).resolve().parents[2].parent / "shared" / "media" / "emodb"

@@ -1,4 +1,4 @@
-"""Tiny models with weights that listen: every output hangs on every frame, in milliseconds."""
+"""Tiny, fast models with weights for which every output depends on every frame."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ TINY_BACKBONE: dict[str, Any] = {
     "do_stable_layer_norm": True,
     "vocab_size": None,
 }
-"""The standard conv stack, so 400 samples are one frame and a hop is 320, on narrow layers."""
+"""Narrow layers, but the standard conv stack: 400 samples are one frame, a hop is 320."""
 
 
 @pytest.fixture(scope="session")
 def tiny_backbone() -> Callable[..., dict[str, Any]]:
-    """Return a function that gives a tiny backbone's arguments, some of them replaced."""
+    """Return a function that returns a tiny backbone's arguments, some of them replaced."""
 
     def arguments(**replaced: Any) -> dict[str, Any]:
         return {**TINY_BACKBONE, **replaced}
@@ -51,10 +51,10 @@ def tiny_backbone() -> Callable[..., dict[str, Any]]:
 
 @pytest.fixture(scope="session")
 def enliven() -> Callable[..., torch.nn.Module]:
-    """Return a function that gives a module weights under which no input goes unheard.
+    """Return a function that sets a module's weights so that every input changes the output.
 
     Fresh weights of wav2vec2 are so small that every clip scores nearly the same, and a test of
-    exactness would pass whatever the padding did.
+    exactness would pass even with wrong padding.
     """
 
     def drawn(module: torch.nn.Module, seed: int = 0) -> torch.nn.Module:
@@ -77,7 +77,7 @@ def enliven() -> Callable[..., torch.nn.Module]:
 def tiny_model(
     tiny_backbone: Callable[..., dict[str, Any]], enliven: Callable[..., EmiModel]
 ) -> Callable[..., EmiModel]:
-    """Return a function that builds a tiny model; ``backbone`` replaces arguments of its own."""
+    """Return a function that builds a tiny model; ``backbone`` replaces arguments of that."""
 
     def build(seed: int = 0, backbone: dict[str, Any] | None = None, **fields: Any) -> EmiModel:
         config = EmiConfig(backbone=tiny_backbone(**(backbone or {})), **fields)
@@ -88,7 +88,7 @@ def tiny_model(
 
 @pytest.fixture(scope="session")
 def noises() -> Callable[..., list[NDArray[np.float32]]]:
-    """Return a function that draws one float32 waveform a length, each at a level of its own."""
+    """Return a function that draws a float32 waveform for each length, at random levels."""
 
     def draw(lengths: Sequence[int], seed: int = 0) -> list[NDArray[np.float32]]:
         generator = np.random.default_rng(seed)
@@ -105,23 +105,23 @@ def noises() -> Callable[..., list[NDArray[np.float32]]]:
 
 @pytest.fixture(scope="session")
 def scores_of() -> Callable[..., dict[str, NDArray[np.float32]]]:
-    """Return a function that gives one clip's values by name, of `Scores` or an output's row."""
+    """Return a function that returns a clip's values by name, from `Scores` or an output's row."""
 
     def values(result: Any, row: int | None = None) -> dict[str, NDArray[np.float32]]:
         names = ("emi", "vad_mean", "vad_of_mean", "frame_vad", "global_vector")
-        held = {name: getattr(result, name) for name in names}
+        found = {name: getattr(result, name) for name in names}
         if row is not None:
-            held = {name: value[row].numpy() for name, value in held.items() if value is not None}
-            if "frame_vad" in held:
-                held["frame_vad"] = held["frame_vad"][: int(result.num_frames[row])]
-        return {name: value for name, value in held.items() if value is not None}
+            found = {name: value[row].numpy() for name, value in found.items() if value is not None}
+            if "frame_vad" in found:
+                found["frame_vad"] = found["frame_vad"][: int(result.num_frames[row])]
+        return {name: value for name, value in found.items() if value is not None}
 
     return values
 
 
 @pytest.fixture(scope="session")
 def largest_difference() -> Callable[..., float]:
-    """Return a function that compares two clips' values, all of them, shapes included."""
+    """Return a function that compares all values of two clips, and their shapes."""
 
     def largest(
         found: dict[str, NDArray[np.float32]], expected: dict[str, NDArray[np.float32]]

@@ -1,4 +1,4 @@
-"""The `emi` command in this process."""
+"""Runs the `emi` command in this process."""
 
 import sys
 
@@ -9,14 +9,14 @@ from flows.cli import main
 
 @pytest.fixture(autouse=True)
 def no_server(monkeypatch):
-    """The developer's own server is not told of what tests do."""
+    """Keep tests away from the developer's own Prefect server."""
     monkeypatch.delenv("PREFECT_API_URL", raising=False)
     monkeypatch.setattr(main, "use_running_server", lambda: None)
 
 
 @pytest.fixture
 def emi(monkeypatch, capfd):
-    """Run the command; returns exit code, stdout, stderr."""
+    """Return a function that runs the command and returns exit code, stdout, stderr."""
     monkeypatch.delenv("EMI_MODEL", raising=False)
 
     def run(*arguments):

@@ -14,7 +14,7 @@ from emi_model.architecture.config import EmiConfig
 from emi_model.architecture.model import EmiModel
 from emi_model.checkpoints.card import ModelCard
 from emi_model.checkpoints.checkpoint import save_checkpoint
-from tasks.extraction.audio import find_ffmpeg
+from tasks.extraction.ffmpeg import find_ffmpeg
 from tasks.store.query import answer
 from tasks.synthetic.corpus import write_corpus
 from tests.tiny import BACKBONE
@@ -24,10 +24,10 @@ LONGEST_FIRST = (
     *("test_demo", "test_process", "test_retraining", "test_bench", "test_temporary_server"),
     *("test_ablation", "test_worker_deaths", "test_evaluate", "test_parity", "test_registry"),
 )
-"""The order of the files, so that pytest-xdist's processes end together; others are first."""
+"""Order of the files, so that pytest-xdist's processes end at the same time; others come first."""
 
 A_CLIP = 'for argument; do [ "$argument" = -i ] && {}; done'
-"""Shell for an ffmpeg that takes several inputs: what it does for each."""
+"""Shell code that runs a command for each input of an ffmpeg with several inputs."""
 
 
 def pytest_collection_modifyitems(items):
@@ -47,15 +47,15 @@ def model(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def corpus(made_once):
-    """The demo's corpus, smaller: 48 clips and 6 files that are none."""
+    """A small demo corpus: 48 clips and 6 files that are not clips."""
     return made_once("corpus", lambda folder: write_corpus(folder, num_clips=48, num_speakers=6))
 
 
 @pytest.fixture(scope="session")
 def environment(tmp_path_factory):
-    """The environment of a user whose Prefect and models have folders of their own.
+    """A user's environment with separate folders for Prefect and models.
 
-    And one with patience: several runs at a time start a server each, on two cores.
+    The startup timeout is long: several runs may each start a server on two cores.
     """
     own = {
         "PREFECT_HOME": str(tmp_path_factory.mktemp("prefect")),
@@ -67,7 +67,7 @@ def environment(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def launch(environment):
-    """Start the command; whatever is left running at the end is ended."""
+    """Return a function that starts the command; the fixture kills what still runs at the end."""
     started = []
 
     def start(*arguments, **extra):
@@ -90,7 +90,7 @@ def launch(environment):
 
 @pytest.fixture(scope="session")
 def emi(launch):
-    """Run the command to its end; returns exit code, stdout, stderr."""
+    """Return a function that runs the command and returns exit code, stdout, stderr."""
 
     def run(*arguments, **extra):
         process = launch(*arguments, **extra)
@@ -102,7 +102,7 @@ def emi(launch):
 
 @pytest.fixture(scope="session")
 def served():
-    """The environment in which the command finds a Prefect server; flows in this process do, too.
+    """The environment with a Prefect server for the command; flows in this process use it, too.
 
     A run that starts a server of its own takes 5 to 14 s longer.
     """
@@ -115,7 +115,7 @@ def served():
 
 @dataclass(frozen=True)
 class Processed:
-    """What `emi process` of the corpus led to, both coverages' columns included."""
+    """The result of `emi process` on the corpus, with the columns of both coverages."""
 
     results: Path
     options: tuple
@@ -125,7 +125,7 @@ class Processed:
 
 @pytest.fixture(scope="session")
 def processed(made_once, emi, corpus, model):
-    """The corpus, processed undisturbed, whole clips, and without a server, as most users do."""
+    """The corpus, processed without faults, in full, and without a server, as by most users."""
     options = ("--model", model, "--coverage", "full")
 
     def make(folder):
@@ -135,14 +135,14 @@ def processed(made_once, emi, corpus, model):
         (folder / "err.txt").write_text(err)
 
     folder = made_once("processed", make)
-    said = (folder / "err.txt").read_text()
+    err = (folder / "err.txt").read_text()
     (record,) = map(json.loads, (folder / "out.json").read_text().splitlines())
-    return Processed(folder / "store", options, record, said)
+    return Processed(folder / "store", options, record, err)
 
 
 @pytest.fixture(scope="session")
 def ffmpeg_that(tmp_path_factory):
-    """Return a function that writes an ffmpeg which first runs a line of shell."""
+    """Return a function that writes an ffmpeg that first runs a line of shell."""
 
     def write(line):
         path = tmp_path_factory.mktemp("bin") / "ffmpeg"
@@ -160,7 +160,7 @@ def slow_ffmpeg(ffmpeg_that):
 
 
 def table(results):
-    """The rows of a store without what differs between two runs, ordered by clip."""
+    """Return a store's rows, ordered by clip, without columns that differ between two runs."""
     rows = answer(
         results,
         "SELECT * EXCLUDE (run_id, scored_at) FROM scores ORDER BY clip_id",
@@ -169,5 +169,5 @@ def table(results):
 
 
 def rounded(value):
-    """Scores of a clip agree to 1e-5 whatever batch it was in; compare at that precision."""
+    """Compare floats to 1e-5, to which a clip's scores in different batches agree."""
     return pytest.approx(value, abs=1e-5) if isinstance(value, float) else value

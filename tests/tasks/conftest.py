@@ -1,4 +1,4 @@
-"""Media made by the real ffmpeg, and rows and stores made without any."""
+"""Fixtures: media made by the real ffmpeg, rows and stores made without media."""
 
 from __future__ import annotations
 
@@ -13,8 +13,10 @@ import pyarrow as pa
 import pytest
 
 from emi_model.targets import EMI_TARGETS, VAD_DIMENSIONS, column_name
-from tasks.extraction.audio import Extraction, Rejection, extract, find_ffmpeg
+from tasks.extraction.audio import Extraction, extract
+from tasks.extraction.ffmpeg import find_ffmpeg
 from tasks.extraction.headers import Prober
+from tasks.schema.outcomes import Rejection
 from tasks.schema.scores import VAD_OF_MEAN, scored_schema
 from tasks.scoring.commit import RunStamp, tables_of
 from tasks.store.store import ResultsStore, create_store
@@ -26,7 +28,7 @@ from tests.faulty_bucket import FaultyBucket
 def make_media(tmp_path: Path) -> Callable[..., Path]:
     """Return a function that writes a mono tone, with a moving picture if wanted.
 
-    Its positional arguments are the file's name and ffmpeg's options behind these inputs.
+    Its positional arguments are the file's name and ffmpeg's options after these inputs.
     """
 
     def make(
@@ -52,14 +54,14 @@ def make_media(tmp_path: Path) -> Callable[..., Path]:
 
 @pytest.fixture(scope="session")
 def prober() -> Iterator[Prober]:
-    """Return the session's reader of headers."""
+    """Return the session's prober."""
     with Prober() as shared:
         yield shared
 
 
 @pytest.fixture
 def take(prober: Prober) -> Callable[..., Extraction]:
-    """Return ``extract`` for a clip that must come out."""
+    """Return ``extract`` for a clip that must be extracted."""
 
     def extract_well(path: Path, max_seconds: float | None = 12.0) -> Extraction:
         found = extract(path, max_seconds=max_seconds, prober=prober)
@@ -71,7 +73,7 @@ def take(prober: Prober) -> Callable[..., Extraction]:
 
 @pytest.fixture
 def reject(prober: Prober) -> Callable[[Path], Rejection]:
-    """Return ``extract`` for a clip that must not; what it says of the clip is looked at, too."""
+    """Return ``extract`` for a clip that must be rejected; it also checks the detail."""
 
     def extract_badly(path: Path) -> Rejection:
         found = extract(path, max_seconds=12.0, prober=prober)
@@ -86,7 +88,7 @@ def reject(prober: Prober) -> Callable[[Path], Rejection]:
 
 @pytest.fixture
 def faulty(monkeypatch: pytest.MonkeyPatch) -> Iterator[FaultyBucket]:
-    """Return a bucket that goes wrong on demand, asked with no patience."""
+    """Return a bucket that fails on demand; clients neither retry nor wait."""
     monkeypatch.setattr("tasks.storage.buckets.MAX_RETRIES", 0)
     monkeypatch.setattr("tasks.corpus.fetching.PAUSES_SECONDS", (0.0,))
     with FaultyBucket() as server:
@@ -97,13 +99,13 @@ def faulty(monkeypatch: pytest.MonkeyPatch) -> Iterator[FaultyBucket]:
 
 @pytest.fixture
 def wait_until_gone() -> Callable[[int], bool]:
-    """Return a function that waits for the end of a process, and says whether it came."""
+    """Return a function that waits for a process to end and returns whether it did."""
 
     def wait(pid: int) -> bool:
         deadline = time.monotonic() + 5
         while time.monotonic() < deadline:
             try:
-                # A zombie that nobody reaps yet is gone, too.
+                # A zombie that was not reaped yet has ended, too.
                 if psutil.Process(pid).status() == psutil.STATUS_ZOMBIE:
                     return True
             except psutil.NoSuchProcess:
@@ -116,7 +118,7 @@ def wait_until_gone() -> Callable[[int], bool]:
 
 @pytest.fixture
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> ResultsStore:
-    """Return an empty results store: on a disk, and in a bucket if `DISK_AND_BUCKET` says so."""
+    """Return an empty results store: on a disk, with `DISK_AND_BUCKET` also in a bucket."""
     if getattr(request, "param", "disk") == "bucket":
         return create_store(f"{request.getfixturevalue('bucket')}/a store")
     return create_store(tmp_path / "store")
@@ -124,7 +126,7 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> ResultsStore:
 
 @pytest.fixture
 def make_stamp() -> Callable[..., RunStamp]:
-    """Return a function that makes a run's stamp; its arguments replace fields of it."""
+    """Return a function that makes a run's stamp; its arguments replace fields."""
 
     def make(**fields: Any) -> RunStamp:
         plain: dict[str, Any] = {
@@ -142,7 +144,7 @@ def make_stamp() -> Callable[..., RunStamp]:
 
 @pytest.fixture
 def make_rows() -> Callable[..., pa.Table]:
-    """Return a function that makes rows as they leave the scorer, one a clip id.
+    """Return a function that makes rows like those of the scorer, one for each clip id.
 
     Every score, second and window of a row is ``value``; a reason makes rejections; other
     keywords replace columns.
@@ -211,7 +213,7 @@ def commit(
 
 @pytest.fixture
 def shown() -> Callable[[str | Path], dict[str, tuple[float | None, list[float], list[float]]]]:
-    """Return what a store's views say of each clip: joy, its seconds' and its windows' valence."""
+    """Return a function that reads each clip's joy and its seconds' and windows' valence."""
 
     def look(root: str | Path) -> dict[str, tuple[float | None, list[float], list[float]]]:
         value = "clip_id, round(valence::DOUBLE, 2) AS value"

@@ -11,8 +11,10 @@ import pytest
 from numpy.typing import NDArray
 
 from emi_model.errors import ConfigError
-from tasks.extraction.audio import Extraction, Rejection, choose_track, extract
+from tasks.extraction.audio import Extraction, extract
 from tasks.extraction.headers import AudioTrack, Prober
+from tasks.extraction.tracks import choose_track
+from tasks.schema.outcomes import Rejection
 
 MakeMedia = Callable[..., Path]
 Take = Callable[..., Extraction]

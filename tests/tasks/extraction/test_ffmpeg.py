@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from emi_model.errors import MediaToolError
-from tasks.extraction.audio import extract, ffmpeg_version, find_ffmpeg
+from tasks.extraction.audio import extract
+from tasks.extraction.ffmpeg import ffmpeg_version, find_ffmpeg
 from tasks.extraction.headers import Prober
 
 MakeMedia = Callable[..., Path]

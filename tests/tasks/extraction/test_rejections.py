@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from tasks.extraction.audio import Extraction, Rejection, extract
+from tasks.extraction.audio import Extraction, extract
 from tasks.extraction.ffmpeg import decode
 from tasks.extraction.headers import Prober
-from tasks.schema.outcomes import Reason
+from tasks.schema.outcomes import Reason, Rejection
 
 MakeMedia = Callable[..., Path]
 Take = Callable[..., Extraction]

@@ -15,18 +15,11 @@ import pytest
 
 from emi_model.errors import MediaToolError
 from tasks.corpus.listing import list_clips
-from tasks.extraction.audio import (
-    MAX_CLIPS_TOGETHER,
-    Extraction,
-    Rejection,
-    extract,
-    extract_together,
-    find_ffmpeg,
-)
-from tasks.extraction.ffmpeg import TrackOfFile, decode_together
+from tasks.extraction.audio import MAX_CLIPS_TOGETHER, Extraction, extract, extract_together
+from tasks.extraction.ffmpeg import TrackOfFile, decode_together, find_ffmpeg
 from tasks.extraction.headers import Prober
 from tasks.extraction.rows import extract_clip
-from tasks.schema.outcomes import Reason
+from tasks.schema.outcomes import Reason, Rejection
 from tasks.schema.scores import COSTS, EXTRACTED
 from tasks.scoring.extract_stage import extract_rows
 from tasks.scoring.settings import ScoringSettings

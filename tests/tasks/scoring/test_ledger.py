@@ -11,11 +11,11 @@ def test_clips_are_held_by_the_workers_of_a_stage() -> None:
     ledger.take(Worker(SCORE, "c"), ["4"])
     ledger.give(Worker(SCORE, "c"))
     ledger.give(Worker(SCORE, "never seen"))
-    assert ledger.held(EXTRACT) == ["1", "2"]
-    assert ledger.held(SCORE) == ["3"]
-    assert sorted(ledger.held(None)) == ["1", "2", "3"]
+    assert ledger.clips_of(EXTRACT) == ["1", "2"]
+    assert ledger.clips_of(SCORE) == ["3"]
+    assert sorted(ledger.clips_of(None)) == ["1", "2", "3"]
     ledger.take(Worker(EXTRACT, "a"), ["5"])
-    assert ledger.held(EXTRACT) == ["5"]
+    assert ledger.clips_of(EXTRACT) == ["5"]
 
 
 def test_the_first_refusal_is_kept() -> None:

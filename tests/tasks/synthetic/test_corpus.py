@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from emi_model.errors import ConfigError, CorpusError, MediaToolError
 from emi_model.metrics.agreement import pearson
-from tasks.extraction.audio import Extraction, Rejection, extract
+from tasks.extraction.audio import Extraction, extract
 from tasks.extraction.headers import Prober
-from tasks.schema.outcomes import Reason
+from tasks.schema.outcomes import Reason, Rejection
 from tasks.synthetic.corpus import LABEL_COLUMNS, WrittenCorpus, plan_corpus, speak, write_corpus
 
 Floats = NDArray[np.float64]
