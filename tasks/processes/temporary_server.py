@@ -17,8 +17,8 @@ from tasks.processes.prefect_server import START_SECONDS, answers, end, free_por
 HOST = "127.0.0.1"
 APPLICATION = "prefect.server.api.server:create_app"
 SERVE = """
-from emi_model.loading import loading
-with loading():
+from emi_model.loading import without_gc
+with without_gc():
     import prefect.server.api.server
     import uvicorn
 uvicorn.main()

@@ -111,7 +111,7 @@ def test_a_cell_that_fails_and_one_that_dies_stop_no_other(labels, corpus, tmp_p
     def kill_a_worker(run, report):
         for process in [] if killed else psutil.Process(os.getpid()).children(recursive=True):
             with contextlib.suppress(psutil.NoSuchProcess):
-                if "train_on_worker" in process.name():
+                if "train_cell_task" in process.name():
                     process.kill()
                     killed.append((run, report.epoch))
                     break
