@@ -53,7 +53,7 @@ def run_checks(
     Args:
         stage: where, and how large.
         names: of the sections.
-        on_row: told of each row as it is found.
+        on_row: called with each row as it is found.
     """
     rows = []
     for row in _rows(stage, names):
