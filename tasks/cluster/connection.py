@@ -82,7 +82,7 @@ def ray_cluster(num_cpus: int, address: str | None = None) -> Iterator[None]:
 
 @contextmanager
 def joined_cluster(address: str | None = None) -> Iterator[None]:
-    """Join the cluster at an address, if there is one; else whoever needs Ray starts it later.
+    """Join the cluster at an address, if there is one; else Ray is started where it is needed.
 
     Raises:
         ClusterError: as `ray_cluster`.
