@@ -74,7 +74,7 @@ def this_machine(device: torch.device) -> Machine:
     )
 
 
-def matrix_peak(device: torch.device, numerics: Numerics | str, seconds: float = 1.5) -> Peak:
+def matrix_peak(device: torch.device, numerics: Numerics | str, seconds: float) -> Peak:
     """Time large products of matrices and return the fastest.
 
     Args:

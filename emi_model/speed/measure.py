@@ -27,6 +27,9 @@ HEAD_SIZE, GROUPS = 64, 16
 PLAIN_SHARE = 0.5
 """The plain way is measured for this share of the time that a precision gets."""
 
+PEAK_SECONDS = 1.5
+"""For products of matrices, about."""
+
 OnStage = Callable[[str], OnProgress]
 """Called when a new measurement begins; returns the function that takes its progress."""
 
@@ -107,7 +110,7 @@ def measure(
         predictor = Predictor(model, precision=precision, device=str(where))
         if predictor.numerics not in speed.peaks:
             begin(f"products of matrices, {predictor.numerics}")
-            speed.peaks[predictor.numerics] = matrix_peak(where, predictor.numerics)
+            speed.peaks[predictor.numerics] = matrix_peak(where, predictor.numerics, PEAK_SECONDS)
         speed.alone[precision] = model_alone(
             predictor,
             seconds,

@@ -20,6 +20,7 @@ from emi_model.checkpoints.load import load_model
 from emi_model.errors import OutOfMemory
 from emi_model.predict import Predictor, Scores
 from emi_model.speed.machine import matrix_peak
+from emi_model.speed.measure import PEAK_SECONDS
 from emi_model.units import SAMPLING_RATE, samples_to_seconds
 from tasks.corpus.clips import ClipFile
 from tasks.corpus.listing import list_clips
@@ -50,7 +51,7 @@ def whole(folder: Path, _: Path) -> Iterator[Row]:
     heard = challenge_corpus(corpus, NUM_CLIPS)
     clips = list_clips(str(corpus))
     yield "corpus", f"{NUM_CLIPS} clips of {heard}, H.264 + AAC in MP4, durations of the challenge"
-    peak = matrix_peak(torch.device("cpu"), "bf16").flops_per_second
+    peak = matrix_peak(torch.device("cpu"), "bf16", PEAK_SECONDS).flops_per_second
     plain = _plain(clips[:NUM_PLAIN], model)
     yield "plain way: one ffmpeg and one fp32 pass a clip", f"{plain:.2f} x real time"
     waveforms = _extracted(clips[:NUM_ALONE])
@@ -62,7 +63,7 @@ def whole(folder: Path, _: Path) -> Iterator[Row]:
         scored = answer(results, "SELECT sum(scored_seconds) AS s, count(*) AS n FROM scores")
         seconds = scored.to_pylist()[0]["s"]
         alone = _alone(waveforms, model, precision)
-        peak = max(peak, matrix_peak(torch.device("cpu"), "bf16").flops_per_second)
+        peak = max(peak, matrix_peak(torch.device("cpu"), "bf16", PEAK_SECONDS).flops_per_second)
         job = seconds / ours
         name = f"`emi process --precision {precision}`"
         yield f"{name}, whole job", f"{job:.1f} x real time, {ours:.0f} s, start and end included"
