@@ -11,7 +11,7 @@ import shutil
 import sqlite3
 import threading
 import urllib.request
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -138,6 +138,20 @@ def make_bucket(bucket_server: str) -> Callable[[], str]:
         return f"s3://{name}"
 
     return make
+
+
+@pytest.fixture(scope="session")
+def put_objects(bucket_server: str) -> Callable[[str, Mapping[str, bytes]], None]:
+    """Return a function that puts files below ``s3://BUCKET/...``, without a request for each."""
+    from moto.core import DEFAULT_ACCOUNT_ID
+    from moto.s3.models import s3_backends
+
+    def put(location: str, files: Mapping[str, bytes]) -> None:
+        name, _, below = location.removeprefix("s3://").partition("/")
+        for file, content in files.items():
+            s3_backends[DEFAULT_ACCOUNT_ID]["aws"].put_object(name, f"{below}/{file}", content)
+
+    return put
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +18,12 @@ from tasks.extraction.ffmpeg import find_ffmpeg
 from tasks.extraction.headers import Prober
 from tasks.schema.outcomes import Rejection
 from tasks.schema.scores import VAD_OF_MEAN, scored_schema
+from tasks.schema.tables import COMPANIONS, SCORES
 from tasks.scoring.commit import RunStamp, tables_of
+from tasks.storage.open import is_remote
+from tasks.store.paths import CATALOG_FILE
 from tasks.store.store import ResultsStore, create_store
-from tasks.store.views import connect
+from tasks.store.views import catalog_sql, connect
 from tests.faulty_bucket import FaultyBucket
 
 
@@ -116,12 +119,44 @@ def wait_until_gone() -> Callable[[int], bool]:
     return wait
 
 
+@pytest.fixture(scope="session")
+def files_of_empty_store(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, bytes]:
+    """Return what `create_store` writes; making it anew costs a bucket 25 requests."""
+    folder = create_store(tmp_path_factory.mktemp("empty") / "store").folder
+    return {file.name: folder.read(file.name) for file in folder.files()}
+
+
 @pytest.fixture
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> ResultsStore:
+def place_store(
+    request: pytest.FixtureRequest, files_of_empty_store: Mapping[str, bytes]
+) -> Callable[..., ResultsStore]:
+    """Return a function that copies an empty store to a location, and further files into it."""
+
+    def place(location: str | Path, files: Mapping[str, bytes] | None = None) -> ResultsStore:
+        catalog = {CATALOG_FILE: catalog_sql(location).encode()}
+        content = {**files_of_empty_store, **catalog, **(files or {})}
+        if is_remote(str(location)):
+            request.getfixturevalue("put_objects")(str(location), content)
+            return ResultsStore(location)
+        for name, of_file in content.items():
+            path = Path(location, name)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(of_file)
+        store = ResultsStore(location)
+        store.writer.prepare()
+        return store
+
+    return place
+
+
+@pytest.fixture
+def store(
+    request: pytest.FixtureRequest, tmp_path: Path, place_store: Callable[..., ResultsStore]
+) -> ResultsStore:
     """Return an empty results store: on a disk, with `DISK_AND_BUCKET` also in a bucket."""
     if getattr(request, "param", "disk") == "bucket":
-        return create_store(f"{request.getfixturevalue('bucket')}/a store")
-    return create_store(tmp_path / "store")
+        return place_store(f"{request.getfixturevalue('bucket')}/a store")
+    return place_store(tmp_path / "store")
 
 
 @pytest.fixture
@@ -217,7 +252,7 @@ def shown() -> Callable[[str | Path], dict[str, tuple[float | None, list[float],
 
     def look(root: str | Path) -> dict[str, tuple[float | None, list[float], list[float]]]:
         value = "clip_id, round(valence::DOUBLE, 2) AS value"
-        with connect(root) as connection:
+        with connect(root, tables=(SCORES, *COMPANIONS)) as connection:
             rows = connection.sql("SELECT clip_id, round(joy::DOUBLE, 2) FROM scores").fetchall()
             seconds = connection.sql(f"SELECT {value} FROM timeline ORDER BY second").fetchall()
             windows = connection.sql(f"SELECT {value} FROM windows").fetchall()

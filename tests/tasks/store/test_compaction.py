@@ -30,9 +30,23 @@ def names(store: ResultsStore) -> dict[str, list[str]]:
     return {table: [part.name for part in store.parts(table)] for table in (SCORES, *COMPANIONS)}
 
 
+@pytest.fixture(scope="module")
+def parts_made() -> dict[str, bytes]:
+    """Return the files that `many` has committed, by name: the first test that wants them does."""
+    return {}
+
+
 @pytest.fixture
-def many(store: ResultsStore, commit: Commit, make_stamp: MakeStamp) -> ResultsStore:
+def many(
+    store: ResultsStore,
+    commit: Commit,
+    make_stamp: MakeStamp,
+    place_store: Callable[..., ResultsStore],
+    parts_made: dict[str, bytes],
+) -> ResultsStore:
     """Return a store of many small parts, among them two models and both coverages."""
+    if parts_made:
+        return place_store(store.location, parts_made)
     full = make_stamp(coverage="full")
     other = make_stamp(model_sha256="bb", targets=("Awe", "Joy"))
     for number in range(MANY_SMALL_PARTS - 3):
@@ -40,6 +54,8 @@ def many(store: ResultsStore, commit: Commit, make_stamp: MakeStamp) -> ResultsS
     commit("x", "0.mp4", "1.mp4", num_windows=2, stamp=full)
     commit("y", "0.mp4", "2.mp4", num_windows=1, stamp=other)
     commit("z", "bad.mp4", reason="timeout", flags=["silent"])
+    parts = [part for table in (SCORES, *COMPANIONS) for part in store.parts(table)]
+    parts_made.update((part.file, store.folder.read(part.file)) for part in parts)
     return store
 
 

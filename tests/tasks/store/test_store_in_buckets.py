@@ -32,8 +32,8 @@ Shown = Callable[[str], dict[str, tuple[float | None, list[float], list[float]]]
 
 
 @pytest.fixture
-def store(bucket: str) -> ResultsStore:
-    return create_store(f"{bucket}/below/store")
+def store(bucket: str, place_store: Callable[..., ResultsStore]) -> ResultsStore:
+    return place_store(f"{bucket}/below/store")
 
 
 class Killed(BaseException):
@@ -69,7 +69,8 @@ def kill_at(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
 
 
 class TestCreation:
-    def test_all_that_a_store_has(self, store: ResultsStore) -> None:
+    def test_all_that_a_store_has(self, bucket: str) -> None:
+        store = create_store(f"{bucket}/below/store")
         empty = {f"{table}/empty.parquet" for table in TABLES}
         names = {file.name for file in store.folder.files()}
         assert names == {"store.json", "catalog.sql", *empty}
@@ -138,6 +139,7 @@ class TestKilled:
         make_rows: MakeRows,
         make_stamp: MakeStamp,
         shown: Shown,
+        place_store: Callable[..., ResultsStore],
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:
         monkeypatch.setattr("tasks.store.writers.ORPHAN_SECONDS", -10)
@@ -147,8 +149,7 @@ class TestKilled:
         second = {**first, "b.mp4": (0.2, [0.2, 0.2], []), "c.mp4": (0.2, [0.2, 0.2], [])}
         seen, number, over = [], 0, False
         while not over:
-            kill_at(-1)
-            store = create_store(f"{bucket}/{number}")
+            store = place_store(f"{bucket}/{number}")
             kill_at(number)
             try:
                 store.commit("one", one)
