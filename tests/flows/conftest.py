@@ -1,10 +1,12 @@
-"""Runs the `emi` command in this process."""
+"""Runs the `emi` command in this process; events and trainings reach no server and no Ray."""
 
 import sys
+from contextlib import nullcontext
 
 import pytest
 
 from flows.cli import main
+from tests.tiny import BACKBONE
 
 
 @pytest.fixture(autouse=True)
@@ -29,3 +31,49 @@ def emi(monkeypatch, capfd):
         return code, *capfd.readouterr()
 
     return run
+
+
+@pytest.fixture
+def quiet_verbs(monkeypatch):
+    """Let verbs that run a flow write to the test's streams, and live on after it."""
+    monkeypatch.setattr("flows.cli.run.redirect_output", lambda log: None)
+    monkeypatch.setattr("tasks.processes.guard.guard_this_process", lambda: None)
+
+
+@pytest.fixture
+def sent(monkeypatch):
+    """The events that flows send: name, resource and payload of each."""
+    events = []
+    monkeypatch.setattr("flows.server.events.emit", lambda *event: events.append(event))
+    return events
+
+
+@pytest.fixture
+def trainings(monkeypatch, emi_home):
+    """The jobs that were trained: instead of Ray's workers, each saves a tiny model as it is."""
+    import torch
+
+    from emi_model.architecture.config import EmiConfig
+    from emi_model.architecture.model import EmiModel
+    from emi_model.checkpoints.checkpoint import save_checkpoint
+    from emi_model.training.trainer import EpochReport
+    from tasks.evaluation.evaluate import predict
+    from tasks.training.run import Trained
+
+    jobs = []
+
+    def train(job, storage, *, workers, on_epoch):
+        jobs.append(job)
+        torch.manual_seed(len(jobs))
+        model = EmiModel(EmiConfig(backbone=BACKBONE, targets=job.targets)).eval()
+        contents = {"train": [clip.content_sha256 for clip in job.train]}
+        save_checkpoint(storage / "model", model, job.card, training_clips=contents)
+        report = EpochReport(1, 3, 0.5, 1e-3, None, None, 2.0)
+        on_epoch(report)
+        predictions = predict(model, job.valid) if job.valid else None
+        return Trained(storage / "model", 1, (report,), 2.0, predictions)
+
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    monkeypatch.setattr("tasks.training.new_version.train", train)
+    monkeypatch.setattr("tasks.training.new_version.ray_cluster", lambda *_: nullcontext())
+    return jobs

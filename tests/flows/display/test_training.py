@@ -1,38 +1,11 @@
 from __future__ import annotations
 
 import io
-from typing import Any
 
 import pytest
 
 from flows.display.training import MAX_MISSING, show_decision, show_training
-
-TRAINING: dict[str, Any] = {
-    "reference": "models:/emi/3",
-    "version": 3,
-    "aliases": [],
-    "folder": "/models/3",
-    "trained_before": False,
-    "epoch": 7,
-    "num_epochs": 30,
-    "seconds": 61.4,
-    "num_train": 80,
-    "num_valid": 40,
-    "mean_pearson": 0.61234,
-    "mean_pearson_low": 0.5,
-    "mean_pearson_high": None,
-    "missing": {},
-}
-DECISION: dict[str, Any] = {
-    "training": TRAINING,
-    "promoted": True,
-    "reason": "better: by far",
-    "champion": "2",
-    "champion_pearson": 0.4,
-    "challenger": "3",
-    "challenger_pearson": None,
-    "num_clips": 40,
-}
+from tests.flows.outcomes import DECISION, TRAINING
 
 
 def training(**changes: object) -> str:

@@ -24,14 +24,12 @@ SPLITS = ["train"] * 3 + ["valid"] * 3 + ["test"] * 6
 
 
 @pytest.fixture
-def evaluate(emi, monkeypatch, tmp_path):
+def evaluate(emi, quiet_verbs, monkeypatch, tmp_path):
     """Run the verb with the plain function of its flow."""
     from flows.evaluate import evaluate_model
 
-    # a server of Prefect takes longer than all of this; the streams to redirect are the test's
+    # a server of Prefect takes longer than all of this
     monkeypatch.setattr("flows.evaluate.evaluate_model", evaluate_model.fn)
-    monkeypatch.setattr("flows.cli.run.redirect_output", lambda log: None)
-    monkeypatch.setattr("tasks.processes.guard.guard_this_process", lambda: None)
     monkeypatch.setenv("EMI_HOME", str(tmp_path / "home"))
     return lambda *arguments: emi("evaluate", *arguments)
 

@@ -1,10 +1,13 @@
 """`emi up` and `emi deploy`: what they refuse, each in one line and before anything is started."""
 
+import os
+import signal
 import socket
 
 import pytest
 
-from tasks.processes.prefect_server import Note, free_port, write_note
+from tasks.processes.prefect_server import Note, free_port, running_server, write_note
+from tasks.store.store import create_store
 
 
 @pytest.fixture
@@ -103,3 +106,104 @@ def test_a_named_server_that_is_not_there_is_one_line(emi, monkeypatch):
     main.cli.commands.pop("talk")
     assert code == 2
     assert err.endswith("start Prefect's server, or unset PREFECT_API_URL\n")
+
+
+class Server:
+    """A server that answers after a while, and is no process."""
+
+    def __init__(self, happened, host, port):
+        self.happened, self.url = happened, f"http://{host}:{port}"
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.happened.append("server stopped")
+
+    def wait(self, on_wait):
+        on_wait(1.0)
+        on_wait(6.0)
+        self.happened.append("server answers")
+
+    def check(self):
+        self.happened.append("server checked")
+
+
+class Service:
+    """A service that is interrupted when it is waited for the third time."""
+
+    def __init__(self, happened):
+        self.happened, self.waits = happened, 0
+
+    def start(self):
+        self.happened.append("service started")
+
+    def wait(self, seconds):
+        self.waits += 1
+        if self.waits == 3:
+            raise KeyboardInterrupt
+        return True
+
+    def stop(self):
+        self.happened.append("service stopped")
+
+
+@pytest.fixture
+def stand_ins(monkeypatch):
+    """A server and a service that start nothing; returns what happens to them, in order."""
+    happened = []
+
+    def serve(setup):
+        happened.append(f"server noted: {running_server() is not None}")
+        return Service(happened)
+
+    monkeypatch.setattr(
+        "tasks.processes.prefect_server.PrefectServer",
+        lambda host, port, log: Server(happened, host, port),
+    )
+    monkeypatch.setattr("flows.server.serving.Service", serve)
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    yield happened
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
+
+
+def test_a_site_is_served_until_ctrl_c(emi, stand_ins, quiet_verbs, tmp_path):
+    results = tmp_path / "results"
+    site = ("--corpus", tmp_path, "--results", results, "--model", "/m", "--cron", "never")
+    code, out, err = emi("up", *site, "--port", 0, "--timezone", "UTC", "--watch")
+    assert code == 0, err
+    checked = ["server checked"] * 2
+    started = ["server noted: True", "server answers", "service started"]
+    assert stand_ins == [*started, *checked, "service stopped", "server stopped"]
+    lines = out.splitlines()
+    assert lines[0] == "process-corpus/nightly        by hand"
+    assert any(line.startswith("watch/corpus ") for line in lines)
+    assert lines[-1].startswith("Prefect's UI: http://127.0.0.1:")
+    assert "waiting for Prefect's server: 6 s" in err
+    assert "waiting for Prefect's server: 1 s" not in err
+    assert err.endswith("emi: stopped\n")
+    assert create_store(results).location == str(results)
+    assert running_server() is None
+    assert os.environ["EMI_ONE_AT_A_TIME"] == "1"
+
+
+def test_deploy_names_what_it_registered(emi, home, monkeypatch, tmp_path):
+    registered = []
+
+    def register(setup, pool):
+        registered.append((setup, pool, os.environ["PREFECT_API_URL"]))
+        return ["train/on-demand", "watch/corpus"]
+
+    monkeypatch.setattr("flows.server.registration.register_deployments", register)
+    site = ("--corpus", tmp_path / "clips", "--results", "s3://bucket/results/")
+    where = ("--api-url", "http://lab:4200/api", "--pool", "gpus", "--label-inbox", "s3://in/box")
+    code, out, err = emi("deploy", *site, *where, "--recipe", "debug", "--timezone", "UTC")
+    assert (code, err) == (0, "")
+    assert out.splitlines()[:2] == ["registered train/on-demand", "registered watch/corpus"]
+    assert out.endswith("prefect worker start --pool gpus\n")
+    ((setup, pool, url),) = registered
+    assert (pool, url) == ("gpus", "http://lab:4200/api")
+    assert (setup.corpus, setup.results) == (str(tmp_path / "clips"), "s3://bucket/results")
+    assert (setup.labels, setup.label_inbox) == ("s3://bucket/results", "s3://in/box")
+    assert (setup.recipe, setup.cron) == ("debug", "15 2 * * *")

@@ -1,0 +1,82 @@
+"""Runs and their rows on a terminal and in a file."""
+
+import io
+
+import pytest
+
+from emi_model.targets import EMI_TARGETS, VAD_DIMENSIONS, column_name
+from flows.display import tables
+from flows.display.tables import ProgressBar, plain_table, run_summary, score_table, show
+from tests.flows.outcomes import RECORD
+
+
+def test_a_run_is_its_counts_its_reasons_and_its_speed():
+    assert run_summary(RECORD, "/results").splitlines() == [
+        "10 clips: 7 scored, 2 rejected, 1 skipped (done before)",
+        "  rejected, too_short: 2",
+        "2.000 hours of audio in 60.0 s: 120.0 audio-hours per hour",
+        "run r1 in /results",
+    ]
+    nothing = run_summary(RECORD | {"num_scored": 0, "reasons": {}}, "/results")
+    assert "audio-hours" not in nothing
+    assert "rejected," not in nothing.splitlines()[1]
+
+
+def test_a_row_of_scores_names_the_clip_and_what_is_odd_about_it():
+    columns = [*map(column_name, EMI_TARGETS), *VAD_DIMENSIONS]
+    scored = {"clip_id": "a/one.mp4", "scored_seconds": 3.25, "reason": None, "detail": None}
+    scored |= dict.fromkeys(columns, 0.5) | {"flags": ["clipping"]}
+    rejected = scored | dict.fromkeys(columns) | {"clip_id": "two.mp4", "scored_seconds": None}
+    rejected |= {"flags": [], "reason": "missing", "detail": "no such file"}
+    out = io.StringIO()
+    show(score_table([scored, rejected], EMI_TARGETS), out)
+    first, second = (line for line in out.getvalue().splitlines() if ".mp4" in line)
+    assert first.count("0.500") == len(columns)
+    assert ("one.mp4" in first, "a/one" in first, "clipping" in first) == (True, False, True)
+    assert " 3.2 " in first
+    assert "missing, no such file" in second
+    assert "0.500" not in second
+
+
+def test_a_table_in_a_file_is_wide():
+    out = io.StringIO()
+    show(plain_table(["name", "value"], [["x" * 140, None]]), out)
+    assert "x" * 140 in out.getvalue()
+    assert max(map(len, out.getvalue().splitlines())) <= tables.PLAIN_WIDTH
+
+
+def test_progress_in_a_file_is_a_line_a_stage_and_one_now_and_then(monkeypatch):
+    out = io.StringIO()
+    with ProgressBar(out) as bar:
+        bar.begin("starting workers", None, "")
+        bar.begin("scoring", 4, "clips")
+        bar.advance(1)
+        monkeypatch.setattr(tables, "PLAIN_SECONDS", -1.0)
+        bar.advance(1, "fine")
+        bar.reached(3, 5)
+    lines = [line.rstrip() for line in out.getvalue().splitlines() if line.strip()]
+    assert lines == [
+        "starting workers",
+        "scoring: 4 clips",
+        "scoring: 2/4 clips fine",
+        "scoring: 3/5 clips",
+    ]
+
+
+@pytest.mark.parametrize("note", ["", "two rejected"])
+def test_progress_on_a_terminal_is_a_bar(note):
+    class Tty(io.StringIO):
+        def isatty(self):
+            return True
+
+    out = Tty()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TERM", "xterm")
+        patch.setenv("COLUMNS", "120")
+        with ProgressBar(out) as bar:
+            bar.begin("listing", None, "clips")
+            bar.begin("scoring", 4, "clips")
+            bar.advance(2, note)
+    assert "2/4" in out.getvalue()
+    assert note in out.getvalue()
+    assert "scoring: 4 clips" not in out.getvalue()

@@ -1,0 +1,98 @@
+"""Trainings and retrainings as plain functions: what is registered, decided, recorded and sent."""
+
+import pytest
+
+from emi_model.errors import LabelError, ModelNotFound
+from flows.retrain import retrain_model
+from flows.train import train_model
+from tasks.labels.add_labels import add_labels
+from tasks.registry.registry import find, list_versions
+from tasks.store.query import answer
+from tests.tasks.labels.labelled_corpus import labelled_store
+
+BETTER, WORSE = {"margin": -2.0}, {"margin": 2.0}
+"""Rules by which any challenger is better, or none."""
+
+
+@pytest.fixture
+def site(tmp_path):
+    """A store with the labels of a corpus, and the corpus."""
+    corpus, store = labelled_store(tmp_path, ["train"] * 3 + ["valid"] * 3 + ["test"] * 3)
+    return str(store), str(corpus)
+
+
+@pytest.fixture
+def retrain(site, trainings):
+    return lambda **options: retrain_model.fn(*site, **options)
+
+
+def test_a_retraining_promotes_only_what_is_better(retrain, site, trainings, sent, monkeypatch):
+    with pytest.raises(ModelNotFound, match="emi has no champion to start from"):
+        retrain(recipe="debug", start="champion")
+    first = retrain(recipe="debug")
+    assert (first["promoted"], first["reason"]) == (True, "there was no champion")
+    assert (first["champion"], first["challenger"], first["num_clips"]) == (None, "1", 3)
+    training = first["training"]
+    assert (training["num_train"], training["num_valid"], training["epoch"]) == (3, 3, 1)
+    ((event, resource, payload),) = sent
+    assert (event, resource) == ("emi.model.promoted", "emi.model.emi")
+    assert payload["reference"] == "models:/emi/1"
+    assert payload["sha256"] == find("champion").sha256 == first["challenger_sha256"]
+
+    again = retrain()  # by the champion's recipe
+    assert (again["decision_id"], again["challenger"]) == (None, None)
+    assert again["reason"].startswith("nothing new")
+    assert again["training"]["trained_before"]
+    assert len(trainings) == 1
+
+    scans = []
+    monkeypatch.setattr("flows.retrain.process_corpus", lambda *scan, **_: scans.append(scan))
+    warm = {"start": "champion", "rescore": "/results"}
+    lost = retrain(**warm, **WORSE)
+    assert (lost["promoted"], lost["champion"], lost["challenger"]) == (False, "1", "2")
+    assert lost["reason"].startswith("not better beyond doubt")
+    assert (find("champion").number, len(sent), scans) == (1, 1, [])
+    assert [job.warm for job in trainings] == [False, True]
+    repeated = retrain(**warm, **WORSE)  # as after an interruption
+    assert repeated["decision_id"] == lost["decision_id"]
+
+    won = retrain(**warm, **BETTER)
+    assert won["promoted"]
+    assert (find("champion").number, len(sent)) == (2, 2)
+    assert scans == [(site[1], "/results", "models:/emi/2")]
+    recorded = answer(site[0], "SELECT promoted FROM decisions ORDER BY decided_at").to_pylist()
+    assert [row["promoted"] for row in recorded] == [True, False, True]
+    assert len(trainings) == 2
+
+
+def test_without_clips_that_the_champion_never_met_nothing_is_decided(tmp_path, trainings, sent):
+    corpus, store = labelled_store(tmp_path, ["train"] * 3 + ["valid"] * 2)
+    site = (str(store), str(corpus))
+    first = retrain_model.fn(*site, recipe="debug")
+    assert first["num_clips"] == 2  # the validation clips decide, so they choose no epoch
+    assert trainings[0].recipe.train.keep == "last"
+
+    moved = (corpus / "labels.csv").read_text().replace(",valid,", ",other,")
+    moved = moved.replace(",train,", ",valid,").replace(",other,", ",train,")
+    (tmp_path / "moved.csv").write_text(moved)
+    add_labels(tmp_path / "moved", tmp_path / "moved.csv", str(corpus))
+    with pytest.raises(LabelError, match="no clip of the split 'valid' that the champion was not"):
+        retrain_model.fn(str(tmp_path / "moved"), str(corpus), recipe="debug", **BETTER)
+    assert (find("champion").number, len(sent)) == (1, 1)
+
+
+def test_a_training_registers_a_version_and_promotes_none(site, trainings, sent):
+    found = train_model.fn(*site, recipe="debug", name="other", workers=1)
+    assert (found["reference"], found["aliases"]) == ("models:/other/1", [])
+    assert (found["num_epochs"], found["seconds"], found["missing"]) == (1, 2.0, {})
+    assert found["recipe"] == "debug"
+    (version,) = list_versions("other")
+    assert version.row()["snapshot"] is not None
+    rows = answer(site[0], "SELECT target, split FROM evaluations ORDER BY target").to_pylist()
+    assert [(row["target"], row["split"]) for row in rows] == [
+        ("Noise", "valid"),
+        ("Tone", "valid"),
+        ("mean", "valid"),
+    ]
+    assert train_model.fn(*site, recipe="debug", name="other")["trained_before"]
+    assert (len(trainings), sent) == (1, [])
