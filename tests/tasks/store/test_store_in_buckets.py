@@ -71,9 +71,8 @@ def kill_at(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
 class TestCreation:
     def test_all_that_a_store_has(self, bucket: str) -> None:
         store = create_store(f"{bucket}/below/store")
-        empty = {f"{table}/empty.parquet" for table in TABLES}
-        names = {file.name for file in store.folder.files()}
-        assert names == {"store.json", "catalog.sql", *empty}
+        expected = {"store.json", "catalog.sql", *(f"{table}/empty.parquet" for table in TABLES)}
+        assert {file.name for file in store.folder.files()} == expected
         assert open_store(store.location).location == store.location
 
     def test_where_its_logs_are(
