@@ -50,7 +50,8 @@ def show_demo(report: DemoReport, folder: Path, out: TextIO) -> None:
         console.print(f"\n{question}")
         show(plain_table(*_cells(found)), out)
     console.print(
-        f"\nThe same on your clips: emi process FOLDER --results DIR --model {folder}/model"
+        f"\nThe same on your clips: emi process FOLDER --results DIR --model {folder}/model",
+        soft_wrap=True,  # a command that is copied has to stay one line
     )
 
 

@@ -18,7 +18,7 @@ def test_the_demo_shows_its_correlations_rejections_and_answers():
     )
     assert report.mean_pearson == 0.5
     out = io.StringIO()
-    show_demo(report, Path("here"), out)
+    show_demo(report, Path("a/long/path" * 9), out)
     text = out.getvalue()
     assert "Pearson on 40 clips of speakers held out of training:" in text
     cells = [[cell.strip() for cell in line.split("│")[1:-1]] for line in text.splitlines()]
@@ -31,4 +31,6 @@ def test_the_demo_shows_its_correlations_rejections_and_answers():
     ):
         assert row in cells
     assert text.index("Rejected") < text.index("a.mp4") < text.index("most joyful?")
-    assert text.endswith("emi process FOLDER --results DIR --model here/model\n")
+    assert text.endswith(
+        "emi process FOLDER --results DIR --model " + "a/long/path" * 9 + "/model\n"
+    )
