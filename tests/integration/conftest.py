@@ -20,11 +20,12 @@ from tasks.synthetic.corpus import write_corpus
 from tests.tiny import BACKBONE
 
 LONGEST_FIRST = (
-    *("test_deployments", "test_interruption", "test_cluster", "test_buckets", "test_training"),
-    *("test_demo", "test_process", "test_retraining", "test_bench", "test_temporary_server"),
-    *("test_ablation", "test_worker_deaths", "test_evaluate", "test_parity", "test_registry"),
+    *("test_training", "test_deployments", "test_cluster", "test_demo", "test_interruption"),
+    *("test_ablation", "test_buckets", "test_bench", "test_second_branch", "test_worker_deaths"),
+    *("test_retraining", "test_process", "test_parity", "test_temporary_server", "test_evaluate"),
+    *("test_registry", "test_earlier_version"),
 )
-"""Order of the files, so that pytest-xdist's processes end at the same time; others come first."""
+"""Order of the files, measured, so that pytest-xdist's processes end together; others come first."""
 
 A_CLIP = 'for argument; do [ "$argument" = -i ] && {}; done'
 """Shell code that runs a command for each input of an ffmpeg with several inputs."""
