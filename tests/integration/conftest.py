@@ -25,7 +25,7 @@ LONGEST_FIRST = (
     *("test_retraining", "test_process", "test_parity", "test_temporary_server", "test_evaluate"),
     *("test_registry", "test_earlier_version"),
 )
-"""Order of the files, measured, so that pytest-xdist's processes end together; others come first."""
+"""Order of the files, so that pytest-xdist's processes end together; others come first."""
 
 A_CLIP = 'for argument; do [ "$argument" = -i ] && {}; done'
 """Shell code that runs a command for each input of an ffmpeg with several inputs."""
