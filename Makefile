@@ -36,7 +36,7 @@ changed: setup
 	$(BIN)/python -m tests.house.changed
 
 integration: setup
-	$(BIN)/python -m pytest tests/integration --numprocesses 4 --dist loadfile \
+	$(BIN)/python -m pytest tests/integration --numprocesses 3 --dist loadfile \
 		--no-loadscope-reorder
 
 lint: setup
