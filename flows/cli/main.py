@@ -5,18 +5,18 @@ from __future__ import annotations
 import click
 
 from flows.cli.exits import quick_end, run_to_exit
-from flows.cli.verbs.ablate import ablate
+from flows.cli.learning.ablate import ablate
+from flows.cli.learning.checkpoints import check_backbone, import_checkpoint
+from flows.cli.learning.evaluate import evaluate
+from flows.cli.learning.labels import labels
+from flows.cli.learning.models import models
+from flows.cli.learning.train import recipes, retrain, train
 from flows.cli.verbs.bench import bench
-from flows.cli.verbs.checkpoints import check_backbone, import_checkpoint
 from flows.cli.verbs.demo import demo
-from flows.cli.verbs.evaluate import evaluate
-from flows.cli.verbs.labels import labels
-from flows.cli.verbs.models import models
 from flows.cli.verbs.process import process
 from flows.cli.verbs.query import query, status
 from flows.cli.verbs.schema import schema
 from flows.cli.verbs.score import score
-from flows.cli.verbs.train import recipes, retrain, train
 from flows.cli.verbs.up import deploy, up
 from flows.server.events import use_running_server
 

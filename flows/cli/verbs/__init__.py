@@ -1,1 +1,1 @@
-"""The verbs of the `emi` command, one file each; `train` holds `retrain` and `recipes` too."""
+"""The verbs about a corpus and its results, one file each; `flows.cli.learning` has the others."""
