@@ -104,6 +104,19 @@ class Budget:
         few = num_clips < self.scorers * CLIPS_A_SCORER
         return self.alone() if self.chosen and few else self
 
+    def for_nodes(self, nodes: Sequence[NodeSize]) -> Budget:
+        """Return the budget for a cluster's nodes of now: an elastic pool starts with what fits.
+
+        More scorers than that would take the CPUs of the decoders, whom they would wait for.
+        """
+        if not self.elastic:
+            return self
+        if self.gpus_per_scorer:
+            fit = sum(_room(node.gpus, self.gpus_per_scorer) for node in nodes)
+        else:
+            fit = sum(int(node.cpus / (2 * self.cpus_per_scorer)) for node in nodes)
+        return replace(self, scorers=max(1, fit))
+
     def alone(self) -> Budget:
         """Return the budget of one scorer; with `chosen`, its threads are for all the cores.
 

@@ -154,7 +154,8 @@ def _pass(
 ) -> Generator[pa.Table, None, None]:
     """Run one pass; suspects run one at a time, so that a death has one suspect."""
     if not single:
-        return run_pass(clips, settings, budget.for_clips(len(clips)))
+        here = budget.for_nodes(node_sizes()) if budget.elastic else budget
+        return run_pass(clips, settings, here.for_clips(len(clips)))
     return run_pass(clips, settings, replace(budget.alone(), decoders=1), clips_per_block=1)
 
 

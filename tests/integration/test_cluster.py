@@ -27,7 +27,7 @@ from tests.integration.test_interruption import parts, wait_for
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")
 
-NUM_CLIPS = 300
+NUM_CLIPS = 150
 NODE = {"num_cpus": 1, "object_store_memory": 100 * 2**20}
 QUICK_TO_NOTICE = {
     "health_check_initial_delay_ms": 0,
@@ -39,7 +39,7 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture(scope="module")
 def clips(corpus, tmp_path_factory):
-    """300 clips: those of the small corpus again and again, each with an empty box of its own."""
+    """150 clips: those of the small corpus again and again, each with an empty box of its own."""
     folder = tmp_path_factory.mktemp("clips")
     found = sorted(corpus.glob("*/clip_*.mp4"))
     names = {f"{number:03d}.mp4": found[number % len(found)] for number in range(NUM_CLIPS)}
@@ -92,7 +92,7 @@ def has_scorer(node):
     )
 
 
-def test_clips_survive_a_cancelled_run_a_lost_node_and_a_new_one(
+def test_clips_survive_a_cancelled_run_lost_nodes_and_a_new_one(
     launch, cluster, brake, clips, model, tmp_path
 ):
     folder, names = clips
@@ -112,10 +112,11 @@ def test_clips_survive_a_cancelled_run_a_lost_node_and_a_new_one(
 
     process = launch(*arguments)
     wait_for(lambda: len(parts(results)) > committed)
-    lost = max(cluster.worker_nodes, key=lambda node: node.node_id)
+    lost = list(cluster.worker_nodes)  # all: a scorer that is left may be the only one
     brake.touch()
     added = cluster.add_node(**NODE)
-    cluster.remove_node(lost, allow_graceful=False)
+    for node in lost:
+        cluster.remove_node(node, allow_graceful=False)
     wait_for(lambda: has_scorer(added))
     brake.unlink()
     _, err = process.communicate(timeout=240)

@@ -133,6 +133,22 @@ def test_half_of_a_clusters_cpus_has_room_for_the_scorers(
         assert budget.cpus_per_scorer + budget.cpus_per_decoder <= cpus
 
 
+@given(
+    st.lists(st.builds(NodeSize, st.integers(1, 200), st.integers(0, 2)), min_size=1, max_size=9)
+)
+def test_an_elastic_pool_leaves_decoders_room_on_the_nodes_that_are_left(
+    nodes: list[NodeSize],
+) -> None:
+    budget = cluster_budget(ScorerPool(), nodes)
+    assert budget.for_nodes(nodes) == budget
+    left = budget.for_nodes(nodes[:1])
+    if not budget.gpus_per_scorer and nodes[0].cpus >= 2 * budget.cpus_per_scorer:
+        assert left.scorers * budget.cpus_per_scorer <= nodes[0].cpus / 2
+    assert left == replace(budget, scorers=left.scorers)
+    fixed = cluster_budget(ScorerPool(2), nodes)
+    assert fixed.for_nodes(nodes[:1]) == fixed
+
+
 def test_cores_of_this_process() -> None:
     cores = available_cores()
     assert 1 <= cores <= (os.cpu_count() or cores)
