@@ -33,6 +33,6 @@ def clips_without_rows(corpus: str, results: str) -> list[ClipFile]:
 
 
 def is_settled(clip: ClipFile) -> bool:
-    """Return whether a clip is there and was not modified lately."""
+    """Return whether a clip is there and was not modified lately; no clock says 1601 or 2300."""
     young = time.time_ns() - int(SETTLED_SECONDS * 1e9)
-    return clip.modified_ns is not None and clip.modified_ns <= young
+    return clip.size is not None and (clip.modified_ns is None or clip.modified_ns <= young)

@@ -18,7 +18,8 @@ class ClipFile(NamedTuple):
         clip_id: its path below the corpus root, UTF-8; undecodable bytes as a backslash, x, hex.
         path: where it lies, as the file system spells it; of an object its ``s3://`` name, UTF-8.
         size: bytes; None if it is not there.
-        modified_ns: modification time, nanoseconds since 1970; None if it is not there.
+        modified_ns: modification time, nanoseconds since 1970; None if it is not there, or if its
+            time is not `tasks.storage.folder.recordable_ns`.
     """
 
     clip_id: str

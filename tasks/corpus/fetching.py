@@ -12,7 +12,7 @@ from typing import NamedTuple, TypeVar
 
 from emi_model.errors import CorpusError
 from tasks.schema.outcomes import Reason, Rejection
-from tasks.storage.folder import Folder, StoredFile, UnfitName
+from tasks.storage.folder import Folder, StoredFile, UnfitName, recordable_ns
 from tasks.storage.open import open_file
 from tasks.storage.scratch import Scratch, open_scratch
 
@@ -32,7 +32,7 @@ class Local(NamedTuple):
         path: where it lies.
         content_sha256: hash of its content, hex; None if it cannot be read.
         size: bytes; None if it is not there.
-        modified_ns: modification time, nanoseconds since 1970; None if it is not there.
+        modified_ns: modification time, nanoseconds since 1970; None as of `ClipFile`.
     """
 
     path: Path
@@ -117,7 +117,8 @@ def _filled(folder: Folder, listed: StoredFile, scratch: Scratch, open_files: Ex
         with scratch.errors():
             file.flush()
         open_files.push(room.pop_all())
-    return Local(Path(file.name), digest.hexdigest(), size, listed.modified_ns)
+    modified_ns = recordable_ns(listed.modified_ns)
+    return Local(Path(file.name), digest.hexdigest(), size, modified_ns)
 
 
 def _persistent(uri: str, attempt: Callable[[Folder, str], Fetched]) -> Fetched | Rejection:

@@ -11,7 +11,7 @@ from emi_model.errors import CorpusError
 from tasks.corpus.clips import ClipFile
 from tasks.corpus.manifest import MANIFEST_SUFFIXES, Named, read_manifest
 from tasks.corpus.objects import statuses, storage_errors
-from tasks.storage.folder import StoredFile
+from tasks.storage.folder import StoredFile, recordable_ns
 from tasks.storage.open import child, is_remote, open_folder
 
 # fmt: off
@@ -102,7 +102,7 @@ def _located(named: Sequence[Named]) -> list[ClipFile]:
 def _stored(clip_id: str, uri: str, file: StoredFile | None) -> ClipFile:
     if file is None:
         return ClipFile(clip_id, os.fsencode(uri), None, None)
-    return ClipFile(clip_id, os.fsencode(uri), file.size, file.modified_ns)
+    return ClipFile(clip_id, os.fsencode(uri), file.size, recordable_ns(file.modified_ns))
 
 
 def _is_media(name: str) -> bool:
@@ -156,7 +156,7 @@ def clip_file(clip_id: str, path: bytes) -> ClipFile:
         status = os.stat(path)  # noqa: PTH116 - bytes paths
     except (OSError, ValueError):  # ValueError: a NUL in the name
         return ClipFile(clip_id, path, None, None)
-    return ClipFile(clip_id, path, status.st_size, status.st_mtime_ns)
+    return ClipFile(clip_id, path, status.st_size, recordable_ns(status.st_mtime_ns))
 
 
 def _printable(path: bytes) -> str:

@@ -74,8 +74,8 @@ def local_file(clip: ClipFile) -> Iterator[Local | Rejection]:
         yield Local(clip.file(), hash_content(clip.file()), clip.size, clip.modified_ns)
         return
     listed = None
-    if clip.size is not None:
-        listed = StoredFile(clip.clip_id, clip.size, clip.modified_ns or 0)
+    if clip.size is not None and clip.modified_ns is not None:
+        listed = StoredFile(clip.clip_id, clip.size, clip.modified_ns)
     with fetched(clip.uri, listed) as found:
         yield found
 

@@ -28,7 +28,8 @@ class StoredFile(NamedTuple):
     Attributes:
         name: path below the folder, with slashes.
         size: bytes.
-        modified_ns: modification time, nanoseconds since 1970; whole seconds in a bucket.
+        modified_ns: modification time, nanoseconds since 1970, of any year; whole seconds in a
+            bucket.
         tag: changes with the content; empty where the storage has none.
     """
 
@@ -36,6 +37,14 @@ class StoredFile(NamedTuple):
     size: int
     modified_ns: int
     tag: str = ""
+
+
+def recordable_ns(modified_ns: int) -> int | None:
+    """Return a time, nanoseconds since 1970, as tables hold it; None if int64 is too small for it.
+
+    That is before September 1677 and after April 2262: NTFS without a time says 1601.
+    """
+    return modified_ns if -(2**63) <= modified_ns < 2**63 else None
 
 
 class Folder(Protocol):

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from emi_model.errors import CorpusError
-from tasks.corpus.arrivals import SETTLED_SECONDS, clips_without_rows
-from tasks.corpus.clips import hash_content
+from tasks.corpus.arrivals import SETTLED_SECONDS, clips_without_rows, is_settled
+from tasks.corpus.clips import ClipFile, hash_content
 from tasks.store.store import ResultsStore
 from tests.places import DISK_AND_BUCKET
 
@@ -60,3 +60,9 @@ def test_a_clip_that_may_still_be_written_waits(corpus: Path, tmp_path: Path) ->
 def test_a_corpus_without_clips_is_said(tmp_path: Path) -> None:
     with pytest.raises(CorpusError):
         clips_without_rows(str(tmp_path / "none"), str(tmp_path / "store"))
+
+
+@pytest.mark.parametrize("modified_ns", [None, 1])
+def test_a_clip_of_an_impossible_time_is_settled(modified_ns: int | None) -> None:
+    assert is_settled(ClipFile("a.mp4", b"a.mp4", 5, modified_ns))
+    assert not is_settled(ClipFile("a.mp4", b"a.mp4", None, None))

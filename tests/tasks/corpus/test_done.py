@@ -69,6 +69,14 @@ def test_changed_content(content: bytes, clip: Clip) -> None:
     assert plan == ScoringPlan(todo=[changed], num_superseded=1)
 
 
+def test_without_a_time_the_content_decides(clip: Clip) -> None:
+    row = {"a.mp4": DoneClip(sha256(b"abc"), 3, None)}
+    same = clip("a.mp4", b"abc")._replace(modified_ns=None)
+    assert plan_clips([same], row) == ScoringPlan(num_skipped=1)
+    changed = clip("a.mp4", b"xyz")._replace(modified_ns=None)
+    assert plan_clips([changed], row) == ScoringPlan(todo=[changed], num_superseded=1)
+
+
 def test_renamed_and_copied(clip: Clip) -> None:
     clips = [clip("new.mp4", b"abc"), clip("old.mp4", b"abc"), clip("other.mp4", b"abd")]
     plan = plan_clips(clips, done("old.mp4", b"abc"))

@@ -12,6 +12,7 @@ import pytest
 from emi_model.errors import CorpusError
 from tasks.corpus.clips import ClipFile
 from tasks.corpus.listing import check_source, clip_file, list_clips
+from tasks.storage.folder import recordable_ns
 
 Fill = Callable[..., Path]
 
@@ -48,6 +49,16 @@ class TestFolder:
         assert clips[1].file().read_bytes() == b"abc"
         assert ids(list_clips(str(root), limit=2)) == ids(clips)[:2]
         assert ids(list_clips(str(root), limit=9)) == ids(clips)
+
+    @pytest.mark.parametrize("year", [1601, 1677, 2262, 2300])
+    def test_a_time_that_no_table_can_hold_is_null(self, year: int, fill: Fill) -> None:
+        path = fill("a.mp4") / "a.mp4"
+        seconds = round((year - 1970) * 365.2425 * 86_400)
+        os.utime(path, (seconds, seconds))  # some file systems keep the nearest that they can hold
+        (clip,) = list_clips(str(path.parent))
+        assert clip.size == 3
+        pa.array([clip.modified_ns], pa.int64())
+        assert clip.modified_ns == recordable_ns(path.stat().st_mtime_ns)
 
     @pytest.mark.parametrize(
         "name",

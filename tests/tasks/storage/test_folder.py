@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tasks.storage.folder import CHUNK_BYTES, Folder, StoredFile
+from tasks.storage.folder import CHUNK_BYTES, Folder, StoredFile, recordable_ns
 from tasks.storage.local import LocalFolder
 from tasks.storage.open import child, is_remote, local_path, open_file, open_folder
 
@@ -158,6 +158,13 @@ class TestDisk:
             folder.create("x", b"two")
         assert names(folder) == {"x"}
         assert folder.read("x") == b"one"
+
+
+def test_times_of_any_year() -> None:
+    assert recordable_ns(-(10**9) * 86_400 * 365 * (1970 - 1601)) is None
+    assert recordable_ns(10**9 * 86_400 * 365 * (2300 - 1970)) is None
+    for modified_ns in (-(2**63), -1, 0, 2**63 - 1):
+        assert recordable_ns(modified_ns) == modified_ns
 
 
 class TestReferences:
