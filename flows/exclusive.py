@@ -6,17 +6,18 @@ for each other; commands that a user starts do not wait.
 
 from __future__ import annotations
 
-import fcntl
 import functools
 import inspect
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import ParamSpec, TypeVar
 
+from emi_model.errors import ServerError
 from flows.server.artifacts import shown_in_ui
 from tasks.home import home
 from tasks.progress import observer
+from tasks.storage.locks import LockHeld, file_lock
 
 ONE_AT_A_TIME = "EMI_ONE_AT_A_TIME"
 """Environment variable: 1 if runs wait for each other."""
@@ -47,9 +48,12 @@ def machine_lock() -> Iterator[None]:
         yield
         return
     home().mkdir(parents=True, exist_ok=True)
-    with (home() / ".turn").open("a+") as file:
+    with ExitStack() as stack:
         observer().begin("waiting for another run", None, "")
-        fcntl.flock(file, fcntl.LOCK_EX)
+        try:
+            stack.enter_context(file_lock(home() / ".turn"))
+        except LockHeld as error:
+            raise ServerError(f"this machine's turn is taken{error.who}") from error
         _HELD.append(None)
         try:
             yield

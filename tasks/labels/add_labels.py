@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import fcntl
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -30,6 +29,7 @@ from tasks.labels.snapshots import (
 from tasks.labels.splits import SPLITS, Placed, Shares, assign_splits
 from tasks.schema.tables import LABELS
 from tasks.storage.local import LocalFolder
+from tasks.storage.locks import file_lock
 from tasks.store.readers import holds_store
 from tasks.store.store import ResultsStore, create_store, open_store
 from tasks.threads import Progress, map_in_threads
@@ -291,6 +291,9 @@ def _locked(store: ResultsStore) -> Iterator[None]:
     if not isinstance(store.folder, LocalFolder):
         yield
         return
-    with (store.folder.root / LABELS / ".lock").open("a+") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(file_lock(store.folder.root / LABELS / ".lock"))
+        except OSError as error:
+            raise StoreError(f"{store.location}: cannot be locked ({error})") from error
         yield

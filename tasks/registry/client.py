@@ -6,13 +6,12 @@ imported by the first call that needs it, since that takes a second.
 
 from __future__ import annotations
 
-import fcntl
 import os
 import re
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 from urllib.parse import urlsplit
@@ -20,6 +19,7 @@ from urllib.parse import urlsplit
 from emi_model.errors import RegistryError
 from tasks.home import home
 from tasks.storage.local import place
+from tasks.storage.locks import file_lock
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -115,11 +115,10 @@ def locked() -> Iterator[None]:
         RegistryError: the lock's file cannot be written.
     """
     path = (_database() or home() / "mlflow.db").with_suffix(".lock")
-    with _writing(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        file = path.open("a")
-    with file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+    with ExitStack() as stack:
+        with _writing(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            stack.enter_context(file_lock(path))
         yield
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import os
 import shutil
@@ -20,6 +19,7 @@ from tasks.home import home
 from tasks.registry.client import ask, tracking_uri
 from tasks.storage.folder import Folder, StoredFile
 from tasks.storage.local import place
+from tasks.storage.locks import file_lock
 from tasks.storage.open import is_remote, open_folder
 
 MODEL_FILES = ("*.json", "*.safetensors", "pytorch_model.bin", "README.md")
@@ -138,8 +138,7 @@ def _fetched_once(name: str, download: Callable[[Path], Path]) -> Path:
         return folder
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        with (folder.parent / f".{name}.lock").open("a") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+        with file_lock(folder.parent / f".{name}.lock"):
             for left in folder.parent.glob(f".{name}-*"):
                 shutil.rmtree(left)
             if not folder.is_dir():

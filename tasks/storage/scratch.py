@@ -11,18 +11,18 @@ of a process that died: the next process that takes room removes its files.
 
 from __future__ import annotations
 
-import fcntl
 import os
 import secrets
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
 from emi_model.errors import ConfigError, CorpusError
+from tasks.storage.locks import HELD_SUFFIX, file_lock, is_locked
 
 FOLDER_VARIABLE = "EMI_SCRATCH"
 BYTES_VARIABLE = "EMI_SCRATCH_BYTES"
@@ -60,18 +60,13 @@ class Scratch:
         """
         with self.errors():
             self._make()
-            with (self.root / _LOCK_FILE).open("ab") as queue:
-                fcntl.flock(queue, fcntl.LOCK_EX)
+            with file_lock(self.root / _LOCK_FILE), ExitStack() as taken:
                 while self._taken() + size > self.max_bytes:
                     time.sleep(_WAIT_SECONDS)
-                file = self._take(size, suffix)
-        try:
+                file = self._take(size, suffix, taken)
+                held = taken.pop_all()
+        with held:
             yield file
-        finally:
-            with suppress(OSError):
-                Path(file.name).unlink()
-            with suppress(OSError):  # closing flushes, which fails again where writing failed
-                file.close()
 
     @contextmanager
     def errors(self) -> Iterator[None]:
@@ -91,18 +86,17 @@ class Scratch:
 
     def _taken(self) -> int:
         """Return how many bytes living processes take; remove the files of dead ones."""
-        return sum(_locked_bytes(path) for path in self.root.glob(_CLIPS))
+        clips = (path for path in self.root.glob(_CLIPS) if path.suffix != HELD_SUFFIX)
+        return sum(_locked_bytes(path) for path in clips)
 
-    def _take(self, size: int, suffix: str) -> BinaryIO:
+    def _take(self, size: int, suffix: str, taken: ExitStack) -> BinaryIO:
+        """Return a new file, which ``taken`` unlocks, removes and closes."""
         path = self.root / f"emi-{secrets.token_hex(8)}.clip{suffix}"
         file = path.open("xb")
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX)
-            file.truncate(size)
-        except OSError:
-            file.close()
-            path.unlink()
-            raise
+        taken.callback(_close, file)
+        taken.enter_context(file_lock(path))
+        taken.callback(path.unlink, missing_ok=True)
+        file.truncate(size)
         return file
 
 
@@ -121,14 +115,14 @@ def open_scratch() -> Scratch:
     return Scratch(Path(tempfile.gettempdir(), f"emi-{os.getuid()}"), int(size), private=True)
 
 
+def _close(file: BinaryIO) -> None:
+    with suppress(OSError):  # closing flushes, which fails again where writing failed
+        file.close()
+
+
 def _locked_bytes(path: Path) -> int:
-    try:
-        with path.open("rb") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                return os.fstat(file.fileno()).st_size
-            path.unlink(missing_ok=True)
-    except FileNotFoundError:
-        pass  # its process has just removed it
+    with suppress(FileNotFoundError):  # its process has just removed it
+        if is_locked(path):
+            return path.stat().st_size
+        path.unlink()
     return 0

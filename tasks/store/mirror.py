@@ -10,7 +10,6 @@ complete, and a reader keeps its own link: any other process may remove the vers
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import os
 import shutil
@@ -24,6 +23,7 @@ from tempfile import NamedTemporaryFile, TemporaryDirectory
 from tasks.home import home
 from tasks.storage.folder import Folder
 from tasks.storage.local import LocalFolder
+from tasks.storage.locks import file_lock, is_locked
 from tasks.store.paths import Part, PartsChanged
 
 MAX_MIRROR_BYTES = 4 * 2**30
@@ -69,8 +69,10 @@ def local_parts(folder: Folder, parts: Sequence[Part]) -> Iterator[Path]:
 def _reader(versions: Path) -> Iterator[Path]:
     """Yield a new folder, which is locked before it is there and removed at the end."""
     versions.mkdir(parents=True, exist_ok=True)
-    with NamedTemporaryFile(prefix=_READER, suffix=".lock", dir=versions) as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with (
+        NamedTemporaryFile(prefix=_READER, suffix=".lock", dir=versions) as lock,
+        file_lock(Path(lock.name)),
+    ):
         own = Path(lock.name).with_suffix("")
         own.mkdir()
         try:
@@ -104,18 +106,9 @@ def _remove_left(versions: Path) -> None:
     """Remove the folders of readers whose processes were killed."""
     for own in versions.glob(f"{_READER}*"):
         lock = own.with_suffix(".lock")
-        if own.is_dir() and not _is_locked(lock):
+        if own.is_dir() and not is_locked(lock):
             shutil.rmtree(own, ignore_errors=True)
             lock.unlink(missing_ok=True)
-
-
-def _is_locked(path: Path) -> bool:
-    with suppress(FileNotFoundError), path.open("r+b") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-    return False
 
 
 def _remove_oldest(versions: Path) -> None:

@@ -7,13 +7,12 @@ behind when they are older, by the storage's own clock, than a live run would le
 
 from __future__ import annotations
 
-import fcntl
 import io
 import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Protocol
 
@@ -25,6 +24,7 @@ from tasks.home import home
 from tasks.schema.tables import RUNS, TABLES
 from tasks.storage.folder import Folder
 from tasks.storage.local import LocalFolder, place
+from tasks.storage.locks import LockHeld, file_lock
 from tasks.store.paths import MARKER_FILE, Part, parts_of
 
 ROW_GROUP_ROWS = 122_880
@@ -143,13 +143,13 @@ class DiskWriter:
         Raises:
             StoreError: another run holds it.
         """
-        with (self._root / ".lock").open("a+") as file:
+        with ExitStack() as stack:
             try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
+                stack.enter_context(file_lock(self._root / ".lock", wait=False))
+            except LockHeld as error:
                 raise StoreError(
-                    f"{self._root}: another run is writing here: wait for it, or choose another "
-                    "--results"
+                    f"{self._root}: another run is writing here{error.who}: wait for it, or "
+                    "choose another --results"
                 ) from error
             yield
 

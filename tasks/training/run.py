@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,6 +28,7 @@ from tasks.cluster.nodes import (
     wait_for,
     working_nodes,
 )
+from tasks.storage.locks import LockHeld, file_lock
 from tasks.training.worker import (
     HISTORY_FILE,
     MODEL_FOLDER,
@@ -168,12 +168,12 @@ def alone_at(storage: Path) -> Iterator[None]:
         TrainingError: another process has locked it.
     """
     storage.mkdir(parents=True, exist_ok=True)
-    with (storage / LOCK_FILE).open("a+") as file:
+    with ExitStack() as stack:
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
+            stack.enter_context(file_lock(storage / LOCK_FILE, wait=False))
+        except LockHeld as error:
             raise TrainingError(
-                f"{storage}: another process is at this training: wait for it"
+                f"{storage}: another process is at this training{error.who}: wait for it"
             ) from error
         yield
 
