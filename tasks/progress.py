@@ -1,4 +1,4 @@
-"""How a flow reports its progress: to an observer, which ignores it unless one is set."""
+"""How a flow reports its progress, to an observer if one is set, and what else users must know."""
 
 from __future__ import annotations
 
@@ -18,6 +18,22 @@ class Observer:
 
     def reached(self, num_done: int, total: int) -> None:
         """Report how many units of how many are done."""
+
+
+_REMARKS: dict[str, None] = {}
+
+
+def remark(line: str) -> None:
+    """Keep a line for the user, once; the `emi` command shows it when it ends. For any thread."""
+    _REMARKS[line] = None
+
+
+def take_remarks() -> list[str]:
+    """Return the lines that were kept since the last call."""
+    lines = list(_REMARKS)
+    for line in lines:
+        _REMARKS.pop(line)
+    return lines
 
 
 _SILENT = Observer()

@@ -24,6 +24,7 @@ import click
 
 from emi_model.errors import EXIT_INTERRUPTED, EXIT_USAGE, EmiError
 from flows.display.terminal import message, terminal
+from tasks.progress import take_remarks
 
 EXIT_BUG, EXIT_REJECTED = 1, 3
 
@@ -81,6 +82,9 @@ def run_to_exit(command: click.Group) -> None:
             sys.exit(EXIT_USAGE)
         _report(error)
         sys.exit(EXIT_BUG)
+    finally:
+        for line in take_remarks():
+            message(line)
 
 
 def _report(error: Exception) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
 import stat
@@ -9,7 +10,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from tasks.progress import remark
 from tasks.storage.folder import CHUNK_BYTES, StoredFile
+
+NO_FOLDER_SYNC = frozenset(
+    {errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.EBADF, errno.EACCES, errno.EPERM}
+)
+"""Errors that mean that a file system (CIFS, some FUSE) does not sync folders."""
+
+_REMARKED: set[int] = set()
 
 
 class LocalFolder:
@@ -91,12 +100,23 @@ def place(aside: Path, final: Path) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Make sure that a folder's names survive a power cut."""
-    descriptor = os.open(folder, os.O_RDONLY)
+    """Make sure that a folder's names survive a power cut, where its file system can do that."""
     try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        if error.errno not in NO_FOLDER_SYNC:
+            raise
+        device = folder.stat().st_dev
+        if device not in _REMARKED:
+            _REMARKED.add(device)
+            remark(
+                f"{folder}: its file system does not sync folders ({error.strerror}): a power cut "
+                "may lose the file that was written last"
+            )
 
 
 @contextmanager

@@ -2,8 +2,14 @@
 
 import subprocess
 import sys
+from contextlib import suppress
 
+import click
 import pytest
+
+from emi_model.errors import StoreError
+from flows.cli.exits import run_to_exit
+from tasks.progress import remark
 
 CODE = """
 import atexit, gc, sys, threading, time
@@ -56,3 +62,25 @@ def test_the_command_ends_quickly_where_nobody_listens():
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as left:
         left.stdout.close()
         assert b"Traceback" not in left.stderr.read()
+
+
+@pytest.mark.parametrize("error", [None, StoreError("it failed")])
+def test_what_a_user_must_know_is_said_once_at_the_end(error, capsys):
+    @click.group()
+    def group():
+        pass
+
+    @group.command()
+    def verb():
+        for _ in range(2):
+            remark("folders are not synced")
+        click.echo("result")
+        if error is not None:
+            raise error
+
+    with suppress(SystemExit), pytest.MonkeyPatch.context() as patch:
+        patch.setattr("sys.argv", ["emi", "verb"])
+        run_to_exit(group)
+    out, err = capsys.readouterr()
+    assert out == "result\n"
+    assert err.splitlines() == ["emi: it failed"] * bool(error) + ["emi: folders are not synced"]

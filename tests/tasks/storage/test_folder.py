@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from collections.abc import Callable
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tasks.progress import take_remarks
 from tasks.storage.folder import CHUNK_BYTES, Folder, StoredFile, recordable_ns
 from tasks.storage.local import LocalFolder
 from tasks.storage.open import child, is_remote, local_path, open_file, open_folder
@@ -165,6 +167,31 @@ def test_times_of_any_year() -> None:
     assert recordable_ns(10**9 * 86_400 * 365 * (2300 - 1970)) is None
     for modified_ns in (-(2**63), -1, 0, 2**63 - 1):
         assert recordable_ns(modified_ns) == modified_ns
+
+
+@pytest.mark.parametrize("refusal", [errno.EINVAL, errno.EOPNOTSUPP, errno.EIO])
+def test_a_file_system_that_does_not_sync_folders(
+    refusal: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sync = os.fsync
+
+    def refuse(descriptor: int) -> None:
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            raise OSError(refusal, os.strerror(refusal))
+        sync(descriptor)
+
+    monkeypatch.setattr("os.fsync", refuse)
+    monkeypatch.setattr("tasks.storage.local._REMARKED", set())
+    folder = LocalFolder(tmp_path)
+    if refusal == errno.EIO:
+        with pytest.raises(OSError, match="Input/output error"):
+            folder.write("x", b"1")
+        return
+    folder.write("x", b"1")
+    folder.create("y", b"2")
+    assert (folder.read("x"), folder.read("y")) == (b"1", b"2")
+    (said,) = take_remarks()
+    assert said.startswith(f"{tmp_path}: its file system does not sync folders")
 
 
 class TestReferences:
