@@ -15,7 +15,7 @@ from tasks.schema.fields import checked
 from tasks.schema.runs import RUNS_SCHEMA
 from tasks.schema.tables import RUNS
 from tasks.scoring.commit import RunStamp, Tally
-from tasks.store.store import ResultsStore
+from tasks.store.store import DamagedPart, ResultsStore
 
 
 class RunState(StrEnum):
@@ -116,7 +116,10 @@ def mark_killed(store: ResultsStore) -> None:
     records = {part.name: part for part in store.parts(RUNS)}
     for run_id in store.silent_runs():
         if run_id in records:  # else it was killed before its first record
-            (row,) = store.read(records[run_id]).to_pylist()
+            try:
+                (row,) = store.read(records[run_id]).to_pylist()
+            except DamagedPart:  # `emi verify` names it
+                continue
             if row["state"] == RunState.RUNNING.value:
                 killed = row | {"state": RunState.KILLED.value}
                 store.record_run(checked(pa.Table.from_pylist([killed], RUNS_SCHEMA), RUNS_SCHEMA))

@@ -17,6 +17,16 @@ from typing import NamedTuple, Protocol
 
 CHUNK_BYTES = 8 * 2**20
 
+OF_SYSTEM = frozenset(
+    {
+        *(".ds_store", ".localized", ".fseventsd", ".spotlight-v100", ".trashes"),
+        *(".temporaryitems", ".documentrevisions-v100", ".trash", ".directory", "lost+found"),
+        *("thumbs.db", "desktop.ini", "$recycle.bin", "system volume information"),
+        *("@eadir", "#recycle", "#snapshot", ".snapshot", ".@__thumb"),
+    }
+)
+"""Names, in lower case, that macOS, Windows, Linux and network storage put into folders."""
+
 
 class UnfitName(OSError):
     """A name that object storage may have, but its client does not take: an empty part, a tab."""
@@ -37,6 +47,11 @@ class StoredFile(NamedTuple):
     size: int
     modified_ns: int
     tag: str = ""
+
+
+def is_of_system(name: str) -> bool:
+    """Return whether desktops and file servers make a file or folder of this name by themselves."""
+    return name.startswith("._") or name.lower() in OF_SYSTEM
 
 
 def recordable_ns(modified_ns: int) -> int | None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import duckdb
 import pyarrow as pa
 
 from tasks.schema.tables import COMPANIONS, SCORES
+from tasks.store.damage import damaged_parts
 from tasks.store.paths import EMPTY_PART, Part, PartsChanged, parts_of
 from tasks.store.readers import read_schemas
 from tasks.store.store import ResultsStore
@@ -36,6 +37,8 @@ def compact(store: ResultsStore, name: str, *, superseded: bool = False) -> bool
     small = [part for part in store.parts(SCORES) if part.size < SMALL_PART_BYTES]
     if len(small) < MANY_SMALL_PARTS and not superseded:
         return False
+    damaged = _damaged(store, {part.name for part in small})
+    small = [part for part in small if part.name not in damaged]
     groups = [group for group in _grouped(small) if len(group) > 1]
     for number, group in enumerate(groups):
         try:
@@ -44,6 +47,15 @@ def compact(store: ResultsStore, name: str, *, superseded: bool = False) -> bool
             return False
         store.commit(f"{name}-{number:05d}", tables, replaces=group)
     return bool(groups)
+
+
+def _damaged(store: ResultsStore, names: Collection[str]) -> set[str]:
+    """Return which of some parts are damaged in any table: merged, their damage would be hidden."""
+    parts = [part for table in MERGED for part in store.parts(table) if part.name in names]
+    try:
+        return {found.part.name for found in damaged_parts(store.folder, parts, whole=True)}
+    except PartsChanged:  # another run has merged them
+        return set(names)
 
 
 def _grouped(parts: Sequence[Part]) -> list[list[str]]:

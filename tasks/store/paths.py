@@ -91,5 +91,6 @@ def parts_at_once(folder: Folder, tables: Collection[str]) -> list[Part]:
 def _parts(files: Iterable[StoredFile], table: str) -> Iterable[Part]:
     for file in files:
         name = file.name.removeprefix(f"{table}/").removesuffix(SUFFIX)
-        if file.name == file_name(table, name) and "/" not in name:
+        # a name that begins with a dot is another program's: ``._x.parquet`` of macOS
+        if file.name == file_name(table, name) and "/" not in name and not name.startswith("."):
             yield Part(table, name, file.size, file.modified_ns, file.tag)

@@ -40,13 +40,20 @@ def answer(location: str | Path, sql: str) -> pa.Table:
     """
     open_store(location)
     try:
-        return reread(lambda: _answer(location, sql))
+        try:
+            return reread(lambda: _answer(location, sql))
+        except _MayBeDamage:
+            return reread(lambda: _answer(location, sql, verified=True))
     except OSError as error:
         raise StoreError(f"{location}: cannot be read: {error}") from error
 
 
-def _answer(location: str | Path, sql: str) -> pa.Table:
-    with connect(location, tables=tables_read(sql)) as connection:
+class _MayBeDamage(QueryError):
+    """DuckDB could not read a part, of which it need not say the name."""
+
+
+def _answer(location: str | Path, sql: str, *, verified: bool = False) -> pa.Table:
+    with connect(location, tables=tables_read(sql), verified=verified) as connection:
         try:
             statements = connection.extract_statements(sql)
             if [statement.type for statement in statements] != [duckdb.StatementType.SELECT]:
@@ -58,7 +65,10 @@ def _answer(location: str | Path, sql: str) -> pa.Table:
             connection.execute(f"CREATE TEMP VIEW answer AS {statements[0].query}")
             return connection.sql("FROM answer").to_arrow_table()
         except duckdb.Error as error:
-            raise QueryError(first_line(error)) from error
+            # of a page that it cannot decode DuckDB says no more than "Error"
+            is_reading = type(error) is duckdb.Error or "Failed to read file" in str(error)
+            kind = _MayBeDamage if is_reading and not verified else QueryError
+            raise kind(first_line(error)) from error
 
 
 def stored_question(name: str) -> str:

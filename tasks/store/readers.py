@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 from emi_model.errors import StoreError
 from tasks.storage.folder import Folder
 from tasks.storage.open import open_folder
+from tasks.store.damage import without_damaged
 from tasks.store.mirror import local_parts
 from tasks.store.paths import MARKER_FILE, Part, PartsChanged
 
@@ -58,7 +59,7 @@ def read_rows(
     wanted: ds.Expression,
     columns: list[str] | None = None,
 ) -> pa.Table:
-    """Return the wanted rows of some parts.
+    """Return the wanted rows of some parts; damaged parts are passed over, and named.
 
     Args:
         folder: of the store.
@@ -71,15 +72,36 @@ def read_rows(
         PartsChanged: a compaction removed a part meanwhile; only in a bucket.
     """
     with local_parts(folder, parts) as root:
-        found = ds.dataset([str(root / part.file) for part in parts], schema=schema)
-        return found.to_table(columns=columns, filter=wanted)
+
+        def read(whole: Sequence[Part]) -> pa.Table:
+            found = ds.dataset([str(root / part.file) for part in whole], schema=schema)
+            return found.to_table(columns=columns, filter=wanted)
+
+        return _tolerant(read, folder, parts)
 
 
 def read_schemas(folder: Folder, parts: Sequence[Part]) -> list[pa.Schema]:
-    """Return the schemas of some parts.
+    """Return the schemas of some parts; damaged parts are passed over, and named.
 
     Raises:
         PartsChanged: a compaction removed a part meanwhile; only in a bucket.
     """
     with local_parts(folder, parts) as root:
-        return [pq.read_schema(root / part.file) for part in parts]
+        return _tolerant(
+            lambda whole: [pq.read_schema(root / part.file) for part in whole], folder, parts
+        )
+
+
+def _tolerant(
+    read: Callable[[Sequence[Part]], Found], folder: Folder, parts: Sequence[Part]
+) -> Found:
+    """Return what ``read`` returns; of the parts that are not damaged if that fails."""
+    try:
+        return read(parts)
+    except FileNotFoundError:
+        raise
+    except (OSError, pa.ArrowException):
+        left = without_damaged(folder, parts, whole=True)
+        if len(left) == len(parts):
+            raise
+        return read(left)

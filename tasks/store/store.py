@@ -24,8 +24,9 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
 from emi_model.errors import StoreError
-from tasks.schema.tables import COMPANIONS, RUNS, SCORES
+from tasks.schema.tables import COMPANIONS, RUNS, SCORES, TABLES
 from tasks.storage.open import child, open_folder
+from tasks.store.damage import without_damaged
 from tasks.store.initialise import check_marker, initialise, missing_tables, write_marker
 from tasks.store.paths import EMPTY_PART, Part, file_name, parts_of
 from tasks.store.readers import holds_store, read_all, read_rows, read_schemas, reread
@@ -33,6 +34,10 @@ from tasks.store.writers import parquet_bytes, writer_for
 
 REPLACES = b"replaces"
 """Parquet metadata of a compacted part: names of the parts that it replaced."""
+
+
+class DamagedPart(StoreError):
+    """A part cannot be read as it was written."""
 
 
 class ResultsStore:
@@ -62,9 +67,17 @@ class ResultsStore:
             return [part for part in parts_of(self.folder, table) if part.name != EMPTY_PART]
 
     def read(self, part: Part) -> pa.Table:
-        """Return what a part holds."""
+        """Return what a part holds.
+
+        Raises:
+            DamagedPart: it cannot be read as it was written.
+        """
         with self._storage():
-            return pq.read_table(pa.BufferReader(self.folder.read(part.file)))
+            content = self.folder.read(part.file)
+        try:
+            return pq.read_table(pa.BufferReader(content), page_checksum_verification=True)
+        except (OSError, ValueError, pa.ArrowException) as error:
+            raise DamagedPart(f"{child(self.location, part.file)}: is damaged") from error
 
     def contents(self, parts: Sequence[Part]) -> list[bytes]:
         """Return parts as they were written, in their order."""
@@ -156,6 +169,12 @@ class ResultsStore:
             orphans = [part for part in companions if part.name not in replaced | committed]
             self.writer.remove([part.file for part in scores if part.name in replaced])
             self.writer.remove([part.file for part in (*left, *self.writer.left(orphans))])
+
+    def num_damaged(self) -> int:
+        """Return how many parts have a damaged footer, in any table; the user is told of them."""
+        with self._storage():
+            found = [part for table in TABLES for part in parts_of(self.folder, table)]
+            return len(found) - len(without_damaged(self.folder, found))
 
     def silent_runs(self) -> list[str]:
         """Return runs that are not alive; the caller holds the lock."""

@@ -25,6 +25,7 @@ from tasks.schema.tables import (
 from tasks.storage.folder import Folder
 from tasks.storage.local import LocalFolder
 from tasks.storage.open import child, is_remote, local_path, open_folder
+from tasks.store.damage import without_damaged
 from tasks.store.mirror import local_parts
 from tasks.store.paths import EMPTY_PART, Part, PartsChanged, parts_at_once
 
@@ -118,7 +119,11 @@ def catalog_sql(location: str | Path) -> str:
 
 @contextmanager
 def connect(
-    location: str | Path, *, tables: Collection[str] = TABLES, parts: Collection[str] | None = None
+    location: str | Path,
+    *,
+    tables: Collection[str] = TABLES,
+    parts: Collection[str] | None = None,
+    verified: bool = False,
 ) -> Iterator[duckdb.DuckDBPyConnection]:
     """Yield a connection with the views over a store and no way out of it.
 
@@ -129,9 +134,11 @@ def connect(
         location: of the store.
         tables: that the views are over; nothing of others is read.
         parts: names of the only parts that count; default all.
+        verified: read all parts first, and pass over those with a damaged page; those with a
+            damaged footer are passed over in any case.
 
     Raises:
-        QueryError: the views cannot be made: a damaged part.
+        QueryError: the views cannot be made.
         PartsChanged: a compaction removed listed parts meanwhile; only of a store in a bucket.
         OSError: the bucket cannot be read.
     """
@@ -146,7 +153,14 @@ def connect(
         try:
             connection.execute("SET TimeZone = 'UTC'")
             connection.execute("SET parquet_metadata_cache = true")  # views read it again and again
-            connection.execute(_statements(files))
+            try:
+                connection.execute("" if verified else _statements(files))
+            except duckdb.Error:
+                verified = True
+            if verified:
+                listed = found or parts_at_once(folder, tables)
+                whole = without_damaged(folder, listed, whole=True)
+                connection.execute(_statements(_these_files(root, tables, whole)))
             connection.execute(f"SET allowed_directories = {_list(allowed)}")
             connection.execute("SET enable_external_access = false")
             connection.execute("SET lock_configuration = true")
@@ -223,7 +237,7 @@ def _parts_named(
 
 
 def _every_file(place: str, table: str) -> str:
-    return _quoted(f"{_pattern(child(place, table))}/*.parquet")
+    return _quoted(f"{_pattern(child(place, table))}/[!.]*.parquet")
 
 
 def _these_files(root: Path, tables: Collection[str], parts: Iterable[Part]) -> dict[str, str]:

@@ -22,7 +22,7 @@ import pyarrow.parquet as pq
 from emi_model.errors import StoreError
 from tasks.home import home
 from tasks.schema.tables import RUNS, TABLES
-from tasks.storage.folder import Folder
+from tasks.storage.folder import Folder, is_of_system
 from tasks.storage.local import LocalFolder, place
 from tasks.storage.locks import LockHeld, file_lock
 from tasks.store.paths import MARKER_FILE, Part, parts_of
@@ -118,7 +118,9 @@ class DiskWriter:
     def holds_others(self) -> bool:
         """Return whether the folder holds other files than those that a store writes first."""
         return self._root.exists() and any(
-            path != self._staging and not path.name.startswith(f".{MARKER_FILE}-")
+            path != self._staging
+            and not path.name.startswith(f".{MARKER_FILE}-")
+            and not is_of_system(path.name)
             for path in self._root.iterdir()
         )
 
@@ -160,7 +162,8 @@ class DiskWriter:
     def sweep(self) -> None:
         """Empty the staging folder; the caller holds the lock."""
         for path in self._staging.iterdir():
-            path.unlink()
+            if not path.is_dir():  # ``@eaDir`` and the like of a file server
+                path.unlink()
 
     def left(self, parts: list[Part]) -> list[Part]:
         """Return all: the caller holds the lock, so no other run will write their scores."""
@@ -187,7 +190,10 @@ class BucketWriter:
 
     def holds_others(self) -> bool:
         """Return whether there is any object."""
-        return any(file.name for file in self.folder.files())
+        return any(
+            file.name and not is_of_system(file.name.rpartition("/")[2])
+            for file in self.folder.files()
+        )
 
     def put(self, file: str, content: pa.Table) -> None:
         """Put a file."""
@@ -257,4 +263,10 @@ class BucketWriter:
 
 
 def _write_parquet(content: pa.Table, where: io.IOBase) -> None:
-    pq.write_table(content, where, row_group_size=ROW_GROUP_ROWS, compression="zstd")
+    pq.write_table(
+        content,
+        where,
+        row_group_size=ROW_GROUP_ROWS,
+        compression="zstd",
+        write_page_checksum=True,
+    )

@@ -38,10 +38,13 @@ def query(sql: str, results: str, wanted: Format) -> None:
 @json_option
 def status(results: str, as_json: bool) -> None:
     """Show what a results store holds, and its latest runs."""
+    from tasks.progress import remark
     from tasks.store.query import answer, stored_question, write
     from tasks.store.store import create_store, open_store
 
     open_store(results)
-    create_store(results)  # writes catalog.sql anew, for a store that was moved
+    # written anew: catalog.sql of a store that was moved
+    if damaged := create_store(results).num_damaged():
+        remark(f"{results}: damaged parts: {damaged}")
     for question in ("status",) if as_json else ("status", "latest_runs"):
         write(answer(results, stored_question(question)), "json" if as_json else "table")

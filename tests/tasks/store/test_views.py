@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from emi_model.errors import QueryError
+from tasks.progress import take_remarks
 from tasks.schema.registers import TABLE_SCHEMAS
 from tasks.schema.scores import scores_schema
 from tasks.schema.tables import SCORES, TABLES, TIMELINE
@@ -113,10 +114,21 @@ class TestViews:
         found = ask(store.location, "SELECT clip_id FROM unseen_scores ORDER BY ALL")
         assert found == [("None.mp4",), ("valid.mp4",)]
 
-    def test_a_torn_part_is_one_clear_line(self, store: ResultsStore) -> None:
+    def test_a_torn_part_is_passed_over_and_one_clear_line(
+        self, store: ResultsStore, commit: Commit
+    ) -> None:
+        commit("part", "a.mp4")
         store.folder.write("scores/torn.parquet", b"PAR1 torn")
-        torn = pytest.raises(QueryError, match=r"views cannot be made: .*torn\.parquet")
-        with torn as caught, connect(store.location):
+        take_remarks()
+        assert ask(store.location, "SELECT clip_id FROM scores") == [("a.mp4",)]
+        (said,) = take_remarks()
+        assert "scores/torn.parquet: damaged part, passed over" in said
+        assert "\n" not in said
+
+    def test_no_view_over_nothing(self, store: ResultsStore) -> None:
+        store.folder.write("scores/empty.parquet", b"PAR1 torn")
+        nothing = pytest.raises(QueryError, match="the views cannot be made: ")
+        with nothing as caught, connect(store.location):
             pass
         assert "\n" not in str(caught.value)
 
@@ -172,7 +184,7 @@ class TestCatalog:
         store = create_store(f"{bucket}/it's a [store]")
         catalog = store.folder.read("catalog.sql").decode()
         for table in TABLES:
-            assert f"read_parquet('{bucket}/it''s a [[]store]/{table}/*.parquet'," in catalog
+            assert f"read_parquet('{bucket}/it''s a [[]store]/{table}/[!.]*.parquet'," in catalog
         assert "INSTALL httpfs" in catalog.partition("CREATE OR REPLACE VIEW")[0]
 
     def test_a_folder_that_was_moved_gets_a_new_one(
