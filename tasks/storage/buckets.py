@@ -9,12 +9,14 @@ Endpoint and credentials come from the environment that each cloud's own tools r
 from __future__ import annotations
 
 import os
+import random
 import re
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import timedelta
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urlsplit
 
 import obstore
@@ -34,7 +36,10 @@ if TYPE_CHECKING:
 
 MAX_RETRIES = 5
 BUCKET_RETRY_SECONDS = 60
-"""A request is repeated for so long while the storage is busy or cannot be reached."""
+"""The client repeats a request no longer than this; with `MAX_RETRIES` mostly 3 s."""
+
+BUSY_PAUSES_SECONDS = (0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0)
+"""Between further attempts where the storage asks to come again, about; others share it."""
 
 ENDPOINTS = {
     "s3": ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT"),
@@ -56,6 +61,11 @@ _CALLER = re.compile(
 )
 _REQUEST = re.compile(r"^.*?Error performing [A-Z]+ (\w+://[^/\s]+)\S* in .*? - ")
 _MAX_CHARS = 300
+# Answers that the client does not wait for, or for 3 s at most: throttled, another request at the
+# same moment, an answer that was cut off.
+_PASSES = re.compile(r"status code: (409|429|503)|response body")
+
+_Found = TypeVar("_Found")
 
 
 class BucketFolder:
@@ -81,14 +91,22 @@ class BucketFolder:
             self._store = _store(scheme.lower(), bucket)
 
     def files(self, below: str = "") -> Iterator[StoredFile]:
-        """Yield the objects below it, in no order."""
+        """Yield the objects below it; a list that is cut off goes on after the last one."""
         prefix = (self._prefix + below).rstrip("/")
-        with _errors(self.uri):
-            for page in obstore.list(self._store, prefix=prefix or None):
-                # some consoles make a folder by an object with the folder's own name
-                yield from (
-                    self._stored(meta) for meta in page if f"{meta['path']}/" != self._prefix
-                )
+        last = None
+        pauses = iter(BUSY_PAUSES_SECONDS)
+        while True:
+            try:
+                with _errors(self.uri):
+                    for page in obstore.list(self._store, prefix=prefix or None, offset=last):
+                        for meta in page:
+                            last = meta["path"]
+                            # some consoles make a folder by an object with the folder's own name
+                            if f"{last}/" != self._prefix:
+                                yield self._stored(meta)
+                return
+            except OSError as error:
+                _wait(error, pauses)
 
     def exists(self, name: str) -> bool:
         """Return whether there is an object of this name."""
@@ -96,42 +114,71 @@ class BucketFolder:
 
     def status(self, name: str) -> StoredFile | None:
         """Return an object's size, time and tag; None if there is none."""
-        with _errors(self.uri):
-            try:
-                return self._stored(obstore.head(self._store, self._prefix + name))
-            except FileNotFoundError:
-                return None
+        try:
+            return self._stored(self._ask(lambda: obstore.head(self._store, self._prefix + name)))
+        except FileNotFoundError:
+            return None
 
     def read(self, name: str) -> bytes:
         """Return an object's content; FileNotFoundError if there is none."""
-        with _errors(self.uri):
-            return bytes(obstore.get(self._store, self._prefix + name).bytes())
+        return self._ask(lambda: bytes(obstore.get(self._store, self._prefix + name).bytes()))
 
     def chunks(self, name: str) -> Iterator[bytes]:
         """Yield an object's content piece by piece; FileNotFoundError if there is none."""
+        found = self._ask(lambda: obstore.get(self._store, self._prefix + name))
         with _errors(self.uri):
-            found = obstore.get(self._store, self._prefix + name)
             for piece in found.stream(min_chunk_size=CHUNK_BYTES):
                 yield bytes(piece)
 
     def write(self, name: str, content: bytes) -> None:
         """Put an object, in place of an earlier one."""
         with self._put_errors():
-            obstore.put(self._store, self._prefix + name, content)
+            self._ask(lambda: obstore.put(self._store, self._prefix + name, content))
 
     def create(self, name: str, content: bytes) -> None:
-        """Put a new object by a conditional request; FileExistsError if there is one."""
+        """Put a new object by a conditional request; FileExistsError if there is another.
+
+        "Exists" may be the answer to a repeated request whose first answer was lost, or to one that
+        came at the same moment as another's, of which neither need have been stored. So the object
+        is read: these bytes are a success, and where there is none the request is repeated.
+        """
+        pauses = iter(BUSY_PAUSES_SECONDS)
         with self._put_errors():
-            name = self._prefix + name
-            try:
-                obstore.put(self._store, name, content, mode="create", use_multipart=False)
-            except AlreadyExistsError as error:
-                raise FileExistsError(f"{self.uri}: {name} is there already") from error
+            while True:
+                try:
+                    with _errors(self.uri):
+                        self._put_new(name, content)
+                    return
+                except OSError as error:
+                    try:
+                        found = self.read(name)
+                    except FileNotFoundError:
+                        _wait(error, pauses)
+                        continue
+                    except OSError:
+                        raise error from None
+                    if found == content:
+                        return
+                    place = self._prefix + name
+                    raise FileExistsError(f"{self.uri}: {place} is there already") from error
 
     def remove(self, name: str) -> None:
         """Delete an object; nothing if there is none."""
-        with _errors(self.uri), suppress(FileNotFoundError):
-            obstore.delete(self._store, self._prefix + name)
+        with suppress(FileNotFoundError):
+            self._ask(lambda: obstore.delete(self._store, self._prefix + name))
+
+    def _put_new(self, name: str, content: bytes) -> None:
+        obstore.put(self._store, self._prefix + name, content, mode="create", use_multipart=False)
+
+    def _ask(self, request: Callable[[], _Found]) -> _Found:
+        """Return the answer to a request, which is repeated while the storage is busy."""
+        pauses = iter(BUSY_PAUSES_SECONDS)
+        while True:
+            try:
+                with _errors(self.uri):
+                    return request()
+            except OSError as error:
+                _wait(error, pauses)
 
     def _stored(self, meta: ObjectMeta) -> StoredFile:
         name = meta["path"].removeprefix(self._prefix)
@@ -147,6 +194,15 @@ class BucketFolder:
                 yield
         except FileNotFoundError as error:
             raise OSError(f"{self.uri}: there is no such bucket") from error
+
+
+def _wait(error: OSError, pauses: Iterator[float]) -> None:
+    """Wait before a request is repeated; raise its error if it will not pass, or has not."""
+    pause = next(pauses, None)
+    cause = error.__cause__
+    if pause is None or not (isinstance(cause, AlreadyExistsError) or _PASSES.search(str(cause))):
+        raise error
+    time.sleep(pause * random.uniform(0.5, 1.5))  # others were refused at the same moment
 
 
 @cache

@@ -81,7 +81,9 @@ class LocalFolder:
             try:
                 final.hardlink_to(aside)
             except FileExistsError:
-                raise FileExistsError(f"{final}: is there already") from None
+                # NFS says so too if the link was made and its answer was lost
+                if not final.samefile(aside):
+                    raise FileExistsError(f"{final}: is there already") from None
             except OSError:  # a file system without hard links
                 if final.exists():
                     raise FileExistsError(f"{final}: is there already") from None

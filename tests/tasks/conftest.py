@@ -93,6 +93,7 @@ def reject(prober: Prober) -> Callable[[Path], Rejection]:
 def faulty(monkeypatch: pytest.MonkeyPatch) -> Iterator[FaultyBucket]:
     """Return a bucket that fails on demand; clients neither retry nor wait."""
     monkeypatch.setattr("tasks.storage.buckets.MAX_RETRIES", 0)
+    monkeypatch.setattr("tasks.storage.buckets.BUSY_PAUSES_SECONDS", ())
     monkeypatch.setattr("tasks.corpus.fetching.PAUSES_SECONDS", (0.0,))
     with FaultyBucket() as server:
         for name, value in server.environment.items():

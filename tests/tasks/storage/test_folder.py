@@ -162,6 +162,19 @@ class TestDisk:
         assert folder.read("x") == b"one"
 
 
+def test_a_link_whose_answer_was_lost(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """NFS repeats the request then, and the answer is that the name is taken: by this file."""
+
+    def link(path: Path, target: Path) -> None:
+        os.link(target, path)
+        raise FileExistsError(errno.EEXIST, "File exists")
+
+    monkeypatch.setattr(Path, "hardlink_to", link)
+    folder = LocalFolder(tmp_path)
+    folder.create("x", b"one")
+    assert (names(folder), folder.read("x")) == ({"x"}, b"one")
+
+
 def test_times_of_any_year() -> None:
     assert recordable_ns(-(10**9) * 86_400 * 365 * (1970 - 1601)) is None
     assert recordable_ns(10**9 * 86_400 * 365 * (2300 - 1970)) is None
