@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from emi_model.errors import ConfigError
 from flows.display.terminal import message, redirect_output, terminal
 
 
@@ -20,8 +21,22 @@ def log_to(log: Path) -> None:
 
 
 def log_verb_to(logs: Path, verb: str) -> None:
-    """Do so with a log file of this verb and process."""
-    log_to(logs / f"{verb}-{os.getpid()}.log")
+    """Do so with a log file of this verb and process, in `EMI_HOME` where the folder takes none.
+
+    A store that is only read, such as that of the labels, may be on a read-only disk.
+    """
+    from tasks.home import home
+
+    name = f"{verb}-{os.getpid()}.log"
+    for folder in (logs, home() / "logs"):
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / name).touch()
+        except OSError:
+            continue
+        log_to(folder / name)
+        return
+    raise ConfigError(f"{home()}: takes no log file: set EMI_HOME to a folder that can be written")
 
 
 @contextmanager

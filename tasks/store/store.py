@@ -248,11 +248,17 @@ def create_store(location: str | Path) -> ResultsStore:
                 raise StoreError(f"{location}: holds other files: choose an empty or new folder")
             # The marker first: if this process is killed after it, the store can be completed.
             write_marker(store.folder)
-        check_marker(store.location, store.folder)
+    except OSError as error:
+        raise StoreError(f"{location}: cannot be made a results store: {error}") from error
+    check_marker(store.location, store.folder)
+    try:
         store.writer.prepare()
         initialise(store.location, store.folder)
     except OSError as error:
-        raise StoreError(f"{location}: cannot be made a results store: {error}") from error
+        raise StoreError(
+            f"{location}: cannot be written ({error.strerror or error}): make it writable, or "
+            "choose another; `emi query` and `emi status` read it as it is"
+        ) from error
     return store
 
 

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Protocol
 
 import pyarrow as pa
@@ -58,7 +59,7 @@ class Writer(Protocol):
     logs: Path
 
     def prepare(self) -> None:
-        """Make the folders that a store needs before files can be put."""
+        """Make the folders that a store needs before files can be put; OSError if none can be."""
 
     def holds_others(self) -> bool:
         """Return whether the place holds files that are not of a new store."""
@@ -111,9 +112,11 @@ class DiskWriter:
         self.logs = folder.root / "logs"
 
     def prepare(self) -> None:
-        """Make the folders."""
+        """Make the folders, and see that they take a file."""
         for path in (self._staging, self.logs, *(self._root / table for table in TABLES)):
             path.mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=self._staging):  # else a run would find out at its first part
+            pass
 
     def holds_others(self) -> bool:
         """Return whether the folder holds other files than those that a store writes first."""
@@ -153,6 +156,8 @@ class DiskWriter:
                     f"{self._root}: another run is writing here{error.who}: wait for it, or "
                     "choose another --results"
                 ) from error
+            except OSError as error:
+                raise StoreError(f"{self._root}: cannot be locked ({error})") from error
             yield
 
     def alive(self, run_id: str) -> AbstractContextManager[None]:

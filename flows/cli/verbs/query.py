@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import click
 
+from emi_model.errors import StoreError
 from flows.cli.options import json_option, results_option
 
 if TYPE_CHECKING:
@@ -42,9 +44,10 @@ def status(results: str, as_json: bool) -> None:
     from tasks.store.query import answer, stored_question, write
     from tasks.store.store import create_store, open_store
 
-    open_store(results)
-    # written anew: catalog.sql of a store that was moved
-    if damaged := create_store(results).num_damaged():
+    store = open_store(results)
+    with suppress(StoreError):  # it may be for reading only
+        create_store(results)  # writes catalog.sql anew, for a store that was moved
+    if damaged := store.num_damaged():
         remark(f"{results}: damaged parts: {damaged}")
     for question in ("status",) if as_json else ("status", "latest_runs"):
         write(answer(results, stored_question(question)), "json" if as_json else "table")

@@ -7,6 +7,9 @@ from emi_model.architecture.config import EmiConfig
 from emi_model.architecture.model import EmiModel
 from emi_model.checkpoints.card import ModelCard
 from emi_model.checkpoints.checkpoint import save_checkpoint
+from emi_model.errors import ConfigError
+from flows.cli.run import log_verb_to
+from tasks.store.store import create_store
 from tests.tiny import BACKBONE
 
 
@@ -44,3 +47,38 @@ def test_what_cannot_be_done_is_one_line(emi, places, expected):
     assert expected in err
     assert len(err.strip().splitlines()) == 1
     assert sorted(places["model"].parent.rglob("*")) == before
+
+
+@pytest.fixture
+def read_only(tmp_path):
+    """A store that takes no file: where its folder for new files would be, there is a file."""
+    store = create_store(tmp_path / "store")
+    for name in (".staging", "logs"):
+        (store.folder.root / name).rmdir()
+        (store.folder.root / name).touch()
+    store.folder.write("catalog.sql", b"of another place")
+    return store.folder.root
+
+
+def test_a_store_that_cannot_be_written_is_one_line_and_can_be_read(emi, places, read_only):
+    process = ("process", places["corpus"], "--results", read_only, "--model", places["model"])
+    code, out, err = emi(*process)
+    assert (code, out) == (2, "")
+    assert err.startswith(f"emi: {read_only}: cannot be written (")
+    assert err.endswith("choose another; `emi query` and `emi status` read it as it is\n")
+    assert len(err.strip().splitlines()) == 1
+    for verb in (("status",), ("query", "SELECT clip_id FROM scores")):
+        code, out, err = emi(*verb, "--results", read_only)
+        assert (code, err) == (0, "")
+    assert (read_only / "catalog.sql").read_bytes() == b"of another place"
+
+
+@pytest.mark.usefixtures("quiet_verbs")
+def test_where_a_store_takes_no_log_it_goes_to_emi_home(read_only, tmp_path, monkeypatch):
+    monkeypatch.setenv("EMI_HOME", str(tmp_path / "home"))
+    log_verb_to(read_only / "logs", "train")
+    (log,) = (tmp_path / "home" / "logs").iterdir()
+    assert log.name.startswith("train-")
+    monkeypatch.setenv("EMI_HOME", str(read_only / "logs"))
+    with pytest.raises(ConfigError, match="takes no log file: set EMI_HOME"):
+        log_verb_to(read_only / "logs", "train")
