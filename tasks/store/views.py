@@ -24,10 +24,10 @@ from tasks.schema.tables import (
 )
 from tasks.storage.folder import Folder
 from tasks.storage.local import LocalFolder
-from tasks.storage.open import child, is_remote, local_path, open_folder
+from tasks.storage.open import is_remote, local_path, open_folder
 from tasks.store.damage import without_damaged
 from tasks.store.mirror import local_parts
-from tasks.store.paths import EMPTY_PART, Part, PartsChanged, parts_at_once
+from tasks.store.paths import EMPTY_PART, MARKER_FILE, Part, PartsChanged, parts_at_once
 
 PLAIN = (RUNS, EVALUATIONS, DECISIONS, ABLATIONS)
 """Tables of which every row counts."""
@@ -43,6 +43,9 @@ _READ_BY: Mapping[str, tuple[str, ...]] = {
     "label_snapshots": (LABELS,),
 }
 """The tables that each view reads."""
+
+EVERY_PART = "[!.]*.parquet"
+"""Pattern of a table's parts; a name that begins with a dot is another program's."""
 
 _TABLELESS = ("unnest", "range", "generate_series")
 """Functions in FROM that read no table."""
@@ -93,7 +96,13 @@ GROUP BY ALL"""
 _NOTE = """\
 -- Views over the results store in {place}
 -- for any DuckDB client:  duckdb -init catalog.sql
--- If the store was moved: run `emi status --results STORE`, which writes this file anew.
+-- If the store was moved: start the client in its folder; or say where it is before this file:
+-- SET VARIABLE emi_store = '/new/place';  or run `emi status`, which writes this file anew.
+CREATE OR REPLACE MACRO emi_store() AS coalesce(getvariable('emi_store'), {pattern});
+"""
+_MOVED = """SET VARIABLE emi_store = (SELECT coalesce(getvariable('emi_store')::VARCHAR, (
+    SELECT '.' WHERE NOT EXISTS (FROM glob({marker})) AND EXISTS (FROM glob('{name}'))
+)));
 """
 _BUCKET_NOTE = """\
 -- The client needs access to the bucket: INSTALL httpfs; LOAD httpfs; CREATE SECRET (TYPE s3, ...);
@@ -113,8 +122,11 @@ def catalog_sql(location: str | Path) -> str:
     remote = is_remote(place)
     if not remote:
         place = str(local_path(place).absolute())
-    note = _NOTE.format(place=" ".join(place.splitlines())) + _BUCKET_NOTE * remote
-    return note + _statements({table: _every_file(place, table) for table in TABLES})
+    head = _NOTE.format(place=" ".join(place.splitlines()), pattern=_quoted(_pattern(place)))
+    marker = _quoted(f"{_pattern(place)}/{MARKER_FILE}")
+    moved = _BUCKET_NOTE if remote else _MOVED.format(marker=marker, name=MARKER_FILE)
+    every = {table: f"emi_store() || {_quoted(f'/{table}/{EVERY_PART}')}" for table in TABLES}
+    return head + moved + _statements(every)
 
 
 @contextmanager
@@ -148,7 +160,8 @@ def connect(
     with local_parts(folder, found) as root, duckdb.connect(config=_CONFIG) as connection:
         files = _these_files(root, tables, found)
         if is_whole:
-            files = {table: _every_file(str(root), table) for table in tables}
+            every = {table: f"{_pattern(str(root / table))}/{EVERY_PART}" for table in tables}
+            files = {table: _quoted(pattern) for table, pattern in every.items()}
         allowed = [form(str(root / table)) for table in tables for form in (str, _pattern)]
         try:
             connection.execute("SET TimeZone = 'UTC'")
@@ -234,10 +247,6 @@ def _parts_named(
     if set(names) - {part.name for part in found if part.table == SCORES}:
         raise PartsChanged(f"{folder.uri}: parts were compacted away: try again")
     return [part for part in found if part.name in {EMPTY_PART, *names}]
-
-
-def _every_file(place: str, table: str) -> str:
-    return _quoted(f"{_pattern(child(place, table))}/[!.]*.parquet")
 
 
 def _these_files(root: Path, tables: Collection[str], parts: Iterable[Part]) -> dict[str, str]:

@@ -14,6 +14,7 @@ from tasks.schema.registers import TABLE_SCHEMAS
 from tasks.schema.scores import scores_schema
 from tasks.schema.tables import SCORES, TABLES, TIMELINE
 from tasks.scoring.commit import RunStamp, tables_of
+from tasks.storage.local import LocalFolder
 from tasks.store.store import ResultsStore, create_store
 from tasks.store.views import VIEWS, connect
 from tests.places import DISK_AND_BUCKET
@@ -184,7 +185,8 @@ class TestCatalog:
         store = create_store(f"{bucket}/it's a [store]")
         catalog = store.folder.read("catalog.sql").decode()
         for table in TABLES:
-            assert f"read_parquet('{bucket}/it''s a [[]store]/{table}/[!.]*.parquet'," in catalog
+            assert f"read_parquet(emi_store() || '/{table}/[!.]*.parquet'," in catalog
+        assert f"getvariable('emi_store'), '{bucket}/it''s a [[]store]')" in catalog
         assert "INSTALL httpfs" in catalog.partition("CREATE OR REPLACE VIEW")[0]
 
     def test_a_folder_that_was_moved_gets_a_new_one(
@@ -196,6 +198,28 @@ class TestCatalog:
         with duckdb.connect() as connection:
             connection.execute((moved / "catalog.sql").read_text(encoding="utf-8"))
             assert connection.sql("SELECT clip_id FROM scores").fetchall() == [("a.mp4",)]
+
+    def test_a_folder_that_was_moved_is_found_by_a_plain_client(
+        self, store: ResultsStore, commit: Commit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        commit("part", "a.mp4")
+        moved = LocalFolder(tmp_path / "moved")
+        Path(store.location).rename(moved.root)
+        catalog = moved.read("catalog.sql").decode()
+        clips = "SELECT clip_id FROM scores"
+        with duckdb.connect(tmp_path / "views.db") as client:
+            with pytest.raises(duckdb.IOException, match="No files found"):
+                client.execute(catalog)
+            client.execute(f"SET VARIABLE emi_store = '{moved.root}'")
+            client.execute(catalog)
+            assert client.execute(clips).fetchall() == [("a.mp4",)]
+        monkeypatch.chdir(moved.root)
+        with duckdb.connect() as client:
+            client.execute(catalog)
+            assert client.execute(clips).fetchall() == [("a.mp4",)]
+        moved.root.rename(store.location)
+        with duckdb.connect(tmp_path / "views.db") as client:  # the views stay in a database
+            assert client.execute(clips).fetchall() == [("a.mp4",)]
 
     def test_other_readers_find_plain_parquet(self, store: ResultsStore, commit: Commit) -> None:
         commit("part", "a.mp4", "b.mp4")
