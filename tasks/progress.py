@@ -16,6 +16,9 @@ class Observer:
     def advance(self, num_done: int, note: str = "") -> None:
         """Report that more units are done; the note is shown beside the count."""
 
+    def note(self, line: str) -> None:
+        """Report something to be read, one line."""
+
     def reached(self, num_done: int, total: int) -> None:
         """Report how many units of how many are done."""
 

@@ -74,6 +74,10 @@ class ProgressBar(Observer):
         """Move the bar."""
         self._move(self._done + num_done, self._total, note)
 
+    def note(self, line: str) -> None:
+        """Write a line above the bar."""
+        self._console.print(line, markup=False, highlight=False)
+
     def reached(self, num_done: int, total: int) -> None:
         """Set the bar."""
         self._move(num_done, total, "")

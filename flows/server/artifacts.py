@@ -50,6 +50,11 @@ class Several(Observer):
         for other in self._others:
             other.advance(num_done, note)
 
+    def note(self, line: str) -> None:
+        """Show a line."""
+        for other in self._others:
+            other.note(line)
+
     def reached(self, num_done: int, total: int) -> None:
         """Set the number of units that are done."""
         for other in self._others:

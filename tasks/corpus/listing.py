@@ -11,41 +11,35 @@ from emi_model.errors import CorpusError
 from tasks.corpus.clips import ClipFile
 from tasks.corpus.manifest import MANIFEST_SUFFIXES, Named, read_manifest
 from tasks.corpus.objects import statuses, storage_errors
+from tasks.corpus.passed_over import PassedOver, in_words, is_of_system, kind_passed_over
 from tasks.storage.folder import StoredFile, recordable_ns
 from tasks.storage.open import child, is_remote, open_folder
 
-# fmt: off
-MEDIA_SUFFIXES = frozenset(
-    {
-        "3g2", "3gp", "aac", "aif", "aiff", "amr", "asf", "avi", "caf", "f4v", "flac", "flv",
-        "m2ts", "m4a", "m4b", "m4v", "mka", "mkv", "mov", "mp2", "mp3", "mp4", "mpeg", "mpg",
-        "mts", "mxf", "oga", "ogg", "ogv", "opus", "ts", "vob", "wav", "weba", "webm", "wma",
-        "wmv",
-    }
-)
-# fmt: on
-"""File name suffixes, without the dot and in lower case, that a folder is searched for."""
 
-
-def list_clips(source: str, limit: int | None = None) -> list[ClipFile]:
+def list_clips(
+    source: str, limit: int | None = None, passed: PassedOver | None = None
+) -> list[ClipFile]:
     """List a source's clips, sorted by clip id.
 
     Args:
         source: a folder, searched at any depth for media suffixes; one file; or a manifest
             (`tasks.corpus.manifest.read_manifest`); on a disk or in a bucket.
         limit: take only so many, the first by clip id.
+        passed: receives the counts of files in a folder or bucket that are no clips.
 
     Raises:
         CorpusError: no such source, no media in it, a manifest that cannot be read, or a storage
             that does not answer.
     """
     path = Path(source)
+    passed = PassedOver() if passed is None else passed
     if is_remote(source):
-        clips = sorted(_objects(source)) or _one_or_manifest(source, limit)
+        clips = sorted(_objects(source, passed)) or _one_or_manifest(source, limit)
     elif path.is_dir():
-        clips = sorted(_walk(path))
+        clips = sorted(_walk(path, passed))
         if not clips:
-            raise CorpusError(f"{source}: no media file in this folder or below it")
+            found = f"; passed over {in_words(passed)}" if passed else ""
+            raise CorpusError(f"{source}: no media file in this folder or below it{found}")
         _check_unique(clips)
     elif path.is_file():
         clips = _one_or_manifest(source, limit)
@@ -62,19 +56,22 @@ def check_source(source: str) -> None:
     """
     path = Path(source)
     if is_remote(source):
-        first = next(_objects(source), None)
+        first = next(_objects(source, PassedOver()), None)
     else:
-        first = next(_walk(path), None) if path.is_dir() else None
+        first = next(_walk(path, PassedOver()), None) if path.is_dir() else None
     if first is None:
         list_clips(source, limit=1)
 
 
-def _objects(source: str) -> Iterator[ClipFile]:
+def _objects(source: str, passed: PassedOver) -> Iterator[ClipFile]:
     """Yield the media files below a prefix of a bucket."""
     with storage_errors():
         folder = open_folder(source)
         for file in folder.files():
-            if _is_media(file.name):
+            kind = kind_passed_over(file.name)
+            if kind is not None:
+                passed[kind] += 1
+            else:
                 yield _stored(file.name, child(folder.uri, file.name), file)
 
 
@@ -105,12 +102,7 @@ def _stored(clip_id: str, uri: str, file: StoredFile | None) -> ClipFile:
     return ClipFile(clip_id, os.fsencode(uri), file.size, recordable_ns(file.modified_ns))
 
 
-def _is_media(name: str) -> bool:
-    _, dot, suffix = name.rpartition(".")
-    return bool(dot) and suffix.lower() in MEDIA_SUFFIXES
-
-
-def _walk(root: Path) -> Iterator[ClipFile]:
+def _walk(root: Path, passed: PassedOver) -> Iterator[ClipFile]:
     """Yield the media files below a folder; links to folders are followed once."""
     seen: set[tuple[int, int]] = set()
     for folder, folders, files in os.walk(os.fsencode(root), onerror=_stop, followlinks=True):
@@ -119,9 +111,14 @@ def _walk(root: Path) -> Iterator[ClipFile]:
             folders.clear()
             continue
         seen.add((status.st_dev, status.st_ino))
+        passed.update(name for name in map(os.fsdecode, folders) if is_of_system(name))
+        folders[:] = [name for name in folders if not is_of_system(os.fsdecode(name))]
         folders.sort()  # which of two ways to a folder is taken must not change
         for name in files:
-            if _is_media(os.fsdecode(name)):
+            kind = kind_passed_over(os.fsdecode(name))
+            if kind is not None:
+                passed[kind] += 1
+            else:
                 path = os.path.join(folder, name)  # noqa: PTH118 - bytes paths
                 yield clip_file(_printable(os.path.relpath(path, os.fsencode(root))), path)
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from emi_model.errors import MediaToolError
 from emi_model.units import SAMPLING_RATE
-from tasks.extraction.headers import ALLOWED_CONTAINERS, ALLOWED_DECODERS
+from tasks.extraction.formats import ALLOWED_CONTAINERS, ALLOWED_DECODERS
 from tasks.processes.bounded import Finished, run_bounded, run_piped
 
 _BYTES_PER_SAMPLE = 2

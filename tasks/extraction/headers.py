@@ -9,29 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tasks.extraction.formats import ALLOWED_CONTAINERS, ALLOWED_DECODERS, may_reach_out
 from tasks.processes.line_child import LineChild
 from tasks.schema.outcomes import Reason
-
-ALLOWED_CONTAINERS = (
-    "mov,matroska,avi,flv,mpegts,mpeg,asf,mxf,dv,ogg,wav,w64,aiff,au,caf,flac,mp3,aac,ac3,eac3,"
-    "amr,wv"
-)
-"""Containers with their own media. Playlists and scripts (hls, dash, concat, sdp, ...) refer to
-other files and are not allowed."""
-
-ALLOWED_DECODERS = (
-    "aac,aac_fixed,aac_latm,ac3,ac3_fixed,eac3,dca,mlp,truehd,"
-    "mp1,mp1float,mp2,mp2float,mp3,mp3float,mp3adu,mp3adufloat,mp3on4,mp3on4float,"
-    "opus,libopus,vorbis,libvorbis,speex,flac,alac,als,ape,tta,wavpack,"
-    "amrnb,amrwb,libopencore_amrnb,libopencore_amrwb,gsm,gsm_ms,qcelp,evrc,nellymoser,qdm2,mace3,"
-    "mace6,wmav1,wmav2,wmapro,wmalossless,wmavoice,"
-    "adpcm_ima_qt,adpcm_ima_wav,adpcm_ms,adpcm_swf,g722,g723_1,g726,g729,"
-    "pcm_alaw,pcm_mulaw,pcm_bluray,pcm_dvd,pcm_f32be,pcm_f32le,pcm_f64be,pcm_f64le,pcm_s8,pcm_u8,"
-    "pcm_s16be,pcm_s16le,pcm_s16be_planar,pcm_s16le_planar,pcm_s24be,pcm_s24le,pcm_s24le_planar,"
-    "pcm_s32be,pcm_s32le,pcm_s32le_planar,pcm_s64be,pcm_s64le,pcm_u16be,pcm_u16le,pcm_u24be,"
-    "pcm_u24le,pcm_u32be,pcm_u32le,s302m,dvaudio"
-)
-"""Audio decoders only: a damaged picture in a clip cannot reach a picture decoder."""
 
 _CHILD = Path(__file__).with_name("headers_child.py")
 
@@ -95,7 +75,8 @@ class Prober(LineChild):
             timeout_seconds: after this time the child is killed; the next call starts another.
 
         Returns:
-            The header, or a failure with reason ``refused``, ``unreadable`` or ``timeout``.
+            The header, or a failure with reason ``refused``, ``unsupported_format``, ``unreadable``
+            or ``timeout``.
         """
         limit_seconds = math.ceil(timeout_seconds) + 1
         request = json.dumps({"url": url, "limit_seconds": limit_seconds}) + "\n"
@@ -109,11 +90,16 @@ class Prober(LineChild):
         return parse_answer(line)
 
 
+def _reason(refused_format: str | None) -> Reason:
+    if refused_format is None:
+        return Reason.UNREADABLE
+    return Reason.REFUSED if may_reach_out(refused_format) else Reason.UNSUPPORTED_FORMAT
+
+
 def parse_answer(line: str | bytes) -> Header | ProbeFailure:
     """Parse one line of the child's output."""
     answer: dict[str, Any] = json.loads(line)
     if "words" in answer:
-        reason = Reason.REFUSED if answer["refused"] else Reason.UNREADABLE
-        return ProbeFailure(reason, answer["words"])
+        return ProbeFailure(_reason(answer["refused"]), answer["words"])
     tracks = tuple(AudioTrack(**track) for track in answer["tracks"])
     return Header(answer["container"], answer["seconds"], tracks)

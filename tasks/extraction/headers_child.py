@@ -2,9 +2,9 @@
 
 Run as ``python headers_child.py CONTAINERS DECODERS``, both lists separated by commas. A request
 is one line, ``{"url": "file:...", "limit_seconds": 120}``; its answer, one line of JSON, holds
-either ``container``, ``seconds`` and ``tracks``, or ``refused`` and ``words``. It imports nothing
-of this project: libav reads untrusted bytes, and if these crash this process, little is lost and a
-new one starts in 0.1 s.
+either ``container``, ``seconds`` and ``tracks``, or ``words`` and ``refused``: the name of a format
+that is not allowed, else null. It imports nothing of this project: libav reads untrusted bytes, and
+if these crash this process, little is lost and a new one starts in 0.1 s.
 """
 
 from __future__ import annotations
@@ -67,13 +67,13 @@ def _failure(error: FFmpegError, logs: Logs) -> dict[str, Any]:
     for _, part, message in logs:
         if message.startswith(_REFUSALS):
             kind = part or "hls"  # of these two messages, only that on hls has no name
-            return {"refused": True, "words": f"{kind} is not on the list of allowed containers"}
+            return {"refused": kind, "words": f"{kind} is not on the list of allowed containers"}
     words = [error.strerror or str(error)]
     for level, _, message in logs:
         # Picture codecs outside the whitelist are expected.
         if level <= av.logging.ERROR and "not on whitelist" not in message:
             words.append(message.strip())
-    return {"refused": False, "words": "; ".join(dict.fromkeys(words))}
+    return {"refused": None, "words": "; ".join(dict.fromkeys(words))}
 
 
 def _describe(container: InputContainer, logs: Logs, decoders: frozenset[str]) -> dict[str, Any]:

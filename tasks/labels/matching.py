@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from tasks.corpus.listing import MEDIA_SUFFIXES
+from tasks.corpus.passed_over import MEDIA_SUFFIXES
 from tasks.labels.label_file import ClipLabels, LabelFile, Problem
 
 _MAX_NAMED = 3

@@ -28,6 +28,8 @@ class Reason(StrEnum):
     """An audio track whose codec has no allowed decoder."""
     ENCRYPTED = "encrypted"
     """An audio track that needs a key."""
+    UNSUPPORTED_FORMAT = "unsupported_format"
+    """A format that is not decoded: pictures, subtitles, rare containers."""
     REFUSED = "refused"
     """A format that may open other files or sockets: playlists and scripts."""
     NO_SAMPLES = "no_samples"

@@ -27,6 +27,12 @@ RUNS_SCHEMA = pa.schema(
         described("num_scored", pa.int64(), "clips", "clips that this run wrote scores of"),
         described("num_rejected", pa.int64(), "clips", "clips that this run rejected"),
         described("num_skipped", pa.int64(), "clips", "clips that had a row before the run"),
+        described(
+            "passed_over",
+            pa.map_(TEXT, pa.int64()),
+            "files",
+            "files and folders of the source that are no clips, by suffix or kind",
+        ),
         described("num_adopted", pa.int64(), "clips", "copied from a file of equal content"),
         described("reasons", pa.map_(TEXT, pa.int64()), "clips", "rejected clips by reason"),
         described("nodes", pa.map_(TEXT, pa.int64()), "clips", "scored clips by machine"),

@@ -21,6 +21,7 @@ from emi_model.errors import StoreError
 from tasks.cluster.budget import ScorerPool
 from tasks.corpus.done import ScoringPlan, done_clips, plan_clips
 from tasks.corpus.listing import list_clips
+from tasks.corpus.passed_over import PassedOver, in_words, most_frequent
 from tasks.progress import observer
 from tasks.provenance import new_run_id
 from tasks.registry.registry import pin_model, resolve_model
@@ -144,7 +145,10 @@ def score_corpus(
     pool = pool or ScorerPool(None, None)
     observer().begin("listing clips", None, "clips")
     started_at, started = datetime.now(UTC), time.perf_counter()
-    clips = list_clips(source, limit)
+    passed = PassedOver()
+    clips = list_clips(source, limit, passed)
+    if passed:
+        observer().note(f"passed over: {in_words(passed)}")
     model = pin_model(model)
     folder = resolve_model(model)
     metadata = read_metadata(folder)
@@ -153,7 +157,14 @@ def score_corpus(
         store.recover()
         mark_killed(store)
         stamp = _stamp(metadata, coverage)
-        record = RunRecord(stamp, source, precision, started_at, num_listed=len(clips))
+        record = RunRecord(
+            stamp,
+            source,
+            precision,
+            started_at,
+            num_listed=len(clips),
+            passed_over=most_frequent(passed),
+        )
         run = Run(store, record, Tally())
         with store.alive(stamp.run_id), _recorded(run, on_end, interrupts):
             plan = plan_clips(

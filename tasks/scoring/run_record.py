@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
@@ -16,6 +17,8 @@ from tasks.schema.runs import RUNS_SCHEMA
 from tasks.schema.tables import RUNS
 from tasks.scoring.commit import RunStamp, Tally
 from tasks.store.store import DamagedPart, ResultsStore
+
+_MAPS = ("passed_over", "reasons", "nodes", "numerics", "versions")
 
 
 class RunState(StrEnum):
@@ -40,6 +43,7 @@ class RunRecord:
         state: its state.
         num_listed: clips in the source.
         num_skipped: clips that were done before.
+        passed_over: what else the source holds, by kind.
         num_adopted: rows copied from clips of equal content.
         list_seconds: listing and planning.
         message: why a run did not complete.
@@ -52,6 +56,7 @@ class RunRecord:
     state: RunState = RunState.RUNNING
     num_listed: int = 0
     num_skipped: int = 0
+    passed_over: Mapping[str, int] = field(default_factory=dict)
     num_adopted: int = 0
     list_seconds: float = 0.0
     message: str | None = None
@@ -74,6 +79,7 @@ class RunRecord:
             "num_scored": tally.scored,
             "num_rejected": tally.rejected,
             "num_skipped": self.num_skipped,
+            "passed_over": sorted(self.passed_over.items()),
             "num_adopted": self.num_adopted,
             "reasons": sorted(tally.reasons.items()),
             "nodes": sorted(tally.nodes.items()),
@@ -108,7 +114,7 @@ def write_record(store: ResultsStore, record: RunRecord, tally: Tally) -> dict[s
     """Write a run's record to the store, in place of an earlier one; return its row."""
     row = record.row(tally)
     store.record_run(checked(pa.Table.from_pylist([row], RUNS_SCHEMA), RUNS_SCHEMA))
-    return row | {name: dict(row[name]) for name in ("reasons", "nodes", "numerics", "versions")}
+    return row | {name: dict(row[name]) for name in _MAPS}
 
 
 def mark_killed(store: ResultsStore) -> None:

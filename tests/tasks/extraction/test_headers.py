@@ -14,15 +14,8 @@ from pathlib import Path
 import pytest
 
 from tasks.extraction import headers_child
-from tasks.extraction.headers import (
-    ALLOWED_CONTAINERS,
-    ALLOWED_DECODERS,
-    AudioTrack,
-    Header,
-    ProbeFailure,
-    Prober,
-    parse_answer,
-)
+from tasks.extraction.formats import ALLOWED_CONTAINERS, ALLOWED_DECODERS
+from tasks.extraction.headers import AudioTrack, Header, ProbeFailure, Prober, parse_answer
 from tasks.schema.outcomes import Reason
 
 MakeMedia = Callable[..., Path]

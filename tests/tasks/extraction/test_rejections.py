@@ -133,13 +133,15 @@ class TestReasons:
         assert wait_until_gone(int((tmp_path / "slow-ffmpeg.pid").read_text()))
 
 
-class TestRefused:
+class TestFormats:
     def test_image(self, make_media: MakeMedia, reject: Reject) -> None:
         image = make_media("image.png", "-map", "1:v", "-frames:v", "1", picture_seconds=1.0)
         rejection = reject(image.rename(image.with_suffix(".mp4")))
-        assert rejection.reason is Reason.REFUSED
+        assert rejection.reason is Reason.UNSUPPORTED_FORMAT  # one picture opens nothing else
         assert rejection.detail == "png_pipe is not on the list of allowed containers"
 
+
+class TestRefused:
     @pytest.mark.parametrize("suffix", [".mp4", ".m3u8", ""])
     @pytest.mark.parametrize("kind", ["hls", "concat", "sdp"])
     def test_playlist_opens_nothing(
