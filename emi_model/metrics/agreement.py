@@ -1,7 +1,8 @@
 """How well predictions follow the labels: Pearson, concordance and errors per target.
 
 The correlation with labels that are all alike is undefined: it is None, never 0 or NaN, and left
-out of the mean.
+out of the mean. A label that is missing is NaN in a table of labels: each target is measured on the
+clips that have one.
 """
 
 from __future__ import annotations
@@ -25,14 +26,14 @@ class TargetMetrics:
     Attributes:
         pearson: see `pearson`; None where undefined.
         ccc: see `ccc`; None where undefined.
-        mse: see `mse`.
+        mse: see `mse`; None if no clip has a label.
         mae: see `mae`; None if it was not measured.
         rmse: see `rmse`; None if it was not measured.
     """
 
     pearson: float | None
     ccc: float | None
-    mse: float
+    mse: float | None
     mae: float | None = None
     rmse: float | None = None
 
@@ -115,18 +116,23 @@ def evaluate(
 
     Args:
         predictions: (N, T).
-        labels: (N, T).
+        labels: (N, T), NaN where one is missing.
         targets: T names, in the order of the columns.
 
     Raises:
-        ValueError: shapes that differ or do not fit the targets, no clip, values not finite.
+        ValueError: shapes that differ or do not fit the targets, no clip, other values not finite.
     """
-    predicted, true = pair(predictions, labels)
+    predicted, true = pair_columns(predictions, labels)
     columns = zip(targets, predicted.T, true.T, strict=True)
-    return {
-        t: TargetMetrics(pearson(p, y), ccc(p, y), mse(p, y), mae(p, y), rmse(p, y))
-        for t, p, y in columns
-    }
+    return {target: _figures_of(p, y) for target, p, y in columns}
+
+
+def _figures_of(predicted: Doubles, true: Doubles) -> TargetMetrics:
+    rated = ~np.isnan(true)
+    if not rated.any():
+        return TargetMetrics(None, None, None)
+    p, y = predicted[rated], true[rated]
+    return TargetMetrics(pearson(p, y), ccc(p, y), mse(p, y), mae(p, y), rmse(p, y))
 
 
 def mean_pearson(metrics: Mapping[str, TargetMetrics]) -> float | None:
@@ -159,15 +165,18 @@ def pair(predictions: ArrayLike, labels: ArrayLike) -> tuple[Doubles, Doubles]:
 
 
 def pair_columns(predictions: ArrayLike, labels: ArrayLike) -> tuple[Doubles, Doubles]:
-    """Return `pair` of predictions and labels (N, T).
+    """Return `pair` of predictions and labels (N, T); a label that is missing stays NaN.
 
     Raises:
         ValueError: as `pair`, or another number of dimensions.
     """
-    predicted, true = pair(predictions, labels)
+    true = np.asarray(labels, dtype=np.float64)
+    missing = np.isnan(true)
+    predicted, rated = pair(predictions, np.where(missing, 0.0, true))
     if predicted.ndim != 2:
         raise ValueError(f"found predictions {predicted.shape}, expected (clips, targets)")
-    return predicted, true
+    rated[missing] = np.nan
+    return predicted, rated
 
 
 def checked_level(level: float) -> float:

@@ -126,7 +126,7 @@ def evaluate_with_intervals(
 
     Args:
         predictions: (N, T).
-        labels: (N, T).
+        labels: (N, T), NaN where one is missing.
         targets: T names, in the order of the columns.
         groups: N speakers; None or an empty name: the clip is a group of its own.
         num_resamples: draws of as many groups as there are.
@@ -176,7 +176,7 @@ def paired_difference(
     Args:
         one: predictions (N, T).
         other: predictions (N, T) of the same clips and targets.
-        labels: (N, T).
+        labels: (N, T), NaN where one is missing.
         groups: N speakers; None or an empty name: the clip is a group of its own.
         num_resamples: draws of as many groups as there are.
         level: of each one-sided bound, in (0, 1).
@@ -230,9 +230,10 @@ def _skill(figures: Doubles) -> Doubles:
 
 def _difference(one: Doubles, other: Doubles, true: Doubles) -> float | None:
     """Return the difference of mean Pearson on the clips as they are, by the rule of `_skill`."""
-    varied = [column for column in range(true.shape[1]) if np.ptp(true[:, column]) > 0]
+    rated = [(column, ~np.isnan(true[:, column])) for column in range(true.shape[1])]
+    varied = [(c, rows) for c, rows in rated if rows.any() and np.ptp(true[rows, c]) > 0]
     means = [
-        mean_defined(pearson(p[:, column], true[:, column]) or 0.0 for column in varied)
+        mean_defined(pearson(p[rows, column], true[rows, column]) or 0.0 for column, rows in varied)
         for p in (one, other)
     ]
     if means[0] is None or means[1] is None:

@@ -81,7 +81,7 @@ class Intervals:
 
         Args:
             predictions: (N, T), in the order of `targets`.
-            labels: (N, T) in [0, 1].
+            labels: (N, T) in [0, 1], NaN where one is missing.
 
         Raises:
             ValueError: shapes that differ or do not fit, no clip, values not finite or labels
@@ -90,9 +90,9 @@ class Intervals:
         residuals = _residuals(predictions, labels)
         columns = zip(self.half_widths.items(), residuals.T, strict=True)
         return {
-            target: float(np.mean(column <= width))
+            target: float(np.mean(column[~np.isnan(column)] <= width))
             for (target, width), column in columns
-            if width is not None
+            if width is not None and not np.isnan(column).all()
         }
 
     def to_dict(self) -> dict[str, Any]:
@@ -137,11 +137,11 @@ def calibrate(
     """Return intervals made from clips that the model was not fitted to.
 
     A target's half-width is the ``ceil((N + 1) level)``-th smallest of the N residuals |y - p|;
-    None where N is smaller than that rank.
+    None where N is smaller than that rank. N counts the clips that have a label of the target.
 
     Args:
         predictions: (N, T); clipped to [0, 1] first.
-        labels: (N, T) in [0, 1].
+        labels: (N, T) in [0, 1], NaN where one is missing.
         targets: T names, in the order of the columns.
         level: share of labels to contain, in (0, 1).
         split_sha256: hash of the split the clips belong to.
@@ -151,14 +151,17 @@ def calibrate(
             clip, values not finite or labels beyond [0, 1].
     """
     checked_level(level)
-    residuals = np.sort(_residuals(predictions, labels), axis=0)
-    num_clips = len(residuals)
-    rank = rank_of(num_clips, level)
+    residuals = _residuals(predictions, labels)
     half_widths = {
-        target: float(column[rank - 1]) if rank <= num_clips else None
+        target: _half_width(column[~np.isnan(column)], level)
         for target, column in zip(targets, residuals.T, strict=True)
     }
-    return Intervals(level, half_widths, num_clips, split_sha256)
+    return Intervals(level, half_widths, len(residuals), split_sha256)
+
+
+def _half_width(residuals: Doubles, level: float) -> float | None:
+    rank = rank_of(len(residuals), level)
+    return float(np.sort(residuals)[rank - 1]) if rank <= len(residuals) else None
 
 
 def rank_of(num_clips: int, level: float) -> int:
@@ -175,10 +178,11 @@ def _interval(score: float, half_width: float) -> tuple[float, float]:
 
 
 def _residuals(predictions: ArrayLike, labels: ArrayLike) -> Doubles:
-    """Return |y - p| (N, T) of predictions clipped to [0, 1], as scores are delivered."""
+    """Return |y - p| (N, T) of predictions clipped to [0, 1]; NaN where a label is missing."""
     predicted, true = pair_columns(predictions, labels)
-    if true.min() < 0.0 or true.max() > 1.0:
-        raise ValueError(f"found labels from {true.min()} to {true.max()}, expected [0, 1]")
+    lowest, highest = np.nanmin(true, initial=0.0), np.nanmax(true, initial=1.0)
+    if lowest < 0.0 or highest > 1.0:
+        raise ValueError(f"found labels from {lowest} to {highest}, expected [0, 1]")
     residuals: Doubles = np.abs(true - predicted.clip(0.0, 1.0))
     return residuals
 

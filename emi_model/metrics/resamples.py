@@ -86,7 +86,7 @@ def resample_metrics(
 
     Args:
         predicted: (N, T), finite.
-        true: labels (N, T), finite.
+        true: labels (N, T), finite; NaN where one is missing.
         groups: see `resampled_counts`.
         num_resamples: see `resampled_counts`.
         seed: see `resampled_counts`.
@@ -94,21 +94,54 @@ def resample_metrics(
     Raises:
         ValueError: see `resampled_counts`.
     """
-    features = _features(predicted, true)
-    varied = (np.ptp(predicted, axis=0) > 0, np.ptp(true, axis=0) > 0)
+    parts = [
+        (columns, rows, _Rated(predicted[np.ix_(rows, columns)], true[np.ix_(rows, columns)]))
+        for columns, rows in _rated_alike(true)
+    ]
     found = []
     for counts in resampled_counts(groups, len(true), num_resamples, seed):
+        figures = np.full((len(METRIC_NAMES), len(counts), true.shape[1]), np.nan)
+        for columns, rows, part in parts:
+            figures[:, :, columns] = part.figures(counts[:, rows])
+        found.append(figures)
+    return np.concatenate(found, axis=1)
+
+
+def _rated_alike(true: Doubles) -> Iterator[tuple[Counts, Counts]]:
+    """Yield the targets whose labels are missing on the same clips, and the clips that have one."""
+    patterns, pattern_of = np.unique(~np.isnan(true), axis=1, return_inverse=True)
+    for number, rated in enumerate(patterns.T):
+        if rated.any():
+            yield np.flatnonzero(pattern_of.ravel() == number), np.flatnonzero(rated)
+
+
+class _Rated:
+    """Predictions and labels (n, t) without a gap, and their metrics in a resample."""
+
+    def __init__(self, predicted: Doubles, true: Doubles) -> None:
+        self._predicted, self._true = predicted, true
+        self._features = _features(predicted, true)
+        self._varied = (np.ptp(predicted, axis=0) > 0, np.ptp(true, axis=0) > 0)
+
+    def figures(self, counts: Counts) -> Doubles:
+        """Return (4, r, t) `METRIC_NAMES` from how often each clip stands in each resample."""
         weights = counts.astype(np.float64)
-        weights /= weights.sum(axis=1, keepdims=True)
-        means = (weights @ features).reshape(len(counts), -1, true.shape[1])
-        figures, vague = _figures(means.transpose(1, 0, 2), varied)
-        for row, column in np.argwhere(vague):  # few: computed from the repeated clips instead
-            repeated = [np.repeat(values[:, column], counts[row]) for values in (predicted, true)]
+        totals = weights.sum(axis=1, keepdims=True)
+        drawn = totals[:, 0] > 0  # a resample may hold none of these clips
+        weights /= np.where(totals > 0, totals, 1.0)
+        means = (weights @ self._features).reshape(len(counts), -1, self._true.shape[1])
+        figures, vague = _figures(means.transpose(1, 0, 2), self._varied)
+        for row, column in np.argwhere(vague & drawn[:, np.newaxis]):
+            # few: computed from the repeated clips instead
+            repeated = [
+                np.repeat(values[:, column], counts[row])
+                for values in (self._predicted, self._true)
+            ]
             for place, metric in enumerate((pearson, ccc)):
                 value = metric(*repeated)
                 figures[place, row, column] = np.nan if value is None else value
-        found.append(figures)
-    return np.concatenate(found, axis=1)
+        figures[:, ~drawn] = np.nan
+        return figures
 
 
 def _features(predicted: Doubles, true: Doubles) -> Doubles:

@@ -192,7 +192,7 @@ def mix(clip: PreparedClip, other: PreparedClip, share: float) -> PreparedClip:
     waveform[: len(two)] += np.float32(1.0 - share) * two
     vad = None
     if clip.vad is not None and other.vad is not None:
-        vad = _mixed(clip.vad, other.vad, share)
+        vad = _mixed(clip.vad, other.vad, share)  # NaN where either label is missing
     return PreparedClip(
         f"{clip.clip_id} with {other.clip_id}",
         {AUDIO: waveform},

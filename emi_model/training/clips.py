@@ -18,11 +18,11 @@ class TrainingClip(Protocol):
 
     @property
     def emi(self) -> Floats:
-        """EMI labels (targets,) in [0, 1]."""
+        """EMI labels (targets,) in [0, 1], NaN where one is missing."""
 
     @property
     def vad(self) -> Floats | None:
-        """Arousal, dominance, valence (3,) in [0, 1]; None where nobody rated it."""
+        """Arousal, dominance, valence (3,) in [0, 1], NaN where one is missing; None: all are."""
 
     @property
     def num_samples(self) -> int:
@@ -43,7 +43,7 @@ class LabelledClip:
     Attributes:
         clip_id: path below the corpus root.
         inputs: by modality, as `TrainingClip` has them.
-        emi: (targets,) in [0, 1].
+        emi: (targets,) in [0, 1], NaN where one is missing.
         vad: (3,) arousal, dominance, valence in [0, 1]; None where nobody rated it.
     """
 
@@ -65,7 +65,7 @@ class PreparedClip:
     Attributes:
         clip_id: path below the corpus root; of two that are mixed, both.
         inputs: prepared, by modality.
-        emi: (targets,) in [0, 1].
+        emi: (targets,) in [0, 1], NaN where one is missing.
         vad: (3,) in [0, 1]; None where nobody rated it, or one of two that are mixed.
     """
 

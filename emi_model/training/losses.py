@@ -1,13 +1,15 @@
 """Training losses: predictions (B, T) and labels (B, T) in, one number to minimise out.
 
 The correlation losses compare clips of one batch with each other. A target whose labels are all
-alike in a batch is left out of its loss; if all targets are, the loss is 0.
+alike in a batch is left out of its loss; if all targets are, the loss is 0. A label that is missing
+is NaN: the prediction beside it counts in no loss and has no gradient.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from types import MappingProxyType
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -23,6 +25,11 @@ def mse_loss(predictions: Tensor, labels: Tensor) -> Tensor:
 
     ``mean((p - y)^2)`` (Hallmen et al., arXiv 2403.11879).
     """
+    rated = ~labels.isnan()
+    if not bool(rated.any()):
+        return predictions[rated].sum()  # 0, with a gradient
+    if not bool(rated.all()):
+        predictions, labels = predictions[rated], labels[rated]
     return torch.nn.functional.mse_loss(predictions, labels)
 
 
@@ -32,10 +39,9 @@ def ccc_loss(predictions: Tensor, labels: Tensor) -> Tensor:
     ``CCC = 2 cov(p, y) / (var(p) + var(y) + (mean(p) - mean(y))^2)`` with population moments
     (Lin 1989, Biometrics 45(1)), over the clips of the batch.
     """
-    covariance, variance, label_variance = _moments(predictions, labels)
-    shift = (predictions.mean(dim=0) - labels.mean(dim=0)).square()
-    concordance = 2 * covariance / (variance + label_variance + shift + EPSILON)
-    return _mean_where_varied(1 - concordance, labels)
+    moments = _moments(predictions, labels)
+    spread = moments.variance + moments.label_variance + moments.shift.square()
+    return _mean_where_varied(1 - 2 * moments.covariance / (spread + EPSILON), labels)
 
 
 def mse_ccc_loss(predictions: Tensor, labels: Tensor) -> Tensor:
@@ -49,9 +55,9 @@ def pearson_loss(predictions: Tensor, labels: Tensor) -> Tensor:
     ``1 - cov(p, y) / (std(p) std(y))`` over the clips of the batch (an option of the authors'
     code). It fixes neither the scale nor the level of the predictions.
     """
-    covariance, variance, label_variance = _moments(predictions, labels)
-    correlation = covariance / ((variance + EPSILON) * (label_variance + EPSILON)).sqrt()
-    return _mean_where_varied(1 - correlation, labels)
+    moments = _moments(predictions, labels)
+    scale = ((moments.variance + EPSILON) * (moments.label_variance + EPSILON)).sqrt()
+    return _mean_where_varied(1 - moments.covariance / scale, labels)
 
 
 def mse_pearson_loss(predictions: Tensor, labels: Tensor) -> Tensor:
@@ -71,17 +77,38 @@ LOSSES: MappingProxyType[str, Loss] = MappingProxyType(
 """Losses by the names that recipes use."""
 
 
-def _moments(predictions: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Return (T,) covariance, variance of the predictions, variance of the labels."""
-    deviation = predictions - predictions.mean(dim=0)
-    label_deviation = labels - labels.mean(dim=0)
-    return (
-        (deviation * label_deviation).mean(dim=0),
-        deviation.square().mean(dim=0),
-        label_deviation.square().mean(dim=0),
+class _Moments(NamedTuple):
+    """Population moments (T,) over the clips that have a label; ``shift`` is p's mean less y's."""
+
+    covariance: Tensor
+    variance: Tensor
+    label_variance: Tensor
+    shift: Tensor
+
+
+def _moments(predictions: Tensor, labels: Tensor) -> _Moments:
+    rated = ~labels.isnan()
+    if bool(rated.all()):
+        return _moments_of(predictions, labels, lambda values: values.mean(dim=0))
+    counts = rated.sum(dim=0).clamp(min=1)
+    return _moments_of(
+        predictions.where(rated, torch.zeros_like(predictions)),
+        labels.nan_to_num(),
+        lambda values: values.where(rated, torch.zeros_like(values)).sum(dim=0) / counts,
+    )
+
+
+def _moments_of(predictions: Tensor, labels: Tensor, mean: Callable[[Tensor], Tensor]) -> _Moments:
+    centre, label_centre = mean(predictions), mean(labels)
+    deviation, label_deviation = predictions - centre, labels - label_centre
+    return _Moments(
+        covariance=mean(deviation * label_deviation),
+        variance=mean(deviation.square()),
+        label_variance=mean(label_deviation.square()),
+        shift=centre - label_centre,
     )
 
 
 def _mean_where_varied(losses: Tensor, labels: Tensor) -> Tensor:
-    varied = labels.amin(dim=0) < labels.amax(dim=0)
+    varied = labels.nan_to_num(torch.inf).amin(dim=0) < labels.nan_to_num(-torch.inf).amax(dim=0)
     return (losses * varied).sum() / varied.sum().clamp(min=1)

@@ -179,8 +179,9 @@ class Trainer:
     def _not_finite(self, value: float, emi: Tensor, clips: Sequence[PreparedClip]) -> str:
         """Return a message that names the clips whose own outputs or labels are not finite."""
         labels = _labels_of(clips, emi.shape[1])
-        odd = ~(emi.cpu().isfinite() & labels.isfinite()).all(dim=1)
-        odd |= _vad_of(clips).isinf().any(dim=1)  # NaN: unrated
+        # NaN in labels: missing
+        odd = ~emi.cpu().isfinite().all(dim=1) | labels.isinf().any(dim=1)
+        odd |= _vad_of(clips).isinf().any(dim=1)
         named = [clip.clip_id for clip, is_odd in zip(clips, odd.tolist(), strict=True) if is_odd]
         found = self.group.gather_objects(named)
         everyone = self.group.gather_objects([clip.clip_id for clip in clips])
@@ -211,8 +212,8 @@ class BatchLoss(nn.Module):
 
         Args:
             inputs: of this process's clips.
-            labels: (b, targets).
-            rated: (b, 3) VAD, NaN where nobody rated a clip.
+            labels: (b, targets), NaN where one is missing.
+            rated: (b, 3) VAD, NaN where one is missing.
             mixed: let the backbone compute in float16.
         """
         dtype = torch.float16 if mixed else None
@@ -224,10 +225,9 @@ class BatchLoss(nn.Module):
         if not self._config.vad_loss_weight or output.vad_mean is None:
             return loss, emi
         vad, ratings = gather(output.vad_mean), gather(rated.to(output.vad_mean))
-        is_rated = ~ratings.isnan().any(dim=1)
-        if not bool(is_rated.any()):
+        if bool(ratings.isnan().all()):
             return loss, emi
-        return loss + self._config.vad_loss_weight * mse_loss(vad[is_rated], ratings[is_rated]), emi
+        return loss + self._config.vad_loss_weight * mse_loss(vad, ratings), emi
 
 
 def _labels_of(clips: Sequence[PreparedClip], num_targets: int) -> Tensor:

@@ -67,7 +67,7 @@ def evaluate_clips(
     predictions = torch.from_numpy(predict_clips(model, own, device=device)).to(on)
     labels = np.array([clip.emi for clip in own], np.float32).reshape(predictions.shape)
     truth = torch.from_numpy(labels).to(on)
-    odd = ~(predictions.isfinite() & truth.isfinite()).all(dim=1)
+    odd = ~(predictions.isfinite() & ~truth.isinf()).all(dim=1)  # NaN: no label
     named = [clip.clip_id for clip, is_odd in zip(own, odd.tolist(), strict=True) if is_odd]
     if named := group.gather_objects(named):
         raise TrainingError(

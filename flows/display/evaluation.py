@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, TextIO
 
+import numpy as np
 from rich.table import Column, Table
 
 from emi_model.metrics.agreement import UNDEFINED
@@ -78,6 +79,10 @@ def evaluation_notes(report: EvaluationReport) -> Iterator[str]:
         f"{report.labels.number} ({report.labels.snapshot[:12]}): {report.num_labelled} clips "
         f"labelled, {found.num_clips} evaluated{speakers}, {len(report.missing)} missing"
     )
+    gaps = np.isnan(report.truth).sum(axis=0)
+    missing = [f"{t} {gap}" for t, gap in zip(found.targets, gaps, strict=True) if gap]
+    if missing:
+        yield f"labels missing, the clips left out of that target: {', '.join(missing)}"
     yield _on_intervals(report)
     alike = [name for name, of in found.targets.items() if of.pearson.value is None]
     if alike:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+    from emi_model.arrays import Doubles
     from emi_model.metrics.bootstrap import TargetFigures
     from emi_model.training.trainer import EpochReport
     from tasks.evaluation.report import EvaluationReport
@@ -153,7 +154,9 @@ def save_picture(figure: Figure, path: str | Path) -> None:
 
 def _agreement(panel: Axes, report: EvaluationReport, number: int) -> None:
     """Draw one target: clips, bins of clips, perfect agreement, and the model's own interval."""
-    predicted, truth = report.predictions[:, number], report.truth[:, number]
+    rated = ~np.isnan(report.truth[:, number])
+    predicted, truth = report.predictions[rated, number], report.truth[rated, number]
+    speakers = [name for name, has_label in zip(report.speakers, rated, strict=True) if has_label]
     target = tuple(report.evaluation.targets)[number]
     width = report.intervals.half_widths[target] if report.intervals is not None else None
     ends = np.linspace(0.0, 1.0, 101)
@@ -167,6 +170,16 @@ def _agreement(panel: Axes, report: EvaluationReport, number: int) -> None:
             label=f"the model's {100 * report.intervals.level:.0f} % interval",
         )
     panel.plot(ends, ends, color=PALE, linestyle="--", linewidth=1, label="perfect agreement")
+    if len(truth):
+        _draw_clips(panel, predicted, truth, speakers)
+    panel.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), aspect="equal")
+    panel.set_xticks([0, 0.5, 1], ["0", "0.5", "1"])
+    panel.set_yticks([0, 0.5, 1], ["0", "0.5", "1"])
+    _plain(panel)
+
+
+def _draw_clips(panel: Axes, predicted: Doubles, truth: Doubles, speakers: Sequence[str]) -> None:
+    """Draw clips (n,) of one target, and their bins."""
     panel.scatter(
         predicted,
         truth,
@@ -176,7 +189,7 @@ def _agreement(panel: Axes, report: EvaluationReport, number: int) -> None:
         linewidths=0,
         label="one clip",
     )
-    bins = reliability(predicted, truth, report.speakers)
+    bins = reliability(predicted, truth, speakers)
     centres = np.array([one.label for one in bins])
     lows = np.array([one.label if one.low is None else one.low for one in bins])
     highs = np.array([one.label if one.high is None else one.high for one in bins])
@@ -191,10 +204,6 @@ def _agreement(panel: Axes, report: EvaluationReport, number: int) -> None:
         capsize=2.5,
         label="mean label of clips scored alike, 95 % interval",
     )
-    panel.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), aspect="equal")
-    panel.set_xticks([0, 0.5, 1], ["0", "0.5", "1"])
-    panel.set_yticks([0, 0.5, 1], ["0", "0.5", "1"])
-    _plain(panel)
 
 
 def _agreement_title(report: EvaluationReport) -> str:

@@ -135,3 +135,13 @@ def test_what_cannot_be_measured_is_refused(
 def test_evaluate_wants_a_name_a_column() -> None:
     with pytest.raises(ValueError, match="zip"):
         evaluate(np.eye(2), np.eye(2), ["one"])
+
+
+def test_a_target_is_measured_on_the_clips_that_have_its_label() -> None:
+    predicted = np.array([[0.1, 0.2, 0.3], [0.4, 0.1, 0.3], [0.8, 0.9, 0.3]])
+    labels = np.array([[0.2, np.nan, np.nan], [0.4, 0.5, np.nan], [0.9, 0.7, np.nan]])
+    found = evaluate(predicted, labels, ("joy", "fear", "awe"))
+    assert found["joy"].pearson == pearson(predicted[:, 0], labels[:, 0])
+    assert found["fear"].mae == pytest.approx(0.3)
+    assert (found["awe"].pearson, found["awe"].mse, found["awe"].rmse) == (None, None, None)
+    assert mean_pearson({"fear": found["fear"], "awe": found["awe"]}) == found["fear"].pearson

@@ -156,7 +156,7 @@ def test_a_missing_field_is_refused() -> None:
         ([[0.5]], [[1.5]], 0.9, "found labels"),
         ([0.5], [0.5], 0.9, "clips, targets"),
         ([[0.5, 0.5]], [[0.5, 0.5]], 0.9, "zip"),
-        ([[0.5]], [[float("nan")]], 0.9, "not finite"),
+        ([[0.5]], [[float("inf")]], 0.9, "not finite"),
     ],
 )
 def test_what_cannot_be_calibrated_is_refused(
@@ -164,3 +164,16 @@ def test_what_cannot_be_calibrated_is_refused(
 ) -> None:
     with pytest.raises(ValueError, match=said):
         calibrate(predictions, labels, ["Joy"], level=level)
+
+
+def test_missing_labels_count_neither_in_a_width_nor_in_coverage() -> None:
+    predictions = np.full((21, 2), 0.5)
+    labels = np.linspace(0.3, 0.7, 42).reshape(21, 2)
+    labels[4:, 1] = np.nan
+    intervals = calibrate(predictions, labels, ("joy", "fear"))
+    alone = calibrate(predictions[:, :1], labels[:, :1], ("joy",))
+    assert intervals.half_widths == {"joy": alone.half_widths["joy"], "fear": None}
+    labels[:, 0] = [0.5] + [np.nan] * 20
+    assert intervals.coverage(predictions, labels) == {"joy": 1.0}
+    labels[:, 0] = np.nan
+    assert intervals.coverage(predictions, labels) == {}

@@ -108,3 +108,24 @@ def test_what_cannot_be_drawn_is_refused() -> None:
         number_groups(None, 0)
     with pytest.raises(ValueError, match="0 resamples"):
         drawn(None, 3, 0, seed=1)
+
+
+def test_a_target_is_measured_on_the_clips_that_have_its_label() -> None:
+    rng = np.random.default_rng(3)
+    predicted, true = rng.uniform(size=(2, 12, 3))
+    true[3:, 1] = np.nan
+    true[:, 2] = np.nan
+    found = resample_metrics(predicted, true, None, 50, 1)
+    whole = resample_metrics(predicted[:, :1], true[:, :1], None, 50, 1)
+    assert found[:, :, :1] == pytest.approx(whole, nan_ok=True)
+    assert np.isnan(found[:, :, 2]).all()
+    counts = np.concatenate(list(resampled_counts(None, 12, 50, 1)))[:, :3]
+    for number, count in enumerate(counts):
+        if not count.any():
+            assert np.isnan(found[:, number, 1]).all()
+            continue
+        p, y = (np.repeat(values[:3, 1], count) for values in (predicted, true))
+        assert found[2, number, 1] == pytest.approx(np.abs(p - y).mean())
+        expected = pearson(p, y)
+        value = np.nan if expected is None else expected
+        assert found[0, number, 1] == pytest.approx(value, nan_ok=True, abs=1e-9)

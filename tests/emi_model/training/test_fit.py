@@ -142,7 +142,6 @@ def test_vad_is_learnt_where_it_is_rated(tiny_model: Build) -> None:
 @pytest.mark.parametrize(
     "odd",
     [
-        {"emi": np.array([np.nan, 0.5], np.float32)},
         {"emi": np.array([np.inf, 0.5], np.float32)},
         {"vad": np.array([np.inf, 0.5, 0.5], np.float32)},
     ],

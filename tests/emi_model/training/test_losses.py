@@ -79,3 +79,38 @@ def test_a_target_that_is_constant_in_the_batch_is_left_out(loss: Loss) -> None:
     labels = torch.rand(5, 2, generator=generator)
     labels[:, 1] = 0.0
     assert torch.equal(loss(predictions, labels), loss(predictions[:, :1], labels[:, :1]))
+
+
+MISSING = torch.nan
+
+
+@pytest.mark.parametrize("name", sorted(LOSSES))
+def test_a_prediction_beside_a_missing_label_counts_in_no_loss(name: str) -> None:
+    labels = torch.tensor([[0.1, 0.4], [0.5, MISSING], [0.9, 0.7], [MISSING, 0.2]])
+    predictions = torch.tensor([[0.2, 0.5], [0.4, 9.0], [0.7, 0.6], [-9.0, 0.4]])
+    heard = predictions.clone().requires_grad_()
+    loss = LOSSES[name](heard, labels)
+    torch.autograd.backward(loss)
+    assert heard.grad is not None
+    rated = ~labels.isnan()
+    assert bool((heard.grad[~rated] == 0).all())
+    assert bool((heard.grad[rated] != 0).any())
+    if name != "mse":  # which weighs labels, where correlations weigh targets
+        columns = [
+            LOSSES[name](predictions[rated[:, t], t : t + 1], labels[rated[:, t], t : t + 1])
+            for t in range(2)
+        ]
+        assert loss.item() == pytest.approx(float(sum(columns)) / 2, abs=1e-6)
+    else:
+        squares = (predictions - labels)[rated].square()
+        assert loss.item() == pytest.approx(squares.mean().item())
+
+
+@pytest.mark.parametrize("name", sorted(LOSSES))
+def test_a_batch_without_any_label_teaches_nothing(name: str) -> None:
+    heard = torch.rand(3, 2).requires_grad_()
+    loss = LOSSES[name](heard, torch.full((3, 2), MISSING))
+    torch.autograd.backward(loss)
+    assert loss.item() == 0
+    assert heard.grad is not None
+    assert bool((heard.grad == 0).all())

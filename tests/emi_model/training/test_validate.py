@@ -113,10 +113,22 @@ def test_a_clip_that_does_not_fit_is_an_error(tiny_model: Build) -> None:
 def test_what_is_not_finite_is_named(tiny_model: Build) -> None:
     model = tiny_model(targets=TARGETS)
     clips = noisy_clips(3)
-    clips[1] = replace(clips[1], emi=np.array([np.nan, 0.0], np.float32))
+    clips[1] = replace(clips[1], emi=np.array([np.inf, 0.0], np.float32))
     with pytest.raises(TrainingError, match=r"not finite, on 1\.mp4: check the labels"):
         evaluate_clips(model, clips, device="cpu")
     with torch.no_grad():
         last_layer(model).bias.fill_(torch.nan)
     with pytest.raises(TrainingError, match=r"on 0\.mp4, 1\.mp4, 2\.mp4: "):
         evaluate_clips(model, clips, device="cpu")
+
+
+def test_a_label_that_is_missing_is_left_out(tiny_model: Build) -> None:
+    model = tiny_model(targets=TARGETS)
+    clips = noisy_clips(4)
+    whole = evaluate_clips(model, clips, device="cpu")
+    clips[1] = replace(clips[1], emi=np.array([clips[1].emi[0], np.nan], np.float32))
+    found = evaluate_clips(model, clips, device="cpu")
+    one, other = TARGETS
+    assert found[one] == whole[one]
+    rest = [clips[0], *clips[2:]]
+    assert found[other].mse == pytest.approx(evaluate_clips(model, rest, device="cpu")[other].mse)

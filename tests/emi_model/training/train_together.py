@@ -143,7 +143,7 @@ def on_an_odd_clip(group: SingleProcess) -> str:
     recipe = debug_recipe()
     clips = some_rated(13)
     _, place, *_ = plan_epoch([clip.num_samples for clip in clips], recipe.train, 1)[0]
-    clips[place] = replace(clips[place], clip_id="odd.mp4", emi=np.array([np.nan, 0], np.float32))
+    clips[place] = replace(clips[place], clip_id="odd.mp4", emi=np.array([np.inf, 0], np.float32))
     return said_by(lambda: learn(group, recipe, clips=clips))
 
 
@@ -159,7 +159,7 @@ def on_one_valid_clip(group: SingleProcess) -> Any:
 
 def on_an_odd_valid_clip(group: SingleProcess) -> str:
     clips = noisy_clips(4)
-    clips[1] = replace(clips[1], clip_id="odd.mp4", emi=np.array([np.nan, 0], np.float32))
+    clips[1] = replace(clips[1], clip_id="odd.mp4", emi=np.array([np.inf, 0], np.float32))
     model = from_scratch(debug_recipe(), TARGETS)
     return said_by(lambda: evaluate_clips(model, clips, device="cpu", group=group))
 

@@ -3,6 +3,7 @@
 import io
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from emi_model.metrics.conformal import Intervals
@@ -13,7 +14,7 @@ from flows.display.evaluation import (
     show_evaluation,
     training_warning,
 )
-from tests.labelled import label_set, labelled_rows, report_on
+from tests.labelled import label_set, labelled_rows, near, report_on
 
 INTERVALS = Intervals(0.9, {"Awe": 0.3, "Sheer Joy": 0.3}, 100)
 ELSEWHERE = {"train": ["x"], "valid": ["y"]}
@@ -96,3 +97,13 @@ def test_missing_clips_are_named_by_reason():
     *_, mean = evaluation_rows(report, Path("a.png"))
     assert mean["missing"] == missing
     assert "30 clips labelled, 10 evaluated of 4 speakers, 20 missing" in mean["notes"][0]
+
+
+def test_labels_that_are_missing_are_counted():
+    rows = labelled_rows(10)
+    predictions = near(rows)
+    for row in rows[7:]:
+        row.emi[1] = np.nan
+    said = notes(rows, predictions=predictions)
+    assert "labels missing, the clips left out of that target: Sheer Joy 3" in said
+    assert "labels missing" not in notes(labelled_rows(10))

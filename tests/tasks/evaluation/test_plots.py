@@ -42,6 +42,19 @@ class TestAgreement:
         assert awe.get_ylabel() == "label (0 to 1)"
         assert "40 clips of 4 speakers, split valid" in figure.get_suptitle()
 
+    def test_clips_without_a_label_are_not_drawn(self) -> None:
+        rows = labelled_rows(40)
+        predicted = near(rows)
+        for row in rows[10:]:
+            row.emi[1] = np.nan
+        report = report_on(rows, predictions=predicted)
+        awe, joy = (panel.collections[0].get_offsets() for panel in agreement_plot(report).axes)
+        assert (len(awe), len(joy)) == (40, 10)  # type: ignore[arg-type]
+        for row in rows:
+            row.emi[1] = np.nan
+        figure = agreement_plot(report_on(rows, predictions=predicted))
+        assert figure.axes[1].get_title() == "Sheer Joy\nundefined: labels all alike"
+
     def test_a_row_of_panels_that_is_not_full(self) -> None:
         four = ("Awe", "Joy", "Pain", "Fear")
         rows = [replace(row, emi=np.tile(row.emi, 2)) for row in labelled_rows(12)]
