@@ -10,15 +10,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from emi_model.arrays import Floats
-from emi_model.devices import available_cores
 from emi_model.errors import StoreError
 from emi_model.targets import column_name
-from tasks.corpus.clips import ClipFile, hash_clip
-from tasks.corpus.listing import list_clips
-from tasks.corpus.objects import READERS
-from tasks.labels.label_file import ClipLabels, LabelFile, Problem, read_label_file
+from tasks.labels.label_file import ClipLabels, Problem
 from tasks.labels.label_set import merged
-from tasks.labels.matching import match_labels
+from tasks.labels.label_values import whole_number
+from tasks.labels.offered import Offered, Reading, read_offered, speaker_notes
 from tasks.labels.snapshots import (
     LabelledRow,
     Snapshot,
@@ -32,7 +29,7 @@ from tasks.storage.local import LocalFolder
 from tasks.storage.locks import file_lock
 from tasks.store.readers import holds_store
 from tasks.store.store import ResultsStore, create_store, open_store
-from tasks.threads import Progress, map_in_threads
+from tasks.threads import Progress
 
 MAX_TRIES = 100
 """Times that others may add labels before these are; each time somebody's labels were added."""
@@ -48,9 +45,10 @@ class AddReport:
         num_added: clips that had no labels before.
         num_corrected: clips that had others.
         num_unchanged: clips that had the same.
-        num_without_labels: clips of the corpus that the file does not name.
+        num_without_labels: clips of the corpus that have no labels in the store.
         clips_by_split: all labelled clips of the store.
         targets: as the store spells them, in the order of the values.
+        notes: how the file was read, what was left out, and warnings.
     """
 
     snapshot: str | None
@@ -61,16 +59,7 @@ class AddReport:
     num_without_labels: int
     clips_by_split: Mapping[str, int]
     targets: tuple[str, ...]
-
-
-class _Offered(NamedTuple):
-    """A label file beside its corpus; ``contents`` holds None for what cannot be read."""
-
-    file: LabelFile
-    labels: Mapping[str, ClipLabels]
-    contents: Mapping[str, str | None]
-    problems: list[Problem]
-    num_without_labels: int
+    notes: tuple[str, ...] = ()
 
 
 class _Added(NamedTuple):
@@ -89,6 +78,9 @@ def add_labels(
     shares: Shares | None = None,
     seed: int = 1,
     targets: Sequence[str] = (),
+    ignore: Sequence[str] = (),
+    scale: float = 1.0,
+    speaker_from: str | None = None,
     on_progress: Progress | None = None,
 ) -> AddReport:
     """Add a label file to a store as a new snapshot, whole or not at all.
@@ -100,6 +92,9 @@ def add_labels(
         shares: of the splits that are drawn; default 20 % for validation.
         seed: of the splits that are drawn.
         targets: columns that are targets; default all that are nothing else.
+        ignore: columns to leave out.
+        scale: the number that stands for 1 in the file.
+        speaker_from: as `tasks.labels.offered.Reading` has it.
         on_progress: called with the number of clips read and their total.
 
     Raises:
@@ -108,12 +103,14 @@ def add_labels(
         StoreError: the folder is no store, or a snapshot in it is damaged.
     """
     shares = shares or Shares()
-    offered = _offered(path, corpus, targets, on_progress)
+    reading = Reading(targets, ignore, scale, speaker_from)
+    offered = read_offered(path, corpus, reading, on_progress)
     if not holds_store(location):
         _settled(offered, [], shares, seed)  # what is refused leaves no store behind
     store = create_store(location)
     with _locked(store):
         added = _added(offered, store, shares, seed)
+    labelled = merged(added.chain)
     num_corrected = sum(row.clip_id in added.existing for row in added.rows)
     return AddReport(
         snapshot=added.chain[-1].snapshot if added.rows else None,
@@ -121,9 +118,13 @@ def add_labels(
         num_added=len(added.rows) - num_corrected,
         num_corrected=num_corrected,
         num_unchanged=len(offered.labels) - len(added.rows),
-        num_without_labels=offered.num_without_labels,
-        clips_by_split=count_splits(merged(added.chain).values()),
+        num_without_labels=sum(clip_id not in labelled for clip_id in offered.clip_ids),
+        clips_by_split=count_splits(labelled.values()),
         targets=added.chain[-1].targets,
+        notes=(
+            *offered.file.notes,
+            *speaker_notes(labelled[name].speaker for name in offered.labels),
+        ),
     )
 
 
@@ -159,33 +160,7 @@ def count_splits(rows: Iterable[LabelledRow]) -> dict[str, int]:
     return {split: counts[split] for split in SPLITS}
 
 
-def _offered(
-    path: str | Path, corpus: str, targets: Sequence[str], on_progress: Progress | None
-) -> _Offered:
-    file = read_label_file(path, targets)
-    clips = {clip.clip_id: clip for clip in list_clips(corpus)}
-    matched = match_labels(file, list(clips))
-    contents = _hashed([clips[clip_id] for clip_id in matched.labels], on_progress)
-    problems = [*file.problems, *matched.problems]
-    problems += [
-        Problem(matched.labels[clip_id].line, f"{clip_id} cannot be read")
-        for clip_id, content in contents.items()
-        if content is None
-    ]
-    return _Offered(file, matched.labels, contents, problems, len(matched.without_labels))
-
-
-def _hashed(clips: Sequence[ClipFile], on_progress: Progress | None) -> dict[str, str | None]:
-    contents = map_in_threads(
-        clips,
-        lambda: nullcontext(hash_clip),
-        threads=READERS if any(clip.is_remote for clip in clips) else available_cores(),
-        on_progress=on_progress,
-    )
-    return dict(zip((clip.clip_id for clip in clips), contents, strict=True))
-
-
-def _added(offered: _Offered, store: ResultsStore, shares: Shares, seed: int) -> _Added:
+def _added(offered: Offered, store: ResultsStore, shares: Shares, seed: int) -> _Added:
     """Add what is new in a file to the chain; in a bucket another process may be first.
 
     Raises:
@@ -211,7 +186,7 @@ def _added(offered: _Offered, store: ResultsStore, shares: Shares, seed: int) ->
 
 
 def _settled(
-    offered: _Offered, chain: Sequence[Snapshot], shares: Shares, seed: int
+    offered: Offered, chain: Sequence[Snapshot], shares: Shares, seed: int
 ) -> tuple[list[LabelledRow], tuple[str, ...]]:
     """Return the rows as they would be kept, and the targets in their order.
 
@@ -264,7 +239,7 @@ def _placed(chain: Sequence[Snapshot], offered: Mapping[str, ClipLabels]) -> Ite
     for snapshot in chain:
         for row in snapshot.rows:
             counts = row is latest[row.clip_id] and row.clip_id not in offered
-            speaker = row.speaker if counts else ""
+            speaker = whole_number(row.speaker) if counts else ""
             yield Placed(row.clip_id, speaker, row.content_sha256, row.split)
 
 

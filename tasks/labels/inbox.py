@@ -35,7 +35,7 @@ from tasks.storage.open import open_folder
 from tasks.store.store import create_store
 
 MEMORY = "inbox"
-LABEL_SUFFIXES = (".csv", ".parquet")
+LABEL_SUFFIXES = (".csv", ".tsv", ".parquet")
 
 BEGUN, TAKEN, REFUSED = "begun", "taken", "refused"
 REPEATED, WAITING = "taken before", "waiting"
@@ -195,7 +195,7 @@ def _add(file: StoredFile, content: bytes, add: Callable[[Path], AddReport]) -> 
         said = f"nothing new: snapshot {report.number} has all of it"
     else:
         changes = f"{report.num_added} clips added, {report.num_corrected} corrected"
-        said = f"snapshot {report.number}: {changes}"
+        said = "; ".join([f"snapshot {report.number}: {changes}", *report.notes])
     return NewFile(file.name, TAKEN, said, report.snapshot, report.number)
 
 

@@ -3,13 +3,13 @@
 The challenge's header is ``Filename,Admiration,Amusement,Determination,Empathic Pain,Excitement,
 Joy``. Case, spaces and the order of the columns do not matter. ``speaker``, ``split`` and
 ``arousal``, ``dominance``, ``valence`` (all three or none) are optional; every other column is a
-target.
+target. An empty cell is a label that is missing; a row without any label is left out.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,20 +17,14 @@ import numpy as np
 
 from emi_model.arrays import Floats
 from emi_model.errors import LabelError
-from emi_model.targets import EMI_TARGETS, VAD_DIMENSIONS, column_name
+from emi_model.targets import VAD_DIMENSIONS, column_name
+from tasks.labels.label_columns import FILENAME, SPEAKER, SPLIT, Columns, sort_columns
+from tasks.labels.label_values import is_missing, number_in, share_of, whole_number
 from tasks.labels.splits import SPLITS
-from tasks.schema.registers import MEAN, labels_schema
-from tasks.schema.scores import bound_columns, scores_schema, timeline_schema, windows_schema
 from tasks.storage.table_file import TableFile, read_table_file
 
-FILENAME, SPEAKER, SPLIT = "filename", "speaker", "split"
-KNOWN_COLUMNS = {FILENAME, SPEAKER, SPLIT, *VAD_DIMENSIONS}
-_STORED = (labels_schema(()), scores_schema(()), timeline_schema(), windows_schema(()))
-RESERVED = {*(name for schema in _STORED for name in schema.names), FILENAME, MEAN, ""}
-"""No target may have one of these columns: the store has them already."""
-
-MOST_OF_THE_CHALLENGES = 4
-"""Targets of the challenge's six: a file with these and no other has lost a column."""
+MAX_LISTED = 10
+"""Problems of a file that its error lists; the others are counted."""
 
 
 class Problem(NamedTuple):
@@ -48,8 +42,9 @@ class ClipLabels:
         line: Where it stands.
         filename: As written: a path below the corpus root, or only a clip's name, with or without
             its suffix. Never a number: the challenge's ids start with zeros.
-        emi: (targets,) in [0, 1]; NaN where the file has a problem.
-        vad: (3,) arousal, dominance, valence in [0, 1]; None in a file without these columns.
+        emi: (targets,) in [0, 1]; NaN where nobody rated it, or the file has a problem.
+        vad: (3,) arousal, dominance, valence in [0, 1], NaN as in ``emi``; None where nobody rated
+            any of them.
         speaker: Who speaks; empty where the file has none.
         split: ``train``, ``valid`` or ``test``; empty where the file has none.
     """
@@ -71,8 +66,10 @@ class LabelFile:
         counted_in: What its lines are called: ``line`` of a CSV, ``row`` of a Parquet file.
         targets: In the order of the values: the challenge's own names and order if these are its
             six, else as the file or the caller spells them.
-        rows: In the order of the file.
+        rows: In the order of the file, those with a label.
         problems: Of the file itself, without those that a comparison with the corpus finds.
+        notes: How it was read, as far as that is unusual, and what was left out.
+        hint: What may mend the problems; empty where nothing can be said.
     """
 
     path: str
@@ -80,61 +77,75 @@ class LabelFile:
     targets: tuple[str, ...] = ()
     rows: tuple[ClipLabels, ...] = ()
     problems: tuple[Problem, ...] = ()
+    notes: tuple[str, ...] = ()
+    hint: str = ""
 
     def error(self, problems: Iterable[Problem]) -> LabelError:
-        """Return the error that lists every problem by its line."""
+        """Return the error that lists the first problems by their line, and counts the others."""
+        ordered = sorted(problems)
         listed = "".join(
-            f"\n  {self.counted_in} {problem.line}: {problem.text}" for problem in sorted(problems)
+            f"\n  {self.counted_in} {problem.line}: {problem.text}"
+            for problem in ordered[:MAX_LISTED]
         )
-        return LabelError(f"the label file {self.path} cannot be used, correct it:{listed}")
+        more = len(ordered) - MAX_LISTED
+        listed += f"\n  and {more} more problems" if more > 0 else ""
+        notes = f" ({'; '.join(self.notes)})" if self.notes else ""
+        hint = f"\n  {self.hint}" if self.hint else ""
+        return LabelError(
+            f"the label file {self.path}{notes} cannot be used, correct it:{listed}{hint}"
+        )
 
 
-@dataclass(frozen=True)
-class _Columns:
-    """Which column is what; ``problems`` are those of the header."""
-
-    names: list[str]
-    targets: tuple[str, ...]
-    problems: list[Problem] = field(default_factory=list)
-
-    @property
-    def numeric(self) -> list[str]:
-        """Columns of the values: the targets', then VAD where the file has it."""
-        vad = VAD_DIMENSIONS if any(name in self.names for name in VAD_DIMENSIONS) else ()
-        return [*map(column_name, self.targets), *vad]
-
-
-def read_label_file(path: str | Path, targets: Sequence[str] = ()) -> LabelFile:
+def read_label_file(
+    path: str | Path, targets: Sequence[str] = (), *, scale: float = 1.0, ignore: Sequence[str] = ()
+) -> LabelFile:
     """Return a label file with its problems.
 
     Args:
-        path: A CSV in UTF-8, or Parquet, on a disk or in a bucket; what it is decides, not its
-            suffix.
+        path: CSV or Parquet, on a disk or in a bucket; what it is decides, not its suffix. A CSV
+            may be in UTF-8, UTF-16 or CP1252, with commas, semicolons or tabs.
         targets: The columns to take as targets; without any, all that are nothing else.
+        scale: The number that stands for 1.
+        ignore: Columns to leave out.
 
     Raises:
         LabelError: The file cannot be read at all.
     """
     table = _read_table(str(path))
-    columns = _sort_columns(table.header, targets)
-    problems = list(columns.problems)
+    columns = sort_columns(table, targets, ignore)
+    problems = [Problem(1, text) for text in columns.problems]
     if not table.rows:
         problems.append(Problem(1, "no rows, expected a header and a row a clip"))
-    rows = []
-    if not columns.problems or columns.names.count(FILENAME) == 1:
+    rows, num_empty = [], 0
+    if not problems or columns.names.count(FILENAME) == 1:
+        words = _without_numbers(table, columns)
+        problems += [Problem(1, f"no cell of {name!r} is a number") for name in words]
         for number, cells in table.rows:
-            row, found = _read_row(number, cells, columns)
+            row, found = _read_row(number, cells, columns, scale, words)
             problems += found
-            if row is not None:
+            if row is not None and (found or _has_label(row)):
                 rows.append(row)
-    return LabelFile(str(path), table.counted_in, columns.targets, tuple(rows), tuple(problems))
+            num_empty += row is not None and not found and not _has_label(row)
+    notes = [*filter(None, [table.dialect]), *columns.notes]
+    notes += [f"left out {num_empty} rows without a label"] if num_empty else []
+    if num_empty and not rows and not problems:
+        problems.append(Problem(1, "no row has a label"))
+    return LabelFile(
+        str(path),
+        table.counted_in,
+        columns.targets,
+        tuple(rows),
+        tuple(problems),
+        tuple(notes),
+        _hint(table, columns, scale) if problems else "",
+    )
 
 
 def read_labels(path: str | Path, targets: Sequence[str] = ()) -> LabelFile:
     """Return a label file without problems.
 
     Raises:
-        LabelError: It cannot be read, or has problems; the message lists them by line.
+        LabelError: It cannot be read, or has problems; the message lists the first by line.
     """
     file = read_label_file(path, targets)
     if file.problems:
@@ -156,82 +167,70 @@ def _read_table(path: str) -> TableFile:
     return table
 
 
-def _sort_columns(header: Sequence[str], wanted: Sequence[str]) -> _Columns:
-    names = [column_name(name) for name in header]
-    spelled = {column_name(name): name.strip() for name in header}
-    targets = tuple(wanted) or tuple(
-        spelled[name] for name in dict.fromkeys(names) if name not in KNOWN_COLUMNS
-    )
-    own = set(map(column_name, targets))
-    challenge = dict(zip(map(column_name, EMI_TARGETS), EMI_TARGETS, strict=True))
-    lost = not wanted and own < set(challenge) and len(own) >= MOST_OF_THE_CHALLENGES
-    if lost or own == set(challenge):
-        targets = EMI_TARGETS
-    columns = _Columns(names, targets)
-    problems = [
-        f"{names.count(name)} columns {name!r}, expected one"
-        for name in dict.fromkeys((FILENAME, *columns.numeric))
-        if names.count(name) != 1
-    ]
-    problems += [
-        f"{names.count(name)} columns {name!r}, expected at most one"
-        for name in (SPEAKER, SPLIT)
-        if names.count(name) > 1
-    ]
-    problems += _unusable(targets)
-    columns.problems.extend(Problem(1, text) for text in problems)
-    return columns
+def _cells_of(table: TableFile, columns: Columns, name: str) -> list[str]:
+    place = columns.names.index(name)
+    cells = (row[place] for _, row in table.rows if place < len(row))
+    return [cell for cell in cells if not is_missing(cell)]
 
 
-def _unusable(targets: Sequence[str]) -> list[str]:
-    """Return what is wrong with the targets' names."""
-    if not targets:
-        return ["no column of a target"]
-    columns = [column_name(target) for target in targets]
-    taken = {*RESERVED, *bound_columns(targets)}
-    problems = [
-        f"no target can be called {target!r}, choose another name"
-        for target, column in zip(targets, columns, strict=True)
-        if column in taken
+def _without_numbers(table: TableFile, columns: Columns) -> list[str]:
+    """Return the columns of values that hold words: notes, names of raters."""
+    found = []
+    for name in columns.numeric:
+        cells = _cells_of(table, columns, name) if name in columns.names else []
+        if len(cells) > 1 and all(number_in(cell) is None for cell in cells):
+            found.append(name)
+    return found
+
+
+def _hint(table: TableFile, columns: Columns, scale: float) -> str:
+    """Return the options that may mend a file's problems, in words."""
+    if words := _without_numbers(table, columns):
+        return "leave out what is no label: " + " ".join(f"--ignore {name}" for name in words)
+    numbers = [
+        number
+        for name in columns.numeric
+        if name in columns.names
+        for number in map(number_in, _cells_of(table, columns, name))
+        if number is not None
     ]
-    twice = {column for column in columns if columns.count(column) > 1}
-    return problems + [f"the target {column!r} is named twice" for column in sorted(twice)]
+    highest, above = max(numbers, default=0.0), sum(number > 1 for number in numbers)
+    if scale == 1.0 and 2 * above >= len(numbers) and 1 < highest <= 100:
+        likely = 10 if highest <= 10 else 100
+        return f"the values go up to {highest:g}: if {likely} stands for 1, add --scale {likely}"
+    return ""
+
+
+def _has_label(row: ClipLabels) -> bool:
+    return row.vad is not None or not np.isnan(row.emi).all()
 
 
 def _read_row(
-    number: int, cells: Sequence[str], columns: _Columns
+    number: int, cells: Sequence[str], columns: Columns, scale: float, words: Sequence[str]
 ) -> tuple[ClipLabels | None, list[Problem]]:
     """Return a row's labels, as far as they can be read, and its problems."""
     if len(cells) != len(columns.names):
         return None, [Problem(number, f"{len(cells)} cells, expected {len(columns.names)}")]
     row = dict(zip(columns.names, (cell.strip() for cell in cells), strict=True))
-    values = {name: _share(row[name]) for name in columns.numeric if name in row}
+    texts = {name: row[name] for name in columns.numeric if name in row}
+    values = {name: share_of(text, scale) for name, text in texts.items()}
     problems = [] if row[FILENAME] else [f"no {FILENAME}"]
     problems += [
-        f"{name} is {row[name]!r}, expected a number from 0 to 1"
+        f"{name} is {texts[name]!r}, expected a number from 0 to {scale:g}"
         for name, value in values.items()
-        if np.isnan(value)
+        if np.isnan(value) and not is_missing(texts[name]) and name not in words
     ]
     split = row.get(SPLIT, "").lower()
     if split and split not in SPLITS:
         problems.append(f"split is {row[SPLIT]!r}, expected {', '.join(SPLITS)} or nothing")
         split = ""
-    vad = [values.pop(name) for name in VAD_DIMENSIONS if name in values]
+    vad = np.array([values.pop(name) for name in VAD_DIMENSIONS if name in values], np.float32)
     labels = ClipLabels(
         line=number,
         filename=row[FILENAME],
         emi=np.array(list(values.values()), dtype=np.float32),
-        vad=np.array(vad, dtype=np.float32) if vad else None,
-        speaker=row.get(SPEAKER, ""),
+        vad=None if np.isnan(vad).all() else vad,
+        speaker=whole_number(row.get(SPEAKER, "")),
         split=split,
     )
     return labels if row[FILENAME] else None, [Problem(number, text) for text in problems]
-
-
-def _share(text: str) -> float:
-    """Return a number in [0, 1]; NaN for anything else."""
-    try:
-        value = float(text)
-    except ValueError:
-        return float("nan")
-    return value if 0.0 <= value <= 1.0 else float("nan")

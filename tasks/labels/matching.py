@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import posixpath
+import unicodedata
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
 from tasks.corpus.passed_over import MEDIA_SUFFIXES
 from tasks.labels.label_file import ClipLabels, LabelFile, Problem
+from tasks.storage.open import is_remote, local_path
 
 _MAX_NAMED = 3
 
@@ -28,22 +31,25 @@ class Matched:
     without_labels: tuple[str, ...]
 
 
-def match_labels(file: LabelFile, clip_ids: Sequence[str]) -> Matched:
+def match_labels(file: LabelFile, clip_ids: Sequence[str], corpus: str = "") -> Matched:
     """Bring label rows and clips together: by the whole path, else by the bare name.
 
-    A bare name, with the suffix or without, must be that of one clip alone.
+    A bare name, with the suffix or without, must be that of one clip alone. Letters with accents
+    match however they are composed (Unicode NFC or NFD); ``./`` and the way to the corpus do not
+    count.
 
     Args:
         file: Its rows.
         clip_ids: The clips of the corpus.
+        corpus: Where it lies, for absolute paths.
     """
-    whole, bare = set(clip_ids), _by_bare_name(clip_ids)
+    clips = _Clips(clip_ids, corpus)
     labels: dict[str, ClipLabels] = {}
     problems = []
     for row in file.rows:
-        found = [row.filename] if row.filename in whole else _named(row.filename, bare)
+        found = clips.named(row.filename)
         if len(found) != 1:
-            problems.append(Problem(row.line, _no_clip(row.filename, found)))
+            problems.append(Problem(row.line, _no_clip(row.filename, found, clips.root)))
         elif found[0] in labels:
             earlier = f"{file.counted_in} {labels[found[0]].line}"
             text = f"{row.filename!r} is the clip {found[0]} again, as in {earlier}"
@@ -54,28 +60,62 @@ def match_labels(file: LabelFile, clip_ids: Sequence[str]) -> Matched:
     return Matched(labels, tuple(problems), without)
 
 
-def _by_bare_name(clip_ids: Iterable[str]) -> Mapping[str, list[str]]:
-    """Return the clips by their name without folders, and by that name without its suffix."""
-    bare = defaultdict(list)
+class _Clips:
+    """The clips of a corpus by every name that a label file may give them.
+
+    Attributes:
+        root: The absolute path, or the reference, of the corpus with a slash; empty if unknown.
+    """
+
+    def __init__(self, clip_ids: Sequence[str], corpus: str) -> None:
+        self._whole = set(clip_ids)
+        self._composed = _by(clip_ids, lambda clip_id: [clip_id])
+        self._bare = _by(clip_ids, _bare_names)
+        root = corpus if is_remote(corpus) else str(Path(local_path(corpus)).absolute())
+        self.root = unicodedata.normalize("NFC", root.rstrip("/") + "/") if corpus else ""
+
+    def named(self, filename: str) -> list[str]:
+        """Return the clips of a name: none, one, or several that it fits."""
+        if filename in self._whole:
+            return [filename]
+        name = unicodedata.normalize("NFC", filename)
+        path = self._below_root(name)
+        found = self._composed.get(name) or self._composed.get(path) or self._bare.get(path)
+        if found:
+            return found
+        bare = PurePosixPath(path)
+        is_media = bare.suffix.lower().removeprefix(".") in MEDIA_SUFFIXES
+        # the label file may name the video of which the corpus holds the sound
+        return self._bare.get(bare.stem, []) if is_media and bare.name == path else []
+
+    def _below_root(self, name: str) -> str:
+        """Return a path as a clip id would be spelled, if it leads into the corpus."""
+        if "\\" in name and "/" not in name:  # written on Windows
+            name = name.replace("\\", "/")
+        if self.root and name.startswith(self.root):
+            return posixpath.normpath(name.removeprefix(self.root))
+        return name if is_remote(name) else posixpath.normpath(name)
+
+
+def _bare_names(clip_id: str) -> set[str]:
+    """Return a clip's name without folders, with its suffix and without."""
+    path = PurePosixPath(clip_id)
+    return {path.name, path.stem}
+
+
+def _by(clip_ids: Iterable[str], names: Callable[[str], Iterable[str]]) -> dict[str, list[str]]:
+    """Return clips by their names, composed as in NFC."""
+    found = defaultdict(list)
     for clip_id in clip_ids:
-        path = PurePosixPath(clip_id)
-        for name in {path.name, path.stem}:
-            bare[name].append(clip_id)
-    return bare
+        for name in names(unicodedata.normalize("NFC", clip_id)):
+            found[name].append(clip_id)
+    return dict(found)
 
 
-def _named(filename: str, bare: Mapping[str, list[str]]) -> list[str]:
-    path = PurePosixPath(filename)
-    if found := bare.get(filename):
-        return found
-    is_media = path.suffix.lower().removeprefix(".") in MEDIA_SUFFIXES
-    # the label file may name the video of which the corpus holds the sound
-    return bare.get(path.stem, []) if is_media and path.name == filename else []
-
-
-def _no_clip(filename: str, found: Sequence[str]) -> str:
+def _no_clip(filename: str, found: Sequence[str], root: str) -> str:
     if not found:
-        return f"no clip {filename!r} in the corpus"
+        where = f" {root.rstrip('/')}" if PurePosixPath(filename).is_absolute() else ""
+        return f"no clip {filename!r} in the corpus{where}"
     named = ", ".join(sorted(found)[:_MAX_NAMED])
     more = f" and {len(found) - _MAX_NAMED} more" if len(found) > _MAX_NAMED else ""
     return f"{filename!r} may be {named}{more}: write the whole path"

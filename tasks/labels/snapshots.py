@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -41,8 +42,9 @@ class LabelledRow:
     Attributes:
         clip_id: its path below the corpus root.
         content_sha256: hash of its file when it was labelled, hex.
-        emi: (targets,) in [0, 1].
-        vad: (3,) arousal, dominance, valence in [0, 1]; None if nobody rated it.
+        emi: (targets,) in [0, 1]; NaN where nobody rated it.
+        vad: (3,) arousal, dominance, valence in [0, 1], NaN as in ``emi``; None if nobody rated any
+            of them.
         speaker: who speaks; empty if unknown.
         split: ``train``, ``valid`` or ``test``.
     """
@@ -56,8 +58,8 @@ class LabelledRow:
 
     def content(self) -> list[Any]:
         """Return all of it in plain types: two rows are the same if this is."""
-        vad = None if self.vad is None else self.vad.tolist()
-        return [self.clip_id, self.content_sha256, self.speaker, self.split, self.emi.tolist(), vad]
+        vad = None if self.vad is None else _values(self.vad)
+        return [self.clip_id, self.content_sha256, self.speaker, self.split, _values(self.emi), vad]
 
 
 @dataclass(frozen=True, eq=False)
@@ -130,8 +132,8 @@ def write_snapshot(store: ResultsStore, snapshot: Snapshot) -> bool:
             "content_sha256": row.content_sha256,
             "speaker": row.speaker or None,
             "split": row.split,
-            **dict(zip(columns, row.emi.tolist(), strict=True)),
-            **({} if row.vad is None else dict(zip(VAD_DIMENSIONS, row.vad.tolist(), strict=True))),
+            **dict(zip(columns, _values(row.emi), strict=True)),
+            **({} if row.vad is None else dict(zip(VAD_DIMENSIONS, _values(row.vad), strict=True))),
             **constants,
         }
         for row in snapshot.rows
@@ -195,7 +197,7 @@ def _taken(table: pa.Table) -> Snapshot:
             clip_id=clip_id,
             content_sha256=content,
             emi=emi[n],
-            vad=None if np.isnan(vad[n]).any() else vad[n],
+            vad=None if np.isnan(vad[n]).all() else vad[n],
             speaker=speaker or "",
             split=split,
         )
@@ -210,6 +212,11 @@ def _taken(table: pa.Table) -> Snapshot:
     return Snapshot(
         **constant, targets=targets, rows=rows, file=facts[b"file"], seed=facts[b"seed"]
     )
+
+
+def _values(labels: Floats) -> list[float | None]:
+    """Return labels as numbers; None where one is missing."""
+    return [None if math.isnan(value) else value for value in labels.tolist()]
 
 
 def _matrix(table: pa.Table, names: Sequence[str]) -> Floats:

@@ -46,7 +46,7 @@ def labels_schema(targets: Sequence[str]) -> pa.Schema:
             described("speaker", TEXT, "", "who speaks; null if the label file has none"),
             required("split", TEXT, SPLITS_UNIT, "what the clip is used for"),
             *(
-                required(column_name(target), FLOAT, _SHARE, f"label: {target}, as rated")
+                described(column_name(target), FLOAT, _SHARE, f"label: {target}; null: not rated")
                 for target in targets
             ),
             *(

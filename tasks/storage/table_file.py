@@ -1,16 +1,16 @@
-"""Tables that people hand in, CSV in UTF-8 or Parquet, on a disk or in a bucket, as text."""
+"""Tables that people hand in, CSV or Parquet, on a disk or in a bucket, as text."""
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Collection, Mapping
 from typing import NamedTuple
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from tasks.storage.open import open_file
+from tasks.storage.table_text import MAX_CELL, MAX_COLUMNS, read_text_table
 
 _PARQUET_MAGIC = b"PAR1"
 
@@ -24,12 +24,14 @@ class TableFile(NamedTuple):
         counted_in: what the numbers are: ``line`` of a CSV, whose header is line 1, or ``row`` of
             a Parquet file.
         numeric: columns that a Parquet file holds as numbers, with their types.
+        dialect: what is unusual about a CSV, in words: its separator, its encoding.
     """
 
     header: list[str]
     rows: list[tuple[int, list[str]]]
     counted_in: str
     numeric: Mapping[str, str] = {}
+    dialect: str = ""
 
 
 def read_table_file(reference: str, columns: Collection[str] = ()) -> TableFile:
@@ -47,26 +49,33 @@ def read_table_file(reference: str, columns: Collection[str] = ()) -> TableFile:
         content = folder.read(name)
         is_parquet = content.startswith(_PARQUET_MAGIC)
         return _read_parquet(content, columns) if is_parquet else _read_csv(content)
-    except (OSError, UnicodeDecodeError, csv.Error, pa.ArrowException) as error:
+    except (OSError, pa.ArrowException) as error:
         raise ValueError(str(error)) from error
 
 
 def _read_csv(content: bytes) -> TableFile:
-    # utf-8-sig: spreadsheets put a byte order mark before the first name
-    reader = csv.reader(io.StringIO(content.decode("utf-8-sig"), newline=""))
-    header = next(reader, [])
-    return TableFile(header, [(reader.line_num, cells) for cells in reader if cells], "line")
+    found = read_text_table(content)
+    return TableFile(found.header, found.rows, "line", dialect=found.dialect)
 
 
 def _read_parquet(content: bytes, columns: Collection[str]) -> TableFile:
     file = pq.ParquetFile(pa.BufferReader(content))
     names = [name for name in file.schema_arrow.names if not columns or name in columns]
+    if len(names) > MAX_COLUMNS:
+        raise ValueError(f"has {len(names)} columns, expected at most {MAX_COLUMNS}")
     table = file.read(columns=names)
     numeric = {
         field.name: str(field.type)
         for field in table.schema
         if pa.types.is_integer(field.type) or pa.types.is_floating(field.type)
     }
-    texts = [column.cast(pa.string()).fill_null("").to_pylist() for column in table.columns]
+    columns_of_text = [column.cast(pa.string()).fill_null("") for column in table.columns]
+    for name, column in zip(names, columns_of_text, strict=True):
+        longest = pc.max(pc.utf8_length(column)).as_py() or 0
+        if longest > MAX_CELL:
+            raise ValueError(
+                f"column {name} has a cell of {longest} characters, expected at most {MAX_CELL}"
+            )
+    texts = [column.to_pylist() for column in columns_of_text]
     rows = [(number, list(cells)) for number, cells in enumerate(zip(*texts, strict=True), 1)]
     return TableFile(table.schema.names, rows, "row", numeric)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -54,6 +54,24 @@ def labels() -> None:
     metavar="NAME",
     help="Column that is a target, may be repeated (default: every column that is nothing else).",
 )
+@click.option(
+    "--ignore",
+    multiple=True,
+    metavar="NAME",
+    help="Column to leave out (notes, raters' names), may be repeated.",
+)
+@click.option(
+    "--scale",
+    type=click.FloatRange(min=0, min_open=True),
+    default=1.0,
+    metavar="NUMBER",
+    help="Number that stands for 1: 100 for labels from 0 to 100.",
+)
+@click.option(
+    "--speaker-from",
+    metavar="PATTERN",
+    help="Where a path has its speaker: '{speaker}' its first folder, '*/{speaker}_*', ...",
+)
 def add(
     file: str,
     store: str,
@@ -62,12 +80,13 @@ def add(
     test_share: float,
     seed: int,
     targets: tuple[str, ...],
+    **reading: Any,
 ) -> None:
     """Check the labels in FILE and keep them as a new snapshot, whole or not at all.
 
     FILE is CSV or Parquet: a column filename, a column of numbers from 0 to 1 a target, and
-    optionally speaker, split (train, valid, test) and arousal, dominance, valence. Clips without a
-    split get one; a speaker is never in two.
+    optionally speaker, split (train, valid, test) and arousal, dominance, valence. An empty cell is
+    a label that is missing. Clips without a split get one; a speaker is never in two.
     """
     from flows.display.tables import ProgressBar
     from tasks.labels.add_labels import add_labels
@@ -83,6 +102,7 @@ def add(
             seed=seed,
             targets=targets,
             on_progress=bar.reached,
+            **reading,
         )
     click.echo(_message(report))
     if report.snapshot is not None:
@@ -128,7 +148,8 @@ def _message(report: AddReport) -> str:
             f"snapshot {report.number} ({report.snapshot[:12]}): {report.num_added} clips added, "
             f"{report.num_corrected} corrected, {report.num_unchanged} unchanged"
         ]
+    lines += report.notes
     lines.append(f"labelled in all: {splits}; targets: {', '.join(report.targets)}")
     if report.num_without_labels:
-        lines.append(f"{report.num_without_labels} clips of the corpus have no label in this file")
+        lines.append(f"{report.num_without_labels} clips of the corpus have no label yet")
     return "\n".join(lines)

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -120,6 +121,41 @@ class TestAdded:
             root, "SELECT clip_id, round(joy::DOUBLE, 2), number FROM labels ORDER BY clip_id"
         )
         assert [list(row.values())[1:] for row in rows.to_pylist()] == [[0.5, 2], [1, 2], [0.3, 1]]
+
+    def test_only_clips_that_the_store_does_not_know_are_without_labels(self, add: Add) -> None:
+        add(*(f"{number:05d},x,train,0,0" for number in range(9)))
+        assert add("00000,x,train,1,1").num_without_labels == 1
+
+    def test_what_is_missing_is_kept_as_missing(self, add: Add, root: Path) -> None:
+        lines = ["00000,x,train,0.5,", "00001,x,train,,"]
+        assert add(*lines).num_added == 1
+        assert add(*lines).snapshot is None
+        (row,) = load_labels(root).clips
+        assert row.emi == pytest.approx([0.5, np.nan], nan_ok=True)
+        rows = answer(root, "SELECT joy, fear FROM labels").to_pylist()
+        assert rows == [{"joy": 0.5, "fear": None}]
+
+    def test_a_voice_without_a_name_is_warned_of(self, add: Add, root: Path) -> None:
+        report = add("folder0/00000.mp4,0,0", "00001,0,0", header="filename,joy,fear")
+        (warning,) = report.notes
+        assert warning.startswith("2 clips name no speaker: one voice may")
+        assert "--speaker-from" in warning
+
+    def test_a_speaker_is_taken_from_the_path(self, add: Add, root: Path) -> None:
+        lines = ["00000,,0,0", "00001,anna,0,0", "00002,,0,0"]
+        report = add(*lines, header="filename,speaker,joy,fear", speaker_from="folder{speaker}")
+        assert report.notes == ()
+        assert [row.speaker for row in load_labels(root).clips] == ["0", "0", "anna"]
+        problems = refused(add, "00003,,,0,0", speaker_from="session{speaker}")
+        assert problems == [
+            "line 2: folder1/00003.mp4 does not begin as 'session{speaker}' (--speaker-from)"
+        ]
+
+    def test_a_speakers_number_is_one_with_decimals_and_without(self, add: Add, root: Path) -> None:
+        add("00000,1.0,valid,0,0", "00001,2,train,0,0")
+        add("00002,1,,0,0")
+        found = [(row.clip_id, row.speaker, row.split) for row in load_labels(root).clips]
+        assert found[1] == ("folder0/00002.mp4", "1", "valid")
 
     def test_vad_of_an_earlier_file_stays(self, add: Add, root: Path) -> None:
         add("00000,0.1,0.2,0.3,0.4", header="filename,joy,valence,arousal,dominance")

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import unicodedata
 from pathlib import Path
 
 import numpy as np
@@ -55,3 +56,33 @@ def test_two_rows_for_one_clip_are_a_problem_however_they_name_it() -> None:
 def test_a_whole_path_wins_over_a_bare_name() -> None:
     matched = match_labels(named("a.mp4"), ["a.mp4", "x/a.mp4"])
     assert list(matched.labels) == ["a.mp4"]
+
+
+def test_letters_match_however_they_are_composed() -> None:
+    names = ["Zoë Müller.wav", "が/naïve.wav", "Ångström.wav"]
+    for disk, file in (("NFD", "NFC"), ("NFC", "NFD")):
+        clip_ids = [unicodedata.normalize(disk, name) for name in names]
+        rows = [unicodedata.normalize(file, name) for name in (names[0], names[1], "Ångström")]
+        matched = match_labels(named(*rows), clip_ids)
+        assert (list(matched.labels), matched.problems) == (clip_ids, ())
+
+
+def test_two_clips_that_differ_only_in_how_they_are_composed() -> None:
+    clip_ids = [unicodedata.normalize(form, "é.wav") for form in ("NFC", "NFD")]
+    assert list(match_labels(named(*clip_ids), clip_ids).labels) == clip_ids
+    (problem,) = match_labels(named("é"), clip_ids).problems
+    assert "may be" in problem.text
+
+
+def test_the_way_to_a_clip_does_not_count(tmp_path: Path) -> None:
+    clip_ids = ["sp0/0.wav", "sp1/0.wav", "sp2/0.wav", "sp3/0.wav"]
+    rows = ["./sp0/0.wav", f"{tmp_path}/sp1/0.wav", "sp2//0.wav", "sp3\\0.wav"]
+    matched = match_labels(named(*rows), clip_ids, str(tmp_path))
+    assert (list(matched.labels), matched.problems) == (clip_ids, ())
+    remote = match_labels(named("s3://b/c/sp0/0.wav"), clip_ids, "s3://b/c")
+    assert list(remote.labels) == ["sp0/0.wav"]
+
+
+def test_an_absolute_path_of_another_place_is_no_clip() -> None:
+    (problem,) = match_labels(named("/elsewhere/sp0/0.wav"), ["sp0/0.wav"], "/corpus").problems
+    assert problem.text == "no clip '/elsewhere/sp0/0.wav' in the corpus /corpus"

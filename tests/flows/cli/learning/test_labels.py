@@ -50,11 +50,11 @@ def test_labels_are_added_once_and_listed(emi, corpus, labels, tmp_path):
 
 def test_problems_are_listed_and_nothing_is_written(emi, corpus, labels, tmp_path):
     with labels.open("a") as file:
-        file.write("00099,0,0,0,0,0,0\n00001,0,0,0,0,0,0\n00008,0,0,0,0,0,nan\n")
+        file.write("00099,0,0,0,0,0,0\n00001,0,0,0,0,0,0\n00008,0,0,0,0,0,much\n")
     store = tmp_path / "store"
     code, out, err = emi("labels", "add", labels, "--corpus", corpus, "--store", store)
     assert (code, out) == (2, "")
-    for problem in ("line 10: no clip '00099'", "line 11: '00001'", "line 12: joy is 'nan'"):
+    for problem in ("line 10: no clip '00099'", "line 11: '00001'", "line 12: joy is 'much'"):
         assert problem in err
     assert not store.exists()
 
