@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import unicodedata
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -149,11 +150,20 @@ def clip_file(clip_id: str, path: bytes) -> ClipFile:
     uri = os.fsdecode(path)
     if is_remote(uri):
         return _stored(clip_id, uri, statuses([uri])[uri])
-    try:
-        status = os.stat(path)  # noqa: PTH116 - bytes paths
-    except (OSError, ValueError):  # ValueError: a NUL in the name
-        return ClipFile(clip_id, path, None, None)
-    return ClipFile(clip_id, path, status.st_size, recordable_ns(status.st_mtime_ns))
+    for spelled in dict.fromkeys((path, *_composed(uri))):
+        try:
+            status = os.stat(spelled)  # noqa: PTH116 - bytes paths
+        except (OSError, ValueError):  # ValueError: a NUL in the name
+            continue
+        return ClipFile(clip_id, spelled, status.st_size, recordable_ns(status.st_mtime_ns))
+    return ClipFile(clip_id, path, None, None)
+
+
+def _composed(path: str) -> Iterator[bytes]:
+    """Yield a path with its accents composed both ways, as disks and programs differ in it."""
+    if not path.isascii():
+        yield os.fsencode(unicodedata.normalize("NFC", path))
+        yield os.fsencode(unicodedata.normalize("NFD", path))
 
 
 def _printable(path: bytes) -> str:

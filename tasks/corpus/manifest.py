@@ -1,18 +1,26 @@
-"""Manifests: tables of clips, CSV or Parquet, on a disk or in a bucket."""
+"""Manifests: tables and lists of clips, on a disk or in a bucket."""
 
 from __future__ import annotations
 
+import json
 import os
 import posixpath
+import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from emi_model.errors import CorpusError
 from tasks.storage.open import is_remote, local_path
-from tasks.storage.table_file import read_table_file
+from tasks.storage.table_file import read_table_file, read_text_file
 
-MANIFEST_SUFFIXES = (".csv", ".parquet")
+_LISTS, _JSON_LINES = (".txt", ".lst"), (".jsonl", ".ndjson")
+MANIFEST_SUFFIXES = (".csv", ".tsv", ".parquet", *_LISTS, *_JSON_LINES, ".json", ".xlsx", ".xls")
+"""Suffixes of a file that is no clip; ``.json`` and workbooks are refused in words."""
+
+MAX_SHOWN = 100
+"""Characters of a manifest that an error repeats."""
 
 
 class Named(NamedTuple):
@@ -31,8 +39,9 @@ def read_manifest(source: str) -> list[Named]:
     """Return the clips of a manifest, in its order.
 
     Args:
-        source: a table with a column ``uri``: paths relative to where the manifest lies, ``file:``
-            URIs, or ``s3://`` and the like, taken as they are; and optionally ``clip_id``.
+        source: CSV or Parquet with a column ``uri``: paths relative to where the manifest lies,
+            ``file:`` URIs, or ``s3://`` and the like, taken as they are; and optionally
+            ``clip_id``. Or JSON, an object with these keys a line; or text, a ``uri`` a line.
 
     Raises:
         CorpusError: it cannot be read, or a row names no clip, or names one again.
@@ -56,13 +65,40 @@ def read_manifest(source: str) -> list[Named]:
 
 def _rows(source: str) -> list[dict[str, str]]:
     try:
+        if source.lower().endswith(_JSON_LINES):
+            return list(_json_rows(read_text_file(source)))
+        if source.lower().endswith(_LISTS) and (listed := _listed(read_text_file(source))):
+            return listed
         table = read_table_file(source, ("uri", "clip_id"))
     except ValueError as error:
         raise CorpusError(f"{source}: cannot be read as a manifest: {error}") from error
-    if table.counted_in == "row" and "uri" not in table.header:
-        raise CorpusError(f"{source}: has no column uri: expected one, filled")
+    header = [name.strip() for name in table.header]
+    if "uri" not in header and (table.rows or table.counted_in == "row"):
+        found = f" among {', '.join(header)[:MAX_SHOWN]}" if any(header) else ""
+        raise CorpusError(f"{source}: has no column uri{found}: expected one, filled")
     # a short row lacks its last columns
-    return [dict(zip(table.header, cells, strict=False)) for _, cells in table.rows]
+    return [dict(zip(header, map(str.strip, cells), strict=False)) for _, cells in table.rows]
+
+
+def _listed(text: str) -> list[dict[str, str]]:
+    """Return a row a line; none if the first line is the header of a table with a column uri."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    if lines and "uri" in re.split(r"[,;\t|]", lines[0].replace(" ", "")):
+        return []
+    return [{"uri": line} for line in lines]
+
+
+def _json_rows(text: str) -> Iterator[dict[str, str]]:
+    for number, line in enumerate(text.splitlines(), start=1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+        except ValueError as error:
+            raise ValueError(f"line {number} is no JSON: {error}") from error
+        if not isinstance(row, dict):
+            raise ValueError(f"line {number} holds {line[:MAX_SHOWN]}, expected an object with uri")
+        yield {key: value for key, value in row.items() if isinstance(value, str)}
 
 
 def _located(uri: str, manifest: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,10 +13,11 @@ from numpy.typing import NDArray
 from emi_model.arrays import Floats
 from emi_model.modalities import AUDIO_NEEDED
 from tasks.cluster.budget import machine_budget
+from tasks.corpus.clips import ClipFile
 from tasks.corpus.listing import list_clips
 from tasks.home import home
 from tasks.labels.audio_cache import AudioCache
-from tasks.labels.label_set import LabelSet
+from tasks.labels.label_set import LabelledRow, LabelSet
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,8 +98,8 @@ def load_labelled_audio(
         CorpusError: the corpus holds no clip.
     """
     cache = AudioCache(home() / CACHE_FOLDER, needs)
-    files = {clip.clip_id: clip for clip in list_clips(corpus)}
     wanted = [row for row in labels.clips if row.split in splits]
+    files = _files_of(wanted, list_clips(corpus))
     found = [(files[row.clip_id], row.content_sha256) for row in wanted if row.clip_id in files]
     missing = {row.clip_id: "not in the corpus" for row in wanted if row.clip_id not in files}
     decoders = machine_budget().cores
@@ -124,3 +126,16 @@ def load_labelled_audio(
             )
         )
     return LabelledAudio(labels, {split: tuple(rows) for split, rows in clips.items()}, missing)
+
+
+def _files_of(rows: Sequence[LabelledRow], clips: Sequence[ClipFile]) -> dict[str, ClipFile]:
+    """Return the files of labelled clips by clip id; the corpus may compose accents another way."""
+    files = {clip.clip_id: clip for clip in clips}
+    if all(row.clip_id in files for row in rows):
+        return files
+    composed = {unicodedata.normalize("NFC", clip.clip_id): clip for clip in clips}
+    for row in rows:
+        clip = composed.get(unicodedata.normalize("NFC", row.clip_id))
+        if row.clip_id not in files and clip is not None:
+            files[row.clip_id] = clip._replace(clip_id=row.clip_id)
+    return files

@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from tasks.storage.open import open_file
-from tasks.storage.table_text import MAX_CELL, MAX_COLUMNS, read_text_table
+from tasks.storage.table_text import MAX_CELL, MAX_COLUMNS, decode_text, read_text_table
 
 _PARQUET_MAGIC = b"PAR1"
 
@@ -50,6 +50,19 @@ def read_table_file(reference: str, columns: Collection[str] = ()) -> TableFile:
         is_parquet = content.startswith(_PARQUET_MAGIC)
         return _read_parquet(content, columns) if is_parquet else _read_csv(content)
     except (OSError, pa.ArrowException) as error:
+        raise ValueError(str(error)) from error
+
+
+def read_text_file(reference: str) -> str:
+    """Return the text of a file in UTF-8, UTF-16 or CP1252.
+
+    Raises:
+        ValueError: it cannot be read; the text says why.
+    """
+    try:
+        folder, name = open_file(reference)
+        return decode_text(folder.read(name))[0]
+    except OSError as error:
         raise ValueError(str(error)) from error
 
 

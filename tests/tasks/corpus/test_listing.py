@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import sys
+import unicodedata
 from collections.abc import Callable
 from pathlib import Path
 
@@ -163,9 +164,56 @@ class TestManifest:
         assert [clip.size for clip in clips] == [3]
 
     @pytest.mark.parametrize(
+        ("name", "lines"),
+        [
+            ("m.csv", [" uri , clip_id", " sub/../a.mp4 , c0 ", "ü.mp4,c1"]),
+            ("m.csv", ["uri;clip_id", "a.mp4;c0", "ü.mp4;c1"]),
+            ("m.tsv", ["uri\tclip_id", "a.mp4\tc0", "ü.mp4\tc1"]),
+            ("m.txt", ["clip_id\turi", "c0\ta.mp4", "c1\tü.mp4"]),
+            (
+                "m.jsonl",
+                ['{"uri": "a.mp4", "clip_id": "c0"}', "", '{"clip_id":"c1","uri":"ü.mp4"}'],
+            ),
+        ],
+    )
+    def test_tables_of_other_programs(self, name: str, lines: list[str], fill: Fill) -> None:
+        root = fill("a.mp4", "ü.mp4", "sub/b.mp4")
+        clips = list_clips(write_csv(root / name, *lines))
+        assert [(clip.clip_id, clip.size) for clip in clips] == [("c0", 3), ("c1", 3)]
+
+    def test_a_list_of_paths(self, fill: Fill) -> None:
+        root = fill("a, b.mp4", "ü.mp4")
+        clips = list_clips(write_csv(root / "list.txt", " a, b.mp4 ", "", f"{root}/ü.mp4"))
+        assert [clip.size for clip in clips] == [3, 3]
+        assert ids(clips) == [f"{root}/ü.mp4", "a, b.mp4"]
+
+    def test_accents_may_be_composed_as_on_no_disk(self, fill: Fill) -> None:
+        composed, taken_apart = (unicodedata.normalize(f, "ë.mp4") for f in ("NFC", "NFD"))
+        root = fill(composed)
+        (clip,) = list_clips(write_csv(root / "m.csv", "uri", taken_apart))
+        assert (clip.clip_id, clip.file()) == (taken_apart, root / composed)
+
+    @pytest.mark.parametrize(
+        ("name", "content", "said"),
+        [
+            ("m.jsonl", b'{"uri": "a.mp4"}\n[1]\n', "line 2 holds .1., expected an object"),
+            ("m.jsonl", b"uri\n", "line 1 is no JSON"),
+            ("m.json", b'[{"uri": "a.mp4"}]', "has no column uri|no rows"),
+            ("m.xlsx", b"PK\3\4", "an Excel workbook"),
+            ("m.txt", b"", "the manifest has no rows"),
+        ],
+    )
+    def test_what_is_no_manifest(
+        self, name: str, content: bytes, said: str, tmp_path: Path
+    ) -> None:
+        (tmp_path / name).write_bytes(content)
+        with pytest.raises(CorpusError, match=said):
+            list_clips(str(tmp_path / name))
+
+    @pytest.mark.parametrize(
         ("lines", "said"),
         [
-            (["path", "a.mp4"], "row 1 has no uri: expected a column uri"),
+            (["path", "a.mp4"], "has no column uri among path: expected one, filled"),
             (["uri,clip_id", "a.mp4,x", ",y"], "row 2 has no uri"),
             (["uri", "a.mp4", "a.mp4"], r"row 2 repeats a\.mp4: expected every clip once"),
             (["uri,clip_id", "a.mp4,x", "b.mp4,x"], "row 2 repeats x"),

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import unicodedata
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
 
+from tasks.labels.add_labels import add_labels
 from tasks.labels.label_set import load_labels
 from tasks.labels.labelled_clips import load_labelled_audio
 from tests.tasks.labels.labelled_corpus import labelled_store
@@ -53,8 +55,6 @@ def test_what_cannot_be_heard_is_missing_and_says_why(tmp_path: Path) -> None:
 def test_a_clip_of_less_than_a_frame_is_missing(tmp_path: Path) -> None:
     corpus, store = labelled_store(tmp_path, ["train", "valid"])
     soundfile.write(corpus / "000.wav", np.ones(399, np.int16), 16_000)
-    from tasks.labels.add_labels import add_labels
-
     add_labels(store, corpus / "labels.csv", str(corpus))
     found = load_labelled_audio(load_labels(store), str(corpus), ("train",))
     assert found.missing == {"000.wav": "399 samples, expected 400 or more"}
@@ -68,3 +68,14 @@ def test_audio_is_extracted_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert len(again.of_split("train")) == 3
     assert again.missing == {}
     assert len(again.of_split("train")[0].inputs["audio"]) == 6400
+
+
+def test_a_corpus_that_composes_accents_another_way(tmp_path: Path) -> None:
+    corpus, store = labelled_store(tmp_path, ["train", "valid"])
+    composed, taken_apart = (unicodedata.normalize(f, "ë.wav") for f in ("NFC", "NFD"))
+    (corpus / "000.wav").rename(corpus / composed)
+    (tmp_path / "labels.csv").write_text(f"filename,split,Noise,Tone\n{composed},train,0,1\n")
+    add_labels(store, tmp_path / "labels.csv", str(corpus))
+    (corpus / composed).rename(corpus / taken_apart)
+    found = load_labelled_audio(load_labels(store), str(corpus), ("train",))
+    assert [clip.clip_id for clip in found.of_split("train")] == [composed]
