@@ -7,12 +7,15 @@ from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.dataset as ds
 
 from emi_model.devices import available_cores
 from tasks.corpus.clips import ClipFile, hash_clip
 from tasks.corpus.objects import READERS
-from tasks.schema.scores import scores_schema
+from tasks.schema.outcomes import Flag, Reason
+from tasks.schema.scores import EXTRACTION, scores_schema
 from tasks.schema.tables import SCORES
 from tasks.store.query import answer
 from tasks.store.store import ResultsStore
@@ -22,6 +25,9 @@ _LATEST_ROWS = """
 SELECT clip_id, content_sha256, bytes, modified_ns FROM scores
 QUALIFY row_number() OVER (PARTITION BY clip_id ORDER BY scored_at DESC) = 1
 """
+
+
+_HEARD = ["extraction", "reason", "detail", "flags", "channels", "codec"]
 
 
 class DoneClip(NamedTuple):
@@ -55,12 +61,49 @@ class ScoringPlan:
 
 
 def done_clips(store: ResultsStore, model_sha256: str, coverage: str) -> dict[str, DoneClip]:
-    """Return the latest rows under a model and coverage by clip id."""
+    """Return the latest rows under a model and coverage by clip id.
+
+    One that an earlier version of the extraction may have got wrong comes without its content, so
+    that its clip is scored again.
+    """
     wanted = (ds.field("model_sha256") == model_sha256) & (ds.field("coverage") == coverage)
-    columns = ["clip_id", "content_sha256", "bytes", "modified_ns", "scored_at"]
+    columns = ["clip_id", "content_sha256", "bytes", "modified_ns", *_HEARD, "scored_at"]
     table = store.rows(SCORES, scores_schema(), wanted, columns).sort_by("scored_at")
-    values = zip(*(table[column].to_pylist() for column in columns[:-1]), strict=True)
-    return {clip_id: DoneClip(*rest) for clip_id, *rest in values}
+    values = zip(*(table[column].to_pylist() for column in columns[:4]), strict=True)
+    return {
+        clip_id: DoneClip(None, None, None) if is_outdated else DoneClip(*rest)
+        for (clip_id, *rest), is_outdated in zip(values, _outdated(table), strict=True)
+    }
+
+
+def _outdated(table: pa.Table) -> list[bool]:
+    """Return which rows an earlier version of the extraction may have got wrong.
+
+    Before version 2 several formats were refused, channels without a layout were weighed as if
+    they had one, stereo that cancels was silent, a gap looked like a decode that is too short, and
+    sound that begins far into a disc's file was not found.
+    """
+    found = pc.less(pc.fill_null(table["extraction"], 1), EXTRACTION)
+    rows = zip(*(table[name].to_pylist() for name in _HEARD[1:]), strict=True)
+    return [
+        is_old and _is_suspect(*row) for is_old, row in zip(found.to_pylist(), rows, strict=True)
+    ]
+
+
+def _is_suspect(
+    reason: str | None,
+    detail: str | None,
+    flags: Sequence[str],
+    channels: int | None,
+    codec: str | None,
+) -> bool:
+    if reason == Reason.NO_AUDIO_TRACK:
+        return (detail or "").endswith((" in mpeg", " in mpegts"))
+    if reason is not None:
+        return reason in (Reason.REFUSED, Reason.NO_SAMPLES)
+    if Flag.SHORT_DECODE in flags or (Flag.SILENT in flags and channels == 2):
+        return True
+    return (channels or 0) > 2 and (codec or "").startswith(("pcm_", "flac"))
 
 
 def done_under_any_model(results: str) -> dict[str, DoneClip]:

@@ -7,22 +7,21 @@ without a sample, and with an error after it decoded the whole track.
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from emi_model.audio.waveform import measure_levels
 from emi_model.errors import ConfigError
 from emi_model.units import SAMPLING_RATE, samples_to_seconds, seconds_to_samples
-from tasks.extraction.ffmpeg import (
-    Decoded,
-    TrackOfFile,
-    decode,
-    decode_together,
-)
+from tasks.extraction.ffmpeg import Decoded, TrackOfFile, decode, decode_together
 from tasks.extraction.headers import Prober
+from tasks.extraction.mixing import Mixing
+from tasks.extraction.sound import Gap, Sound
 from tasks.extraction.tracks import Decodable, find_track, one_line
 from tasks.schema.outcomes import Reason, Rejection, Source
 
@@ -43,20 +42,41 @@ MAX_SECONDS_TOGETHER = 60.0
 _SHORT_SECONDS = 0.1
 _SHORT_SHARE = 0.1
 
+_CANCELLED_DB = 20.0
+"""Stereo cancels if mono is so much below its first channel: the second is its mirror image."""
+
+_QUIET_DBFS = -35.0
+"""Louder mono is not suspected: its first channel would have to be at full scale."""
+
+
+@dataclass(frozen=True)
+class Heard:
+    """What was decoded of a track: its sound, how it was mixed, whether its end was not reached."""
+
+    sound: Sound
+    mixing: Mixing
+    ended_early: bool = False
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Extraction(Source):
     """The audio of a clip.
 
     Attributes:
-        waveform: int16 (samples,), 16 kHz mono, at least one sample, read-only.
+        waveform: int16 (samples,), 16 kHz mono, at least one sample. Silence fills gaps of the
+            recording.
         truncated: The track continues after the last sample.
-        short_decode: The track declares over 10 % and over 0.1 s more than could be decoded.
+        short_decode: The track declares over 10 % and over 0.1 s more than could be decoded, or
+            ffmpeg could not read the file to its end.
+        mixing: How the channels became one.
+        gaps: Stretches of the recording without sound.
     """
 
     waveform: NDArray[np.int16]
     truncated: bool
     short_decode: bool
+    mixing: Mixing = Mixing.LAYOUT
+    gaps: tuple[Gap, ...] = ()
 
 
 def extract(
@@ -68,7 +88,8 @@ def extract(
 ) -> Extraction | Rejection:
     """Decode the best audio track of a media file to 16 kHz mono.
 
-    The waveform begins with the track's first sample, also where the track begins late.
+    The waveform begins with the track's first sample, also where the track begins late:
+    ``audio_start_seconds`` says when.
 
     Args:
         path: A regular file of any name.
@@ -145,59 +166,114 @@ def _num_wanted(max_seconds: float | None) -> int:
 
 def _is_brief(found: Decodable, num_wanted: int) -> bool:
     """Return whether a clip's decoder is allowed and the wanted part of it should be short."""
-    if not found.track.allowed:
+    if not found.track.allowed or found.header.begins_late:
         return False
     declared_seconds = found.track.seconds or found.header.seconds or math.inf
     return min(samples_to_seconds(num_wanted), declared_seconds) <= MAX_SECONDS_TOGETHER
 
 
-def _decode_short(short: Mapping[int, Decodable], num_wanted: int) -> dict[int, NDArray[np.int16]]:
-    """Decode clips together; return those waveforms that are complete, under the same keys."""
+def _decode_short(short: Mapping[int, Decodable], num_wanted: int) -> dict[int, Heard]:
+    """Decode clips together; return those that are complete, under the same keys."""
     if len(short) < 2:
         return {}
+    tracks = {place: _track_of(one) for place, one in short.items()}
+    seconds = min(one.seconds_left for one in short.values())
+    sounds = _decode_complete(tracks, num_wanted, seconds)
+    heard = {place: Heard(sound, tracks[place].mixing) for place, sound in sounds.items()}
+    firsts = {
+        place: replace(tracks[place], mixing=Mixing.FIRST)
+        for place, one in heard.items()
+        if _may_cancel(one, short[place])
+    }
+    found = _decode_complete(firsts, num_wanted, seconds) if firsts else {}
+    for place in firsts:
+        mono = heard.pop(place)  # one whose channel is not complete is decoded again by itself
+        if place in found:
+            heard[place] = _audible(mono, found[place])
+    return heard
+
+
+def _decode_complete(
+    tracks: Mapping[int, TrackOfFile], num_wanted: int, timeout_seconds: float
+) -> dict[int, Sound]:
     # A header may be wrong: a clip that this bound cuts too short is decoded again by itself.
     bound = min(num_wanted, seconds_to_samples(MAX_SECONDS_TOGETHER)) + 1
-    waveforms = decode_together(
-        [TrackOfFile(one.url, one.track.index) for one in short.values()],
-        num_samples=bound,
-        timeout_seconds=min(one.seconds_left for one in short.values()),
+    sounds = decode_together(
+        list(tracks.values()), num_samples=bound, timeout_seconds=timeout_seconds
     )
     return {
-        place: waveform
-        for place, waveform in zip(short, waveforms, strict=True)
-        if waveform is not None and (0 < waveform.size < bound or waveform.size > num_wanted)
+        place: sound
+        for place, sound in zip(tracks, sounds, strict=True)
+        if sound is not None
+        and (0 < sound.waveform.size < bound or sound.waveform.size > num_wanted)
     }
 
 
-def _decode_alone(found: Decodable, num_wanted: int) -> Extraction | Rejection:
-    decoded = decode(
-        found.url,
-        found.track.index,
-        num_samples=num_wanted + 1,  # one more sample shows that the track continues
-        timeout_seconds=found.seconds_left,
+def _track_of(found: Decodable) -> TrackOfFile:
+    track = found.track
+    late = found.header.begins_late
+    return TrackOfFile(found.url, track.index, track.channels, track.mixing, late)
+
+
+def _may_cancel(heard: Heard, found: Decodable) -> bool:
+    return (
+        found.track.channels == 2
+        and heard.mixing is Mixing.LAYOUT
+        and measure_levels(heard.sound.waveform).rms_dbfs < _QUIET_DBFS
     )
-    return _judge(decoded, found, num_wanted)
 
 
-def _judge(decoded: Decoded, found: Decodable, num_wanted: int) -> Extraction | Rejection:
+def _audible(heard: Heard, first: Sound) -> Heard:
+    """Return the first channel of a stereo track in place of mono, if mono cancels."""
+    mono = measure_levels(heard.sound.waveform).rms_dbfs
+    if not first.waveform.size or measure_levels(first.waveform).rms_dbfs - mono < _CANCELLED_DB:
+        return heard
+    return Heard(first, Mixing.FIRST, heard.ended_early)
+
+
+def _decode_alone(found: Decodable, num_wanted: int) -> Extraction | Rejection:
+    started = time.monotonic()
+    track = _track_of(found)
+    num_samples = num_wanted + 1  # one more sample shows that the track continues
+    decoded = decode(track, num_samples=num_samples, timeout_seconds=found.seconds_left)
+    rejection = _rejected(decoded, found)
+    if rejection is not None:
+        return rejection
+    heard = Heard(decoded.sound, track.mixing, decoded.ended_early)
+    if _may_cancel(heard, found):
+        left = found.seconds_left - (time.monotonic() - started)
+        first = decode(
+            replace(track, mixing=Mixing.FIRST), num_samples=num_samples, timeout_seconds=left
+        )
+        if not first.timed_out:
+            heard = _audible(heard, first.sound)
+    return _extraction(heard, found, num_wanted)
+
+
+def _rejected(decoded: Decoded, found: Decodable) -> Rejection | None:
+    num_decoded = decoded.sound.waveform.size
     if decoded.timed_out:
-        words = f"stopped at the time limit: {decoded.words}"
-        return Rejection(reason=Reason.TIMEOUT, detail=one_line(words), **found.source())
-    num_decoded = decoded.waveform.size
-    if not found.track.allowed or (decoded.no_decoder and not num_decoded):
-        reason = Reason.UNSUPPORTED_CODEC
-        return Rejection(reason=reason, detail=one_line(decoded.words), **found.source())
-    if not num_decoded:
-        words = one_line(decoded.words)
-        return Rejection(reason=Reason.NO_SAMPLES, detail=words, **found.source())
-    return _extraction(decoded.waveform, found, num_wanted)
+        reason, words = Reason.TIMEOUT, f"stopped at the time limit: {decoded.words}"
+    elif not found.track.allowed or (decoded.no_decoder and not num_decoded):
+        reason, words = Reason.UNSUPPORTED_CODEC, decoded.words
+    elif not num_decoded:
+        reason, words = Reason.NO_SAMPLES, decoded.words
+    else:
+        return None
+    return Rejection(reason=reason, detail=one_line(words), **found.source())
 
 
-def _extraction(waveform: NDArray[np.int16], found: Decodable, num_wanted: int) -> Extraction:
+def _extraction(heard: Heard, found: Decodable, num_wanted: int) -> Extraction:
+    waveform, gaps = heard.sound.filled(num_wanted)
+    truncated = waveform.size > num_wanted
+    skipped = seconds_to_samples(sum(gap.seconds - gap.filled_seconds for gap in gaps))
+    is_short = _is_short(found.track.seconds, num_wanted, waveform.size + skipped)
     return Extraction(
         waveform=waveform[:num_wanted],
-        truncated=waveform.size > num_wanted,
-        short_decode=_is_short(found.track.seconds, num_wanted, waveform.size),
+        truncated=truncated,
+        short_decode=is_short or (heard.ended_early and not truncated),
+        mixing=heard.mixing,
+        gaps=gaps,
         **found.source(),
     )
 

@@ -11,15 +11,14 @@ from typing import Any, NamedTuple
 
 import ffmpeg
 import imageio_ffmpeg
-import numpy as np
-from numpy.typing import NDArray
 
 from emi_model.errors import MediaToolError
 from emi_model.units import SAMPLING_RATE
-from tasks.extraction.formats import ALLOWED_CONTAINERS, ALLOWED_DECODERS
-from tasks.processes.bounded import Finished, run_bounded, run_piped
+from tasks.extraction.formats import ALLOWED_CONTAINERS, ALLOWED_DECODERS, DEEP_PROBE
+from tasks.extraction.mixing import Mixing, mix_filter
+from tasks.extraction.sound import Sound, max_matroska_bytes, read_matroska
+from tasks.processes.bounded import STDERR_TAIL_BYTES, Finished, run_bounded, run_piped
 
-_BYTES_PER_SAMPLE = 2
 # By default a filter starts a thread for each core; here they would have no work.
 _QUIET = ("-nostdin", "-hide_banner", "-nostats", "-loglevel", "error", "-filter_threads", "1")
 # glibc may reserve a memory pool for every thread, and the memory limit counts what is reserved:
@@ -30,8 +29,14 @@ _VERSION_BYTES = 64 * 1024
 
 _URL_STAND_IN = "file:clip{}"
 _LOG_PREFIX = re.compile(r"\[[^\]]* @ [^\]]*\]\s*")
+_NAMED_INPUT = re.compile(r"\[in#(\d+)")
+_ADDRESS = re.compile(r"@? ?\b0x[0-9a-f]{9,}\b")
 # Picture codecs outside the whitelist, outputs that ffmpeg did not open: no reason to report.
 _EXPECTED = re.compile(r"not on whitelist|Error opening output|Last message repeated")
+_ENDED_EARLY = re.compile(
+    r"Error during demuxing|Error retrieving a packet|Packet processing failed"
+    r"|Task finished with error code"
+)
 _NO_DECODER = re.compile(r"no decoder found|Decoder \(.*\) not found|Unknown decoder")
 
 
@@ -42,26 +47,34 @@ class TrackOfFile:
     Attributes:
         url: A ``file:`` URL as libav understands it, without percent escapes.
         index: The track's place among all streams of the file.
+        channels: Number of its channels; None if the header has none.
+        mixing: How they become one.
+        begins_late: Its first packet lies deep in the file.
     """
 
     url: str
     index: int
+    channels: int | None = None
+    mixing: Mixing = Mixing.LAYOUT
+    begins_late: bool = False
 
 
 class Decoded(NamedTuple):
     """The result of one run of ffmpeg.
 
     Attributes:
-        waveform: int16 (samples,), 16 kHz mono, read-only, possibly without a sample.
+        sound: Its samples, possibly none.
         words: ffmpeg's distinct error messages, without the file's path.
         timed_out: It was stopped at the time limit.
         no_decoder: It reported that it has no decoder for this track.
+        ended_early: It reported that it could not read the file to its end.
     """
 
-    waveform: NDArray[np.int16]
+    sound: Sound
     words: str
     timed_out: bool
     no_decoder: bool
+    ended_early: bool
 
 
 def find_ffmpeg() -> str:
@@ -103,36 +116,38 @@ def ffmpeg_version() -> str:
     return stated[1]
 
 
-def decode(url: str, index: int, *, num_samples: int, timeout_seconds: float) -> Decoded:
+def decode(track: TrackOfFile, *, num_samples: int, timeout_seconds: float) -> Decoded:
     """Decode the first samples of one track to 16 kHz mono.
 
     Args:
-        url: A ``file:`` URL as libav understands it, without percent escapes.
-        index: The track's place among all streams of the file.
+        track: What to decode.
         num_samples: Samples at 16 kHz after which to stop.
         timeout_seconds: Wall-clock limit.
 
     Raises:
         MediaToolError: There is no usable ffmpeg; no file raises an error.
     """
-    output = _output(0, index, "pipe:", num_samples)
-    command = _command([find_ffmpeg(), *_QUIET], output, [url])
-    finished = _run(command, timeout_seconds, num_samples * _BYTES_PER_SAMPLE)
+    output = _output(0, track, "pipe:", num_samples)
+    command = _command([find_ffmpeg(), *_QUIET], output, [track.url])
+    finished = _run(command, timeout_seconds, max_matroska_bytes(num_samples))
+    lines = _error_lines(finished, track.url)
     return Decoded(
-        waveform=_waveform(finished.stdout),
-        words=_error_lines(finished, url),
+        sound=read_matroska(finished.stdout),
+        words=_in_words(finished, lines),
         timed_out=finished.timed_out,
-        no_decoder=bool(_NO_DECODER.search(finished.stderr_tail)),
+        no_decoder=any(_NO_DECODER.search(line) for line in lines),
+        ended_early=finished.over_limit or any(_ENDED_EARLY.search(line) for line in lines),
     )
 
 
 def decode_together(
     tracks: Sequence[TrackOfFile], *, num_samples: int, timeout_seconds: float
-) -> list[NDArray[np.int16] | None]:
+) -> list[Sound | None]:
     """Decode the first samples of tracks of several files in one run, each into its own pipe.
 
     One track may break the run for all: ffmpeg may refuse to start, stop early, crash or hang.
-    Samples of a broken run do not count, except those of tracks with all ``num_samples``.
+    Samples of a broken run do not count, except those of tracks with all ``num_samples``. Nor do
+    those of a file that ffmpeg could not read to its end.
 
     Args:
         tracks: What to decode.
@@ -140,18 +155,17 @@ def decode_together(
         timeout_seconds: Wall-clock limit of the run.
 
     Returns:
-        For each track the same waveform as `decode`; None if it is not complete.
+        For each track the same sound as `decode`; None if it is not complete.
 
     Raises:
         MediaToolError: There is no ffmpeg.
     """
     executable = find_ffmpeg()
-    max_bytes = num_samples * _BYTES_PER_SAMPLE
 
     def command(pipes: Sequence[int]) -> list[str]:
         # No flush after every packet: the output of a run that fails is not used.
         outputs = [
-            _output(place, track.index, f"pipe:{pipe}", num_samples, flush_packets=0)
+            _output(place, track, f"pipe:{pipe}", num_samples, flush_packets=0)
             for place, (track, pipe) in enumerate(zip(tracks, pipes, strict=True))
         ]
         # ffmpeg shall not stop the other tracks if most of one cannot be decoded.
@@ -163,22 +177,36 @@ def decode_together(
             command,
             num_pipes=len(tracks),
             timeout_seconds=timeout_seconds,
-            max_pipe_bytes=max_bytes,
+            max_pipe_bytes=max_matroska_bytes(num_samples),
             environment=_FEW_ARENAS,
         )
     except OSError:  # too many pipes or no ffmpeg; decoding each by itself will show it
         return [None] * len(tracks)
+    sounds = map(read_matroska, finished.outputs)
+    early = _ended_early(finished, len(tracks))
+    is_whole = finished.exit_status == 0
     return [
-        _waveform(data) if finished.exit_status == 0 or len(data) == max_bytes else None
-        for data in finished.outputs
+        sound if sound.waveform.size == num_samples or (is_whole and place not in early) else None
+        for place, sound in enumerate(sounds)
     ]
 
 
-def _output(place: int, index: int, target: str, num_samples: int, **options: Any) -> Any:
+def _ended_early(finished: Finished, num_files: int) -> set[int]:
+    """Return the places of files that ffmpeg could not read to their end; all if it names none."""
+    early: set[int] = set()
+    for line in finished.stderr_tail.splitlines():
+        if _ENDED_EARLY.search(line):
+            named = _NAMED_INPUT.search(line)
+            early |= {int(named[1])} if named else set(range(num_files))
+    return early
+
+
+def _output(place: int, track: TrackOfFile, target: str, num_samples: int, **options: Any) -> Any:
     """Return the part of a command that decodes the track of one file."""
     # Not -t: it counts from the container's start, so a track that begins late would lose its end.
     # The filter counts the track's own samples.
     first_samples = (
+        f"{mix_filter(track.mixing, track.channels)}"
         f"aformat=sample_fmts=s16:sample_rates={SAMPLING_RATE}:channel_layouts=mono,"
         f"atrim=end_sample={num_samples}"
     )
@@ -188,10 +216,13 @@ def _output(place: int, index: int, target: str, num_samples: int, **options: An
         format_whitelist=ALLOWED_CONTAINERS,
         codec_whitelist=ALLOWED_DECODERS,
         threads=1,
+        **(DEEP_PROBE if track.begins_late else {}),
     )
-    return source[str(index)].output(
+    return source[str(track.index)].output(
         target,
-        format="s16le",
+        format="matroska",  # it carries times
+        map_metadata=-1,
+        map_chapters=-1,
         acodec="pcm_s16le",
         ac=1,
         ar=SAMPLING_RATE,
@@ -209,10 +240,6 @@ def _command(executable: Sequence[str], outputs: Any, urls: Sequence[str]) -> li
     return [names.get(arg, arg) for arg in outputs.compile(cmd=list(executable))]
 
 
-def _waveform(stdout: bytes) -> NDArray[np.int16]:
-    return np.frombuffer(stdout, dtype="<i2", count=len(stdout) // _BYTES_PER_SAMPLE)
-
-
 def _run(command: Sequence[str], timeout_seconds: float, max_stdout_bytes: int) -> Finished:
     try:
         return run_bounded(
@@ -225,11 +252,23 @@ def _run(command: Sequence[str], timeout_seconds: float, max_stdout_bytes: int) 
         ) from error
 
 
-def _error_lines(finished: Finished, url: str) -> str:
-    """Return stderr's distinct lines, joined, without the file's path and memory addresses."""
+def _error_lines(finished: Finished, url: str) -> list[str]:
+    """Return stderr's distinct lines without the file's path and memory addresses."""
     shown_url = os.fsencode(url).decode("utf-8", errors="replace")
-    lines = _LOG_PREFIX.sub("", finished.stderr_tail.replace(shown_url, "the clip")).splitlines()
-    words = "; ".join(dict.fromkeys(line for line in lines if not _EXPECTED.search(line)))
-    if words or finished.exit_status is None:
-        return words or "no message"
+    tail = finished.stderr_tail
+    if len(tail.encode()) >= STDERR_TAIL_BYTES:
+        tail = tail.partition("\n")[2]  # its first line may be half a line
+    lines = (without_addresses(line) for line in tail.replace(shown_url, "the clip").splitlines())
+    return list(dict.fromkeys(line for line in lines if line and not _EXPECTED.search(line)))
+
+
+def without_addresses(line: str) -> str:
+    """Return a line of libav's without the addresses of its objects."""
+    return _ADDRESS.sub("", _LOG_PREFIX.sub("", line)).strip()
+
+
+def _in_words(finished: Finished, lines: Sequence[str]) -> str:
+    """Return ffmpeg's lines as one, or how it ended."""
+    if lines or finished.exit_status is None:
+        return "; ".join(lines) or "no message"
     return f"no message, exit status {finished.exit_status}"

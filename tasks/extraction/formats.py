@@ -39,3 +39,7 @@ _MAY_REACH_OUT = frozenset(
 def may_reach_out(container: str) -> bool:
     """Return whether a format, by one of libav's names, may open other files or sockets."""
     return not _MAY_REACH_OUT.isdisjoint(container.split(","))
+
+
+DEEP_PROBE = {"probesize": str(200 * 1024**2), "analyzeduration": str(3_600_000_000)}
+"""Options with which libav looks for sound that begins late: in the first 200 MB, and an hour."""

@@ -9,7 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tasks.extraction.formats import ALLOWED_CONTAINERS, ALLOWED_DECODERS, may_reach_out
+from tasks.extraction.formats import (
+    ALLOWED_CONTAINERS,
+    ALLOWED_DECODERS,
+    DEEP_PROBE,
+    may_reach_out,
+)
+from tasks.extraction.mixing import Mixing, mixing_of
 from tasks.processes.line_child import LineChild
 from tasks.schema.outcomes import Reason
 
@@ -29,6 +35,9 @@ class AudioTrack:
         channels: Number of channels; None if the header has none.
         default: The file marks it as one to play by default.
         seconds: Its own declared duration, not the container's; None if it declares none.
+        layout: libav's name of its channel layout, ``6 channels`` if it declares none.
+        start_seconds: Where it begins, counted from the recording's beginning; None if the header
+            does not say.
     """
 
     index: int
@@ -39,15 +48,30 @@ class AudioTrack:
     channels: int | None
     default: bool
     seconds: float | None
+    layout: str | None = None
+    start_seconds: float | None = None
+
+    @property
+    def mixing(self) -> Mixing:
+        """Return how its channels become one."""
+        return mixing_of(self.codec, self.layout, self.channels)
 
 
 @dataclass(frozen=True)
 class Header:
-    """A media file's header: container, declared seconds or None, audio tracks."""
+    """A media file's header.
+
+    Attributes:
+        container: libav's name of its format.
+        seconds: Duration that it declares; None if it declares none.
+        tracks: Its audio tracks.
+        begins_late: Its audio was found deep in the file alone.
+    """
 
     container: str
     seconds: float | None
     tracks: tuple[AudioTrack, ...]
+    begins_late: bool = False
 
 
 @dataclass(frozen=True)
@@ -65,7 +89,8 @@ class Prober(LineChild):
         """Store the command; the first `read` starts the child."""
         # By its path, and with -P: the child must not import from the working directory or this
         # folder, whose file names may hide other packages.
-        super().__init__([sys.executable, "-P", str(_CHILD), ALLOWED_CONTAINERS, ALLOWED_DECODERS])
+        lists = (ALLOWED_CONTAINERS, ALLOWED_DECODERS, json.dumps(DEEP_PROBE))
+        super().__init__([sys.executable, "-P", str(_CHILD), *lists])
 
     def read(self, url: str, *, timeout_seconds: float) -> Header | ProbeFailure:
         """Read the header of one file.
@@ -102,4 +127,4 @@ def parse_answer(line: str | bytes) -> Header | ProbeFailure:
     if "words" in answer:
         return ProbeFailure(_reason(answer["refused"]), answer["words"])
     tracks = tuple(AudioTrack(**track) for track in answer["tracks"])
-    return Header(answer["container"], answer["seconds"], tracks)
+    return Header(answer["container"], answer["seconds"], tracks, answer["begins_late"])

@@ -1,10 +1,11 @@
 """The process behind ``tasks.extraction.headers``: reads media headers with PyAV.
 
-Run as ``python headers_child.py CONTAINERS DECODERS``, both lists separated by commas. A request
-is one line, ``{"url": "file:...", "limit_seconds": 120}``; its answer, one line of JSON, holds
-either ``container``, ``seconds`` and ``tracks``, or ``words`` and ``refused``: the name of a format
-that is not allowed, else null. It imports nothing of this project: libav reads untrusted bytes, and
-if these crash this process, little is lost and a new one starts in 0.1 s.
+Run as ``python headers_child.py CONTAINERS DECODERS DEEP``: two lists separated by commas, and
+libav's options with which it looks deep into a file, as JSON. A request is one line,
+``{"url": "file:...", "limit_seconds": 120}``. Its answer, one line of JSON, holds either
+``container``, ``seconds``, ``tracks`` and ``begins_late``, or ``words`` and ``refused``: the name
+of a format that is not allowed, else null. It imports nothing of this project: libav reads
+untrusted bytes, and if these crash this process, little is lost and a new one starts in 0.1 s.
 """
 
 from __future__ import annotations
@@ -13,9 +14,10 @@ import json
 import re
 import signal
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from itertools import islice
+from types import MappingProxyType
 from typing import IO, Any
 
 import av
@@ -25,15 +27,20 @@ from av.container import InputContainer
 from av.error import FFmpegError
 from av.stream import Discard, Disposition
 
+NO_OPTIONS: Mapping[str, str] = MappingProxyType({})
+
 Logs = list[tuple[int, str, str]]
 """Level, the part of libav that logs (such as the container's format), and its message."""
 
 _REFUSALS = ("Format not on whitelist", "Not detecting m3u8")
 _FIRST_PACKETS = 256
+_WITHOUT_INDEX = ("mpeg", "mpegts")
 _CLOCK = re.compile(r"(\d+):(\d\d):(\d\d(?:\.\d+)?)")
 
 
-def serve(requests: Iterable[str], answers: IO[str], containers: str, decoders: str) -> None:
+def serve(
+    requests: Iterable[str], answers: IO[str], containers: str, decoders: str, deep: str
+) -> None:
     """Answer every request line with one line, until the requests end."""
     av.logging.set_level(av.logging.WARNING)
     # A message must not be left out because the previous file's last one was the same.
@@ -43,14 +50,21 @@ def serve(requests: Iterable[str], answers: IO[str], containers: str, decoders: 
         # If the parent has ended, nothing else would end a read that hangs.
         signal.alarm(request["limit_seconds"])
         answer = read_header(request["url"], containers, decoders)
+        if _may_begin_late(answer):
+            found = read_header(request["url"], containers, decoders, json.loads(deep))
+            if found.get("tracks"):
+                answer = found | {"begins_late": True}
         signal.alarm(0)
         answers.write(json.dumps(answer) + "\n")
         answers.flush()
 
 
-def read_header(url: str, containers: str, decoders: str) -> dict[str, Any]:
+def read_header(
+    url: str, containers: str, decoders: str, options: Mapping[str, str] = NO_OPTIONS
+) -> dict[str, Any]:
     """Open a media file with all whitelists set and return its answer as described above."""
     options = {
+        **options,
         "protocol_whitelist": "file",
         "format_whitelist": containers,
         "codec_whitelist": decoders,
@@ -61,6 +75,16 @@ def read_header(url: str, containers: str, decoders: str) -> dict[str, Any]:
                 return _describe(container, logs, frozenset(decoders.split(",")))
         except FFmpegError as error:
             return _failure(error, logs)
+
+
+def _may_begin_late(answer: dict[str, Any]) -> bool:
+    """Return whether libav saw too little of a file to describe its audio.
+
+    Broadcasts and discs have no list of what is in them, or one without details.
+    """
+    if answer.get("container") not in _WITHOUT_INDEX:
+        return False
+    return not answer["tracks"] or any(not track["sampling_rate"] for track in answer["tracks"])
 
 
 def _failure(error: FFmpegError, logs: Logs) -> dict[str, Any]:
@@ -77,6 +101,7 @@ def _failure(error: FFmpegError, logs: Logs) -> dict[str, Any]:
 
 
 def _describe(container: InputContainer, logs: Logs, decoders: frozenset[str]) -> dict[str, Any]:
+    beginning = _beginning(container)
     encrypted = _encrypted_tracks(container)
     tracks = []
     for stream in container.streams.audio:
@@ -91,6 +116,8 @@ def _describe(container: InputContainer, logs: Logs, decoders: frozenset[str]) -
                 "channels": (codec and stream.codec_context.channels) or None,
                 "default": Disposition.default in stream.disposition,
                 "seconds": _stream_seconds(stream),
+                "layout": stream.codec_context.layout.name if codec else None,
+                "start_seconds": _start_seconds(stream, beginning),
             }
         )
     seconds = container.duration / av.time_base if container.duration else None
@@ -98,7 +125,40 @@ def _describe(container: InputContainer, logs: Logs, decoders: frozenset[str]) -
     if any(message.startswith("Estimating duration from bitrate") for _, _, message in logs):
         seconds = None
         tracks = [track | {"seconds": None} for track in tracks]
-    return {"container": container.format.name, "seconds": seconds, "tracks": tracks}
+    name = container.format.name
+    return {"container": name, "seconds": seconds, "tracks": tracks, "begins_late": False}
+
+
+def _beginning(container: InputContainer) -> float | None:
+    """Return the time at which a file's first stream of sound or pictures begins, in seconds.
+
+    Without its decoder, libav guesses wrong where a stream of pictures begins: its first packet
+    tells it. In MP4 the index does.
+    """
+    starts, unseen = [], set()
+    has_index = "mov" in container.format.name
+    for stream in (*container.streams.audio, *container.streams.video):
+        if stream.type == "video" and not has_index:
+            if Disposition.attached_pic not in stream.disposition:
+                unseen.add(stream.index)
+        elif stream.start_time is not None and stream.time_base:
+            starts.append(float(stream.start_time * stream.time_base))
+    with suppress(FFmpegError):
+        for packet in islice(container.demux() if unseen else (), _FIRST_PACKETS):
+            time = packet.dts if packet.pts is None else packet.pts
+            if packet.stream_index in unseen and time is not None:
+                unseen.discard(packet.stream_index)
+                starts.append(float(time * packet.time_base))
+            if not unseen:
+                break
+    return min(starts, default=None)
+
+
+def _start_seconds(stream: AudioStream, beginning: float | None) -> float | None:
+    """Return where a track begins, counted from the beginning of the file's first stream."""
+    if beginning is None or stream.start_time is None or not stream.time_base:
+        return None
+    return max(float(stream.start_time * stream.time_base) - beginning, 0.0)
 
 
 def _stream_seconds(stream: AudioStream) -> float | None:

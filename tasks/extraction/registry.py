@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from emi_model.modalities import add_entry, find_entry
 from tasks.extraction.audio import Extraction
 from tasks.schema.outcomes import Rejection
+from tasks.schema.scores import EXTRACTION
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,7 +83,7 @@ def extractor_of(modality: str) -> Extractor:
     return find_entry(_EXTRACTORS, modality, f"{__package__}.{modality}", "extractor")
 
 
-@register_extractor("audio", version=1, needs_audio=True)
+@register_extractor("audio", version=EXTRACTION, needs_audio=True)
 def _waveform(media: ClipMedia) -> NDArray[Any] | Rejection:
     """Return int16 (samples,), 16 kHz mono."""
     assert media.audio is not None, "decoded for every extractor that needs audio"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from itertools import repeat
 from typing import Any
 
@@ -16,13 +16,16 @@ from tasks.corpus.fetching import Local, fetched
 from tasks.extraction.audio import Extraction, extract_together
 from tasks.extraction.headers import Prober
 from tasks.extraction.inputs import pack
+from tasks.extraction.mixing import Mixing
 from tasks.extraction.registry import ClipMedia, Extractor, extractor_of
 from tasks.extraction.tracks import reject_path
-from tasks.schema.outcomes import Flag, Rejection, Status, rejected
-from tasks.schema.scores import EXTRACTED
+from tasks.schema.outcomes import Flag, Rejection, Source, Status, rejected
+from tasks.schema.scores import EXTRACTED, EXTRACTION
 from tasks.storage.folder import StoredFile
 
 Row = dict[str, Any]
+
+_SOURCE = [field.name for field in fields(Source)]
 
 CLIPPED_FRACTION = 1e-3
 """Share of samples at full scale from which a clip is flagged as clipped."""
@@ -125,8 +128,7 @@ def _row(
     if not isinstance(media.audio, Extraction) and (bad := reject_path(media.path)) is not None:
         return rejected(row, bad.reason, bad.detail)  # no file that an extractor could read
     if media.audio is not None:
-        names = ("codec", "sampling_rate", "channels", "track", "num_tracks", "declared_seconds")
-        row |= {name: getattr(media.audio, name) for name in names}
+        row |= {name: getattr(media.audio, name) for name in _SOURCE}
     inputs, refusal = [], None
     for extractor, is_needed in extractors:
         found = extractor.extract(media)
@@ -151,6 +153,7 @@ def _listed_row(clip: ClipFile, content_sha256: str | None) -> Row:
         "bytes": clip.size,
         "modified_ns": clip.modified_ns,
         "flags": [],
+        "extraction": EXTRACTION,
     }
 
 
@@ -161,9 +164,13 @@ def _measured(found: Extraction) -> Row:
         Flag.SILENT: levels.rms_dbfs < SILENCE_DBFS,
         Flag.CLIPPED: levels.clipped_fraction >= CLIPPED_FRACTION,
         Flag.SHORT_DECODE: found.short_decode,
+        Flag.MEAN_OF_CHANNELS: found.mixing is Mixing.MEAN,
+        Flag.AMBISONIC_W: found.mixing is Mixing.AMBISONIC,
+        Flag.ONE_CHANNEL: found.mixing is Mixing.FIRST,
     }
     measured = {name: value for name, value in asdict(levels).items() if name in EXTRACTED.names}
     return measured | {
+        "gaps": [asdict(gap) for gap in found.gaps],
         "duration_seconds": samples_to_seconds(len(found.waveform)),
         "flags": [flag.value for flag, holds in flags.items() if holds],
     }

@@ -10,7 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from tasks.extraction.headers import AudioTrack, Header, ProbeFailure, Prober
+from tasks.extraction.mixing import MAX_CHANNELS, Mixing
 from tasks.schema.outcomes import Reason, Rejection
+
+MIN_START_SECONDS = 0.1
+"""Encoders pad and headers round: sound that begins less late begins with the recording."""
 
 _DETAIL_CHARS = 300
 
@@ -83,9 +87,19 @@ def choose_track(tracks: Sequence[AudioTrack]) -> AudioTrack:
 
 
 def one_line(words: str) -> str:
-    """Return a tool's message as one line, cut to the length of a rejection's detail."""
+    """Return a tool's messages as one line; of a long one those that a rejection's detail holds.
+
+    Args:
+        words: Messages with a semicolon between them.
+    """
     printable = "".join(char if char.isprintable() else " " for char in words)
-    return " ".join(printable.split())[:_DETAIL_CHARS]
+    line = " ".join(printable.split())
+    if len(line) <= _DETAIL_CHARS:
+        return line
+    kept = line[:_DETAIL_CHARS]
+    if "; " in kept:
+        return kept.rpartition("; ")[0]
+    return kept[: _DETAIL_CHARS - 2].rpartition(" ")[0] + " …"
 
 
 def reject_path(path: Path) -> Rejection | None:
@@ -107,11 +121,14 @@ def reject_path(path: Path) -> Rejection | None:
 def _reject_track(header: Header, track: AudioTrack) -> Rejection | None:
     """Reject a track that must not be decoded; ffmpeg decides on codecs that libav lacks."""
     if track.encrypted:
-        words = f"the {track.codec} track is encrypted"
+        words = f"the {track.codec or 'audio'} track is encrypted"
         return Rejection(reason=Reason.ENCRYPTED, detail=words, **_source(header, track))
     if track.codec is not None and not track.allowed:
         words = f"{track.codec} is not on the list of allowed decoders"
         return Rejection(reason=Reason.UNSUPPORTED_CODEC, detail=words, **_source(header, track))
+    if (track.channels or 0) > MAX_CHANNELS and track.mixing is not Mixing.LAYOUT:
+        words = f"found {track.channels} channels, expected {MAX_CHANNELS} at most"
+        return Rejection(reason=Reason.UNSUPPORTED_FORMAT, detail=words, **_source(header, track))
     return None
 
 
@@ -123,4 +140,10 @@ def _source(header: Header, track: AudioTrack) -> dict[str, Any]:
         "track": header.tracks.index(track) + 1,
         "num_tracks": len(header.tracks),
         "declared_seconds": header.seconds if track.seconds is None else track.seconds,
+        "audio_start_seconds": _start_seconds(track),
     }
+
+
+def _start_seconds(track: AudioTrack) -> float | None:
+    start = track.start_seconds
+    return 0.0 if start is not None and start < MIN_START_SECONDS else start

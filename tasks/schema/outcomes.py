@@ -58,7 +58,13 @@ class Flag(StrEnum):
     CLIPPED = "clipped"
     """At least 0.1 % of the samples lie at full scale."""
     SHORT_DECODE = "short_decode"
-    """The track declares clearly more seconds than could be decoded."""
+    """The track declares clearly more seconds than could be decoded, or ffmpeg stopped early."""
+    MEAN_OF_CHANNELS = "mean_of_channels"
+    """The track declares no channel layout: mono is the mean of its three or more channels."""
+    AMBISONIC_W = "ambisonic_w"
+    """The track is ambisonic: mono is its W channel."""
+    ONE_CHANNEL = "one_channel"
+    """The two channels cancel each other in their sum: mono is the first."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,6 +78,7 @@ class Source:
         track: Which of the file's audio tracks, counted from 1.
         num_tracks: Number of audio tracks in the file.
         declared_seconds: Duration that the track declares, else the container's.
+        audio_start_seconds: Where the track begins in the recording; less than 0.1 s counts as 0.
     """
 
     codec: str | None = None
@@ -80,6 +87,7 @@ class Source:
     track: int | None = None
     num_tracks: int | None = None
     declared_seconds: float | None = None
+    audio_start_seconds: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

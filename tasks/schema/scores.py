@@ -79,8 +79,21 @@ _OUTCOME = [
     described("detail", TEXT, "", "the reason in the words of the program that failed"),
 ]
 
+EXTRACTION = 2
+"""Version of the rules by which sound is read: increased when the same file gives another sound."""
+
+GAP_ITEM = pa.struct(
+    [
+        required("start_seconds", DOUBLE, "s", "where the gap begins"),
+        required("seconds", DOUBLE, "s", "its length"),
+        required("filled_seconds", DOUBLE, "s", "how much of it was scored as silence"),
+    ]
+)
+
 _AUDIO = [
-    described("duration_seconds", DOUBLE, "s", "audio decoded; a truncated clip is longer"),
+    described(
+        "duration_seconds", DOUBLE, "s", "audio decoded, with filled gaps; truncated: it is longer"
+    ),
     described("declared_seconds", DOUBLE, "s", "duration that the audio track declares"),
     described("scored_seconds", DOUBLE, "s", "audio that the scores were computed from"),
     described("num_frames", pa.int64(), "frames of 20 ms", "frames of audio that were scored"),
@@ -90,6 +103,26 @@ _AUDIO = [
     described("channels", pa.int32(), "", "channels of the track, before they are mixed to one"),
     described("track", pa.int32(), "1..num_tracks", "which audio track of the file was used"),
     described("num_tracks", pa.int32(), "", "number of audio tracks in the file"),
+    described(
+        "audio_start_seconds",
+        DOUBLE,
+        "s",
+        "where the sound begins in the recording, which may show pictures before; less than 0.1 s "
+        "counts as 0; null: the file does not say",
+    ),
+    described(
+        "gaps",
+        pa.list_(GAP_ITEM),
+        "s",
+        "stretches without sound, from 0.2 s: where each begins after the sound's beginning, its "
+        "length, how much of it was scored as silence (at most 10 s)",
+    ),
+    described(
+        "extraction",
+        pa.int32(),
+        "",
+        "version of the rules by which the sound was read; null: the first",
+    ),
     described("rms_dbfs", DOUBLE, "dBFS", "mean (RMS) level; silence is given as -100"),
     described("peak_dbfs", DOUBLE, "dBFS", "highest level; silence is given as -100"),
     described("silent_fraction", DOUBLE, "0..1", "share of 20 ms steps below -60 dBFS"),
@@ -121,7 +154,7 @@ _INPUTS = described(
 
 TIMELINE_ITEM = pa.struct(
     [
-        required("second", pa.int32(), "s", "second of the clip, 0 for the first"),
+        required("second", pa.int32(), "s", "second of the recording, 0 for the first"),
         *_vad("mean over the frames that begin in the second"),
         required("num_frames", pa.int32(), "frames of 20 ms", "frames that begin in the second"),
     ]
@@ -133,8 +166,8 @@ def window_item(targets: Sequence[str]) -> pa.StructType:
     return pa.struct(
         [
             required("window_index", pa.int32(), "", "number of the window, 0 for the first"),
-            required("start_seconds", DOUBLE, "s", "start of the window"),
-            required("end_seconds", DOUBLE, "s", "end of the window, exclusive"),
+            required("start_seconds", DOUBLE, "s", "start of the window in the recording"),
+            required("end_seconds", DOUBLE, "s", "end of the window in the recording, exclusive"),
             required("num_frames", pa.int32(), "frames of 20 ms", "frames in the window"),
             *_scores(targets),
             *_vad("mean over the frames"),

@@ -21,6 +21,7 @@ from tasks.extraction.inputs import unpack
 from tasks.extraction.rows import Row
 from tasks.schema.outcomes import Reason, Status, rejected
 from tasks.schema.scores import VAD_OF_MEAN, bound_columns
+from tasks.scoring.recording_time import RecordingTime
 from tasks.scoring.settings import Coverage
 
 if TYPE_CHECKING:  # a run's main process imports this module, but never loads PyTorch
@@ -125,14 +126,14 @@ class ClipScorer:
             row = rejected(row, Reason.TOO_SHORT, self._too_short(unpack(row)))
         done = without_scores(row, self._targets)
         scores = [one for one in found if not isinstance(one, OutOfMemory)]
-        return done | self._scored(cut, scores) if scores else done
+        return done | self._scored(cut, scores, RecordingTime(row)) if scores else done
 
-    def _scored(self, cut: Cut, scores: Sequence[Scores]) -> Row:
+    def _scored(self, cut: Cut, scores: Sequence[Scores], time: RecordingTime) -> Row:
         windows = [
             {
                 "window_index": index,
-                "start_seconds": samples_to_seconds(start),
-                "end_seconds": samples_to_seconds(end),
+                "start_seconds": time.start_seconds(start),
+                "end_seconds": time.end_seconds(end),
                 "num_frames": one.num_frames,
                 **self._values(one),
             }
@@ -144,7 +145,7 @@ class ClipScorer:
             **self._bounds(scores),
             "scored_seconds": samples_to_seconds(sum(durations)),
             "num_frames": sum(one.num_frames for one in scores),
-            "timeline": self._timeline(cut, scores),
+            "timeline": self._timeline(cut, scores, time),
             "windows": windows if self.coverage == "full" else [],
         }
 
@@ -181,8 +182,11 @@ class ClipScorer:
             for side, end in zip(("low", "high"), ends, strict=True)
         }
 
-    def _timeline(self, cut: Cut, scores: Sequence[Scores]) -> list[Row]:
-        """Return the mean frame VAD of each second; a frame belongs to the second it starts in."""
+    def _timeline(self, cut: Cut, scores: Sequence[Scores], time: RecordingTime) -> list[Row]:
+        """Return the mean frame VAD of each second; a frame belongs to the second it starts in.
+
+        Seconds are the recording's.
+        """
         frame_vad = [one.frame_vad for one in scores if one.frame_vad is not None]
         if not frame_vad:
             return []
@@ -192,7 +196,9 @@ class ClipScorer:
             for (start, _), one in zip(cut.windows, scores, strict=True)
         ]
         seconds, where, counts = np.unique(
-            np.concatenate(starts) // SAMPLING_RATE, return_inverse=True, return_counts=True
+            time.samples(np.concatenate(starts)) // SAMPLING_RATE,
+            return_inverse=True,
+            return_counts=True,
         )
         sums = np.zeros((len(seconds), len(VAD_DIMENSIONS)))
         np.add.at(sums, where, np.concatenate(frame_vad))

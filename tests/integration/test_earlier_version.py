@@ -16,10 +16,12 @@ import tarfile
 from pathlib import Path
 
 import pytest
+import soundfile
 
 from emi_model.training.recipes import recipe_named
 from tasks.labels.label_set import load_labels
 from tasks.registry.registry import folder_of, list_versions, resolve_model
+from tasks.schema.scores import EXTRACTION
 from tasks.scoring.direct import score_files
 from tasks.scoring.run import score_corpus
 from tasks.store.query import answer, write
@@ -107,5 +109,15 @@ def test_its_registry_and_its_cache_go_on(world):
     made, _ = train_version("store", "corpus", recipe="debug")
     assert (made.version.number, made.trained) == (1, None)
     after = {path: path.stat().st_mtime_ns for path in (world / "home" / "cache").rglob("*.flac")}
-    assert after == cached
-    assert len(cached) == 8
+    assert cached.items() <= after.items()
+    # Version 2 of the extraction hears some clips otherwise: it has files of its own. Not these.
+    cache = world / "home" / "cache"
+    old, new = (
+        {
+            file.name: soundfile.read(file, dtype="int16")[0].tolist()
+            for file in folder.rglob("*.flac")
+        }
+        for folder in (cache / "v1", cache / f"v{EXTRACTION}")
+    )
+    assert old == new
+    assert len(old) == 8

@@ -17,7 +17,7 @@ from tasks.extraction.audio import Extraction, extract
 from tasks.extraction.ffmpeg import find_ffmpeg
 from tasks.extraction.headers import Prober
 from tasks.schema.outcomes import Rejection
-from tasks.schema.scores import VAD_OF_MEAN, scored_schema
+from tasks.schema.scores import EXTRACTION, VAD_OF_MEAN, scored_schema
 from tasks.schema.tables import COMPANIONS, SCORES
 from tasks.scoring.commit import RunStamp, tables_of
 from tasks.storage.open import is_remote
@@ -216,6 +216,7 @@ def make_rows() -> Callable[..., pa.Table]:
         plain: dict[str, Any] = {
             **dict.fromkeys(schema.names),
             "flags": [],
+            "extraction": EXTRACTION,
             "timeline": [],
             "windows": [],
         }

@@ -5,6 +5,7 @@ import os
 import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -162,6 +163,35 @@ class TestDoneClips:
             "b.mp4": ("old", 100, 1),
             "c.mp4": (None, None, None),
         }
+
+    @pytest.mark.parametrize(
+        ("facts", "is_outdated"),
+        [
+            ({}, False),
+            ({"flags": ["truncated"], "codec": "aac", "channels": 6}, False),
+            ({"flags": ["silent"], "codec": "aac", "channels": 1}, False),
+            ({"flags": ["silent"], "codec": "aac", "channels": 2}, True),
+            ({"flags": ["short_decode"]}, True),
+            ({"codec": "pcm_s24le", "channels": 6}, True),
+            ({"codec": "flac", "channels": 4}, True),
+            ({"codec": "flac", "channels": 2}, False),
+            ({"reason": "refused"}, True),
+            ({"reason": "no_samples"}, True),
+            ({"reason": "unreadable"}, False),
+            ({"reason": "no_audio_track"}, False),
+            ({"reason": "no_audio_track", "detail": "no audio track in mpeg"}, True),
+        ],
+    )
+    def test_what_an_earlier_version_may_have_got_wrong_is_done_again(
+        self, facts: dict[str, Any], is_outdated: bool, store: ResultsStore, commit: Commit
+    ) -> None:
+        commit("old", "a.mp4", extraction=None, **facts)
+        commit("new", "b.mp4", **facts)
+        clips = [ClipFile(name, name.encode(), 100, 1) for name in ("a.mp4", "b.mp4")]
+        plan = plan_clips(clips, done_clips(store, "aa", "first"))
+        assert [clip.clip_id for clip in plan.todo] == ["a.mp4"] * is_outdated
+        assert plan.num_superseded == is_outdated
+        assert plan.num_skipped == 2 - is_outdated
 
     def test_by_model_and_coverage(
         self, store: ResultsStore, commit: Commit, make_stamp: MakeStamp

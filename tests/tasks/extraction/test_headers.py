@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from tasks.extraction import headers_child
-from tasks.extraction.formats import ALLOWED_CONTAINERS, ALLOWED_DECODERS
+from tasks.extraction.formats import ALLOWED_CONTAINERS, ALLOWED_DECODERS, DEEP_PROBE
 from tasks.extraction.headers import AudioTrack, Header, ProbeFailure, Prober, parse_answer
 from tasks.schema.outcomes import Reason
 
@@ -56,6 +56,8 @@ def test_header_of_a_film(make_media: MakeMedia, prober: Prober) -> None:
             channels=2,
             default=True,
             seconds=1.0,
+            layout="stereo",
+            start_seconds=0.0,
         ),
     )
 
@@ -66,6 +68,7 @@ def test_matroska_declares_by_its_tag_and_from_its_start(
     late = ("-af", "asetpts=PTS+1/TB", "-c:v", "libx264", "-c:a", "flac")
     (track,) = read_header(prober, make_media("late.mkv", *late, picture_seconds=2.0)).tracks
     assert track.seconds == pytest.approx(1.0, abs=0.01)
+    assert track.start_seconds == pytest.approx(1.0, abs=0.01)
 
 
 @pytest.mark.parametrize("name", ["bare.aac", "bare.mp3"])
@@ -176,7 +179,9 @@ def test_child_answers_a_line_a_request(
     ]
     requests = [json.dumps({"url": f"file:{path}", "limit_seconds": 20}) for path in paths]
     answers = io.StringIO()
-    headers_child.serve(requests, answers, ALLOWED_CONTAINERS, ALLOWED_DECODERS)
+    headers_child.serve(
+        requests, answers, ALLOWED_CONTAINERS, ALLOWED_DECODERS, json.dumps(DEEP_PROBE)
+    )
     assert [parse_answer(line) for line in answers.getvalue().splitlines()] == [
         read(prober, path) for path in paths
     ]

@@ -20,7 +20,7 @@ from tasks.extraction.inputs import pack, unpack
 from tasks.extraction.registry import ClipMedia, extractor_of, register_extractor
 from tasks.extraction.rows import extract_clip
 from tasks.schema.outcomes import Reason, Rejection
-from tasks.schema.scores import EXTRACTED
+from tasks.schema.scores import EXTRACTED, EXTRACTION
 
 MakeMedia = Callable[..., Path]
 Extract = Callable[..., dict[str, Any]]
@@ -108,5 +108,5 @@ def test_a_file_that_is_gone_has_no_modalities(tmp_path: Path, extracted: Extrac
 def test_an_unknown_modality_is_an_error(tmp_path: Path, extracted: Extract) -> None:
     with pytest.raises(ConfigError, match=r"no extractor for 'taste', expected one of .*'audio'"):
         extracted(tmp_path, taste=True)
-    assert extractor_of("audio").version == 1
+    assert extractor_of("audio").version == EXTRACTION
     assert not os.environ.get("EMI_PLUGINS")

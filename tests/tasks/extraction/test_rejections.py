@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tasks.extraction.audio import Extraction, extract
-from tasks.extraction.ffmpeg import decode
+from tasks.extraction.ffmpeg import TrackOfFile, decode
 from tasks.extraction.headers import Prober
 from tasks.schema.outcomes import Reason, Rejection
 
@@ -158,8 +158,9 @@ class TestRefused:
             assert rejection.reason is Reason.REFUSED
             assert rejection.detail == f"{kind} is not on the list of allowed containers"
             # ffmpeg itself would not follow it either.
-            decoded = decode(f"file:{playlist}", 0, num_samples=16_000, timeout_seconds=20.0)
-            assert decoded.waveform.size == 0
+            track = TrackOfFile(f"file:{playlist}", 0)
+            decoded = decode(track, num_samples=16_000, timeout_seconds=20.0)
+            assert decoded.sound.waveform.size == 0
             with pytest.raises(BlockingIOError):
                 server.accept()
 

@@ -19,6 +19,7 @@ from tasks.extraction.audio import Extraction
 from tasks.extraction.registry import ClipMedia, register_extractor
 from tasks.labels.audio_cache import CACHED_SECONDS, AudioCache, CacheFailure
 from tasks.schema.outcomes import Reason, Rejection
+from tasks.schema.scores import EXTRACTION
 
 Item = tuple[ClipFile, str]
 MakeMedia = Callable[..., Path]
@@ -211,7 +212,7 @@ class TestModalities:
         assert np.array_equal(found["ends"], found["audio"][[0, -1]].astype(np.float32))
         assert [*cache.inputs(lacking[1])] == ["audio"]
         assert {path.relative_to(cache.root).parts[0] for path in files_below(cache.root)} == {
-            "v1",
+            f"v{EXTRACTION}",
             "ends-v7",
         }
         absent = [path for path in files_below(cache.root) if path.suffix == ".absent"]

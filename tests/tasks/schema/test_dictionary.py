@@ -22,7 +22,10 @@ DUCKDB = {
     "integer": {"INTEGER", "BIGINT"},
     "boolean": {"BOOLEAN"},
     "datetime": {"TIMESTAMP WITH TIME ZONE"},
-    "array": {"VARCHAR[]"},
+    "array": {
+        "VARCHAR[]",
+        'STRUCT(start_seconds DOUBLE, "seconds" DOUBLE, filled_seconds DOUBLE)[]',
+    },
     "object": {"MAP(VARCHAR, BIGINT)", "MAP(VARCHAR, VARCHAR)"},
 }
 ENTRIES = pytest.mark.parametrize("entry", tables(), ids=lambda entry: entry.name)

@@ -1,0 +1,56 @@
+"""How the channels of a track become one."""
+
+from __future__ import annotations
+
+import re
+from enum import Enum
+
+MAX_CHANNELS = 64
+"""ffmpeg's filters take no more."""
+
+_NO_LAYOUT = re.compile(r"\d+ channels?")
+
+# What the FLAC format lets a reader assume where its file has no layout. Recorders that write
+# several microphones do not mean it: the fourth of six would count as a subwoofer, with weight 0.
+_ASSUMED_BY_FLAC = {3: "3.0", 4: "quad", 5: "5.0", 6: "5.1", 7: "6.1", 8: "7.1"}
+
+
+class Mixing(Enum):
+    """What mono is made of."""
+
+    LAYOUT = "by the layout"
+    """The channels of a declared layout, weighed as ffmpeg does; of stereo, the mean."""
+    MEAN = "the mean of all"
+    """Of a track of three channels or more without a layout: any of them may be the voice."""
+    AMBISONIC = "ambisonic W"
+    """The channel of a sphere of sound that has no direction."""
+    FIRST = "the first"
+    """Where stereo cancels in the sum."""
+
+
+def mixing_of(codec: str | None, layout: str | None, channels: int | None) -> Mixing:
+    """Return how a track is mixed.
+
+    Args:
+        codec: libav's name of its codec.
+        layout: libav's name of its channel layout, such as ``5.1`` or ``6 channels``.
+        channels: their number.
+    """
+    if layout is None or channels is None:
+        return Mixing.LAYOUT
+    if layout.startswith("ambisonic"):
+        return Mixing.AMBISONIC
+    assumed = codec == "flac" and layout == _ASSUMED_BY_FLAC.get(channels)
+    if channels > 2 and (assumed or _NO_LAYOUT.fullmatch(layout)):
+        return Mixing.MEAN
+    return Mixing.LAYOUT
+
+
+def mix_filter(mixing: Mixing, channels: int | None) -> str:
+    """Return ffmpeg's filters that mix, with a comma at the end; none where it mixes by itself."""
+    if mixing is Mixing.LAYOUT:
+        return ""
+    if mixing is Mixing.MEAN and channels:
+        weighed = "+".join(f"{1 / channels:.9f}*c{number}" for number in range(channels))
+        return f"aformat=sample_fmts=fltp,pan=mono|c0={weighed},"
+    return "aformat=sample_fmts=fltp,pan=mono|c0=c0,"

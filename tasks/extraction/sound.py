@@ -1,0 +1,146 @@
+"""Decoded samples with their times: gaps in a recording, which silence fills.
+
+ffmpeg writes samples as Matroska, because raw samples carry no times. Only what ffmpeg writes is
+read here: one track of 16-bit samples.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from emi_model.units import SAMPLING_RATE, samples_to_seconds, seconds_to_samples
+
+MIN_GAP_SECONDS = 0.2
+"""Times jitter, and some phones write a first frame of 0.15 s: less than this is no gap."""
+
+_JITTER_SECONDS = 0.01  # also where a recorder's clock goes wrong: it would add a gap after a while
+
+MAX_FILL_SECONDS = 10.0
+"""Of a longer gap only so much is filled with silence; its times stay those of the recording."""
+
+BYTES_PER_SAMPLE = 2
+
+_SEGMENT, _CLUSTER, _TIME, _GROUP = 0x18538067, 0x1F43B675, 0xE7, 0xA0
+_SIMPLE_BLOCK, _BLOCK = 0xA3, 0xA1
+_BLOCK_HEADER_BYTES = 4  # track number, two bytes of time, flags
+_TICKS_PER_SECOND = 1_000
+_HEADER_BYTES = 64 * 1024
+
+
+@dataclass(frozen=True)
+class Gap:
+    """A stretch of a recording without sound, in seconds.
+
+    Attributes:
+        start_seconds: where it begins, counted from the first sample of the sound.
+        seconds: its length.
+        filled_seconds: how much of it the waveform has as silence.
+    """
+
+    start_seconds: float
+    seconds: float
+    filled_seconds: float
+
+
+@dataclass(frozen=True, eq=False)
+class Sound:
+    """What ffmpeg decoded.
+
+    Attributes:
+        waveform: int16 (samples,), 16 kHz mono, without the gaps.
+        breaks: where gaps lie: the number of samples before each, and its length in samples.
+    """
+
+    waveform: NDArray[np.int16]
+    breaks: tuple[tuple[int, int], ...] = ()
+
+    def filled(self, num_wanted: int) -> tuple[NDArray[np.int16], tuple[Gap, ...]]:
+        """Return the waveform with its gaps filled, and the gaps.
+
+        Args:
+            num_wanted: samples after which gaps do not matter; the waveform may have more.
+        """
+        pieces: list[NDArray[np.int16]] = []
+        gaps: list[Gap] = []
+        begun = length = unfilled = 0
+        for place, missing in self.breaks:
+            length += place - begun
+            if length >= num_wanted:
+                break
+            pieces.append(self.waveform[begun:place])
+            silence = min(missing, seconds_to_samples(MAX_FILL_SECONDS), num_wanted + 1 - length)
+            pieces.append(np.zeros(silence, np.int16))
+            times = (length + unfilled, missing, silence)
+            gaps.append(Gap(*map(samples_to_seconds, times)))
+            begun, length, unfilled = place, length + silence, unfilled + missing - silence
+        if not gaps:
+            return self.waveform, ()
+        return np.concatenate([*pieces, self.waveform[begun:]]), tuple(gaps)
+
+
+def max_matroska_bytes(num_samples: int) -> int:
+    """Return the most bytes that ffmpeg may write for so many samples: twice what it needs."""
+    return 2 * BYTES_PER_SAMPLE * num_samples + _HEADER_BYTES
+
+
+def read_matroska(data: bytes) -> Sound:
+    """Read the samples and times of Matroska that ffmpeg wrote, up to where it was stopped."""
+    blocks = list(_blocks(memoryview(data)))
+    if not blocks:
+        return Sound(np.zeros(0, np.int16))
+    whole = b"".join(payload for _, payload in blocks)
+    waveform = np.frombuffer(whole, "<i2", len(whole) // BYTES_PER_SAMPLE)
+    return Sound(waveform, tuple(_breaks([(time, len(payload)) for time, payload in blocks])))
+
+
+def _breaks(blocks: Sequence[tuple[int, int]]) -> Iterator[tuple[int, int]]:
+    """Yield the gaps between blocks, given by time in milliseconds and size in bytes.
+
+    Small gaps are added up. A block that begins far too early does not move the clock back: what
+    follows would look late.
+    """
+    seen, expected, missing_seconds = 0, float(blocks[0][0]), 0.0
+    for time, size in blocks:
+        late_seconds = (time - expected) / _TICKS_PER_SECOND
+        if late_seconds > -MIN_GAP_SECONDS:
+            expected = time
+            if abs(late_seconds) > _JITTER_SECONDS:
+                missing_seconds += late_seconds
+        if missing_seconds > MIN_GAP_SECONDS:
+            yield seen, seconds_to_samples(missing_seconds)
+            missing_seconds = 0.0
+        samples = size // BYTES_PER_SAMPLE
+        seen += samples
+        expected += samples * _TICKS_PER_SECOND / SAMPLING_RATE
+
+
+def _blocks(data: memoryview) -> Iterator[tuple[int, memoryview]]:
+    """Yield time in milliseconds and samples of each block."""
+    place = cluster_time = 0
+    while place < len(data):
+        kind, place = _number(data, place, keep_marker=True)
+        size, place = _number(data, place, keep_marker=False)
+        if kind in (_SEGMENT, _CLUSTER, _GROUP):
+            continue  # what it contains comes next
+        content = data[place : place + size]
+        place += size
+        if kind == _TIME:
+            cluster_time = int.from_bytes(content, "big")
+        elif kind in (_SIMPLE_BLOCK, _BLOCK):
+            time = int.from_bytes(content[1:3], "big", signed=True)
+            yield cluster_time + time, content[_BLOCK_HEADER_BYTES:]
+
+
+def _number(data: memoryview, place: int, *, keep_marker: bool) -> tuple[int, int]:
+    """Read a number whose first set bit tells its length; return it and the place behind it."""
+    if place >= len(data):
+        return 0, place
+    length = 9 - data[place].bit_length()
+    value = int.from_bytes(data[place : place + length], "big")
+    if not keep_marker:
+        value &= (1 << 7 * length) - 1
+    return value, place + length
