@@ -19,6 +19,7 @@ import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -60,6 +61,21 @@ def quick_end() -> Iterator[None]:
         raise
 
 
+class PipedGroup(click.Group):
+    """A command that is done where the program that read its output has ended (`... | head`)."""
+
+    def invoke(self, context: click.Context) -> Any:
+        """Run the verb; of a pipe that is closed click would make exit code 1."""
+        try:
+            return super().invoke(context)
+        except BrokenPipeError:
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            for stream in (sys.stdout, terminal().out):
+                with suppress(OSError, ValueError):
+                    os.dup2(nowhere, stream.fileno())
+            return None
+
+
 def run_to_exit(command: click.Group) -> None:
     """Run the command and turn what ends it into one line and an exit code."""
     try:
@@ -73,9 +89,6 @@ def run_to_exit(command: click.Group) -> None:
     except (KeyboardInterrupt, click.Abort):
         message("interrupted: what was committed stays; the same command goes on from there")
         sys.exit(EXIT_INTERRUPTED)
-    except BrokenPipeError:
-        # the program that read stdout has ended (`emi query ... | head`): discard the rest
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except Exception as error:  # noqa: BLE001 - the last resort: a line and a log, no traceback
         if str(error).startswith(UNREACHED):
             message(f"{error}: start Prefect's server, or unset PREFECT_API_URL")

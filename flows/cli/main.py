@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from flows.cli.exits import quick_end, run_to_exit
+from flows.cli.exits import PipedGroup, quick_end, run_to_exit
 from flows.cli.learning.ablate import ablate
 from flows.cli.learning.checkpoints import check_backbone, import_checkpoint
 from flows.cli.learning.evaluate import evaluate
@@ -18,10 +18,14 @@ from flows.cli.verbs.query import query, status
 from flows.cli.verbs.schema import schema
 from flows.cli.verbs.score import score
 from flows.cli.verbs.up import deploy, up
+from flows.display.text import write_any_letter
 from flows.server.events import use_running_server
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(
+    cls=PipedGroup,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
 @click.version_option(package_name="emi-workflow", prog_name="emi")
 @click.pass_context
 def cli(context: click.Context) -> None:
@@ -59,5 +63,6 @@ for _verb in (
 
 def main() -> None:
     """Run the command and turn what ends it into one line and an exit code."""
+    write_any_letter()
     with quick_end():
         run_to_exit(cli)

@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
-from rich.console import Console
-
 from emi_model.metrics.agreement import TargetMetrics, mean_pearson
+from flows.display.console import PlainConsole
 from flows.display.tables import plain_table, show
 
 if TYPE_CHECKING:
@@ -40,7 +39,7 @@ class DemoReport:
 
 def show_demo(report: DemoReport, folder: Path, out: TextIO) -> None:
     """Write the demo's correlations, its rejections, its questions and their answers."""
-    console = Console(file=out, highlight=False)
+    console = PlainConsole(file=out)
     metrics = [(name, figures.pearson) for name, figures in report.metrics.items()]
     console.print(f"\nPearson on {report.num_held_out} clips of speakers held out of training:")
     show(plain_table(["target", "pearson"], [*metrics, ("mean", report.mean_pearson)]), out)

@@ -13,6 +13,7 @@ from emi_model.metrics.agreement import UNDEFINED
 from emi_model.metrics.bootstrap import FEW_GROUPS
 from flows.display.numbers import format_number
 from flows.display.tables import show
+from flows.display.text import say
 from tasks.schema.registers import MEAN
 
 if TYPE_CHECKING:
@@ -29,11 +30,11 @@ def show_evaluation(report: EvaluationReport, plot: str, out: TextIO) -> None:
     """Write the figures of an evaluation, and notes below them."""
     warning = training_warning(report)
     if warning is not None:
-        out.write(f"{warning}\n")
+        say(warning, out)
     show(evaluation_table(report), out)
     for line in [*evaluation_notes(report), *missing_notes(report)]:
-        out.write(f"{line}\n")
-    out.write(f"evaluation {report.evaluation_id}, picture {plot}\n")
+        say(line, out)
+    say(f"evaluation {report.evaluation_id}, picture {plot}", out)
 
 
 def evaluation_rows(report: EvaluationReport, plot: str) -> list[dict[str, Any]]:

@@ -7,7 +7,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import PurePath
 from typing import Any, TextIO
 
-from rich.console import Console
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -19,7 +18,9 @@ from rich.progress import (
 from rich.table import Column, Table
 
 from emi_model.targets import VAD_DIMENSIONS, column_name
+from flows.display.console import PlainConsole
 from flows.display.numbers import format_number
+from flows.display.text import printable
 from tasks.progress import Observer
 
 ABSENT = "-"
@@ -35,13 +36,13 @@ class ProgressBar(Observer):
 
     def __init__(self, err: TextIO) -> None:
         """Draw on ``err``."""
-        self._console = Console(file=err)
+        self._console = PlainConsole(file=err)
         self._live = self._console.is_terminal
         self._bar = Progress(
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(),
             MofNCompleteColumn(),
-            TextColumn("{task.fields[unit]} {task.fields[note]}"),
+            TextColumn("{task.fields[unit]} {task.fields[note]}", markup=False),
             TimeRemainingColumn(),
             console=self._console,
             disable=not self._live,
@@ -63,6 +64,7 @@ class ProgressBar(Observer):
 
     def begin(self, stage: str, total: int | None, unit: str) -> None:
         """Draw a bar for a stage in place of the one before."""
+        stage = printable(stage)
         if self._task is not None:
             self._bar.remove_task(self._task)
         self._task = self._bar.add_task(stage, total=total, unit=unit, note="")
@@ -83,7 +85,7 @@ class ProgressBar(Observer):
         self._move(num_done, total, "")
 
     def _move(self, done: int, total: int | None, note: str) -> None:
-        self._done, self._total = done, total
+        self._done, self._total, note = done, total, printable(note)
         if self._task is not None:
             self._bar.update(self._task, completed=done, total=total, note=note)
         if not self._live and time.monotonic() - self._last_line > PLAIN_SECONDS:
@@ -116,10 +118,10 @@ def score_table(rows: Sequence[Mapping[str, Any]], targets: Sequence[str]) -> Ta
         values = [format_number(row[column_name(column)], ABSENT) for column in columns]
         note = ", ".join(filter(None, [row["reason"], *row["flags"], row["detail"]]))
         table.add_row(
-            PurePath(row["clip_id"]).name,
+            printable(PurePath(row["clip_id"]).name),
             *values,
             format_number(row["scored_seconds"], ABSENT, 1),
-            note,
+            printable(note),
         )
     return table
 
@@ -128,13 +130,13 @@ def plain_table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> Table:
     """Return a table of any values."""
     table = Table(*columns)
     for row in rows:
-        table.add_row(*(format_number(value, ABSENT) for value in row))
+        table.add_row(*(printable(format_number(value, ABSENT)) for value in row))
     return table
 
 
 def show(table: Table, out: TextIO) -> None:
     """Write a table; wide where no terminal limits it."""
-    console = Console(file=out)
+    console = PlainConsole(file=out)
     if not console.is_terminal:
-        console = Console(file=out, width=PLAIN_WIDTH)
+        console = PlainConsole(file=out, width=PLAIN_WIDTH)
     console.print(table)

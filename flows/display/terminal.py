@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
 
-import click
+from flows.display.text import say
 
 STDOUT, STDERR = 1, 2
 
@@ -45,17 +45,21 @@ def redirect_output(log: Path) -> None:
     sys.stdout.flush()
     sys.stderr.flush()
     log.parent.mkdir(parents=True, exist_ok=True)
-    terminal_before = Terminal(_duplicate(STDOUT), _duplicate(STDERR), log)
+    terminal_before = Terminal(
+        _duplicate(STDOUT, sys.stdout.encoding), _duplicate(STDERR, sys.stderr.encoding), log
+    )
     with log.open("ab") as file:
         os.dup2(file.fileno(), STDOUT)
         os.dup2(file.fileno(), STDERR)
     _CURRENT.append(terminal_before)
 
 
-def _duplicate(descriptor: int) -> TextIO:
-    return os.fdopen(os.dup(descriptor), "w", encoding="utf-8", errors="replace", buffering=1)
+def _duplicate(descriptor: int, encoding: str) -> TextIO:
+    return os.fdopen(
+        os.dup(descriptor), "w", encoding=encoding, errors="backslashreplace", buffering=1
+    )
 
 
 def message(line: str) -> None:
-    """Write one line to the terminal's standard error."""
-    click.echo(f"emi: {line}", file=terminal().err)
+    """Write a message, one line unless it lists something, to the terminal's standard error."""
+    say(f"emi: {line}", terminal().err)

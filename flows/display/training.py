@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, TextIO
 
-import click
-
 from flows.display.numbers import format_number
+from flows.display.text import say
 
 MAX_MISSING = 10
 """Missing clips that are listed; all are counted."""
@@ -26,14 +25,14 @@ def show_training(found: Mapping[str, Any], out: TextIO) -> None:
     lines += [_pearson(found), f"folder: {found['folder']}", *_missing(found["missing"])]
     if not found["aliases"]:
         lines.append(f"make it champion: emi models promote {found['version']}")
-    click.echo("\n".join(lines), file=out)
+    say("\n".join(lines), out)
 
 
 def show_decision(row: Mapping[str, Any], out: TextIO) -> None:
     """Write what a retraining decided, and the numbers that decided it."""
     show_training(row["training"], out)
     if row["challenger"] is None:
-        click.echo(row["reason"], file=out)
+        say(row["reason"], out)
         return
     verdict = "promoted" if row["promoted"] else "not promoted"
     champion = f"version {row['champion']}" if row["champion"] else "none"
@@ -44,7 +43,7 @@ def show_decision(row: Mapping[str, Any], out: TextIO) -> None:
         f"{format_number(row['challenger_pearson'])}, on {row['num_clips']} clips that "
         "neither learnt",
     ]
-    click.echo("\n".join(lines), file=out)
+    say("\n".join(lines), out)
 
 
 def _pearson(found: Mapping[str, Any]) -> str:

@@ -19,6 +19,7 @@ from flows.cli.options import (
 )
 from flows.cli.run import log_verb_to, progress_bar, write_json
 from flows.display.terminal import message, terminal
+from flows.display.text import say
 
 if TYPE_CHECKING:
     from tasks.ablation.report import AblationReport
@@ -114,5 +115,5 @@ def _show(report: AblationReport, folder: str, *, as_json: bool) -> None:
         table.add_row(*line)
     show(table, out)
     for note in report.notes():
-        click.echo(note, file=out)
-    click.echo(f"report: {folder}", file=out)
+        say(note, out)
+    say(f"report: {folder}", out)

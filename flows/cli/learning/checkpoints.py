@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from flows.cli.exits import EXIT_DIFFERS
+from flows.display.text import say
 
 
 @click.command("import-checkpoint")
@@ -30,7 +31,7 @@ def import_checkpoint(authors: Path, backbone: Path, out: Path, licence: str | N
 
     model, card = load_authors_model(authors, backbone, licence)
     save_checkpoint(out, model, card)
-    click.echo(f"{out}: {len(card.targets)} targets, backbone licence {card.backbone_licence}")
+    say(f"{out}: {len(card.targets)} targets, backbone licence {card.backbone_licence}")
 
 
 @click.command("check-backbone")
@@ -45,6 +46,6 @@ def check_backbone(reference: str) -> None:
     found = check(resolve_model(reference))
     rows = zip(VAD_DIMENSIONS, found.expected, found.found, strict=True)
     show(plain_table(["dimension", "expected", "found"], rows), sys.stdout)
-    click.echo("agrees within 0.001" if found.passed else "differs by more than 0.001")
+    say("agrees within 0.001" if found.passed else "differs by more than 0.001")
     if not found.passed:
         sys.exit(EXIT_DIFFERS)

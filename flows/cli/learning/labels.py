@@ -9,6 +9,7 @@ import click
 from flows.cli.options import corpus_option, json_option
 from flows.cli.run import write_json
 from flows.display.terminal import terminal
+from flows.display.text import say
 from flows.server.events import labels_added
 
 if TYPE_CHECKING:
@@ -104,7 +105,7 @@ def add(
             on_progress=bar.reached,
             **reading,
         )
-    click.echo(_message(report))
+    say(_message(report))
     if report.snapshot is not None:
         labels_added(store, corpus, report.snapshot, report.number)
 

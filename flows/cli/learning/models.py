@@ -11,6 +11,7 @@ import click
 from flows.cli.options import json_option, name_option
 from flows.cli.run import write_json
 from flows.display.terminal import message
+from flows.display.text import say
 from flows.server.events import model_promoted
 
 if TYPE_CHECKING:
@@ -103,7 +104,7 @@ def export(reference: str, folder: Path, name: str) -> None:
     from tasks.registry.registry import export
 
     version = export(reference, folder, name)
-    click.echo(f"{folder}: {version.reference}, {version.sha256}")
+    say(f"{folder}: {version.reference}, {version.sha256}")
 
 
 def _show_list(versions: list[Version]) -> None:
@@ -136,5 +137,5 @@ def _with_interval(row: dict[str, Any]) -> str | None:
 
 
 def _report_champion(version: Version) -> None:
-    click.echo(f"{version.name}: version {version.number} is the champion, {version.sha256}")
+    say(f"{version.name}: version {version.number} is the champion, {version.sha256}")
     model_promoted(version)

@@ -24,6 +24,7 @@ from flows.cli.options import (
 )
 from flows.cli.run import log_verb_to, progress_bar, report_missing_emi_scores, write_json
 from flows.display.terminal import terminal
+from flows.display.text import say
 
 
 @click.command()
@@ -78,6 +79,6 @@ def process(
     if as_json:
         write_json([record])
     else:
-        click.echo(run_summary(record, results), file=terminal().out)
+        say(run_summary(record, results), terminal().out)
     if strict and record["num_rejected"]:
         sys.exit(EXIT_REJECTED)

@@ -21,6 +21,7 @@ from flows.cli.options import (
 )
 from flows.cli.run import log_verb_to
 from flows.display.terminal import message, terminal
+from flows.display.text import say
 
 if TYPE_CHECKING:
     from flows.server.deployments import Setup
@@ -171,10 +172,8 @@ def deploy(api_url: str | None, pool: str, **options: Any) -> None:
     from flows.server.registration import register_deployments
 
     names = register_deployments(setup, pool)
-    click.echo("\n".join(f"registered {name}" for name in names))
-    click.echo(
-        f"start a worker where this package is installed: prefect worker start --pool {pool}"
-    )
+    say("\n".join(f"registered {name}" for name in names))
+    say(f"start a worker where this package is installed: prefect worker start --pool {pool}")
 
 
 def _setup(options: dict[str, Any]) -> Setup:
@@ -284,4 +283,4 @@ def _show(server: PrefectServer, setup: Setup) -> None:
 
     lines = [f"{one.full_name:<29} {one.when}" for one in deployments(setup)]
     lines += [*start_notes(setup), f"Prefect's UI: {server.url} (Ctrl-C ends it and all that runs)"]
-    click.echo("\n".join(lines), file=terminal().out)
+    say("\n".join(lines), terminal().out)

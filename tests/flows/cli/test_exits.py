@@ -84,3 +84,18 @@ def test_what_a_user_must_know_is_said_once_at_the_end(error, capsys):
     out, err = capsys.readouterr()
     assert out == "result\n"
     assert err.splitlines() == ["emi: it failed"] * bool(error) + ["emi: folders are not synced"]
+
+
+def test_a_reader_that_has_ended_is_no_error():
+    code = (
+        "import click, sys; from flows.cli.exits import PipedGroup, quick_end, run_to_exit\n"
+        "@click.group(cls=PipedGroup)\ndef emi(): pass\n"
+        "@emi.command()\ndef lines():\n    for _ in range(100000): print('x' * 100)\n"
+        "sys.argv[1:] = ['lines']\nwith quick_end(): run_to_exit(emi)"
+    )
+    command = [sys.executable, "-c", code]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as ended:
+        ended.stdout.readline()
+        ended.stdout.close()
+        assert ended.stderr.read() == b""
+    assert ended.returncode == 0

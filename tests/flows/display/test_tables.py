@@ -80,3 +80,29 @@ def test_progress_on_a_terminal_is_a_bar(note):
     assert "2/4" in out.getvalue()
     assert note in out.getvalue()
     assert "scoring: 4 clips" not in out.getvalue()
+
+
+NAMES = ["[joy] 01.wav", "[/red]", "a:smile:b.wav", "\x1b[31mred.wav", "two\nlines.wav"]
+SHOWN = ["[joy] 01.wav", "[/red]", "a:smile:b.wav", "\\x1b[31mred.wav", "two\\nlines.wav"]
+
+
+def test_names_are_printed_as_they_are():
+    out = io.StringIO()
+    show(plain_table(["[b]clip"], [[name] for name in NAMES]), out)
+    columns = [*map(column_name, EMI_TARGETS), *VAD_DIMENSIONS]
+    row = dict.fromkeys(columns) | {"scored_seconds": None, "flags": [], "reason": "missing"}
+    rows = [row | {"clip_id": name, "detail": name} for name in NAMES[:1] + NAMES[2:]]
+    show(score_table(rows, EMI_TARGETS), out)
+    text = out.getvalue()
+    assert "\x1b" not in text
+    assert "[b]clip" in text
+    assert text.count("[joy] 01.wav") == 2
+    for shown in SHOWN:
+        assert shown in text
+
+
+def test_progress_obeys_no_name():
+    out = io.StringIO()
+    with ProgressBar(out) as bar:
+        bar.begin("[joy]\x1b[2J", None, "")
+    assert out.getvalue() == "[joy]\\x1b[2J\n"
