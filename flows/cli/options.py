@@ -81,6 +81,7 @@ gpus_option = click.option(
 results_option = click.option(
     "--results",
     required=True,
+    envvar="EMI_RESULTS",
     metavar="DIR",
     help="Results store: a folder, or s3://BUCKET/NAME; gs:// and az:// likewise.",
 )

@@ -2,27 +2,25 @@
 
 from __future__ import annotations
 
-import csv
-import json
-import math
+import re
 import sys
-from collections.abc import Iterable, Mapping
-from datetime import date, time
-from decimal import Decimal
+from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
-from typing import Any, Literal, TextIO
+from typing import Literal
 
 import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from emi_model.errors import QueryError, StoreError
+from tasks.storage.open import open_file
+from tasks.store.formats import FORMAT_OF, encoded, plain_rows, write_csv, write_json_lines
 from tasks.store.readers import reread
 from tasks.store.store import open_store
-from tasks.store.views import VIEWS, connect, first_line, tables_read
+from tasks.store.views import VIEWS, connect, tables_read
 
-Format = Literal["table", "csv", "json", "parquet"]
+Format = Literal["table", "csv", "excel", "json", "parquet"]
 
 MAX_TABLE_ROWS = 100
 """Rows that the table format shows; the other formats give all."""
@@ -31,8 +29,13 @@ PIPED_WIDTH = 200
 """Characters of a table's line where no terminal limits it."""
 
 
-def answer(location: str | Path, sql: str) -> pa.Table:
+def answer(location: str | Path, sql: str, own: Mapping[str, pa.Table] | None = None) -> pa.Table:
     """Return the answer to one SELECT over a store.
+
+    Args:
+        location: of the store.
+        sql: the question.
+        own: more tables that it may name.
 
     Raises:
         StoreError: no store there.
@@ -41,9 +44,9 @@ def answer(location: str | Path, sql: str) -> pa.Table:
     open_store(location)
     try:
         try:
-            return reread(lambda: _answer(location, sql))
+            return reread(lambda: _answer(location, sql, own or {}))
         except _MayBeDamage:
-            return reread(lambda: _answer(location, sql, verified=True))
+            return reread(lambda: _answer(location, sql, own or {}, verified=True))
     except OSError as error:
         raise StoreError(f"{location}: cannot be read: {error}") from error
 
@@ -52,8 +55,12 @@ class _MayBeDamage(QueryError):
     """DuckDB could not read a part, of which it need not say the name."""
 
 
-def _answer(location: str | Path, sql: str, *, verified: bool = False) -> pa.Table:
+def _answer(
+    location: str | Path, sql: str, own: Mapping[str, pa.Table], *, verified: bool = False
+) -> pa.Table:
     with connect(location, tables=tables_read(sql), verified=verified) as connection:
+        for name, table in own.items():
+            connection.register(name, table)
         try:
             statements = connection.extract_statements(sql)
             if [statement.type for statement in statements] != [duckdb.StatementType.SELECT]:
@@ -62,13 +69,28 @@ def _answer(location: str | Path, sql: str, *, verified: bool = False) -> pa.Tab
                     f"read only: ask one SELECT over {', '.join(VIEWS)}"
                 )
             # A view can only read: a SELECT may hold WITH x AS (COPY ... TO ...), a view not.
-            connection.execute(f"CREATE TEMP VIEW answer AS {statements[0].query}")
+            # On a line of its own, DuckDB's errors quote it as it was asked.
+            connection.execute(f"CREATE TEMP VIEW answer AS\n{statements[0].query}")
             return connection.sql("FROM answer").to_arrow_table()
         except duckdb.Error as error:
             # of a page that it cannot decode DuckDB says no more than "Error"
             is_reading = type(error) is duckdb.Error or "Failed to read file" in str(error)
             kind = _MayBeDamage if is_reading and not verified else QueryError
-            raise kind(first_line(error)) from error
+            raise kind(_explained(error)) from error
+
+
+def _explained(error: duckdb.Error) -> str:
+    """Return DuckDB's words: what is wrong, what may be meant, and the place below its line."""
+    first, *others = str(error).strip().splitlines()
+    meant = [line for line in others if line.startswith(("Did you mean", "Candidate"))]
+    place = next((n for n, line in enumerate(others) if line.startswith("LINE ")), len(others))
+    # a view's text has a line before the question's; what is no SQL at all never becomes a view
+    before = not isinstance(error, duckdb.ParserException)
+    quoted = [
+        re.sub(r"^LINE (\d+):", lambda line: f"LINE {int(line[1]) - before}:", line)
+        for line in others[place : place + 2]
+    ]
+    return "\n".join([first, *meant, *quoted])
 
 
 def stored_question(name: str) -> str:
@@ -86,9 +108,11 @@ def write(table: pa.Table, wanted: Format) -> None:
         width = None if sys.stdout.isatty() else PIPED_WIDTH
         duckdb.from_arrow(table).show(max_rows=MAX_TABLE_ROWS, max_width=width)
     elif wanted == "csv":
-        _write_csv(table, sys.stdout)
+        write_csv(table, sys.stdout)
+    elif wanted == "excel":
+        sys.stdout.buffer.write(encoded(table, wanted))
     elif wanted == "json":
-        write_json_lines(_plain(table), sys.stdout)
+        write_json_lines(plain_rows(table), sys.stdout)
     elif sys.stdout.isatty():
         raise QueryError("parquet is binary: send it to a file, `... --format parquet > FILE`")
     else:
@@ -96,36 +120,25 @@ def write(table: pa.Table, wanted: Format) -> None:
     sys.stdout.flush()
 
 
-def write_json_lines(rows: Iterable[Mapping[str, Any]], out: TextIO) -> None:
-    """Write rows as one JSON object a line; times in ISO 8601, null for what is not finite."""
-    for row in rows:
-        finite = {name: None if _is_not_finite(value) else value for name, value in row.items()}
-        out.write(json.dumps(finite, ensure_ascii=False, default=_jsonable) + "\n")
+def write_file(table: pa.Table, reference: str, wanted: Format | None = None) -> None:
+    """Write a table to a file, on a disk or in a bucket, so that it is either absent or complete.
 
+    Args:
+        table: any.
+        reference: of the file.
+        wanted: its format; default that of its suffix.
 
-def _is_not_finite(value: Any) -> bool:
-    return isinstance(value, float) and not math.isfinite(value)
-
-
-def _jsonable(value: Any) -> Any:
-    if isinstance(value, Decimal):  # the type of DuckDB's sums of integers
-        return int(value) if value == value.to_integral_value() else float(value)
-    return value.isoformat() if isinstance(value, (date, time)) else str(value)
-
-
-def _plain(table: pa.Table) -> list[dict[str, Any]]:
-    rows: list[dict[str, Any]] = table.to_pylist(maps_as_pydicts="strict")
-    return rows
-
-
-def _write_csv(table: pa.Table, out: TextIO) -> None:
-    """Write a table as CSV with a header; nested values as JSON, nulls empty."""
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(table.schema.names)
-    for row in _plain(table):
-        writer.writerow([_cell(value) for value in row.values()])
-
-
-def _cell(value: Any) -> Any:
-    nested = isinstance(value, (list, dict))
-    return json.dumps(value, ensure_ascii=False, default=_jsonable) if nested else value
+    Raises:
+        QueryError: no format for a file, or the file cannot be written.
+    """
+    form = wanted or FORMAT_OF.get(Path(reference).suffix.lower())
+    if form is None or form == "table":
+        raise QueryError(
+            f"{reference}: no format for a file, expected a suffix {', '.join(FORMAT_OF)}, or "
+            "--format csv, json or parquet"
+        )
+    try:
+        folder, name = open_file(reference)
+        folder.write(name, encoded(table, form))
+    except OSError as error:
+        raise QueryError(f"{reference}: cannot be written: {error}") from error

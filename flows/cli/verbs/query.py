@@ -6,6 +6,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import click
+from click.core import ParameterSource
 
 from emi_model.errors import StoreError
 from flows.cli.options import json_option, results_option
@@ -25,14 +26,49 @@ if TYPE_CHECKING:
     show_default=True,
     help="json: one object a line; parquet goes to stdout.",
 )
-def query(sql: str, results: str, wanted: Format) -> None:
+@click.option(
+    "--output",
+    metavar="FILE",
+    help="Write the answer to a file; its suffix is the format: .csv, .json, .jsonl, .parquet.",
+)
+@click.option(
+    "--excel",
+    is_flag=True,
+    help="CSV that Excel opens: byte order mark, semicolons, decimals as your locale has them.",
+)
+@click.option(
+    "--with",
+    "beside",
+    multiple=True,
+    metavar="NAME=FILE",
+    help="A table of your own, CSV or Parquet, to join with; may be repeated.",
+)
+@click.pass_context
+def query(
+    context: click.Context,
+    sql: str,
+    results: str,
+    wanted: Format,
+    output: str | None,
+    excel: bool,
+    beside: tuple[str, ...],
+) -> None:
     """Answer one SELECT over a store's views: scores, rejections, labels, runs and others.
 
     `SHOW TABLES` lists them, `DESCRIBE scores` lists the columns of one.
     """
-    from tasks.store.query import answer, write
+    from tasks.store.own_tables import read_own_tables
+    from tasks.store.query import answer, write, write_file
+    from tasks.store.views import VIEWS
 
-    write(answer(results, sql), wanted)
+    named = context.get_parameter_source("wanted") is not ParameterSource.DEFAULT
+    if excel and named and wanted != "csv":
+        raise click.UsageError(f"--excel writes CSV, not {wanted}: leave --format out")
+    found = answer(results, sql, read_own_tables(beside, VIEWS))
+    if output is not None:
+        write_file(found, output, "excel" if excel else wanted if named else None)
+    else:
+        write(found, "excel" if excel else wanted)
 
 
 @click.command()
