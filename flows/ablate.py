@@ -125,6 +125,7 @@ class _Progress:
 
     def report(self, run: CellRun, report: EpochReport) -> None:
         pearson = "-" if report.valid_pearson is None else f"{report.valid_pearson:.3f}"
-        message = f"· {run.cell}, seed {run.seed}: loss {report.train_loss:.4f} · rho {pearson} ·"
+        figures = f"loss {report.train_loss:.4f} · mean Pearson {pearson}"
+        message = f"· {run.cell}, seed {run.seed}: {figures} ·"
         observer().advance(report.epoch - self._epochs[run], message)
         self._epochs[run] = report.epoch

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Literal
 
@@ -169,7 +169,52 @@ class EmiConfig:
         given = {k: v for k, v in content.items() if k not in ("model_type", "sampling_rate")}
         if unknown := sorted(set(given) - names):
             raise ConfigError(f"unknown fields {unknown}: written by a newer version? update")
-        try:
-            return cls(**{**given, "targets": tuple(given.get("targets", EMI_TARGETS))})
-        except (TypeError, AttributeError) as error:
-            raise ConfigError(f"a field holds a value of another type: {error}") from error
+        for name, value in given.items():
+            _check_type(name, value)
+        return cls(**{**given, "targets": tuple(given.get("targets", EMI_TARGETS))})
+
+
+_SWITCH = ("true or false", lambda value: isinstance(value, bool))
+_OBJECT = ("an object", lambda value: isinstance(value, Mapping))
+_TYPES: Mapping[str, tuple[str, Callable[[Any], bool]]] = {
+    "backbone": _OBJECT,
+    "targets": ("a list of names", lambda value: _is_list_of(value, str)),
+    **dict.fromkeys(("vad_head", "global_vector", "lstm", "regression_head"), _SWITCH),
+    "lstm_layers": ("a whole number", lambda value: _is_number(value, int)),
+    "clip_seconds": ("a number", lambda value: _is_number(value, (int, float))),
+    "branches": _OBJECT,
+}
+"""What each field of config.json holds, in words and as a check."""
+
+
+def _check_type(name: str, value: Any) -> None:
+    """Check the type of a field, and of the backbone's arguments as far as we use them.
+
+    Raises:
+        ConfigError: it is another; the message names the field.
+    """
+    expected, fits = _TYPES[name]
+    if not fits(value):
+        raise ConfigError(f"{name} is {value!r}, expected {expected}")
+    if name != "backbone":
+        return
+    for argument, usual in WAV2VEC2_LARGE_ROBUST_12.items():
+        given = value.get(argument, usual)
+        if isinstance(usual, list):
+            holds = _is_list_of(given, int)
+        elif usual is None:
+            holds = given is None or _is_number(given, int)
+        elif type(usual) is float:
+            holds = _is_number(given, (int, float))
+        else:
+            holds = type(given) is type(usual)
+        if not holds:
+            raise ConfigError(f"backbone.{argument} is {given!r}, expected the like of {usual!r}")
+
+
+def _is_number(value: Any, kind: type | tuple[type, ...]) -> bool:
+    return isinstance(value, kind) and not isinstance(value, bool)
+
+
+def _is_list_of(value: Any, kind: type) -> bool:
+    return isinstance(value, (list, tuple)) and all(type(inner) is kind for inner in value)

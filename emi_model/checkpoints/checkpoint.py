@@ -28,6 +28,7 @@ from emi_model.checkpoints.metadata import (
     WEIGHTS_FILE,
     ModelMetadata,
     checkpoint_metadata,
+    named,
 )
 from emi_model.errors import CheckpointError
 from emi_model.metrics.conformal import Intervals
@@ -113,7 +114,8 @@ def build(config: EmiConfig, state: Mapping[str, Tensor], source: Path) -> EmiMo
     Raises:
         CheckpointError: a weight is missing, superfluous or of another shape.
     """
-    with torch.device("meta"):  # without initialising weights, which takes longer than reading them
+    # on "meta", without initialising weights, which takes longer than reading them
+    with named(source / CONFIG_FILE), torch.device("meta"):
         model = EmiModel(config)
     check_weights(model.state_dict(), state, source)
     # copies: safetensors maps the file into memory, and another process may write to it

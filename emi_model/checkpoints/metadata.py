@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from safetensors import SafetensorError, safe_open
 
 from emi_model.architecture.config import EmiConfig
 from emi_model.checkpoints.card import ModelCard
-from emi_model.errors import CheckpointError
+from emi_model.errors import CheckpointError, ConfigError
 from emi_model.metrics.conformal import Intervals
 
 CONFIG_FILE = "config.json"
@@ -60,7 +61,8 @@ def checkpoint_metadata(folder: Path) -> ModelMetadata:
         CheckpointError: a file is missing or damaged, or config, card and weights have different
             targets or orders of them.
     """
-    config = EmiConfig.from_dict(read_config(folder))
+    with named(folder / CONFIG_FILE):
+        config = EmiConfig.from_dict(read_config(folder))
     card = _read_card(folder)
     orders = {
         CONFIG_FILE: json.dumps(config.targets),
@@ -76,6 +78,17 @@ def checkpoint_metadata(folder: Path) -> ModelMetadata:
         intervals=_read_intervals(folder, config.targets),
         training_clips=_read_training_clips(folder),
     )
+
+
+@contextmanager
+def named(path: Path) -> Iterator[None]:
+    """Put a file's name before the errors about its content."""
+    try:
+        yield
+    except (ConfigError, CheckpointError) as error:
+        if str(error).startswith(str(path)):
+            raise
+        raise type(error)(f"{path}: {error}") from error
 
 
 def read_config(folder: Path) -> dict[str, Any]:
@@ -117,7 +130,8 @@ def _read_intervals(folder: Path, targets: tuple[str, ...]) -> Intervals | None:
     path = folder / INTERVALS_FILE
     if not path.is_file():
         return None
-    intervals = Intervals.from_dict(_read_json(path))
+    with named(path):
+        intervals = Intervals.from_dict(_read_json(path))
     if intervals.targets != targets:
         raise CheckpointError(
             f"{path}: is of targets {list(intervals.targets)}, the model has {list(targets)}"
@@ -129,7 +143,11 @@ def _read_training_clips(folder: Path) -> dict[str, tuple[str, ...]]:
     path = folder / TRAINING_CLIPS_FILE
     if not path.is_file():
         return {}
-    return {split: tuple(hashes) for split, hashes in _read_json(path).items()}
+    found = _read_json(path)
+    for split, hashes in found.items():
+        if not isinstance(hashes, list) or not all(isinstance(text, str) for text in hashes):
+            raise CheckpointError(f"{path}: {split} is no list of hashes: restore the checkpoint")
+    return {split: tuple(hashes) for split, hashes in found.items()}
 
 
 def _read_card(folder: Path) -> ModelCard:

@@ -14,6 +14,7 @@ from emi_model.checkpoints.metadata import (
     WEIGHTS_FILE,
     ModelMetadata,
     hash_files,
+    named,
     read_config,
 )
 from emi_model.errors import CheckpointError
@@ -46,8 +47,10 @@ def vad_metadata(folder: Path, name: str) -> ModelMetadata:
     card = ModelCard(
         name=name, targets=(), backbone=name, backbone_licence=licence_of(folder, name)
     )
+    with named(folder / CONFIG_FILE):
+        config = EmiConfig(backbone=arguments, targets=())
     return ModelMetadata(
-        config=EmiConfig(backbone=arguments, targets=()),
+        config=config,
         card=card,
         sha256=hash_files(folder, (CONFIG_FILE, weights)),
     )
@@ -60,7 +63,13 @@ def weights_file(folder: Path) -> str:
 
 def labels_of(config: Mapping[str, Any]) -> tuple[str, ...]:
     """Return the labels in a config.json, lower case, in the order of their numbers."""
-    labels = {int(key): str(label) for key, label in (config.get("id2label") or {}).items()}
+    named_by = config.get("id2label") or {}
+    try:
+        labels = {int(key): str(label) for key, label in named_by.items()}
+    except (AttributeError, ValueError) as error:
+        raise CheckpointError(
+            f"id2label is {named_by!r}, expected names by their numbers: restore {CONFIG_FILE}"
+        ) from error
     return tuple(labels[key].lower() for key in sorted(labels))
 
 
@@ -101,8 +110,16 @@ def _check_labels(config: Mapping[str, Any], folder: Path) -> None:
             f"{folder}: model_type is {config.get('model_type')!r}, expected a checkpoint of this "
             "project or a wav2vec2 model with a VAD head"
         )
-    order = labels_of(config)
+    with named(folder / CONFIG_FILE):
+        order = labels_of(config)
+    if not set(VAD_DIMENSIONS) & set(order):
+        raise CheckpointError(
+            f"{folder}: is a plain wav2vec2 model, expected one with a head for "
+            f"{', '.join(VAD_DIMENSIONS)}: name {next(iter(PUBLIC_VAD_LICENCES))}, a model that "
+            "was fine-tuned like it, or a checkpoint of this project"
+        )
     if order != VAD_DIMENSIONS:
         raise CheckpointError(
-            f"{folder}: labels are {order}, expected {VAD_DIMENSIONS} in this order"
+            f"{folder}: its outputs are {', '.join(order)}, expected {', '.join(VAD_DIMENSIONS)} "
+            "in this order"
         )

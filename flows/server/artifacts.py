@@ -199,7 +199,7 @@ def evaluation_markdown(report: EvaluationReport) -> str:
     speakers = f", {report.num_speakers} speakers" if report.num_speakers else ""
     return "\n".join(
         [
-            f"**rho {_interval(mean)}** (mean Pearson, {100 * report.evaluation.level:.0f} % "
+            f"**mean Pearson {_interval(mean)}** ({100 * report.evaluation.level:.0f} % "
             f"interval) on {report.evaluation.num_clips} clips of split {report.split}{speakers}; "
             f"label snapshot {report.labels.number}",
             "",
@@ -225,7 +225,7 @@ def decision_markdown(row: Mapping[str, Any]) -> str:
             "",
             row["reason"],
             "",
-            "| | version | rho (mean Pearson) |",
+            "| | version | mean Pearson |",
             "|---|---|---|",
             f"| champion before | {champion} | {format_number(row['champion_pearson'], '-')} |",
             f"| challenger | version {row['challenger']} | {pearson} |",

@@ -176,7 +176,9 @@ def _train(plan: TrainingPlan, storage: Path, run: TrainingRun) -> Trained:
         if not done:
             observer().begin("training", num_epochs, "epochs")
         found = "-" if report.valid_pearson is None else f"{report.valid_pearson:.3f}"
-        observer().advance(report.epoch - done, f"· loss {report.train_loss:.4f} · rho {found} ·")
+        observer().advance(
+            report.epoch - done, f"· loss {report.train_loss:.4f} · mean Pearson {found} ·"
+        )
         done = report.epoch
         run.log_epoch(report.epoch, _curve(report))
 

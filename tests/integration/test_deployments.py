@@ -265,7 +265,7 @@ def test_the_ui_shows_what_went_on(site):
         one["key"]: one["data"] for one in site.artifacts_of(site.run_of("retrain/on-labels"))
     }
     assert retrain["decision"].startswith("## emi version 1: promoted")
-    assert "**rho " in retrain["evaluation"]
+    assert "**mean Pearson " in retrain["evaluation"]
 
 
 def test_ctrl_c_ends_all_of_it_and_leaves_whole_stores(site, talking_to):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from emi_model.errors import EXIT_USAGE
 from emi_model.loading import without_gc
 from flows.cli.exits import EXIT_REJECTED
 from flows.cli.options import (
@@ -19,6 +20,7 @@ from flows.cli.options import (
     strict_option,
 )
 from flows.cli.run import report_missing_emi_scores, write_json
+from flows.display.terminal import message
 
 if TYPE_CHECKING:
     from tasks.scoring.settings import Coverage
@@ -44,6 +46,7 @@ def score(
     with without_gc():
         from emi_model.checkpoints.resolve import resolve
         from flows.display.tables import score_table, show
+        from tasks.schema.outcomes import Reason
         from tasks.scoring.direct import score_files
 
     reference = resolve_model_option(model)
@@ -53,5 +56,9 @@ def score(
         write_json(rows)
     else:
         show(score_table(rows, targets), sys.stdout)
+    missing = [row["clip_id"] for row in rows if row["reason"] == Reason.MISSING]
+    if missing and not strict:
+        message(f"no such file: {', '.join(missing)}")
+        sys.exit(EXIT_USAGE)
     if strict and any(row["reason"] for row in rows):
         sys.exit(EXIT_REJECTED)

@@ -100,10 +100,17 @@ def test_targets_come_as_a_tuple_whatever_they_came_in() -> None:
         ({"model_type": None}, "model_type is None"),
         ({"sampling_rate": 8_000}, "sampling_rate is 8000"),
         ({"wings": 2}, r"unknown fields \['wings'\]"),
-        ({"lstm_layers": "2"}, "another type"),
-        ({"clip_seconds": None}, "another type"),
-        ({"targets": None}, "another type"),
-        ({"targets": [1, 2]}, "another type"),
+        ({"lstm_layers": "2"}, "lstm_layers is '2', expected a whole number"),
+        ({"lstm_layers": True}, "lstm_layers is True, expected a whole number"),
+        ({"lstm": "yes"}, "lstm is 'yes', expected true or false"),
+        ({"clip_seconds": None}, "clip_seconds is None, expected a number"),
+        ({"targets": None}, "targets is None, expected a list of names"),
+        ({"targets": [1, 2]}, r"targets is \[1, 2\], expected a list of names"),
+        ({"targets": "Joy"}, "targets is 'Joy', expected a list of names"),
+        ({"backbone": []}, r"backbone is \[\], expected an object"),
+        ({"backbone": {"hidden_size": "16"}}, "backbone.hidden_size is '16', expected the like of"),
+        ({"backbone": {"conv_dim": 8}}, "backbone.conv_dim is 8, expected the like of"),
+        ({"backbone": {"layerdrop": None}}, "backbone.layerdrop is None"),
     ],
 )
 def test_foreign_content_is_refused(change: dict[str, Any], said: str) -> None:
@@ -131,7 +138,7 @@ def test_branches_survive_json_and_audio_alone_is_not_written() -> None:
         ({}, "no branch that every clip needs"),
         ({"audio": {"optional": True}}, "no branch that every clip needs"),
         ({"audio": 3}, "'audio' is 3"),
-        ("audio", "another type"),
+        ("audio", "branches is 'audio', expected an object"),
     ],
 )
 def test_illegal_branches_are_refused(branches: Any, said: str) -> None:

@@ -95,7 +95,7 @@ def test_clips_and_model_in_a_bucket(emi, model, clip, bucket, tmp_path, monkeyp
         place.write(f"tiny model/{path.name}", path.read_bytes())
     uris = [f"{bucket}/tiny model/{name}" for name in (clip.name, "gone.wav")]
     code, out, _ = emi("score", "--model", f"{bucket}/tiny model", "--json", "--", *uris)
-    assert code == 0
+    assert code == 2
     row, gone = map(json.loads, out.splitlines())
     _, out, _ = emi("score", "--model", model, "--json", "--", clip)
     own = json.loads(out)
@@ -112,8 +112,9 @@ def test_json_has_the_stores_column_names(emi, model, clip):
 
 
 def test_a_table_for_people_names_what_was_rejected(emi, model, clip, tmp_path):
-    code, out, _ = emi("score", "--model", model, "--", clip, tmp_path / "gone.mp4")
-    assert code == 0
+    code, out, err = emi("score", "--model", model, "--", clip, tmp_path / "gone.mp4")
+    assert code == 2
+    assert err == f"emi: no such file: {tmp_path / 'gone.mp4'}\n"
     assert "Empathic Pain" in out
     assert "gone.mp4" in out
     assert "missing" in out
