@@ -10,13 +10,12 @@ import ray
 
 from emi_model.errors import ClusterError
 from tasks.processes.prefect_server import server_url
+from tasks.processes.surroundings import LOOPBACK
 
 HERE = "local"
 """The address that means: no cluster, start Ray on this machine."""
 
 ANSWER_SECONDS = 10.0
-
-LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
 def named_address(address: str | None) -> str:

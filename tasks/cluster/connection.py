@@ -13,6 +13,8 @@ import threading
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import ray
@@ -24,6 +26,7 @@ from tasks.cluster.address import HERE, check_address, named_address
 from tasks.cluster.budget import NodeSize
 from tasks.cluster.environment import worker_environment
 from tasks.cluster.nodes import address_of, ask_nodes, node_sizes, working_nodes
+from tasks.cluster.private import RAY_FOLDER, private_surroundings, started_in
 from tasks.processes.guard import guard_this_process
 from tasks.provenance import code_version
 
@@ -68,12 +71,12 @@ def ray_cluster(num_cpus: int, address: str | None = None) -> Iterator[None]:
     # Not in the main thread: there Ray would handle SIGTERM, by which Prefect cancels, and a signal
     # during the start would leave some of Ray's processes behind. They die with the thread that
     # started them, so it lives as long as the cluster is used.
-    with ThreadPoolExecutor(1) as thread:
+    with _surroundings(private=_started_here) as folder, ThreadPoolExecutor(1) as thread:
         try:
             if _started_here:
-                _start(num_cpus, thread)
+                _start(num_cpus, thread, folder)
             else:
-                _join(named_address(address or _wanted), thread)
+                _join(named_address(address or _wanted), thread, folder)
             yield
         finally:
             _started_here = False
@@ -140,24 +143,44 @@ def check_versions() -> None:
             )
 
 
-def _start(num_cpus: int, thread: Executor) -> None:
+@contextmanager
+def _surroundings(*, private: bool) -> Iterator[Path]:
+    """Yield the folder in which Ray is started or joined, empty but for what Ray itself writes."""
+    if private:
+        with private_surroundings() as folder:
+            yield folder
+    else:
+        with TemporaryDirectory(prefix="emi-join-") as name:
+            yield Path(name)
+
+
+def _start(num_cpus: int, thread: Executor, folder: Path) -> None:
     guard_this_process()
     starting = thread.submit(
+        started_in,
+        folder,
         ray.init,
         HERE,
         num_cpus=num_cpus,
         num_gpus=available_gpus(),
         object_store_memory=OBJECT_STORE_BYTES,
         include_dashboard=False,
+        _temp_dir=str(folder / RAY_FOLDER),
         **QUIET,
     )
-    _await(starting, "Ray did not start", "look at its logs in /tmp/ray/session_latest/logs")
+    _await(
+        starting,
+        "Ray did not start",
+        f"look at its logs in {folder / RAY_FOLDER}/session_latest/logs",
+    )
 
 
-def _join(address: str, thread: Executor) -> None:
+def _join(address: str, thread: Executor, folder: Path) -> None:
     check_address(address)
     with worker_environment(os.environ.get("EMI_WHEEL")) as environment:
-        joining = thread.submit(ray.init, address, runtime_env=environment, **QUIET)
+        joining = thread.submit(
+            started_in, folder, ray.init, address, runtime_env=environment, **QUIET
+        )
         _await(joining, f"{address}: cannot join the cluster", BE_A_NODE)
     check_versions()
 

@@ -3,12 +3,17 @@
 import contextlib
 import os
 import shutil
+import subprocess
+import sys
 import threading
 import time
 from collections import Counter
+from ipaddress import ip_address
+from pathlib import Path
 
 import psutil
 import pytest
+import ray
 
 from emi_model.targets import EMI_TARGETS
 from tasks.cluster.budget import ScorerPool
@@ -88,3 +93,46 @@ def test_a_clip_that_kills_its_worker_is_rejected_and_the_rest_scored(
     for row in dead.values():
         assert row["reason"] == "worker_died"
         assert row["content_sha256"] is not None
+
+
+REFUSED = """
+import sys
+from ray._raylet import GcsClient
+try:
+    GcsClient(address=sys.argv[1]).internal_kv_put(b"emi", b"foreign", True, None)
+except Exception as error:
+    print(type(error).__name__)
+else:
+    print("taken")
+"""
+
+
+def test_another_user_of_the_machine_does_not_reach_the_cluster(budget, tmp_path):
+    """Its ports are on loopback, callers need the token, its sockets are in a private folder."""
+    info = ray._private.worker._global_node.address_info
+    without = {name: os.environ[name] for name in os.environ if not name.startswith("RAY_AUTH")}
+    foreign = without | {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": "0" * 64}
+    submit = [sys.executable, "-c", REFUSED, info["gcs_address"]]
+    for environment in (without, foreign):
+        done = subprocess.run(submit, env=environment, capture_output=True, text=True, check=True)
+        assert done.stdout.split() == ["AuthenticationError"]
+    done = subprocess.run(submit, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["taken"]
+
+    me = psutil.Process()
+    rays = {process.pid for process in (me, *me.children(recursive=True))}
+    listening = [
+        ip_address(connection.laddr.ip.removeprefix("::ffff:"))
+        for connection in psutil.net_connections("inet")
+        if connection.pid in rays and connection.status == psutil.CONN_LISTEN
+    ]
+    assert len(listening) >= 4
+    assert [address for address in listening if not address.is_loopback] == []
+
+    folder = Path(info["session_dir"]).parents[1]  # Ray opens its own folder to everyone
+    assert folder.stat().st_mode & 0o077 == 0
+    assert Path(info["raylet_socket_name"]).is_relative_to(folder)
+
+    searched, current = ray.get(ray.remote(num_cpus=0)(lambda: (sys.path, Path.cwd())).remote())
+    assert current == folder
+    assert searched[0] == str(folder)  # Ray puts the folder first in which the driver starts it
