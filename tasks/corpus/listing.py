@@ -12,8 +12,8 @@ from emi_model.errors import CorpusError
 from tasks.corpus.clips import ClipFile
 from tasks.corpus.manifest import MANIFEST_SUFFIXES, Named, read_manifest
 from tasks.corpus.objects import statuses, storage_errors
-from tasks.corpus.passed_over import PassedOver, in_words, is_of_system, kind_passed_over
-from tasks.storage.folder import StoredFile, recordable_ns
+from tasks.corpus.passed_over import PassedOver, in_words, kind_passed_over
+from tasks.storage.folder import StoredFile, is_of_system, recordable_ns
 from tasks.storage.open import child, is_remote, open_folder
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections import Counter
 
+from tasks.storage.folder import is_of_system
+
 # fmt: off
 MEDIA_SUFFIXES = frozenset(
     {
@@ -22,16 +24,6 @@ MEDIA_SUFFIXES = frozenset(
 # fmt: on
 """Suffixes that a folder is searched for, without the dot and in lower case: at least one of each
 container that may be decoded."""
-
-SYSTEM_FOLDERS = frozenset(
-    {
-        "$recycle.bin", "#recycle", "#snapshot", ".appledouble", ".documentrevisions-v100",
-        ".fseventsd", ".snapshot", ".spotlight-v100", ".temporaryitems", ".trash", ".trashes",
-        "@eadir", "@recycle", "@recycle bin", "__macosx", "lost+found", "recycler",
-        "system volume information",
-    }
-)  # fmt: skip
-"""Folders of operating and storage systems, in lower case: previews, trash, what a check found."""
 
 SHOWN_KINDS = 8
 """Kinds of files that are named; the others are counted together."""
@@ -59,12 +51,6 @@ def kind_passed_over(name: str) -> str | None:
     if dot and suffix in MEDIA_SUFFIXES:
         return None
     return f".{suffix}" if dot and _SUFFIX.fullmatch(suffix) else "no suffix"
-
-
-def is_of_system(folder: str) -> bool:
-    """Return whether a folder, by its name, belongs to an operating or storage system."""
-    lower = folder.lower()
-    return lower in SYSTEM_FOLDERS or lower.startswith(".trash-")
 
 
 def most_frequent(passed: PassedOver) -> dict[str, int]:

@@ -19,10 +19,11 @@ CHUNK_BYTES = 8 * 2**20
 
 OF_SYSTEM = frozenset(
     {
-        *(".ds_store", ".localized", ".fseventsd", ".spotlight-v100", ".trashes"),
-        *(".temporaryitems", ".documentrevisions-v100", ".trash", ".directory", "lost+found"),
+        *(".ds_store", ".localized", ".fseventsd", ".spotlight-v100", ".temporaryitems"),
+        *(".appledouble", ".documentrevisions-v100", "__macosx", ".trash", ".trashes", "recycler"),
         *("thumbs.db", "desktop.ini", "$recycle.bin", "system volume information"),
-        *("@eadir", "#recycle", "#snapshot", ".snapshot", ".@__thumb"),
+        *("@eadir", "@recycle", "@recycle bin", "#recycle", "#snapshot", ".snapshot", ".@__thumb"),
+        *(".directory", "lost+found"),
     }
 )
 """Names, in lower case, that macOS, Windows, Linux and network storage put into folders."""
@@ -51,7 +52,8 @@ class StoredFile(NamedTuple):
 
 def is_of_system(name: str) -> bool:
     """Return whether desktops and file servers make a file or folder of this name by themselves."""
-    return name.startswith("._") or name.lower() in OF_SYSTEM
+    lower = name.lower()
+    return lower in OF_SYSTEM or lower.startswith(("._", ".trash-"))
 
 
 def recordable_ns(modified_ns: int) -> int | None:

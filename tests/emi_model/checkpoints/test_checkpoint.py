@@ -254,37 +254,8 @@ def test_a_field_of_another_type_is_named_with_its_file(
 @both_readers
 def test_lists_of_clips_of_another_type_are_refused(read: Read, saved: Path) -> None:
     (saved / "training_clips.json").write_text('{"train": 3}')
-    with pytest.raises(CheckpointError, match="training_clips.json: train is no list of hashes"):
+    with pytest.raises(CheckpointError, match=r"training_clips\.json: train is no list of hashes"):
         read(saved)
-
-
-def test_a_card_of_another_model_is_not_saved(
-    tmp_path: Path, tiny_model: Callable[..., EmiModel]
-) -> None:
-    with pytest.raises(CheckpointError, match="card names targets"):
-        save_checkpoint(tmp_path / "x", tiny_model(), ModelCard("x", ("Joy",)))
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_a_foreign_folder_is_left_alone(
-    tmp_path: Path, tiny_model: Callable[..., EmiModel]
-) -> None:
-    (tmp_path / "thesis").mkdir()
-    (tmp_path / "thesis" / "chapter.md").write_text("years of work")
-    (tmp_path / "file").write_text("a file")
-    model = tiny_model()
-    for name in ("thesis", "file"):
-        with pytest.raises(CheckpointError, match="is no checkpoint"):
-            save_checkpoint(tmp_path / name, model, card_of(model))
-    assert (tmp_path / "thesis" / "chapter.md").read_text() == "years of work"
-    assert {path.name for path in tmp_path.iterdir()} == {"thesis", "file"}
-
-
-def test_an_empty_folder_is_taken(tmp_path: Path, tiny_model: Callable[..., EmiModel]) -> None:
-    model = tiny_model()
-    (tmp_path / "empty").mkdir()
-    save_checkpoint(tmp_path / "empty", model, card_of(model))
-    assert same_weights(load_checkpoint(tmp_path / "empty").model, model)
 
 
 def test_an_older_checkpoint_is_replaced(saved: Path, tiny_model: Callable[..., EmiModel]) -> None:
@@ -306,12 +277,3 @@ def test_an_interrupted_save_leaves_the_older_checkpoint_whole(
         save_checkpoint(saved, newer, unwritable)
     assert load_checkpoint(saved).sha256 == before
     assert [path.name for path in saved.parent.iterdir()] == ["tiny"]
-
-
-def test_an_interrupted_first_save_leaves_nothing(
-    tmp_path: Path, tiny_model: Callable[..., EmiModel]
-) -> None:
-    model = tiny_model()
-    with pytest.raises(TypeError):
-        save_checkpoint(tmp_path / "x", model, card_of(model, metrics={"x": object()}))
-    assert list(tmp_path.iterdir()) == []

@@ -16,7 +16,7 @@ from tasks.corpus.listing import clip_file, list_clips
 from tasks.extraction.audio import Extraction
 from tasks.extraction.headers import Prober
 from tasks.extraction.rows import extract_clip, listed_row
-from tasks.labels import add_labels as labelling
+from tasks.labels import offered as labelling
 from tasks.labels.add_labels import add_labels
 from tasks.labels.audio_cache import AudioCache
 from tasks.labels.label_file import read_labels
