@@ -115,7 +115,8 @@ def build(config: EmiConfig, state: Mapping[str, Tensor], source: Path) -> EmiMo
         CheckpointError: a weight is missing, superfluous or of another shape.
     """
     # on "meta", without initialising weights, which takes longer than reading them
-    with named(source / CONFIG_FILE), torch.device("meta"):
+    folder = source if source.is_dir() else source.parent
+    with named(folder / CONFIG_FILE), torch.device("meta"):
         model = EmiModel(config)
     check_weights(model.state_dict(), state, source)
     # copies: safetensors maps the file into memory, and another process may write to it

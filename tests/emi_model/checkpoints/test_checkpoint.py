@@ -233,31 +233,6 @@ def test_a_config_of_a_newer_version_is_refused(read: Read, saved: Path) -> None
         read(saved)
 
 
-@both_readers
-@pytest.mark.parametrize(
-    ("change", "said"),
-    [
-        ({"lstm_layers": "2"}, "lstm_layers is '2', expected a whole number"),
-        ({"targets": "Joy"}, "targets is 'Joy', expected a list of names"),
-        ({"backbone": {"hidden_size": "16"}}, "backbone.hidden_size is '16', expected the like of"),
-    ],
-)
-def test_a_field_of_another_type_is_named_with_its_file(
-    read: Read, saved: Path, change: dict[str, Any], said: str
-) -> None:
-    rewrite_json(saved / CONFIG_FILE, **change)
-    with pytest.raises(ConfigError) as caught:
-        read(saved)
-    assert str(caught.value).startswith(f"{saved / CONFIG_FILE}: {said}")
-
-
-@both_readers
-def test_lists_of_clips_of_another_type_are_refused(read: Read, saved: Path) -> None:
-    (saved / "training_clips.json").write_text('{"train": 3}')
-    with pytest.raises(CheckpointError, match=r"training_clips\.json: train is no list of hashes"):
-        read(saved)
-
-
 def test_an_older_checkpoint_is_replaced(saved: Path, tiny_model: Callable[..., EmiModel]) -> None:
     newer = tiny_model(seed=1, targets=("Awe",))
     save_checkpoint(saved, newer, card_of(newer))

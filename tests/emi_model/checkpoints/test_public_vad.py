@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from emi_model.checkpoints.card import UNKNOWN
-from emi_model.checkpoints.public_vad import licence_of
+from emi_model.checkpoints.public_vad import licence_of, vad_metadata
+from emi_model.errors import CheckpointError
 
 PUBLIC_NAME = "wav2vec2-large-robust-12-ft-emotion-msp-dim"
 
@@ -50,3 +51,11 @@ def test_licence_of_the_known_model_needs_no_readme(folder: Path) -> None:
     assert licence_of(copy) == "CC-BY-NC-SA-4.0"
     (copy / "config.json").write_text(json.dumps({"_name_or_path": f"audeering/{PUBLIC_NAME}"}))
     assert licence_of(copy.rename(copy.parent / "renamed")) == "CC-BY-NC-SA-4.0"
+
+
+@pytest.mark.parametrize("labels", [None, {}, {"0": "LABEL_0", "1": "LABEL_1"}])
+def test_a_plain_wav2vec2_model_is_called_so(labels: object, folder: Path) -> None:
+    config = {"model_type": "wav2vec2", "id2label": labels}
+    (folder / "config.json").write_text(json.dumps(config))
+    with pytest.raises(CheckpointError, match="is a plain wav2vec2 model, expected one with"):
+        vad_metadata(folder, "x")

@@ -33,12 +33,12 @@ class Notes(Observer):
         self.told.append(told)
 
 
-def test_a_report_is_rho_with_its_interval_and_a_row_a_target():
+def test_a_report_is_mean_pearson_with_its_interval_and_a_row_a_target():
     rows = labelled_rows(20)
     text = evaluation_markdown(report_on(rows))
     first, _, header, _, *targets = text.splitlines()
     assert first.startswith("**mean Pearson 0.")
-    assert "(mean Pearson, 95 % interval) on 20 clips of split valid, 4 speakers" in first
+    assert "(95 % interval) on 20 clips of split valid, 4 speakers" in first
     assert header == "| target | Pearson | CCC | MAE |"
     assert [line.split(" | ")[0] for line in targets] == ["| Awe", "| Sheer Joy", "| **mean**"]
     assert all(" to " in line for line in targets)
