@@ -18,6 +18,7 @@ from flows.cli.verbs.query import query, status
 from flows.cli.verbs.schema import schema
 from flows.cli.verbs.score import score
 from flows.cli.verbs.up import deploy, up
+from flows.cli.verbs.verify import verify
 from flows.display.text import write_any_letter
 from flows.server.events import use_running_server
 
@@ -43,6 +44,7 @@ for _verb in (
     score,
     query,
     status,
+    verify,
     schema,
     demo,
     import_checkpoint,

@@ -1,20 +1,18 @@
 """Damaged parts: found by reading them; named, and passed over by what reads the rest.
 
-Every page of a part has a checksum, as Parquet defines it. Parts of earlier versions have none:
-they count as whole if all their pages can be decoded and their statistics are right.
+A part carries a SHA-256 of all its other bytes, between its pages and its footer, where no reader
+of Parquet looks. Parts of earlier versions have none: they count as whole if they can be decoded.
 """
 
 from __future__ import annotations
 
-import base64
-import math
+import hashlib
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from tasks.progress import remark
@@ -24,7 +22,13 @@ from tasks.store.mirror import local_parts
 from tasks.store.paths import Part
 
 _CHECKED_AT_ONCE = 8
-_ARROW_SCHEMA = b"ARROW:schema"
+
+_SEAL = b"\nemi sha-256 of all other bytes: "
+_DIGEST_BYTES = hashlib.sha256().digest_size
+_MAGIC = b"PAR1"
+_END_BYTES = 8
+"""The length of the footer, 4 bytes, little-endian, and `_MAGIC`."""
+
 _NAMED = 10
 
 
@@ -41,7 +45,7 @@ def damaged_parts(folder: Folder, parts: Sequence[Part], *, whole: bool = False)
     Args:
         folder: of the store.
         parts: of any tables.
-        whole: read all pages and compare their checksums; else only the footers.
+        whole: read them whole and compare their checksums; else only the footers.
 
     Raises:
         PartsChanged: a compaction removed one of them; only of a store in a bucket.
@@ -70,10 +74,41 @@ def without_damaged(folder: Folder, parts: Sequence[Part], *, whole: bool = Fals
     return [part for part in parts if part not in left_out]
 
 
+def sealed(content: bytes) -> bytes:
+    """Return a Parquet file with a checksum, which readers of Parquet pass over.
+
+    They find columns by their distance from the file's start, and the footer from its end.
+    """
+    start = _footer_start(content)
+    digest = hashlib.sha256(content).digest()
+    return b"".join([content[:start], _SEAL, digest, content[start:]])
+
+
+def _footer_start(content: bytes) -> int:
+    """Return where a Parquet file's footer begins; 0 if its end does not say it."""
+    if not content.endswith(_MAGIC):
+        return 0
+    length = int.from_bytes(content[-_END_BYTES : -len(_MAGIC)], "little")
+    return max(0, len(content) - _END_BYTES - length)
+
+
+def _is_as_sealed(content: bytes) -> bool | None:
+    """Return whether a file's checksum is right; None if it has none."""
+    start = _footer_start(content) - _DIGEST_BYTES
+    pages = max(0, start - len(_SEAL))
+    if content[pages:start] != _SEAL:
+        return None
+    digest = hashlib.sha256(content[:pages])
+    digest.update(content[start + _DIGEST_BYTES :])
+    return digest.digest() == content[start : start + _DIGEST_BYTES]
+
+
 def _damage(path: Path, whole: bool) -> str | None:
     try:
-        with pq.ParquetFile(path, page_checksum_verification=True) as file:
-            return _false_footer(file) if whole else None
+        if whole and (is_right := _is_as_sealed(path.read_bytes())) is not None:
+            return None if is_right else "it was changed after it was written"
+        with pq.ParquetFile(path) as file:
+            return _decoded(file) if whole else None
     except FileNotFoundError:  # compacted away since it was listed
         return None
     except (OSError, ValueError, pa.ArrowException) as error:
@@ -88,46 +123,10 @@ def _line(error: Exception) -> str:
     return first.rpartition("': ")[2].strip().rstrip(".:")[:200] or type(error).__name__
 
 
-def _false_footer(file: pq.ParquetFile) -> str | None:
-    """Return what a footer says wrongly of the pages, which are all read and verified."""
-    written = (file.metadata.metadata or {}).get(_ARROW_SCHEMA)
-    if written is not None:
-        schema = pa.ipc.read_schema(pa.py_buffer(base64.b64decode(written, validate=True)))
-        if schema.names != file.schema_arrow.names:
-            return "names of columns were changed"
-    for number in range(file.num_row_groups):
-        rows = file.read_row_group(number)
-        rows.validate(full=True)
-        group = file.metadata.row_group(number)
-        if group.num_rows != rows.num_rows:
-            return "the number of rows was changed"
-        for index in range(group.num_columns):
-            column = group.column(index)
-            if column.path_in_schema in rows.schema.names and not _is_true(
-                column.statistics, rows[column.path_in_schema]
-            ):
-                return f"values or statistics of {column.path_in_schema} were changed"
-    return None
-
-
-def _is_true(said: pq.Statistics | None, values: pa.ChunkedArray) -> bool:
-    """Return whether the extremes that a footer says of a column are those of its values."""
-    if said is None or not said.has_min_max or not _is_plain(values.type):
-        return True
-    found = pc.min_max(values.filter(pc.is_finite(values)) if _is_float(values.type) else values)
-    low, high = found["min"].as_py(), found["max"].as_py()
-    if low is None or (_is_float(values.type) and not _finite(said.min, said.max)):
-        return True
-    return bool(low == said.min and high == said.max)
-
-
-def _is_plain(kind: pa.DataType) -> bool:
-    return bool(pa.types.is_string(kind) or pa.types.is_integer(kind) or _is_float(kind))
-
-
-def _is_float(kind: pa.DataType) -> bool:
-    return bool(pa.types.is_floating(kind))
-
-
-def _finite(*values: float) -> bool:
-    return all(map(math.isfinite, values))
+def _decoded(file: pq.ParquetFile) -> str | None:
+    """Decode all pages; return what is wrong with the number of rows, if it is."""
+    num_rows = 0
+    for batch in file.iter_batches():
+        batch.validate(full=True)
+        num_rows += batch.num_rows
+    return None if num_rows == file.metadata.num_rows else "the number of rows was changed"

@@ -9,6 +9,7 @@ STORE/labels/          one file a snapshot of labels
 STORE/evaluations/     one file an evaluation; likewise decisions/ and ablations/
 STORE/plots/           one picture an evaluation; reports/ of ablations
 STORE/catalog.sql      the views, for any DuckDB client
+STORE/damaged/         parts that `emi verify --repair` has set aside
 STORE/logs/            logs of Ray and Prefect; of a store in a bucket: EMI_HOME/logs
 STORE/.staging/        parts that are being written; only on a disk
 STORE/alive/           signs of life of the runs that write; only in a bucket

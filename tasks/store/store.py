@@ -63,7 +63,7 @@ class ResultsStore:
 
     def parts(self, table: str) -> list[Part]:
         """Return a table's committed parts that hold rows, sorted by name."""
-        with self._storage():
+        with self.storage_errors():
             return [part for part in parts_of(self.folder, table) if part.name != EMPTY_PART]
 
     def read(self, part: Part) -> pa.Table:
@@ -72,23 +72,23 @@ class ResultsStore:
         Raises:
             DamagedPart: it cannot be read as it was written.
         """
-        with self._storage():
+        with self.storage_errors():
             content = self.folder.read(part.file)
         try:
-            return pq.read_table(pa.BufferReader(content), page_checksum_verification=True)
+            return pq.read_table(pa.BufferReader(content))
         except (OSError, ValueError, pa.ArrowException) as error:
             raise DamagedPart(f"{child(self.location, part.file)}: is damaged") from error
 
     def contents(self, parts: Sequence[Part]) -> list[bytes]:
         """Return parts as they were written, in their order."""
-        with self._storage():
+        with self.storage_errors():
             return read_all(self.folder, parts)
 
     def rows(
         self, table: str, schema: pa.Schema, wanted: ds.Expression, columns: list[str] | None = None
     ) -> pa.Table:
         """Return the wanted rows of a table, as `tasks.store.readers.read_rows` does of parts."""
-        with self._storage():
+        with self.storage_errors():
             return reread(
                 lambda: read_rows(self.folder, self.parts(table), schema, wanted, columns)
             )
@@ -121,7 +121,7 @@ class ResultsStore:
 
     def record_run(self, record: pa.Table) -> None:
         """Write or replace the one-row file of a run."""
-        with self._storage():
+        with self.storage_errors():
             self._put(RUNS, record["run_id"][0].as_py(), record)
 
     def record(self, register: str, name: str, content: pa.Table) -> None:
@@ -160,7 +160,7 @@ class ResultsStore:
 
     def recover(self) -> None:
         """Remove what killed runs left: staged files, orphans, parts that were replaced."""
-        with self._storage():
+        with self.storage_errors():
             self.writer.sweep()
             companions = [part for table in COMPANIONS for part in self.parts(table)]
             scores, replaced = reread(self._replaced)
@@ -172,18 +172,18 @@ class ResultsStore:
 
     def num_damaged(self) -> int:
         """Return how many parts have a damaged footer, in any table; the user is told of them."""
-        with self._storage():
+        with self.storage_errors():
             found = [part for table in TABLES for part in parts_of(self.folder, table)]
             return len(found) - len(without_damaged(self.folder, found))
 
     def silent_runs(self) -> list[str]:
         """Return runs that are not alive; the caller holds the lock."""
-        with self._storage():
+        with self.storage_errors():
             return self.writer.silent_runs()
 
     def forget(self, run_id: str) -> None:
         """Note that a silent run's record now says how it ended."""
-        with self._storage():
+        with self.storage_errors():
             self.writer.forget(run_id)
 
     def lock(self) -> AbstractContextManager[None]:
@@ -202,7 +202,7 @@ class ResultsStore:
             StoreError: the bucket cannot be written.
         """
         with ExitStack() as stack:
-            with self._storage():
+            with self.storage_errors():
                 stack.enter_context(self.writer.alive(run_id))
             yield
 
@@ -227,8 +227,8 @@ class ResultsStore:
             self.writer.remove([file_name(table, name) for name in names])
 
     @contextmanager
-    def _storage(self) -> Iterator[None]:
-        """Turn errors of the disk or bucket into a StoreError of one line."""
+    def storage_errors(self) -> Iterator[None]:
+        """Turn errors of the disk or bucket, inside, into a StoreError of one line."""
         try:
             yield
         except OSError as error:

@@ -26,6 +26,7 @@ from tasks.schema.tables import RUNS, TABLES
 from tasks.storage.folder import Folder, is_of_system
 from tasks.storage.local import LocalFolder, place
 from tasks.storage.locks import LockHeld, file_lock
+from tasks.store.damage import sealed
 from tasks.store.paths import MARKER_FILE, Part, parts_of
 
 ROW_GROUP_ROWS = 122_880
@@ -95,10 +96,10 @@ def writer_for(folder: Folder) -> Writer:
 
 
 def parquet_bytes(content: pa.Table) -> bytes:
-    """Return a table as a Parquet file."""
+    """Return a table as a Parquet file with a checksum."""
     buffer = io.BytesIO()
-    _write_parquet(content, buffer)
-    return buffer.getvalue()
+    pq.write_table(content, buffer, row_group_size=ROW_GROUP_ROWS, compression="zstd")
+    return sealed(buffer.getvalue())
 
 
 class DiskWriter:
@@ -131,7 +132,7 @@ class DiskWriter:
         """Write a file aside, sync it and rename it."""
         aside = self._staging / file.replace("/", "-")
         with aside.open("wb") as opened:
-            _write_parquet(content, opened)
+            opened.write(parquet_bytes(content))
             opened.flush()
             os.fsync(opened.fileno())
         place(aside, self._root / file)
@@ -265,13 +266,3 @@ class BucketWriter:
         if written is None:
             raise FileNotFoundError(f"{self.folder.uri}/{CLOCK}: was removed by somebody")
         return written.modified_ns
-
-
-def _write_parquet(content: pa.Table, where: io.IOBase) -> None:
-    pq.write_table(
-        content,
-        where,
-        row_group_size=ROW_GROUP_ROWS,
-        compression="zstd",
-        write_page_checksum=True,
-    )

@@ -6,6 +6,7 @@ from contextlib import nullcontext
 import pytest
 
 from flows.cli import main
+from tasks.progress import take_remarks
 from tests.tiny import BACKBONE
 
 
@@ -24,6 +25,7 @@ def emi(monkeypatch, capfd):
 
     def run(*arguments):
         monkeypatch.setattr(sys, "argv", ["emi", *map(str, arguments)])
+        take_remarks()  # of other tests
         try:
             main.main()
             code = 0

@@ -1,0 +1,125 @@
+"""`emi verify`: finds damaged parts of a results store, and scores their clips again."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from emi_model.errors import ConfigError
+from flows.cli.exits import EXIT_DIFFERS
+from flows.cli.options import (
+    json_option,
+    model_option,
+    pin_model_option,
+    resolve_model_option,
+    results_option,
+)
+from flows.cli.run import log_verb_to, progress_bar, write_json
+from flows.display.terminal import terminal
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tasks.store.store import ResultsStore
+    from tasks.store.verify import Finding, Scored
+
+MAX_CLIPS_NAMED = 10
+"""Clips of a part that are named on a terminal; JSON has all."""
+
+
+@click.command()
+@results_option
+@click.option(
+    "--repair", is_flag=True, help="Set damaged parts aside, and score their clips again."
+)
+@model_option
+@json_option
+def verify(results: str, repair: bool, model: str | None, as_json: bool) -> None:
+    """Read every part of a results store whole, and name the clips of damaged ones.
+
+    Exits with 1 if parts are damaged. With --repair they are moved to DIR/damaged, and their clips
+    are scored again from where they were scored before, by the same model.
+    """
+    from tasks.store.store import open_store
+    from tasks.store.verify import scored_by
+    from tasks.store.verify import verify as verify_store
+
+    store = open_store(results)
+    found = verify_store(store)
+    _show(found, results, as_json)
+    mendable = [finding for finding in found if finding.is_of_clips]
+    if repair and mendable:
+        sources = scored_by(store, [finding.part.name for finding in mendable])
+        _score_again(store, mendable, sources, model)
+    if len(found) > len(mendable) or (mendable and not repair):
+        sys.exit(EXIT_DIFFERS)
+
+
+def _show(found: Sequence[Finding], results: str, as_json: bool) -> None:
+    if as_json:
+        write_json(
+            {
+                "file": finding.part.file,
+                "problem": finding.why,
+                "clips": None if finding.clip_ids is None else list(finding.clip_ids),
+            }
+            for finding in found
+        )
+        return
+    lines = [line for finding in found for line in _lines(finding)]
+    whole = f"{results}: every part is whole"
+    text = "\n".join([*lines, f"{results}: damaged parts: {len(found)}"]) if found else whole
+    click.echo(text, file=terminal().out)
+
+
+def _lines(finding: Finding) -> list[str]:
+    head = f"{finding.part.file}: {finding.why}"
+    if not finding.is_of_clips:
+        return [f"{head}: put back a copy"]
+    if finding.clip_ids is None:
+        return [head, "  its clips cannot be read"]
+    named = [f"  {clip_id}" for clip_id in finding.clip_ids[:MAX_CLIPS_NAMED]]
+    more = len(finding.clip_ids) - MAX_CLIPS_NAMED
+    return [head, *named, *([f"  and {more} more clips"] if more > 0 else [])]
+
+
+def _score_again(
+    store: ResultsStore, damaged: Sequence[Finding], sources: Sequence[Scored], model: str | None
+) -> None:
+    """Set damaged parts aside, and run over the corpora that their rows came from.
+
+    Raises:
+        ConfigError: the rows were scored by another model.
+    """
+    from emi_model.checkpoints.resolve import read_metadata
+    from tasks.store.verify import set_aside
+
+    sha256 = read_metadata(resolve_model_option(model)).sha256
+    others = sorted({one.model for one in sources if one.model_sha256 != sha256})
+    ours = [source for source in sources if source.model_sha256 == sha256]
+    if not ours:
+        raise ConfigError(
+            f"the damaged rows were scored by {', '.join(others) or 'a run without a record'}, not "
+            f"by {model} ({sha256[:12]}): name that model with --model"
+        )
+    with store.lock():
+        set_aside(store, damaged)
+    log_verb_to(store.logs, "verify")
+
+    from flows.server.prestart import temporary_server
+
+    server = temporary_server()
+    from flows.process import process_corpus
+
+    if server is not None:
+        server.join()
+    for source, coverage in sorted({(one.source, one.coverage) for one in ours}):
+        options: dict[str, Any] = {"coverage": coverage}
+        with progress_bar():
+            record = process_corpus(source, store.location, pin_model_option(model), **options)
+        done = f"{record['num_scored']} scored, {record['num_rejected']} rejected"
+        click.echo(f"{source}: {done} again", file=terminal().out)
+    for name in others:
+        click.echo(f"rows by {name} are gone too: `emi process` with it", file=terminal().out)

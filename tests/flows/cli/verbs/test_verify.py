@@ -1,0 +1,99 @@
+"""`emi verify`: what it says of a store, and what it scores again."""
+
+import json
+from datetime import UTC, datetime
+
+import pytest
+import torch
+
+from emi_model.architecture.config import EmiConfig
+from emi_model.architecture.model import EmiModel
+from emi_model.checkpoints.card import ModelCard
+from emi_model.checkpoints.checkpoint import save_checkpoint
+from emi_model.checkpoints.resolve import read_metadata
+from tasks.scoring.commit import RunStamp, Tally
+from tasks.scoring.run_record import RunRecord, write_record
+from tasks.store.store import create_store
+from tests.flows.outcomes import RECORD
+from tests.tiny import BACKBONE
+
+pytestmark = pytest.mark.usefixtures("quiet_verbs")
+
+
+@pytest.fixture
+def model(tmp_path):
+    config = EmiConfig(backbone=BACKBONE)
+    torch.manual_seed(0)
+    save_checkpoint(tmp_path / "model", EmiModel(config).eval(), ModelCard("tiny", config.targets))
+    return tmp_path / "model"
+
+
+@pytest.fixture
+def damaged(tmp_path, model):
+    """A store with a damaged part of a run over /clips, and the list of the flows that ran."""
+    store = create_store(tmp_path / "store")
+    metadata = read_metadata(str(model))
+    stamp = RunStamp("tiny", metadata.sha256, "full", "run1", "MIT", metadata.card.targets)
+    write_record(store, RunRecord(stamp, "/clips", "fp32", datetime.now(UTC)), Tally())
+    store.folder.write("scores/run1-00000.parquet", b"")
+    return store
+
+
+def test_a_whole_store(emi, tmp_path):
+    store = create_store(tmp_path / "store")
+    for options in ((), ("--repair",)):
+        code, out, err = emi("verify", "--results", store.location, *options)
+        assert (code, out, err) == (0, f"{store.location}: every part is whole\n", "")
+
+
+def test_damage_is_named_and_the_exit_code_says_it(emi, damaged):
+    code, out, err = emi("verify", "--results", damaged.location)
+    assert (code, err) == (1, "")
+    assert out.splitlines()[:2] == [
+        "scores/run1-00000.parquet: an empty file",
+        "  its clips cannot be read",
+    ]
+    code, out, _ = emi("verify", "--results", damaged.location, "--json")
+    assert code == 1
+    row = {"file": "scores/run1-00000.parquet", "problem": "an empty file", "clips": None}
+    assert json.loads(out) == row
+
+
+def test_repair_scores_again_where_it_was_scored(emi, damaged, model, monkeypatch):
+    calls = []
+
+    def stand_in(*arguments, **options):
+        calls.append((arguments, options))
+        return RECORD
+
+    monkeypatch.setattr("flows.process.process_corpus", stand_in)
+    monkeypatch.setattr("flows.server.prestart.temporary_server", lambda: None)
+    verify = ("verify", "--results", damaged.location, "--repair", "--model", model)
+    code, out, err = emi(*verify)
+    assert code == 0, err
+    assert calls == [(("/clips", damaged.location, str(model)), {"coverage": "full"})]
+    assert "/clips: " in out
+    assert damaged.folder.exists("damaged/scores-run1-00000")
+    assert emi(*verify)[:2] == (0, f"{damaged.location}: every part is whole\n")
+
+
+def test_another_model_would_score_everything_anew(emi, damaged, tmp_path, model):
+    config = EmiConfig(backbone=BACKBONE)
+    torch.manual_seed(1)
+    other = tmp_path / "other"
+    save_checkpoint(other, EmiModel(config).eval(), ModelCard("other", config.targets))
+    verify = ("verify", "--results", damaged.location, "--repair", "--model", other)
+    code, _, err = emi(*verify)
+    assert code == 2
+    assert "the damaged rows were scored by tiny, not by" in err
+    assert damaged.folder.exists("scores/run1-00000.parquet")
+
+
+def test_what_cannot_be_scored_again_stays(emi, tmp_path, model):
+    store = create_store(tmp_path / "store")
+    store.folder.write("labels/000001.parquet", b"")
+    verify = ("verify", "--results", store.location, "--repair", "--model", model)
+    code, out, _ = emi(*verify)
+    assert code == 1
+    assert out.startswith("labels/000001.parquet: an empty file: put back a copy\n")
+    assert store.folder.exists("labels/000001.parquet")
