@@ -150,7 +150,10 @@ def clip_file(clip_id: str, path: bytes) -> ClipFile:
     uri = os.fsdecode(path)
     if is_remote(uri):
         return _stored(clip_id, uri, statuses([uri])[uri])
-    for spelled in dict.fromkeys((path, *_composed(uri))):
+    if not os.path.isabs(path):  # noqa: PTH117 - bytes paths
+        # workers have working folders of their own
+        path = os.path.join(os.fsencode(Path.cwd()), path)  # noqa: PTH118 - bytes paths
+    for spelled in dict.fromkeys((path, *_composed(os.fsdecode(path)))):
         try:
             status = os.stat(spelled)  # noqa: PTH116 - bytes paths
         except (OSError, ValueError):  # ValueError: a NUL in the name
