@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from importlib import resources
 from pathlib import Path
 from typing import Literal
@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 
 from emi_model.errors import QueryError, StoreError
 from tasks.storage.open import open_file
+from tasks.store.bounds import bounded_answer, interruptible
 from tasks.store.formats import FORMAT_OF, encoded, plain_rows, write_csv, write_json_lines
 from tasks.store.readers import reread
 from tasks.store.store import open_store
@@ -39,14 +40,15 @@ def answer(location: str | Path, sql: str, own: Mapping[str, pa.Table] | None = 
 
     Raises:
         StoreError: no store there.
-        QueryError: SQL that is wrong, that is no single SELECT, or that reaches outside.
+        QueryError: SQL that is wrong, that is no single SELECT, that reaches outside, or that takes
+            more than `tasks.store.bounds.MEMORY_SHARE`.
     """
     open_store(location)
     try:
         try:
-            return reread(lambda: _answer(location, sql, own or {}))
+            return reread(lambda: _asked(location, sql, own or {}, verified=False))
         except _MayBeDamage:
-            return reread(lambda: _answer(location, sql, own or {}, verified=True))
+            return reread(lambda: _asked(location, sql, own or {}, verified=True))
     except OSError as error:
         raise StoreError(f"{location}: cannot be read: {error}") from error
 
@@ -55,10 +57,22 @@ class _MayBeDamage(QueryError):
     """DuckDB could not read a part, of which it need not say the name."""
 
 
+def _asked(
+    location: str | Path, sql: str, own: Mapping[str, pa.Table], *, verified: bool
+) -> pa.Table:
+    return interruptible(lambda begun: _answer(location, sql, own, begun, verified=verified))
+
+
 def _answer(
-    location: str | Path, sql: str, own: Mapping[str, pa.Table], *, verified: bool = False
+    location: str | Path,
+    sql: str,
+    own: Mapping[str, pa.Table],
+    begun: Callable[[duckdb.DuckDBPyConnection], None],
+    *,
+    verified: bool,
 ) -> pa.Table:
     with connect(location, tables=tables_read(sql), verified=verified) as connection:
+        begun(connection)
         for name, table in own.items():
             connection.register(name, table)
         try:
@@ -71,7 +85,7 @@ def _answer(
             # A view can only read: a SELECT may hold WITH x AS (COPY ... TO ...), a view not.
             # On a line of its own, DuckDB's errors quote it as it was asked.
             connection.execute(f"CREATE TEMP VIEW answer AS\n{statements[0].query}")
-            return connection.sql("FROM answer").to_arrow_table()
+            return bounded_answer(connection, "FROM answer")
         except duckdb.Error as error:
             # of a page that it cannot decode DuckDB says no more than "Error"
             is_reading = type(error) is duckdb.Error or "Failed to read file" in str(error)

@@ -25,6 +25,7 @@ from tasks.schema.tables import (
 from tasks.storage.folder import Folder
 from tasks.storage.local import LocalFolder
 from tasks.storage.open import is_remote, local_path, open_folder
+from tasks.store.bounds import memory_limit
 from tasks.store.damage import without_damaged
 from tasks.store.mirror import local_parts
 from tasks.store.paths import EMPTY_PART, MARKER_FILE, Part, PartsChanged, parts_at_once
@@ -157,7 +158,8 @@ def connect(
     folder = open_folder(str(location))
     is_whole = parts is None and isinstance(folder, LocalFolder)  # DuckDB lists it itself
     found = [] if is_whole else _parts_named(folder, tables, parts)
-    with local_parts(folder, found) as root, duckdb.connect(config=_CONFIG) as connection:
+    config = _CONFIG | memory_limit()
+    with local_parts(folder, found) as root, duckdb.connect(config=config) as connection:
         files = _these_files(root, tables, found)
         if is_whole:
             every = {table: f"{_pattern(str(root / table))}/{EVERY_PART}" for table in tables}
@@ -171,8 +173,7 @@ def connect(
             except duckdb.Error:
                 verified = True
             if verified:
-                listed = found or parts_at_once(folder, tables)
-                whole = without_damaged(folder, listed, whole=True)
+                whole = without_damaged(folder, found or parts_at_once(folder, tables), whole=True)
                 connection.execute(_statements(_these_files(root, tables, whole)))
             connection.execute(f"SET allowed_directories = {_list(allowed)}")
             connection.execute("SET enable_external_access = false")

@@ -55,7 +55,8 @@ def query(
 ) -> None:
     """Answer one SELECT over a store's views: scores, rejections, labels, runs and others.
 
-    `SHOW TABLES` lists them, `DESCRIBE scores` lists the columns of one.
+    `SHOW TABLES` lists them, `DESCRIBE scores` lists the columns of one. A question takes at most a
+    quarter of the machine's memory, its answer another.
     """
     from tasks.store.own_tables import read_own_tables
     from tasks.store.query import answer, write, write_file

@@ -1,0 +1,115 @@
+"""Bounds of a question to a store: how much memory it takes, and that Ctrl-C ends it."""
+
+from __future__ import annotations
+
+import os
+import re
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, TypeVar
+
+import duckdb
+import pyarrow as pa
+
+from emi_model.errors import QueryError
+
+MEMORY_SHARE = 0.25
+"""Of this machine's or container's memory: what a question takes, and as much for its answer."""
+
+BATCH_ROWS = 100_000
+ENDING_SECONDS = 0.5
+"""How long an interrupted question may take to end; it is left behind after that."""
+
+_GROUP_LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
+_POLL_SECONDS = 0.2
+_DUCKDBS_WORDS = re.compile(r"[A-Z][\w ]* Error: ")
+
+_Answer = TypeVar("_Answer")
+_Begun = Callable[[duckdb.DuckDBPyConnection], None]
+
+
+def machine_bytes() -> int:
+    """Return the memory of this machine, or of the container that this process is in."""
+    sizes = [os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")]
+    for path in _GROUP_LIMITS:
+        with suppress(OSError, ValueError):  # ValueError: "max"
+            sizes.append(int(Path(path).read_text(encoding="ascii")))
+    return min(sizes)
+
+
+def memory_limit() -> dict[str, Any]:
+    """Return DuckDB's setting that bounds what a question takes."""
+    return {"memory_limit": f"{_max_bytes()}B"}
+
+
+def bounded_answer(connection: duckdb.DuckDBPyConnection, sql: str) -> pa.Table:
+    """Return the answer to a question, unless it takes more than its share of memory.
+
+    Raises:
+        QueryError: it takes more.
+        duckdb.Error: the question is wrong.
+    """
+    batches, size = [], 0
+    try:
+        reader = connection.sql(sql).to_arrow_reader(BATCH_ROWS)
+        for batch in reader:
+            batches.append(batch)
+            size += batch.nbytes
+            if size > _max_bytes():
+                raise QueryError(_too_large("the answer"))
+    except duckdb.OutOfMemoryException as error:
+        raise QueryError(_too_large("the question")) from error
+    except OSError as error:  # DuckDB's, by way of Arrow
+        if "Out of Memory Error" in str(error):
+            raise QueryError(_too_large("the question")) from error
+        kind = duckdb.DataError if _DUCKDBS_WORDS.match(str(error)) else duckdb.Error
+        raise kind(str(error)) from error
+    return pa.Table.from_batches(batches, reader.schema)
+
+
+def interruptible(work: Callable[[_Begun], _Answer]) -> _Answer:
+    """Return what ``work`` returns; Ctrl-C ends it at once, which DuckDB by itself does not see.
+
+    Args:
+        work: called in another thread, with a function that takes the connection it asks.
+    """
+    connections: list[duckdb.DuckDBPyConnection] = []
+    outcome: list[Callable[[], _Answer]] = []
+
+    def run() -> None:
+        try:
+            answer = work(connections.append)
+        except BaseException as error:  # noqa: BLE001 - raised again in the thread that waits
+            caught = error
+
+            def fail() -> _Answer:
+                raise caught
+
+            outcome.append(fail)
+        else:
+            outcome.append(lambda: answer)
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    try:
+        while thread.is_alive():
+            thread.join(_POLL_SECONDS)
+    except BaseException:
+        for connection in connections:
+            connection.interrupt()
+        thread.join(ENDING_SECONDS)
+        raise
+    return outcome[0]()
+
+
+def _max_bytes() -> int:
+    return int(machine_bytes() * MEMORY_SHARE)
+
+
+def _too_large(what: str) -> str:
+    return (
+        f"{what} takes more than {_max_bytes() / 2**30:.1f} GiB, {MEMORY_SHARE:.0%} of this "
+        "machine's memory: ask for fewer columns or rows, or aggregate"
+    )
