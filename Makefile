@@ -5,10 +5,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: setup demo test unit changed quick integration lint bench gpu docs constraints wheel clean help
+.PHONY: setup demo test unit changed quick integration torture lint bench gpu docs constraints wheel clean help
 
 help:
-	@echo "make setup | demo | test | quick (lint, tests of what changed) | lint | bench | gpu | docs | wheel | clean"
+	@echo "make setup | demo | test | quick (lint, tests of what changed) | lint | torture | bench | gpu | docs | wheel | clean"
 
 setup: $(STAMP)
 
@@ -38,6 +38,10 @@ changed: setup
 integration: setup
 	$(BIN)/python -m pytest tests/integration --numprocesses 3 --dist loadfile \
 		--no-loadscope-reorder
+
+# Thousands of damaged files, each a row; a quick part of it is among the unit tests.
+torture: setup
+	$(BIN)/python -m tests.torture --media ../shared/media/clips
 
 lint: setup
 	$(BIN)/ruff check .

@@ -12,8 +12,8 @@ from emi_model.errors import CorpusError
 from tasks.corpus.clips import ClipFile
 from tasks.corpus.manifest import MANIFEST_SUFFIXES, Named, read_manifest
 from tasks.corpus.objects import statuses, storage_errors
-from tasks.corpus.passed_over import PassedOver, in_words, kind_passed_over
-from tasks.storage.folder import StoredFile, is_of_system, recordable_ns
+from tasks.corpus.passed_over import PassedOver, in_words, kind_passed_over, system_kind
+from tasks.storage.folder import StoredFile, recordable_ns
 from tasks.storage.open import child, is_remote, open_folder
 
 
@@ -112,8 +112,9 @@ def _walk(root: Path, passed: PassedOver) -> Iterator[ClipFile]:
             folders.clear()
             continue
         seen.add((status.st_dev, status.st_ino))
-        passed.update(name for name in map(os.fsdecode, folders) if is_of_system(name))
-        folders[:] = [name for name in folders if not is_of_system(os.fsdecode(name))]
+        kinds = {name: system_kind(os.fsdecode(name)) for name in folders}
+        passed.update(kind for kind in kinds.values() if kind is not None)
+        folders[:] = [name for name, kind in kinds.items() if kind is None]
         folders.sort()  # which of two ways to a folder is taken must not change
         for name in files:
             kind = kind_passed_over(os.fsdecode(name))

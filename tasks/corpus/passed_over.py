@@ -42,8 +42,8 @@ def kind_passed_over(name: str) -> str | None:
     """
     *folders, file = name.split("/")
     for folder in folders:
-        if is_of_system(folder):
-            return folder
+        if (kind := system_kind(folder)) is not None:
+            return kind
     if file.startswith("._"):
         return "._*"
     _, dot, suffix = file.rpartition(".")
@@ -51,6 +51,14 @@ def kind_passed_over(name: str) -> str | None:
     if dot and suffix in MEDIA_SUFFIXES:
         return None
     return f".{suffix}" if dot and _SUFFIX.fullmatch(suffix) else "no suffix"
+
+
+def system_kind(folder: str) -> str | None:
+    """Return what a folder is that belongs to an operating or storage system; else None."""
+    lower = folder.lower()
+    if not is_of_system(folder):
+        return None
+    return ".Trash-*" if lower.startswith(".trash-") else lower  # a user's number follows
 
 
 def most_frequent(passed: PassedOver) -> dict[str, int]:

@@ -21,9 +21,9 @@ from tasks.corpus.passed_over import PassedOver, in_words, kind_passed_over, mos
         ("a.b c\x1b[31m", "no suffix"),
         ("day/._clip.wav", "._*"),
         (".DS_Store", ".ds_store"),
-        (".Trashes/501/clip.wav", ".Trashes"),
-        ("day/@eaDir/clip.mp4/SYNO_1.mp4", "@eaDir"),
-        (".Trash-1000/files/a.mp4", ".Trash-1000"),
+        (".Trashes/501/clip.wav", ".trashes"),
+        ("day/@eaDir/clip.mp4/SYNO_1.mp4", "@eadir"),
+        (".Trash-1000/files/a.mp4", ".Trash-*"),
         ("lost+found/#12.mp4", "lost+found"),
         ("lost+found.mp4", None),
     ],
@@ -40,9 +40,9 @@ def test_a_folder_of_a_disk_with_its_rubbish(tmp_path: Path) -> None:
         (tmp_path / name).write_bytes(b"abc")
     passed = PassedOver()
     assert [clip.clip_id for clip in list_clips(str(tmp_path), passed=passed)] == ["day/clip.wav"]
-    kinds = (".Trashes", ".Spotlight-V100", "@eaDir", "lost+found", "._*", ".ds_store")
+    kinds = (".trashes", ".spotlight-v100", "@eadir", "lost+found", "._*", ".ds_store")
     assert passed == {".txt": 2} | dict.fromkeys(kinds, 1)
-    assert in_words(passed).startswith("2 .txt, 1 .Spotlight-V100, 1 .Trashes, 1 ._*")
+    assert in_words(passed).startswith("2 .txt, 1 ._*, 1 .ds_store, 1 .spotlight-v100")
 
 
 def test_a_folder_with_nothing_else_says_what_it_holds(tmp_path: Path) -> None:
