@@ -30,7 +30,6 @@ _VERSION_BYTES = 64 * 1024
 _URL_STAND_IN = "file:clip{}"
 _LOG_PREFIX = re.compile(r"\[[^\]]* @ [^\]]*\]\s*")
 _NAMED_INPUT = re.compile(r"\[in#(\d+)")
-_ADDRESS = re.compile(r"@? ?\b0x[0-9a-f]{9,}\b")
 # Picture codecs outside the whitelist, outputs that ffmpeg did not open: no reason to report.
 _EXPECTED = re.compile(r"not on whitelist|Error opening output|Last message repeated")
 _ENDED_EARLY = re.compile(
@@ -253,18 +252,16 @@ def _run(command: Sequence[str], timeout_seconds: float, max_stdout_bytes: int) 
 
 
 def _error_lines(finished: Finished, url: str) -> list[str]:
-    """Return stderr's distinct lines without the file's path and memory addresses."""
+    """Return stderr's distinct lines without the file's path and the names of libav's objects."""
     shown_url = os.fsencode(url).decode("utf-8", errors="replace")
     tail = finished.stderr_tail
     if len(tail.encode()) >= STDERR_TAIL_BYTES:
         tail = tail.partition("\n")[2]  # its first line may be half a line
-    lines = (without_addresses(line) for line in tail.replace(shown_url, "the clip").splitlines())
+    lines = (
+        _LOG_PREFIX.sub("", line).strip()
+        for line in tail.replace(shown_url, "the clip").splitlines()
+    )
     return list(dict.fromkeys(line for line in lines if line and not _EXPECTED.search(line)))
-
-
-def without_addresses(line: str) -> str:
-    """Return a line of libav's without the addresses of its objects."""
-    return _ADDRESS.sub("", _LOG_PREFIX.sub("", line)).strip()
 
 
 def _in_words(finished: Finished, lines: Sequence[str]) -> str:

@@ -17,6 +17,9 @@ from emi_model.units import SAMPLING_RATE, samples_to_seconds, seconds_to_sample
 MIN_GAP_SECONDS = 0.2
 """Times jitter, and some phones write a first frame of 0.15 s: less than this is no gap."""
 
+MAX_GAP_SECONDS = 24 * 3600.0
+"""Later than this, all gaps of a recording together, a time is wrong."""
+
 _JITTER_SECONDS = 0.01  # also where a recorder's clock goes wrong: it would add a gap after a while
 
 MAX_FILL_SECONDS = 10.0
@@ -103,7 +106,7 @@ def _breaks(blocks: Sequence[tuple[int, int]]) -> Iterator[tuple[int, int]]:
     Small gaps are added up. A block that begins far too early does not move the clock back: what
     follows would look late.
     """
-    seen, expected, missing_seconds = 0, float(blocks[0][0]), 0.0
+    seen, expected, missing_seconds, left_seconds = 0, float(blocks[0][0]), 0.0, MAX_GAP_SECONDS
     for time, size in blocks:
         late_seconds = (time - expected) / _TICKS_PER_SECOND
         if late_seconds > -MIN_GAP_SECONDS:
@@ -111,7 +114,9 @@ def _breaks(blocks: Sequence[tuple[int, int]]) -> Iterator[tuple[int, int]]:
             if abs(late_seconds) > _JITTER_SECONDS:
                 missing_seconds += late_seconds
         if missing_seconds > MIN_GAP_SECONDS:
-            yield seen, seconds_to_samples(missing_seconds)
+            if missing_seconds <= left_seconds:
+                yield seen, seconds_to_samples(missing_seconds)
+                left_seconds -= missing_seconds
             missing_seconds = 0.0
         samples = size // BYTES_PER_SAMPLE
         seen += samples

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import stat
 import time
 from collections.abc import Sequence
@@ -16,7 +17,11 @@ from tasks.schema.outcomes import Reason, Rejection
 MIN_START_SECONDS = 0.1
 """Encoders pad and headers round: sound that begins less late begins with the recording."""
 
+MAX_START_SECONDS = 24 * 3600.0
+"""Sound that begins later has a wrong time."""
+
 _DETAIL_CHARS = 300
+_ADDRESS = re.compile(r"\b0x[0-9a-f]{9,}\b")
 
 
 @dataclass(frozen=True)
@@ -87,12 +92,14 @@ def choose_track(tracks: Sequence[AudioTrack]) -> AudioTrack:
 
 
 def one_line(words: str) -> str:
-    """Return a tool's messages as one line; of a long one those that a rejection's detail holds.
+    """Return a tool's messages as one line, of a long one those that a rejection's detail holds.
+
+    Addresses of its objects in memory are left out.
 
     Args:
         words: Messages with a semicolon between them.
     """
-    printable = "".join(char if char.isprintable() else " " for char in words)
+    printable = "".join(char if char.isprintable() else " " for char in _ADDRESS.sub("", words))
     line = " ".join(printable.split())
     if len(line) <= _DETAIL_CHARS:
         return line
@@ -146,4 +153,6 @@ def _source(header: Header, track: AudioTrack) -> dict[str, Any]:
 
 def _start_seconds(track: AudioTrack) -> float | None:
     start = track.start_seconds
-    return 0.0 if start is not None and start < MIN_START_SECONDS else start
+    if start is None or start > MAX_START_SECONDS:
+        return None
+    return 0.0 if start < MIN_START_SECONDS else start

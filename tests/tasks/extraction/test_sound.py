@@ -41,6 +41,7 @@ class TestMatroska:
             (0, 40, 40, 80, 80, 120, 120),  # jitter
             tuple(range(0, 4_000, 21)),  # a clock that goes wrong
             (1_000, 1_020, 0, 20, 1_040, 1_060),  # it goes back, and on where it was
+            (0, 20, 4_000_000_000, 4_000_000_020),  # a wrong time: later than any recording is long
         ],
     )
     def test_what_is_no_gap(self, times: tuple[int, ...]) -> None:

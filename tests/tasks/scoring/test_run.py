@@ -21,10 +21,13 @@ class Stages(Observer):
     """Keeps the stages that it is told of."""
 
     def __init__(self):
-        self.seen = []
+        self.seen, self.notes = [], []
 
     def begin(self, stage, total, unit):
         self.seen.append(stage)
+
+    def note(self, line):
+        self.notes.append(line)
 
 
 def test_a_store_is_waited_for(tmp_path, monkeypatch):
@@ -121,3 +124,16 @@ def test_another_kind_of_interrupt_can_be_named(tmp_path, corpus, model):
 def test_a_clip_that_disappears_fails_the_run(tmp_path, corpus, model):
     with pytest.raises(StoreError, match="listed 1 clips"):
         score_corpus(corpus, str(tmp_path / "store"), model, score_stage=lambda *_: None)
+
+
+def test_what_is_no_clip_is_said_at_the_start_and_kept(tmp_path, corpus, model):
+    for name in ("._a.wav", "notes.txt", "b.txt", "@eaDir/a.wav/x.mp4"):
+        (tmp_path / "corpus" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "corpus" / name).write_bytes(b"abc")
+    results, stages = str(tmp_path / "store"), Stages()
+    with observed_by(stages), pytest.raises(ValueError, match="enough"):
+        score_corpus(corpus, results, model, score_stage=stage_that_raises(ValueError("enough")))
+    assert stages.notes == ["passed over: 2 .txt, 1 ._*, 1 @eadir"]
+    (row,) = answer(results, "SELECT num_listed, passed_over FROM runs").to_pylist()
+    assert row["num_listed"] == 1
+    assert dict(row["passed_over"]) == {".txt": 2, "._*": 1, "@eadir": 1}
