@@ -156,7 +156,9 @@ def _beginning(container: InputContainer) -> float | None:
 
 def _start_seconds(stream: AudioStream, beginning: float | None) -> float | None:
     """Return where a track begins, counted from the beginning of the file's first stream."""
-    if beginning is None or stream.start_time is None or not stream.time_base:
+    if beginning is None:
+        return 0.0  # a file of sound alone, without times
+    if stream.start_time is None or not stream.time_base:
         return None
     return max(float(stream.start_time * stream.time_base) - beginning, 0.0)
 

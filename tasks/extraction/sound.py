@@ -6,8 +6,9 @@ read here: one track of 16-bit samples.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import accumulate, chain, groupby, repeat
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +27,8 @@ MAX_FILL_SECONDS = 10.0
 """Of a longer gap only so much is filled with silence; its times stay those of the recording."""
 
 BYTES_PER_SAMPLE = 2
+
+_MAX_LATE_BLOCKS = 3
 
 _SEGMENT, _CLUSTER, _TIME, _GROUP = 0x18538067, 0x1F43B675, 0xE7, 0xA0
 _SIMPLE_BLOCK, _BLOCK = 0xA3, 0xA1
@@ -103,24 +106,41 @@ def read_matroska(data: bytes) -> Sound:
 def _breaks(blocks: Sequence[tuple[int, int]]) -> Iterator[tuple[int, int]]:
     """Yield the gaps between blocks, given by time in milliseconds and size in bytes.
 
-    Small gaps are added up. A block that begins far too early does not move the clock back: what
-    follows would look late.
+    Small gaps are added up.
     """
-    seen, expected, missing_seconds, left_seconds = 0, float(blocks[0][0]), 0.0, MAX_GAP_SECONDS
-    for time, size in blocks:
-        late_seconds = (time - expected) / _TICKS_PER_SECOND
-        if late_seconds > -MIN_GAP_SECONDS:
-            expected = time
-            if abs(late_seconds) > _JITTER_SECONDS:
-                missing_seconds += late_seconds
+    missing_seconds, left_seconds = 0.0, MAX_GAP_SECONDS
+    ends = accumulate(size // BYTES_PER_SAMPLE for _, size in blocks)
+    lateness = _without_wrong_clocks(_lateness(blocks))
+    for seen, late_seconds in zip(chain((0,), ends), lateness, strict=False):
+        missing_seconds += late_seconds
         if missing_seconds > MIN_GAP_SECONDS:
             if missing_seconds <= left_seconds:
                 yield seen, seconds_to_samples(missing_seconds)
                 left_seconds -= missing_seconds
             missing_seconds = 0.0
-        samples = size // BYTES_PER_SAMPLE
-        seen += samples
-        expected += samples * _TICKS_PER_SECOND / SAMPLING_RATE
+
+
+def _lateness(blocks: Sequence[tuple[int, int]]) -> Iterator[float]:
+    """Yield by how many seconds each block begins later than the one before ends; jitter is 0.
+
+    A block that begins far too early does not move the clock back: what follows would look late.
+    """
+    expected = float(blocks[0][0])
+    for time, size in blocks:
+        late_seconds = (time - expected) / _TICKS_PER_SECOND
+        if late_seconds > -MIN_GAP_SECONDS:
+            expected = time
+            yield late_seconds if abs(late_seconds) > _JITTER_SECONDS else 0.0
+        else:
+            yield 0.0
+        expected += size // BYTES_PER_SAMPLE * _TICKS_PER_SECOND / SAMPLING_RATE
+
+
+def _without_wrong_clocks(lateness: Iterable[float]) -> Iterator[float]:
+    """Yield 0 where one block after the other is late: their clock is wrong, nothing is missing."""
+    for is_late, run in groupby(lateness, lambda seconds: seconds > 0):
+        late = list(run)
+        yield from repeat(0.0, len(late)) if is_late and len(late) > _MAX_LATE_BLOCKS else late
 
 
 def _blocks(data: memoryview) -> Iterator[tuple[int, memoryview]]:
