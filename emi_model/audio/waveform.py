@@ -78,11 +78,16 @@ def measure_levels(waveform: Int16Waveform) -> Levels:
     """Measure an int16 waveform (samples,) of at least one sample."""
     absolute = np.abs(waveform.astype(np.int32))
     return Levels(
-        rms_dbfs=_dbfs(_rms(waveform)),
+        rms_dbfs=rms_dbfs(waveform),
         peak_dbfs=_dbfs(float(absolute.max()) / INT16_FULL_SCALE),
         silent_fraction=_silent_fraction(waveform),
         clipped_fraction=float(np.mean(absolute >= INT16_FULL_SCALE - 1)),
     )
+
+
+def rms_dbfs(waveform: Int16Waveform) -> float:
+    """Return the root mean square of an int16 waveform (samples,), dB re full scale, [-100, 0]."""
+    return _dbfs(_rms(waveform))
 
 
 def _silent_fraction(waveform: Int16Waveform) -> float:

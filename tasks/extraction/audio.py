@@ -15,12 +15,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from emi_model.audio.waveform import measure_levels
 from emi_model.errors import ConfigError
 from emi_model.units import SAMPLING_RATE, samples_to_seconds, seconds_to_samples
 from tasks.extraction.ffmpeg import Decoded, TrackOfFile, decode, decode_together
 from tasks.extraction.headers import Prober
-from tasks.extraction.mixing import Mixing
+from tasks.extraction.mixing import TELLING_SECONDS, Mixing, cancels, may_cancel, may_mirror
 from tasks.extraction.sound import Gap, Sound
 from tasks.extraction.tracks import Decodable, find_track, one_line
 from tasks.schema.outcomes import Reason, Rejection, Source
@@ -41,12 +40,6 @@ MAX_SECONDS_TOGETHER = 60.0
 # stream may lose its first frame: complete real clips miss up to 0.09 s.
 _SHORT_SECONDS = 0.1
 _SHORT_SHARE = 0.1
-
-_CANCELLED_DB = 20.0
-"""Stereo cancels if mono is so much below its first channel: the second is its mirror image."""
-
-_QUIET_DBFS = -35.0
-"""Louder mono is not suspected: its first channel would have to be at full scale."""
 
 
 @dataclass(frozen=True)
@@ -183,8 +176,9 @@ def _decode_short(short: Mapping[int, Decodable], num_wanted: int) -> dict[int, 
     firsts = {
         place: replace(tracks[place], mixing=Mixing.FIRST)
         for place, one in heard.items()
-        if _may_cancel(one, short[place])
+        if may_cancel(one.mixing, short[place].track.channels, one.sound.waveform)
     }
+    firsts = _suspected_still(firsts, heard, seconds) if firsts else {}
     found = _decode_complete(firsts, num_wanted, seconds) if firsts else {}
     for place in firsts:
         mono = heard.pop(place)  # one whose channel is not complete is decoded again by itself
@@ -215,18 +209,24 @@ def _track_of(found: Decodable) -> TrackOfFile:
     return TrackOfFile(found.url, track.index, track.channels, track.mixing, late)
 
 
-def _may_cancel(heard: Heard, found: Decodable) -> bool:
-    return (
-        found.track.channels == 2
-        and heard.mixing is Mixing.LAYOUT
-        and measure_levels(heard.sound.waveform).rms_dbfs < _QUIET_DBFS
+def _suspected_still(
+    firsts: Mapping[int, TrackOfFile], heard: Mapping[int, Heard], timeout_seconds: float
+) -> dict[int, TrackOfFile]:
+    """Return those tracks that cancel in their first seconds, or are silent there."""
+    num = seconds_to_samples(TELLING_SECONDS)
+    sounds = decode_together(
+        list(firsts.values()), num_samples=num, timeout_seconds=timeout_seconds
     )
+    return {
+        place: firsts[place]
+        for place, sound in zip(firsts, sounds, strict=True)
+        if sound is None or may_mirror(heard[place].sound.waveform[:num], sound.waveform)
+    }
 
 
 def _audible(heard: Heard, first: Sound) -> Heard:
     """Return the first channel of a stereo track in place of mono, if mono cancels."""
-    mono = measure_levels(heard.sound.waveform).rms_dbfs
-    if not first.waveform.size or measure_levels(first.waveform).rms_dbfs - mono < _CANCELLED_DB:
+    if not cancels(heard.sound.waveform, first.waveform):
         return heard
     return Heard(first, Mixing.FIRST, heard.ended_early)
 
@@ -240,7 +240,7 @@ def _decode_alone(found: Decodable, num_wanted: int) -> Extraction | Rejection:
     if rejection is not None:
         return rejection
     heard = Heard(decoded.sound, track.mixing, decoded.ended_early)
-    if _may_cancel(heard, found):
+    if may_cancel(heard.mixing, track.channels, heard.sound.waveform):
         left = found.seconds_left - (time.monotonic() - started)
         first = decode(
             replace(track, mixing=Mixing.FIRST), num_samples=num_samples, timeout_seconds=left

@@ -5,8 +5,22 @@ from __future__ import annotations
 import re
 from enum import Enum
 
+import numpy as np
+from numpy.typing import NDArray
+
+from emi_model.audio.waveform import SILENCE_DBFS, rms_dbfs
+
 MAX_CHANNELS = 64
 """ffmpeg's filters take no more."""
+
+TELLING_SECONDS = 2.0
+"""So much of a track tells, nearly always, whether stereo cancels."""
+
+_CANCELLED_DB = 20.0
+"""Stereo cancels if mono is so much below its first channel: the second is its mirror image."""
+
+_QUIET_DBFS = -35.0
+"""Louder mono is not suspected: its first channel would have to be at full scale."""
 
 _NO_LAYOUT = re.compile(r"\d+ channels?")
 
@@ -54,3 +68,18 @@ def mix_filter(mixing: Mixing, channels: int | None) -> str:
         weighed = "+".join(f"{1 / channels:.9f}*c{number}" for number in range(channels))
         return f"aformat=sample_fmts=fltp,pan=mono|c0={weighed},"
     return "aformat=sample_fmts=fltp,pan=mono|c0=c0,"
+
+
+def may_cancel(mixing: Mixing, channels: int | None, mono: NDArray[np.int16]) -> bool:
+    """Return whether mono, at least one sample, is so quiet that stereo may have cancelled."""
+    return channels == 2 and mixing is Mixing.LAYOUT and rms_dbfs(mono) < _QUIET_DBFS
+
+
+def may_mirror(mono: NDArray[np.int16], first: NDArray[np.int16]) -> bool:
+    """Return whether, by the beginning of a track, its channels cancel or nothing can be said."""
+    return not first.size or rms_dbfs(first) < SILENCE_DBFS or cancels(mono, first)
+
+
+def cancels(mono: NDArray[np.int16], first: NDArray[np.int16]) -> bool:
+    """Return whether mono, at least one sample, is far below the first channel."""
+    return first.size > 0 and rms_dbfs(first) - rms_dbfs(mono) >= _CANCELLED_DB

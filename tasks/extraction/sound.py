@@ -30,8 +30,9 @@ BYTES_PER_SAMPLE = 2
 
 _MAX_LATE_BLOCKS = 3
 
-_SEGMENT, _CLUSTER, _TIME, _GROUP = 0x18538067, 0x1F43B675, 0xE7, 0xA0
-_SIMPLE_BLOCK, _BLOCK = 0xA3, 0xA1
+_CONTAINERS = (0x18538067, 0x1F43B675, 0xA0)  # segment, cluster, group of blocks
+_BLOCKS = (0xA3, 0xA1)
+_TIME = 0xE7
 _BLOCK_HEADER_BYTES = 4  # track number, two bytes of time, flags
 _TICKS_PER_SECOND = 1_000
 _HEADER_BYTES = 64 * 1024
@@ -95,21 +96,24 @@ def max_matroska_bytes(num_samples: int) -> int:
 
 def read_matroska(data: bytes) -> Sound:
     """Read the samples and times of Matroska that ffmpeg wrote, up to where it was stopped."""
-    blocks = list(_blocks(memoryview(data)))
-    if not blocks:
-        return Sound(np.zeros(0, np.int16))
-    whole = b"".join(payload for _, payload in blocks)
+    times, payloads = _blocks(memoryview(data))
+    whole = b"".join(payloads)
     waveform = np.frombuffer(whole, "<i2", len(whole) // BYTES_PER_SAMPLE)
-    return Sound(waveform, tuple(_breaks([(time, len(payload)) for time, payload in blocks])))
+    samples = np.array([len(payload) // BYTES_PER_SAMPLE for payload in payloads], np.int64)
+    expected = np.array(times[:-1]) + samples[:-1] * (_TICKS_PER_SECOND / SAMPLING_RATE)
+    is_even = np.abs(np.array(times[1:]) - expected) <= _JITTER_SECONDS * _TICKS_PER_SECOND
+    if is_even.all():  # nearly always
+        return Sound(waveform)
+    return Sound(waveform, tuple(_breaks(list(zip(times, samples.tolist(), strict=True)))))
 
 
 def _breaks(blocks: Sequence[tuple[int, int]]) -> Iterator[tuple[int, int]]:
-    """Yield the gaps between blocks, given by time in milliseconds and size in bytes.
+    """Yield the gaps between blocks, given by time in milliseconds and number of samples.
 
     Small gaps are added up.
     """
     missing_seconds, left_seconds = 0.0, MAX_GAP_SECONDS
-    ends = accumulate(size // BYTES_PER_SAMPLE for _, size in blocks)
+    ends = accumulate(samples for _, samples in blocks)
     lateness = _without_wrong_clocks(_lateness(blocks))
     for seen, late_seconds in zip(chain((0,), ends), lateness, strict=False):
         missing_seconds += late_seconds
@@ -126,14 +130,14 @@ def _lateness(blocks: Sequence[tuple[int, int]]) -> Iterator[float]:
     A block that begins far too early does not move the clock back: what follows would look late.
     """
     expected = float(blocks[0][0])
-    for time, size in blocks:
+    for time, samples in blocks:
         late_seconds = (time - expected) / _TICKS_PER_SECOND
         if late_seconds > -MIN_GAP_SECONDS:
             expected = time
             yield late_seconds if abs(late_seconds) > _JITTER_SECONDS else 0.0
         else:
             yield 0.0
-        expected += size // BYTES_PER_SAMPLE * _TICKS_PER_SECOND / SAMPLING_RATE
+        expected += samples * _TICKS_PER_SECOND / SAMPLING_RATE
 
 
 def _without_wrong_clocks(lateness: Iterable[float]) -> Iterator[float]:
@@ -143,29 +147,32 @@ def _without_wrong_clocks(lateness: Iterable[float]) -> Iterator[float]:
         yield from repeat(0.0, len(late)) if is_late and len(late) > _MAX_LATE_BLOCKS else late
 
 
-def _blocks(data: memoryview) -> Iterator[tuple[int, memoryview]]:
-    """Yield time in milliseconds and samples of each block."""
+def _blocks(data: memoryview) -> tuple[list[int], list[memoryview]]:
+    """Return time in milliseconds and samples of each block.
+
+    An element is its kind, its size and its content. The first set bit of kind and size tells how
+    many bytes they have.
+    """
+    times: list[int] = []
+    payloads: list[memoryview] = []
     place = cluster_time = 0
-    while place < len(data):
-        kind, place = _number(data, place, keep_marker=True)
-        size, place = _number(data, place, keep_marker=False)
-        if kind in (_SEGMENT, _CLUSTER, _GROUP):
+    end = len(data)
+    while place < end:
+        length = 9 - data[place].bit_length()
+        kind = int.from_bytes(data[place : place + length], "big")
+        place += length
+        if place >= end:
+            break
+        length = 9 - data[place].bit_length()
+        size = int.from_bytes(data[place : place + length], "big") & (1 << 7 * length) - 1
+        place += length
+        if kind in _CONTAINERS:
             continue  # what it contains comes next
-        content = data[place : place + size]
+        if kind in _BLOCKS:
+            time = int.from_bytes(data[place + 1 : place + 3], "big", signed=True)
+            times.append(cluster_time + time)
+            payloads.append(data[place + _BLOCK_HEADER_BYTES : place + size])
+        elif kind == _TIME:
+            cluster_time = int.from_bytes(data[place : place + size], "big")
         place += size
-        if kind == _TIME:
-            cluster_time = int.from_bytes(content, "big")
-        elif kind in (_SIMPLE_BLOCK, _BLOCK):
-            time = int.from_bytes(content[1:3], "big", signed=True)
-            yield cluster_time + time, content[_BLOCK_HEADER_BYTES:]
-
-
-def _number(data: memoryview, place: int, *, keep_marker: bool) -> tuple[int, int]:
-    """Read a number whose first set bit tells its length; return it and the place behind it."""
-    if place >= len(data):
-        return 0, place
-    length = 9 - data[place].bit_length()
-    value = int.from_bytes(data[place : place + length], "big")
-    if not keep_marker:
-        value &= (1 << 7 * length) - 1
-    return value, place + length
+    return times, payloads

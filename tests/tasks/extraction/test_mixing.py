@@ -106,6 +106,13 @@ class TestStereoThatCancels:
             assert np.array_equal(one.waveform, alone.waveform)
         assert np.array_equal(take(mirrored).waveform, TONE)
 
+    def test_a_silent_beginning_tells_nothing(self, tmp_path: Path, prober: Prober) -> None:
+        begun = np.concatenate([np.zeros(48_000, np.int16), TONE])
+        mirrored = write_channels(tmp_path / "a.wav", [begun, -begun])
+        (one, _) = extract_together([mirrored] * 2, max_seconds=12.0, prober=prober)
+        assert isinstance(one, Extraction)
+        assert np.array_equal(one.waveform, begun)
+
     def test_one_dead_channel_is_no_mirror_image(self, tmp_path: Path, take: Take) -> None:
         found = take(write_channels(tmp_path / "a.wav", [TONE // 50, 0 * TONE]))
         assert found.mixing is Mixing.LAYOUT
