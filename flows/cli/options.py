@@ -3,21 +3,51 @@
 from __future__ import annotations
 
 import os
-from typing import get_args
+from pathlib import Path
+from typing import Any, get_args
 
 import click
+from click.core import ParameterSource
 
 from emi_model.architecture.config import Precision
 from emi_model.errors import ModelNotFound
+
+RESULTS_VARIABLE = "EMI_RESULTS"
 
 NO_MODEL = (
     "no model named: `emi demo` trains a small one (demo/model); then --model FOLDER, "
     "--model OWNER/NAME of the hub, --model models:/emi@champion, or EMI_MODEL in the environment"
 )
 
+
+class Location(click.ParamType):  # type: ignore[type-arg]  # generic from click 8.5 on
+    """A folder, file or model reference; ``~`` is the home, which no shell expands after ``=``."""
+
+    name = "location"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Return the location with the home in place of ``~`` or ``~NAME``."""
+        return str(Path(value).expanduser()) if value.startswith("~") else value
+
+
+class LocalPath(click.Path):
+    """A path on this machine, with the home in place of ``~``."""
+
+    def __init__(self) -> None:
+        """Take any path, there or not."""
+        super().__init__(path_type=Path)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the path."""
+        return Path(os.fsdecode(super().convert(value, param, ctx))).expanduser()
+
+
+LOCATION, LOCAL_PATH = Location(), LocalPath()
+
 model_option = click.option(
     "--model",
     "model",
+    type=LOCATION,
     envvar="EMI_MODEL",
     metavar="REF",
     help="Model folder (or s3://...), hub id, or models:/NAME@champion (default: EMI_MODEL).",
@@ -30,13 +60,34 @@ precision_option = click.option(
     help="fp32 is exact, bf16 fast, int8 (CPU) faster and coarser; auto: bf16 where it pays.",
 )
 labels_option = click.option(
+    "--results",
     "--labels",
+    "labels",
+    type=LOCATION,
     required=True,
+    envvar=RESULTS_VARIABLE,
     metavar="DIR",
     help="Results store with the labels (`emi labels add`): a folder, or s3://...",
 )
+other_labels_option = click.option(
+    "--labels",
+    type=LOCATION,
+    metavar="DIR",
+    help="Store with the labels, if it is not that of --results.",
+)
+figures_option = click.option(
+    "--results",
+    type=LOCATION,
+    envvar=RESULTS_VARIABLE,
+    metavar="DIR",
+    help="Results store with the labels; it keeps the figures too (default: EMI_RESULTS).",
+)
 corpus_option = click.option(
-    "--corpus", required=True, metavar="DIR", help="Folder, s3://... or manifest of the clips."
+    "--corpus",
+    type=LOCATION,
+    required=True,
+    metavar="DIR",
+    help="Folder, s3://... or manifest of the clips.",
 )
 snapshot_option = click.option(
     "--snapshot", metavar="ID", help="Label snapshot, by number or id (default: the latest)."
@@ -64,6 +115,7 @@ def _set_wheel(context: click.Context, option: click.Parameter, wheel: str | Non
 
 wheel_option = click.option(
     "--wheel",
+    type=LOCATION,
     metavar="FILE",
     expose_value=False,
     callback=_set_wheel,
@@ -80,10 +132,12 @@ gpus_option = click.option(
 )
 results_option = click.option(
     "--results",
+    type=LOCATION,
     required=True,
-    envvar="EMI_RESULTS",
+    envvar=RESULTS_VARIABLE,
     metavar="DIR",
-    help="Results store: a folder, or s3://BUCKET/NAME; gs:// and az:// likewise.",
+    help="Results store: a folder, or s3://BUCKET/NAME; gs:// and az:// likewise (default: "
+    "EMI_RESULTS).",
 )
 coverage_option = click.option(
     "--coverage",
@@ -96,6 +150,25 @@ strict_option = click.option("--strict", is_flag=True, help="Exit 3 if any clip 
 json_option = click.option(
     "--json", "as_json", is_flag=True, help="One JSON object a line on stdout."
 )
+
+
+def stores_of(labels: str | None, results: str | None) -> tuple[str, str | None]:
+    """Return the store of the labels, and that of the figures if it is another.
+
+    Args:
+        labels: as ``--labels`` gave it.
+        results: as ``--results`` or EMI_RESULTS gave it; a named ``--labels`` counts for more than
+            the environment.
+
+    Raises:
+        click.UsageError: neither was named.
+    """
+    if labels is None and results is None:
+        raise click.UsageError(f"Missing option '--results' (or {RESULTS_VARIABLE}).")
+    source = click.get_current_context().get_parameter_source("results")
+    if labels is not None and source is ParameterSource.ENVIRONMENT:
+        results = None
+    return labels or results or "", results
 
 
 def resolve_model_option(model: str | None) -> str:

@@ -43,7 +43,8 @@ def read_own_tables(named: Iterable[str], taken: Iterable[str]) -> dict[str, pa.
 def _read(file: str) -> pa.Table:
     """Return a file's table; a CSV's columns are numbers where all of their cells are."""
     try:
-        folder, name = open_file(str(Path(file).expanduser()) if file.startswith("~") else file)
+        file = str(Path(file).expanduser()) if file.startswith("~") else file
+        folder, name = open_file(file)
         if name.lower().endswith(".parquet"):
             return pq.read_table(pa.BufferReader(folder.read(name)))
         found = read_table_file(file)

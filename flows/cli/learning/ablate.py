@@ -9,12 +9,15 @@ import click
 
 from emi_model.errors import EXIT_USAGE
 from flows.cli.options import (
+    LOCATION,
     corpus_option,
+    figures_option,
     json_option,
-    labels_option,
+    other_labels_option,
     ray_option,
     recipe_option,
     snapshot_option,
+    stores_of,
     wheel_option,
 )
 from flows.cli.run import log_verb_to, progress_bar, write_json
@@ -26,7 +29,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@labels_option
+@other_labels_option
 @corpus_option
 @recipe_option
 @click.option(
@@ -41,21 +44,20 @@ if TYPE_CHECKING:
     "--backbone",
     "backbones",
     multiple=True,
+    type=LOCATION,
     metavar="REF",
     help="Another wav2vec2 model as a row of its own, may be repeated: folder or hub id.",
 )
 @click.option(
     "--start-from",
+    type=LOCATION,
     metavar="REF",
     help="Model to start every cell from, in place of the recipe's own backbone.",
 )
-@click.option(
-    "--results",
-    metavar="DIR",
-    help="Results store that keeps the figures (default: the one with the labels).",
-)
+@figures_option
 @click.option(
     "--out",
+    type=LOCATION,
     metavar="DIR",
     help="Folder of the report (default: reports/ablation-... in the results store).",
 )
@@ -64,7 +66,7 @@ if TYPE_CHECKING:
 @wheel_option
 @json_option
 def ablate(
-    labels: str,
+    labels: str | None,
     results: str | None,
     out: str | None,
     backbones: tuple[str, ...],
@@ -78,15 +80,16 @@ def ablate(
     """
     from tasks.store.store import create_store, open_store
 
-    open_store(labels)
-    store = create_store(results or labels)
+    label_store, results = stores_of(labels, results)
+    open_store(label_store)
+    store = create_store(results or label_store)
     log_verb_to(store.logs, "ablate")
 
     from flows.ablate import ablate as run
 
     with progress_bar():
         found = run(
-            labels,
+            label_store,
             results=store.location,
             out=out,
             backbones=list(backbones),

@@ -8,21 +8,20 @@ from pathlib import Path
 import click
 
 from flows.cli.exits import EXIT_DIFFERS
+from flows.cli.options import LOCAL_PATH, LOCATION
 from flows.display.text import say
 
 
 @click.command("import-checkpoint")
-@click.argument("authors", type=click.Path(path_type=Path), metavar="AUTHORS.pth")
+@click.argument("authors", type=LOCAL_PATH, metavar="AUTHORS.pth")
 @click.option(
     "--backbone",
     required=True,
-    type=click.Path(path_type=Path),
+    type=LOCAL_PATH,
     metavar="DIR",
     help="Folder whose config.json describes the backbone.",
 )
-@click.option(
-    "--out", required=True, type=click.Path(path_type=Path), metavar="DIR", help="New model folder."
-)
+@click.option("--out", required=True, type=LOCAL_PATH, metavar="DIR", help="New model folder.")
 @click.option("--licence", help="Licence of the backbone (default: the one named in its folder).")
 def import_checkpoint(authors: Path, backbone: Path, out: Path, licence: str | None) -> None:
     """Convert the state dict that the paper's code saves to a model folder."""
@@ -35,7 +34,7 @@ def import_checkpoint(authors: Path, backbone: Path, out: Path, licence: str | N
 
 
 @click.command("check-backbone")
-@click.argument("reference", metavar="REF")
+@click.argument("reference", type=LOCATION, metavar="REF")
 def check_backbone(reference: str) -> None:
     """Run the public VAD model's zero-signal reference: one second of zeros."""
     from emi_model.reference import check_backbone as check

@@ -7,12 +7,15 @@ from typing import TYPE_CHECKING
 import click
 
 from flows.cli.options import (
+    LOCATION,
     corpus_option,
+    figures_option,
     json_option,
-    labels_option,
     model_option,
+    other_labels_option,
     resolve_model_option,
     snapshot_option,
+    stores_of,
 )
 from flows.cli.run import log_verb_to, progress_bar, write_json
 from flows.display.terminal import message, terminal
@@ -23,7 +26,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @model_option
-@labels_option
+@other_labels_option
 @corpus_option
 @click.option(
     "--split",
@@ -32,21 +35,18 @@ if TYPE_CHECKING:
     show_default=True,
     help="Split whose clips are used.",
 )
-@click.option(
-    "--results",
-    metavar="DIR",
-    help="Results store that keeps the figures (default: that of --labels).",
-)
+@figures_option
 @snapshot_option
 @click.option(
     "--plot",
+    type=LOCATION,
     metavar="FILE",
     help="Picture to draw: .png, .pdf or .svg (default: plots/ID.png in that store).",
 )
 @json_option
 def evaluate(
     model: str | None,
-    labels: str,
+    labels: str | None,
     corpus: str,
     split: Split,
     results: str | None,
@@ -62,9 +62,10 @@ def evaluate(
     from emi_model.checkpoints.resolve import resolve
     from tasks.store.store import create_store, open_store
 
+    label_store, results = stores_of(labels, results)
     reference = resolve_model_option(model)
     resolve(reference)
-    store = open_store(labels) if results is None else create_store(results)
+    store = open_store(label_store) if results is None else create_store(results)
     log_verb_to(store.logs, "evaluate")
 
     from flows.display.evaluation import evaluation_rows, show_evaluation, training_warning
@@ -73,7 +74,7 @@ def evaluate(
     with progress_bar():
         found = evaluate_model(
             reference,
-            labels,
+            label_store,
             corpus,
             split,
             results=results,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from flows.cli.options import corpus_option, json_option
+from flows.cli.options import LOCATION, RESULTS_VARIABLE, corpus_option, json_option
 from flows.cli.run import write_json
 from flows.display.terminal import terminal
 from flows.display.text import say
@@ -16,8 +16,13 @@ if TYPE_CHECKING:
     from tasks.labels.add_labels import AddReport
 
 _store = click.option(
+    "--results",
     "--store",
+    "--labels",
+    "store",
+    type=LOCATION,
     required=True,
+    envvar=RESULTS_VARIABLE,
     metavar="DIR",
     help="Results store that keeps the labels: a folder, or s3://...",
 )
@@ -30,7 +35,7 @@ def labels() -> None:
 
 
 @labels.command()
-@click.argument("file")
+@click.argument("file", type=LOCATION)
 @_store
 @corpus_option
 @click.option(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from flows.cli.options import json_option, name_option
+from flows.cli.options import LOCAL_PATH, LOCATION, json_option, name_option
 from flows.cli.run import write_json
 from flows.display.terminal import message
 from flows.display.text import say
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 SHORT = 12
 """Characters of a hash that a list shows: enough to tell two apart."""
 
-_reference = click.argument("reference", metavar="REF")
+_reference = click.argument("reference", type=LOCATION, metavar="REF")
 
 
 @click.group()
@@ -97,7 +97,7 @@ def rollback(name: str) -> None:
 
 @models.command()
 @_reference
-@click.argument("folder", type=click.Path(path_type=Path), metavar="DIR")
+@click.argument("folder", type=LOCAL_PATH, metavar="DIR")
 @name_option
 def export(reference: str, folder: Path, name: str) -> None:
     """Copy the files of a version to DIR, which is new or empty."""

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from flows.cli.options import (
+    LOCATION,
     corpus_option,
     json_option,
     labels_option,
@@ -22,6 +23,7 @@ from flows.display.terminal import terminal
 
 _backbone = click.option(
     "--backbone",
+    type=LOCATION,
     metavar="REF",
     help="Model folder or hub id to start from, in place of the recipe's own.",
 )
@@ -94,6 +96,7 @@ def train(labels: str, as_json: bool, **options: Any) -> None:
 )
 @click.option(
     "--rescore",
+    type=LOCATION,
     metavar="DIR",
     help="If promoted, score the corpus into this results store, beside the old rows.",
 )

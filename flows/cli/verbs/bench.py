@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import click
 
 from emi_model.errors import EXIT_INTERRUPTED, EmiError
-from flows.cli.options import json_option, precision_option, resolve_model_option
+from flows.cli.options import LOCATION, json_option, precision_option, resolve_model_option
 from flows.cli.run import log_to, progress_bar, write_json
 from flows.display.terminal import message, terminal
 
@@ -30,6 +30,7 @@ BENCH_PREFIX = "emi-bench-"
 @click.command()
 @click.option(
     "--model",
+    type=LOCATION,
     metavar="REF",
     help="Model folder, hub id, or models:/NAME@champion (default: the full-size model with random "
     "weights, also if EMI_MODEL is set: speed does not depend on weights).",

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from flows.cli.options import LOCAL_PATH
 from flows.cli.run import log_to, progress_bar
 from flows.display.terminal import terminal
 
@@ -16,7 +17,7 @@ from flows.display.terminal import terminal
     "folder",
     default="demo",
     show_default=True,
-    type=click.Path(path_type=Path),
+    type=LOCAL_PATH,
     metavar="DIR",
     help="Folder for corpus, model and results.",
 )

@@ -10,6 +10,7 @@ import click
 from emi_model.loading import without_gc
 from flows.cli.exits import EXIT_REJECTED
 from flows.cli.options import (
+    LOCATION,
     coverage_option,
     gpus_option,
     json_option,
@@ -28,7 +29,7 @@ from flows.display.text import say
 
 
 @click.command()
-@click.argument("source")
+@click.argument("source", type=LOCATION)
 @results_option
 @model_option
 @coverage_option

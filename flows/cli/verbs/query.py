@@ -9,7 +9,7 @@ import click
 from click.core import ParameterSource
 
 from emi_model.errors import StoreError
-from flows.cli.options import json_option, results_option
+from flows.cli.options import LOCATION, json_option, results_option
 
 if TYPE_CHECKING:
     from tasks.store.query import Format
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--output",
+    type=LOCATION,
     metavar="FILE",
     help="Write the answer to a file; its suffix is the format: .csv, .json, .jsonl, .parquet.",
 )

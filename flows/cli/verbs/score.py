@@ -12,6 +12,7 @@ from emi_model.errors import EXIT_USAGE
 from emi_model.loading import without_gc
 from flows.cli.exits import EXIT_REJECTED
 from flows.cli.options import (
+    LOCATION,
     coverage_option,
     json_option,
     model_option,
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("files", nargs=-1, required=True, metavar="FILE...")
+@click.argument("files", nargs=-1, required=True, type=LOCATION, metavar="FILE...")
 @model_option
 @coverage_option
 @precision_option

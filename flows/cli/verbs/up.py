@@ -12,6 +12,7 @@ import click
 
 from emi_model.errors import ConfigError, ServerError
 from flows.cli.options import (
+    LOCATION,
     corpus_option,
     coverage_option,
     gpus_option,
@@ -41,7 +42,9 @@ def _setup_options(command: Callable[..., None]) -> Callable[..., None]:
 _OPTIONS = [
     corpus_option,
     results_option,
-    click.option("--labels", metavar="DIR", help="Store of the labels (default: --results)."),
+    click.option(
+        "--labels", type=LOCATION, metavar="DIR", help="Store of the labels (default: --results)."
+    ),
     model_option,
     click.option(
         "--name",
@@ -68,7 +71,10 @@ _OPTIONS = [
         "--watch", "watch_corpus", is_flag=True, help="Look for new clips and score them."
     ),
     click.option(
-        "--label-inbox", metavar="DIR", help="Folder or bucket whose new label files are added."
+        "--label-inbox",
+        type=LOCATION,
+        metavar="DIR",
+        help="Folder or bucket whose new label files are added.",
     ),
     click.option(
         "--watch-cron",

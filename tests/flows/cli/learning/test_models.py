@@ -100,7 +100,7 @@ def test_a_reference_stands_wherever_a_model_is_named(
         ("models:/emi@champion", "models:/emi/2"), two_versions, strict=True
     ):
         code, out, err = emi("score", "--model", reference, "--json", tmp_path / "gone.mp4")
-        assert (code, err) == (0, "")
+        assert (code, err) == (2, f"emi: no such file: {tmp_path / 'gone.mp4'}\n")
         assert json.loads(out)["model_sha256"] == sha256
         (row,), _ = score_files([str(tmp_path / "gone.mp4")], reference)
         assert row["model_sha256"] == sha256
