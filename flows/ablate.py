@@ -9,7 +9,7 @@ from prefect.cache_policies import NO_CACHE
 from pydantic import Field
 
 from emi_model.devices import available_cores
-from emi_model.training.recipes import Recipe, recipe_named
+from emi_model.training.recipes import Recipe
 from emi_model.training.trainer import EpochReport
 from flows.exclusive import exclusive
 from flows.server import run_names
@@ -24,6 +24,7 @@ from tasks.progress import observer
 from tasks.storage.open import child
 from tasks.store.store import ResultsStore, create_store
 from tasks.training.new_version import load_for_recipe
+from tasks.training.recipe_names import chosen_recipe
 
 REPORTS_FOLDER = "reports"
 
@@ -72,7 +73,7 @@ def ablate(
         TrainingError: another process runs this ablation.
         StoreError: the results store is foreign, or cannot be written.
     """
-    chosen = recipe_named(recipe)
+    chosen = chosen_recipe(recipe)
     store = create_store(results or labels)
     origins = find_origins(chosen, start=start_from, backbones=backbones or [])
     gathered = gather_clips(chosen, labels, corpus, snapshot)

@@ -12,7 +12,7 @@ from pydantic import Field
 from emi_model.checkpoints.checkpoint import LoadedModel, load_checkpoint
 from emi_model.errors import LabelError, ModelNotFound
 from emi_model.metrics.agreement import evaluate, mean_pearson
-from emi_model.training.recipes import Recipe, recipe_named
+from emi_model.training.recipes import Recipe
 from flows.exclusive import exclusive
 from flows.process import process_corpus
 from flows.server import run_names
@@ -41,6 +41,7 @@ from tasks.schema.registers import DECISIONS_SCHEMA
 from tasks.store.store import open_store
 from tasks.training.new_version import NewVersion, load_for_recipe, new_version, summary
 from tasks.training.plan import Start, plan_training, start_of
+from tasks.training.recipe_names import chosen_recipe
 
 FirstWeights = Literal["backbone", "champion"]
 DEFAULT_RECIPE = "paper"
@@ -140,7 +141,7 @@ def _champion(name: str) -> Version | None:
 def _recipe(wanted: str | None, champion: Version | None, labels: LabelSet) -> Recipe:
     """Return the challenger's recipe; it chooses no epoch on the clips that decide."""
     earlier = champion.tags.get("recipe") if champion is not None else None
-    recipe = recipe_named(wanted or earlier or DEFAULT_RECIPE)
+    recipe = chosen_recipe(wanted or earlier or DEFAULT_RECIPE)
     if labels.of_split(TEST):
         return recipe
     return replace(recipe, train=replace(recipe.train, keep="last"))

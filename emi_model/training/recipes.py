@@ -1,12 +1,11 @@
 """Recipes: named functions that return a complete training, architecture and settings.
 
-A name is a recipe's, with variants added by ``+``: ``paper``, ``paper+mse_ccc``,
-``paper+frozen_conv+ema``. Flags choose a name; any other setting needs another recipe.
+A name is a recipe's, with variants added by ``+``: ``paper``, ``paper+mse_ccc``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any
@@ -255,14 +254,22 @@ def recipe_named(name: str) -> Recipe:
     base, *variants = name.split("+")
     if base not in RECIPES:
         raise ConfigError(f"found no recipe {base!r}, expected one of {', '.join(RECIPES)}")
-    recipe = RECIPES[base]()
+    return replace(with_variants(RECIPES[base](), variants), name=name)
+
+
+def with_variants(recipe: Recipe, variants: Iterable[str]) -> Recipe:
+    """Return a recipe with variants added.
+
+    Raises:
+        ConfigError: no variant of that name.
+    """
     for variant in variants:
         if variant not in VARIANTS:
             raise ConfigError(
                 f"found no variant {variant!r}, expected one of {', '.join(VARIANTS)}"
             )
         recipe = VARIANTS[variant](recipe)
-    return replace(recipe, name=name)
+    return recipe
 
 
 def _trained(recipe: Recipe, **changes: Any) -> Recipe:

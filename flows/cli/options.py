@@ -97,7 +97,8 @@ recipe_option = click.option(
     default="paper",
     show_default=True,
     metavar="NAME",
-    help="Recipe, with variants: paper, paper_small+ccc, ... (`emi recipes` lists them).",
+    help="Recipe, with variants: paper, paper_small+ccc, ... (`emi recipes` lists them); or "
+    "FILE.py:FUNCTION, a recipe of your own.",
 )
 ray_option = click.option(
     "--ray-address",

@@ -15,7 +15,7 @@ from emi_model.checkpoints.checkpoint import load_checkpoint
 from emi_model.devices import available_cores
 from emi_model.errors import EmiError, RegistryError
 from emi_model.metrics.resamples import METRIC_NAMES
-from emi_model.training.recipes import Recipe, recipe_named
+from emi_model.training.recipes import Recipe
 from emi_model.training.trainer import EpochReport
 from tasks.cluster.budget import training_share
 from tasks.cluster.connection import joined_cluster, machines, ray_cluster
@@ -33,6 +33,7 @@ from tasks.registry.tracking import TRAINING_ID, TrainingRun, start_run
 from tasks.registry.version import MODEL, Version
 from tasks.store.store import open_store
 from tasks.training.plan import TrainingPlan, plan_training, start_of, storage_of
+from tasks.training.recipe_names import chosen_recipe
 from tasks.training.run import Trained, train
 
 
@@ -69,7 +70,7 @@ def train_version(
     Args:
         labels: results store with the labels.
         corpus: folder, file or manifest with the clips.
-        recipe: name of a recipe, with variants, as in ``paper_small+ccc``.
+        recipe: as `tasks.training.recipe_names` has it: ``paper_small+ccc``, ``my.py:mine``.
         name: registered model that gets a new version.
         snapshot: label snapshot, by number or id; default: the latest.
         backbone: model folder or hub id to start from in place of the recipe's own.
@@ -82,7 +83,7 @@ def train_version(
     Raises:
         EmiError: see `flows.train.train_model`.
     """
-    chosen = recipe_named(recipe)
+    chosen = chosen_recipe(recipe)
     with joined_cluster(ray_address):
         audio = load_for_recipe(chosen, load_labels(labels, snapshot), corpus, (TRAIN, VALID))
         start = start_of(chosen, backbone)

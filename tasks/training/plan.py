@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -20,6 +21,9 @@ from tasks.labels.labelled_clips import CachedClip, LabelledAudio
 from tasks.labels.splits import TRAIN, VALID
 from tasks.registry.registry import resolve_model
 from tasks.training.worker import TrainingJob
+
+_NAME_CHARS = 100
+"""Characters of a recipe's name in the name of a folder."""
 
 FROM_SCRATCH = "none: trained from scratch"
 
@@ -55,7 +59,8 @@ class TrainingPlan:
     @property
     def run_name(self) -> str:
         """Return the name of the training's folder and MLflow run: recipe and id."""
-        return f"{self.job.recipe.name.replace('+', '-')}-{self.training_id[:12]}"
+        plain = re.sub(r"[^\w.=,-]+", "-", Path(self.job.recipe.name).name)[:_NAME_CHARS]
+        return f"{plain}-{self.training_id[:12]}"
 
     def parameters(self) -> dict[str, Any]:
         """Return every setting by name."""

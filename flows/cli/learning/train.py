@@ -20,12 +20,20 @@ from flows.cli.options import (
 )
 from flows.cli.run import log_verb_to, progress_bar, write_json
 from flows.display.terminal import terminal
+from flows.display.text import say
 
 _backbone = click.option(
     "--backbone",
     type=LOCATION,
     metavar="REF",
     help="Model folder or hub id to start from, in place of the recipe's own.",
+)
+_settings = click.option(
+    "--set",
+    "settings",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Any other setting of the recipe (`emi recipes NAME` lists them); may be repeated.",
 )
 _workers = click.option(
     "--workers",
@@ -41,24 +49,44 @@ _workers = click.option(
 @recipe_option
 @name_option
 @snapshot_option
+@click.option("--seed", type=click.IntRange(min=0), help="Seed of the training.")
+@click.option("--epochs", type=click.IntRange(min=1), help="Passes over the training clips.")
+@click.option(
+    "--learning-rate", type=click.FloatRange(min=0, min_open=True), help="Its highest value."
+)
+@_settings
 @_backbone
 @_workers
 @ray_option
 @wheel_option
 @json_option
-def train(labels: str, as_json: bool, **options: Any) -> None:
+def train(
+    labels: str,
+    as_json: bool,
+    recipe: str,
+    settings: tuple[str, ...],
+    seed: int | None,
+    epochs: int | None,
+    learning_rate: float | None,
+    **options: Any,
+) -> None:
     """Train a model on labelled clips and register it as a new version.
 
     The split `train` teaches; `valid` chooses the epoch, measures and calibrates. A training that
     was stopped goes on where it was; one that is done is not done again.
     """
+    from tasks.training.recipe_names import chosen_recipe, name_with
+
+    named = {"seed": seed, "epochs": epochs, "learning_rate": learning_rate}
+    recipe = name_with(recipe, {**named, **dict(map(_setting, settings))})
+    chosen_recipe(recipe)
     _prepare(labels, "train")
 
     from flows.display.training import show_training
     from flows.train import train_model
 
     with progress_bar():
-        found = train_model(labels, **options)
+        found = train_model(labels, recipe=recipe, **options)
     if as_json:
         write_json([found])
     else:
@@ -123,14 +151,47 @@ def retrain(labels: str, as_json: bool, **options: Any) -> None:
 
 
 @click.command()
-def recipes() -> None:
-    """List the recipes and the variants that a recipe's name can take."""
+@click.argument("name", required=False)
+def recipes(name: str | None) -> None:
+    """List the recipes and the variants that a recipe's name can take; of NAME every setting.
+
+    NAME is as --recipe takes it: paper, paper_small+ccc, my.py:mine. Each setting can be changed by
+    `emi train --set KEY=VALUE`.
+    """
     from emi_model.training.recipes import RECIPES, VARIANTS
     from flows.display.tables import plain_table, show
 
+    if name is not None:
+        _show_settings(name)
+        return
     for kind, functions in (("recipe", RECIPES), ("+variant", VARIANTS)):
         rows = [(name, _summary(function)) for name, function in functions.items()]
         show(plain_table([kind, "what it is"], rows), sys.stdout)
+
+
+def _show_settings(name: str) -> None:
+    from flows.display.tables import plain_table, show
+    from tasks.training.recipe_names import chosen_recipe
+    from tasks.training.recipe_settings import settings_of
+
+    recipe = chosen_recipe(name)
+    rows = [(key, _setting_text(value)) for key, value in settings_of(recipe).items()]
+    show(plain_table(["setting", "value"], rows), sys.stdout)
+    say(f"starts from: {recipe.backbone or 'new weights'}")
+
+
+def _setting_text(value: object) -> str:
+    """Return a value as --set takes it."""
+    if isinstance(value, (list, tuple)):
+        return ",".join(map(str, value))
+    return str(value).lower() if value is None or isinstance(value, bool) else str(value)
+
+
+def _setting(text: str) -> tuple[str, str]:
+    key, separator, value = text.partition("=")
+    if not separator or not key:
+        raise click.UsageError(f"found --set {text!r}, expected KEY=VALUE")
+    return key.strip(), value.strip()
 
 
 def _summary(function: object) -> str:

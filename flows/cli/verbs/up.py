@@ -183,10 +183,10 @@ def deploy(api_url: str | None, pool: str, **options: Any) -> None:
 
 
 def _setup(options: dict[str, Any]) -> Setup:
-    from emi_model.training.recipes import recipe_named
     from flows.server.deployments import Setup, check_schedule, local_timezone
     from flows.server.events import located
     from tasks.registry.version import MODEL_SCHEME
+    from tasks.training.recipe_names import chosen_recipe
 
     given = {name: value for name, value in options.items() if value is not None}
     for name in ("corpus", "results", "labels", "label_inbox"):
@@ -196,7 +196,7 @@ def _setup(options: dict[str, Any]) -> Setup:
     if model and not model.startswith(MODEL_SCHEME) and Path(model).exists():
         given["model"] = located(model)
     if "recipe" in given:
-        recipe_named(given["recipe"])
+        chosen_recipe(given["recipe"])
     given.setdefault("labels", given["results"])
     given.setdefault("timezone", local_timezone())
     check_schedule(given["watch_cron"], given["timezone"])

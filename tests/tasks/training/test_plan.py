@@ -54,6 +54,17 @@ def test_a_plan_says_all_that_a_worker_needs(gathered: LabelledAudio) -> None:
     assert plan.parameters()["train"]["epochs"] == DEBUG.train.epochs
 
 
+def test_a_folder_can_have_the_name_of_any_recipe(gathered: LabelledAudio) -> None:
+    for name, plain in (
+        ("paper+mse_ccc", "paper-mse_ccc"),
+        ("debug+epochs=5+augmentation.speed=0.9,1.1", "debug-epochs=5-augmentation.speed=0.9,1.1"),
+        ("/home/me/my recipes.py:mine+ema", "my-recipes.py-mine-ema"),
+        ("debug" + "+seed=1" * 99, ("debug" + "-seed=1" * 99)[:100]),
+    ):
+        plan = planned(gathered, replace(DEBUG, name=name))
+        assert plan.run_name == f"{plain}-{plan.training_id[:12]}"
+
+
 def test_the_same_training_has_the_same_id_and_another_has_another(gathered: LabelledAudio) -> None:
     first = planned(gathered)
     assert planned(gathered).training_id == first.training_id

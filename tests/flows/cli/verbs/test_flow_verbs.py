@@ -61,6 +61,17 @@ def test_train_hands_on_its_options_and_shows_the_version(emi, flow, store):
     assert json.loads(emi("train", *where, "--json")[1]) == TRAINING
 
 
+def test_settings_of_a_recipe_become_part_of_its_name(emi, flow, store, tmp_path):
+    calls = flow("flows.train.train_model", TRAINING)
+    (tmp_path / "my.py").write_text("from emi_model.training.recipes import debug as mine\n")
+    options = ("--recipe", f"{tmp_path}/my.py:mine", "--seed", 4, "--epochs", 5)
+    options += ("--learning-rate", 0.5, "--set", "loss=mse+ccc", "--set", "ema_decay=none")
+    assert emi("train", "--results", store.location, "--corpus", "/clips", *options)[0] == 0
+    ((_, handed),) = calls
+    named = f"{tmp_path}/my.py:mine+seed=4+epochs=5+learning_rate=0.5+loss=mse_ccc+ema_decay=none"
+    assert handed["recipe"] == named
+
+
 def test_retrain_hands_on_its_options_and_shows_the_decision(emi, flow, store):
     calls = flow("flows.retrain.retrain_model", DECISION)
     where = ("--labels", store.location, "--corpus", "/clips")

@@ -1,0 +1,136 @@
+"""Single settings of a recipe, by name: shown by `emi recipes NAME`, changed by ``KEY=VALUE``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import fields, replace
+from difflib import get_close_matches
+from types import NoneType, UnionType
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+
+from emi_model.architecture.audio_branch import wav2vec2_config
+from emi_model.architecture.config import EmiConfig
+from emi_model.audio.augment import Augmentation
+from emi_model.errors import ConfigError
+from emi_model.training.config import TrainConfig
+from emi_model.training.recipes import Recipe
+
+_AUGMENTATION, _MODEL, _BACKBONE = "augmentation", "model", "backbone"
+_NOT_OF_A_RECIPE = {"backbone", "targets", "branches"}
+"""Fields of `EmiConfig` that are the labels' or have settings of their own."""
+
+_MASKS = ("mask_", "apply_spec_augment")
+"""Beginnings of what can be set of a backbone whose weights are published."""
+
+_WORDS: Mapping[type, str] = {
+    bool: "true or false",
+    int: "a whole number",
+    float: "a number",
+    tuple: "two numbers, as in 0.9,1.1",
+    NoneType: "none",
+}
+
+
+def settings_of(recipe: Recipe) -> dict[str, Any]:
+    """Return every setting of a recipe by its key, in the order of the configs."""
+    train = {name: getattr(recipe.train, name) for name in _types(TrainConfig)}
+    del train[_AUGMENTATION]
+    changes = {name: getattr(recipe.train.augmentation, name) for name in _types(Augmentation)}
+    model = {name: getattr(recipe.model, name) for name in _model_types()}
+    backbone = recipe.model.backbone if recipe.backbone is None else _masks_of(recipe)
+    return {
+        **train,
+        **{f"{_AUGMENTATION}.{name}": value for name, value in changes.items()},
+        **{f"{_MODEL}.{name}": value for name, value in model.items()},
+        **{f"{_BACKBONE}.{name}": value for name, value in backbone.items()},
+    }
+
+
+def with_settings(recipe: Recipe, settings: Mapping[str, str]) -> Recipe:
+    """Return a recipe with some settings changed.
+
+    Args:
+        recipe: any.
+        settings: values as text by the keys of `settings_of`.
+
+    Raises:
+        ConfigError: no such setting, or a value that does not fit.
+    """
+    groups: dict[str, dict[str, Any]] = {"": {}, _AUGMENTATION: {}, _MODEL: {}, _BACKBONE: {}}
+    types = {"": _types(TrainConfig), _AUGMENTATION: _types(Augmentation), _MODEL: _model_types()}
+    types[""].pop(_AUGMENTATION)
+    for key, text in settings.items():
+        group, _, name = key.rpartition(".")
+        if group == _BACKBONE:
+            groups[group][name] = _of_backbone(recipe, name, text)
+        elif name in types.get(group, {}):
+            groups[group][name] = _parsed(key, text, types[group][name])
+        else:
+            raise ConfigError(_unknown(key, settings_of(recipe)))
+    if "loss" in groups[""]:
+        groups[""]["loss"] = groups[""]["loss"].replace("_", "+")
+    changes = replace(recipe.train.augmentation, **groups[_AUGMENTATION])
+    backbone = {**recipe.model.backbone, **groups[_BACKBONE]}
+    return replace(
+        recipe,
+        train=replace(recipe.train, augmentation=changes, **groups[""]),
+        model=replace(recipe.model, backbone=backbone, **groups[_MODEL]),
+    )
+
+
+def _unknown(key: str, known: Iterable[str]) -> str:
+    alike = get_close_matches(key, list(known), n=3, cutoff=0.5)
+    meant = f", is {' or '.join(alike)} meant?" if alike else ":"
+    return f"no setting {key!r}{meant} `emi recipes NAME` lists all"
+
+
+def _types(config: type) -> dict[str, Any]:
+    hints = get_type_hints(config)
+    return {entry.name: hints[entry.name] for entry in fields(config)}
+
+
+def _model_types() -> dict[str, Any]:
+    return {n: kind for n, kind in _types(EmiConfig).items() if n not in _NOT_OF_A_RECIPE}
+
+
+def _masks_of(recipe: Recipe) -> dict[str, Any]:
+    backbone = recipe.model.backbone
+    return {name: value for name, value in backbone.items() if name.startswith(_MASKS)}
+
+
+def _of_backbone(recipe: Recipe, name: str, text: str) -> Any:
+    """Return an argument of the backbone, of the type that it has in transformers."""
+    key = f"{_BACKBONE}.{name}"
+    usual = vars(wav2vec2_config(recipe.model.backbone))
+    if name not in usual or name.startswith("_"):
+        raise ConfigError(f"no setting {key!r}, expected an argument of Wav2Vec2Config")
+    if recipe.backbone is not None and not name.startswith(_MASKS):
+        raise ConfigError(
+            f"{key} is that of the weights which the recipe starts from: only masks can be set"
+        )
+    if isinstance(usual[name], (list, tuple)):
+        return [_parsed(key, part, int) for part in text.split(",")]
+    return _parsed(key, text, type(usual[name]))
+
+
+def _parsed(key: str, text: str, hint: Any) -> Any:
+    """Return a text as a value of a type."""
+    kinds = get_args(hint) if get_origin(hint) in (Union, UnionType) else (hint,)
+    plain = [get_origin(kind) or kind for kind in kinds]
+    if NoneType in plain and text.lower() == "none":
+        return None
+    for kind in plain:
+        try:
+            if kind is bool:
+                return {"true": True, "false": False}[text.lower()]
+            if kind is tuple:
+                low, high = map(float, text.split(","))
+                return low, high
+            if kind in (int, float):
+                return kind(text)
+        except (KeyError, ValueError):
+            continue
+        if kind in (str, Literal):
+            return text
+    expected = " or ".join(_WORDS.get(kind, str(kind)) for kind in plain)
+    raise ConfigError(f"{key} is {text!r}, expected {expected}")
