@@ -21,6 +21,7 @@ from flows.cli.verbs.up import deploy, up
 from flows.cli.verbs.verify import verify
 from flows.display.text import write_any_letter
 from flows.server.events import use_running_server
+from flows.server.own_settings import use_own_settings
 
 
 @click.group(
@@ -35,6 +36,7 @@ def cli(context: click.Context) -> None:
     Six scores of Emotional Mimicry Intensity, and arousal, dominance, valence, from the audio of
     each clip. Scores are a model's estimate of how expression is perceived, not of what is felt.
     """
+    use_own_settings()
     if context.invoked_subcommand not in (up.name, deploy.name):
         use_running_server()
 

@@ -6,18 +6,32 @@ import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from emi_model.errors import ConfigError
 from flows.display.terminal import message, redirect_output, terminal
+from flows.server.events import api_url
+
+if TYPE_CHECKING:
+    from threading import Thread
+
+_starting: list[Thread] = []  # of Prefect's temporary server, until a flow begins
 
 
 def log_to(log: Path) -> None:
-    """Send what libraries write to a log file, and let no child process outlive this one."""
+    """Prepare to run a flow.
+
+    What libraries write goes to a log file, and no child process outlives this one. Where no
+    Prefect server is named, a temporary one begins to start while the libraries load.
+    """
+    from flows.server import prestart
     from tasks.processes.guard import guard_this_process
 
     redirect_output(log)
     guard_this_process()
+    server = prestart.temporary_server()
+    if server is not None:
+        _starting.append(server)
 
 
 def log_verb_to(logs: Path, verb: str) -> None:
@@ -41,10 +55,14 @@ def log_verb_to(logs: Path, verb: str) -> None:
 
 @contextmanager
 def progress_bar() -> Iterator[None]:
-    """Show how far the flow inside is, as a bar on standard error."""
+    """Show how far the flow inside is, as a bar on standard error; say which server records it."""
     from flows.display.tables import ProgressBar
     from tasks.progress import observed_by
 
+    while _starting:
+        _starting.pop().join()
+    if (url := api_url()) is not None:
+        message(f"recorded by the server {url}")
     with ProgressBar(terminal().err) as bar, observed_by(bar):
         yield
 

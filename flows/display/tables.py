@@ -46,6 +46,8 @@ class ProgressBar(Observer):
             TimeRemainingColumn(),
             console=self._console,
             disable=not self._live,
+            redirect_stdout=False,  # what libraries write stays in the log
+            redirect_stderr=False,
         )
         self._task: TaskID | None = None
         self._stage = self._unit = ""

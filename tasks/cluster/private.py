@@ -19,6 +19,7 @@ from ray._private import ray_constants
 from ray._raylet import AuthenticationTokenLoader, Config  # type: ignore[attr-defined]
 
 from emi_model.errors import ClusterError
+from tasks.processes.surroundings import in_folder
 
 FOLDER_PREFIX = "emi-"
 RAY_FOLDER = "ray"
@@ -70,12 +71,8 @@ def started_in(folder: Path, start: Callable[..., Any], *args: Any, **options: A
 
     Workers search the folder in which the driver starts for modules.
     """
-    before = Path.cwd()
-    os.chdir(folder)
-    try:
+    with in_folder(folder):
         return start(*args, **options)
-    finally:
-        os.chdir(before)
 
 
 def short_folder() -> str:

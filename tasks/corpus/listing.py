@@ -143,7 +143,9 @@ def _stop(error: OSError) -> None:
 
 
 def clip_file(clip_id: str, path: bytes) -> ClipFile:
-    """Return a file or object as a listed clip; one that is not there has no size and no time.
+    """Return a file or object as a listed clip, its path absolute.
+
+    One that is not there has no size and no time.
 
     Raises:
         CorpusError: a storage does not answer.
@@ -151,9 +153,8 @@ def clip_file(clip_id: str, path: bytes) -> ClipFile:
     uri = os.fsdecode(path)
     if is_remote(uri):
         return _stored(clip_id, uri, statuses([uri])[uri])
-    if not os.path.isabs(path):  # noqa: PTH117 - bytes paths
-        # workers have working folders of their own
-        path = os.path.join(os.fsencode(Path.cwd()), path)  # noqa: PTH118 - bytes paths
+    # workers have another current folder
+    path = os.path.join(os.getcwdb(), path)  # noqa: PTH109, PTH118 - bytes paths
     for spelled in dict.fromkeys((path, *_composed(os.fsdecode(path)))):
         try:
             status = os.stat(spelled)  # noqa: PTH116 - bytes paths

@@ -17,6 +17,7 @@ import numpy as np
 
 from emi_model.errors import ConfigError, StoreError
 from tasks.evaluation.reliability import reliability
+from tasks.processes.surroundings import NEUTRAL_FOLDER, in_folder
 from tasks.schema.registers import MEAN
 from tasks.storage.open import open_file
 
@@ -250,7 +251,8 @@ def _drawn(values: Iterable[float | None]) -> list[float]:
 
 
 def _figure(width: float, height: float) -> Figure:
-    from matplotlib.figure import Figure
+    with in_folder(NEUTRAL_FOLDER):  # matplotlib takes settings from a file of the current folder
+        from matplotlib.figure import Figure
 
     figure = Figure(figsize=(width, height), layout="constrained", facecolor="white")
     figure.get_layout_engine().set(h_pad=0.09, w_pad=0.07)  # type: ignore[union-attr, call-arg]

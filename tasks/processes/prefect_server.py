@@ -16,6 +16,7 @@ from pathlib import Path
 
 from emi_model.errors import ServerError
 from tasks.home import home
+from tasks.processes.surroundings import NEUTRAL_FOLDER
 from tasks.storage.local import LocalFolder
 
 NOTE = "server.json"
@@ -139,11 +140,12 @@ class PrefectServer:
         """
         self.url = server_url(host, port)
         self._log = log
-        command = [sys.executable, "-m", "prefect", "server", "start"]
+        command = [sys.executable, "-P", "-m", "prefect", "server", "start"]
         with log.open("ab") as file:
             self._process = subprocess.Popen(
                 [*command, "--host", host, "--port", str(port), "--log-level", "WARNING"],
                 env={**SETTINGS, **os.environ, "PREFECT_API_URL": f"{self.url}/api"},
+                cwd=NEUTRAL_FOLDER,
                 stdin=subprocess.DEVNULL,
                 stdout=file,
                 stderr=file,

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -47,6 +49,20 @@ def shield_environment() -> None:
     _order_python_path()
     _leave_out_socks()
     _reach_this_machine_directly()
+
+
+@contextmanager
+def in_folder(folder: str | Path) -> Iterator[None]:
+    """Make another folder the current one in the block, for what reads files or starts processes.
+
+    The current folder is that of all threads: none may use relative paths meanwhile.
+    """
+    before = Path.cwd()
+    os.chdir(folder)
+    try:
+        yield
+    finally:
+        os.chdir(before)
 
 
 def _give_a_home() -> None:

@@ -8,21 +8,32 @@ from __future__ import annotations
 
 import atexit
 import os
+import re
+import shutil
 import subprocess
 import sys
+import tempfile
 import time
 
+from emi_model.errors import ServerError
 from tasks.processes.prefect_server import START_SECONDS, answers, end, free_port
+from tasks.processes.server_database import ServerDatabase
+from tasks.processes.surroundings import NEUTRAL_FOLDER
 
 HOST = "127.0.0.1"
 APPLICATION = "prefect.server.api.server:create_app"
 SERVE = """
+import sys
 from emi_model.loading import without_gc
 with without_gc():
     import prefect.server.api.server
     import uvicorn
-uvicorn.main()
+app, host, port = sys.argv[1:]
+options = {"factory": True, "workers": 1, "log_level": "error", "lifespan": "on"}
+uvicorn.run(app, host=host, port=int(port), **options)
 """
+"""Uvicorn's command would put the current folder on Python's path."""
+
 MARKS = {
     "PREFECT_UI_ENABLED": "0",
     "PREFECT__SERVER_EPHEMERAL": "1",
@@ -32,6 +43,8 @@ MARKS = {
 
 SERVER_POLL_SECONDS = 0.05
 TEMPORARY_STOP_SECONDS = 5.0
+MAX_CAUSE_CHARS = 300
+_ERROR = re.compile(r"[\w.]*(Error|Exception): .")
 
 
 class TemporaryServer:
@@ -40,21 +53,34 @@ class TemporaryServer:
     Attributes:
         port: that it listens on.
         process: the server's process.
+        may_take_another_database: the user's environment names none.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, new_database: bool = False) -> None:
         """Start the server; it does not answer yet.
 
+        Args:
+            new_database: let it take a new database, in a temporary folder.
+
         Raises:
-            ServerError: no port is free.
+            ServerError: no port is free, or no folder can be written.
         """
         self.port = free_port(HOST, 0)
-        where = ["--host", HOST, "--port", str(self.port)]
-        quiet = ["--log-level", "error", "--lifespan", "on"]
+        try:
+            self._database = ServerDatabase(new=new_database)
+            self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - read when it ends
+        except OSError as error:
+            raise ServerError(
+                f"found no folder for Prefect's database ({error}): set EMI_HOME or TMPDIR to one "
+                "that can be written"
+            ) from error
+        self.may_take_another_database = bool(self._database.variables)
         self.process = subprocess.Popen(
-            [sys.executable, "-P", "-c", SERVE, "--factory", APPLICATION, *where, *quiet],
-            env={**os.environ, **MARKS},
+            [sys.executable, "-P", "-c", SERVE, APPLICATION, HOST, str(self.port)],
+            env={**os.environ, **self._database.variables, **MARKS},
+            cwd=NEUTRAL_FOLDER,
             stdin=subprocess.DEVNULL,
+            stderr=self._errors,
         )
         atexit.register(self.stop)
 
@@ -67,6 +93,18 @@ class TemporaryServer:
             time.sleep(SERVER_POLL_SECONDS)
         return True
 
+    def cause(self) -> str:
+        """Return the last error that the server wrote: its line in a traceback, else a log line."""
+        self._errors.seek(0)
+        lines = self._errors.read().decode(errors="replace").splitlines()
+        written = [line.strip() for line in lines if line.strip()]
+        errors = [line for line in written if _ERROR.match(line)]
+        return (errors or written or ["it wrote nothing"])[-1][:MAX_CAUSE_CHARS]
+
     def stop(self) -> None:
         """End the server: by SIGTERM, or by SIGKILL some seconds later."""
         end(self.process, TEMPORARY_STOP_SECONDS)
+        self._errors.seek(0)
+        shutil.copyfileobj(self._errors, sys.stderr.buffer)  # which is a run's log
+        self._errors.truncate(0)
+        self._database.remove()

@@ -15,6 +15,7 @@ def no_server(monkeypatch):
     """Keep tests away from the developer's own Prefect server."""
     monkeypatch.delenv("PREFECT_API_URL", raising=False)
     monkeypatch.setattr(main, "use_running_server", lambda: None)
+    monkeypatch.setattr(main, "use_own_settings", lambda: None)
 
 
 @pytest.fixture
@@ -41,6 +42,7 @@ def quiet_verbs(monkeypatch):
     """Let verbs that run a flow write to the test's streams, and live on after it."""
     monkeypatch.setattr("flows.cli.run.redirect_output", lambda log: None)
     monkeypatch.setattr("tasks.processes.guard.guard_this_process", lambda: None)
+    monkeypatch.setattr("flows.server.prestart.temporary_server", lambda: None)
 
 
 @pytest.fixture

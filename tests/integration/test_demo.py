@@ -1,4 +1,4 @@
-"""`emi demo`, whole: from the wheel alone, in an environment of its own, in an empty folder.
+"""`emi demo`, whole: from the wheel alone, in an environment of its own, in a stranger's folder.
 
 As `pipx install` or `uv tool install` leave it, but for the libraries: those are lent by the
 environment that runs the tests.
@@ -15,6 +15,23 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("emi_model", "flows", "tasks")
 FILES = ("pyproject.toml", "README.md", "LICENSE")
+
+CANARY = "import pathlib\npathlib.Path({fallen!r}).open('a').write(__file__ + '\\n')\n"
+"""What a module does that is imported where it should not be; then it lacks all that is wanted."""
+
+IMPORTED = (
+    *("alembic", "anyio", "av", "click", "dotenv", "duckdb", "emi_model", "fastapi", "flows"),
+    *("grpc", "httptools", "httpx", "logging", "matplotlib", "mlflow", "numpy", "pandas"),
+    *("prefect", "psutil", "pyarrow", "pydantic", "ray", "requests", "rich", "setproctitle"),
+    *("sitecustomize", "sqlalchemy", "sqlite3", "tasks", "torch", "transformers", "usercustomize"),
+    *("uvicorn", "uvloop", "yaml"),
+)
+SETTINGS = {
+    ".env": "PREFECT_API_URL=http://127.0.0.1:9/api\nPREFECT_LOGGING_LEVEL=CRITICAL\n",
+    "prefect.toml": '[api]\nurl = "http://127.0.0.1:9/api"\n',
+    "pyproject.toml": '[tool.prefect]\napi.url = "http://127.0.0.1:9/api"\n',
+    "matplotlibrc": "backend: module://canary\nnonsense\n",
+}
 
 
 @pytest.fixture
@@ -46,16 +63,53 @@ def installed(wheel, tmp_path):
 
 
 @pytest.fixture
-def run(installed, environment, tmp_path):
-    """Run one of these programs in a folder that is empty at first."""
-    empty = tmp_path / "empty"
-    empty.mkdir()
-    own = {name: value for name, value in environment.items() if name != "PYTHONPATH"}
+def fallen(tmp_path):
+    """A file that lists the modules of the stranger's folder that some process imported."""
+    return tmp_path / "imported.txt"
+
+
+@pytest.fixture
+def strange(tmp_path, fallen):
+    """A folder with modules of all names that processes import, and with all files of settings."""
+    folder = tmp_path / "strange"
+    folder.mkdir()
+    for name in (*IMPORTED, "canary"):
+        (folder / f"{name}.py").write_text(CANARY.format(fallen=str(fallen)))
+    for name, content in SETTINGS.items():
+        (folder / name).write_text(content)
+    return folder
+
+
+@pytest.fixture
+def hostile(tmp_path, fallen):
+    """The environment of a company's machine, without a home, where others have our names, too."""
+    for name in ("path", "long" * 30):
+        (tmp_path / name).mkdir()
+    for name in ("tasks", "emi_model"):
+        (tmp_path / "path" / f"{name}.py").write_text(CANARY.format(fallen=str(fallen)))
+    proxies = dict.fromkeys(("http_proxy", "HTTPS_PROXY"), "http://127.0.0.1:9")
+    return {
+        **proxies,
+        "ALL_PROXY": "socks5://127.0.0.1:9",
+        "HOME": "/dev/null/home",
+        "PYTHONPATH": str(tmp_path / "path"),
+        "TMPDIR": str(tmp_path / ("long" * 30)),
+    }
+
+
+@pytest.fixture
+def run(installed, environment, strange):
+    """Run one of these programs in the stranger's folder."""
+    own = {
+        name: value
+        for name, value in environment.items()
+        if name not in ("PYTHONPATH", "PREFECT_HOME", "NO_PROXY", "no_proxy")
+    }
 
     def started(program, *arguments, **extra):
         return subprocess.run(
             [installed / program, *arguments],
-            cwd=empty,
+            cwd=strange,
             env={**own, **extra},
             capture_output=True,
             text=True,
@@ -69,18 +123,22 @@ def pip(*arguments):
     subprocess.run([sys.executable, "-m", "pip", *map(str, arguments)], check=True)
 
 
-def test_the_demo_learns_and_carries_on(run, installed, served, tmp_path):
+def test_the_demo_learns_and_carries_on(run, installed, served, strange, hostile, fallen):
     code = (
         f"import {', '.join(PACKAGES)}\nfor one in ({', '.join(PACKAGES)}): print(one.__path__[0])"
     )
-    folders = run("python", "-c", code).stdout.splitlines()
+    folders = run("python", "-P", "-c", code).stdout.splitlines()
     assert [Path(folder).name for folder in folders] == list(PACKAGES)
     assert all(Path(folder).is_relative_to(installed.parent) for folder in folders)
     assert all((Path(folder) / "py.typed").is_file() for folder in folders)
 
-    first = run("emi", "demo")
+    before = set(strange.iterdir())
+    first = run("emi", "demo", **hostile)
     assert first.returncode == 0, first.stderr
-    assert (tmp_path / "empty" / "demo" / "model").is_dir()
+    assert not fallen.exists(), fallen.read_text()
+    assert set(strange.iterdir()) - before == {strange / "demo"}
+    assert (strange / "demo" / "model").is_dir()
+    assert "recorded by" not in first.stderr
     out = first.stdout
     assert "Pearson on 40 clips of speakers held out" in out
     (mean,) = re.findall(r"mean\s*│\s*([0-9.]+)", out)
@@ -92,4 +150,5 @@ def test_the_demo_learns_and_carries_on(run, installed, served, tmp_path):
 
     again = run("emi", "demo", **served)
     assert again.returncode == 0, again.stderr
+    assert f"emi: recorded by the server {served['PREFECT_API_URL']}\n" in again.stderr
     assert again.stdout == out

@@ -66,15 +66,10 @@ def process(
     store = create_store(results)
     log_verb_to(store.logs, "process")
 
-    from flows.server.prestart import temporary_server
-
-    server = temporary_server()
     with without_gc():
         from flows.display.tables import run_summary
         from flows.process import process_corpus
 
-    if server is not None:
-        server.join()
     with progress_bar():
         record = process_corpus(source, results, pin_model_option(model), **options)
     if as_json:

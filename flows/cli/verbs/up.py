@@ -126,6 +126,7 @@ def up(host: str, port: int, **options: Any) -> None:
         remove_note,
         write_note,
     )
+    from tasks.processes.surroundings import NEUTRAL_FOLDER
 
     _check_alone(host)
     port = free_port(host, port)
@@ -136,6 +137,7 @@ def up(host: str, port: int, **options: Any) -> None:
     _check_stores(setup)
     logs = home() / "logs"
     log_verb_to(logs, "up")
+    os.chdir(NEUTRAL_FOLDER)  # in which runs start: Prefect reads settings from files there
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # how systemd stops a service
     try:
         with PrefectServer(host, port, logs / "prefect-server.log") as server:

@@ -1,6 +1,7 @@
 """Runs and their rows on a terminal and in a file."""
 
 import io
+import sys
 
 import pytest
 
@@ -43,6 +44,19 @@ def test_a_table_in_a_file_is_wide():
     show(plain_table(["name", "value"], [["x" * 140, None]]), out)
     assert "x" * 140 in out.getvalue()
     assert max(map(len, out.getvalue().splitlines())) <= tables.PLAIN_WIDTH
+
+
+def test_what_libraries_write_does_not_come_under_the_bar(monkeypatch, capsys):
+    monkeypatch.setenv("FORCE_COLOR", "1")  # as on a terminal
+    terminal = io.StringIO()
+    with ProgressBar(terminal) as bar:
+        bar.begin("scoring", 4, "clips")
+        print("RayDeprecationWarning", file=sys.stderr)  # noqa: T201 - as a library does
+        print("--- Error logging to API ---")  # noqa: T201
+    assert "scoring" in terminal.getvalue()
+    assert "Ray" not in terminal.getvalue()
+    assert "API" not in terminal.getvalue()
+    assert capsys.readouterr().err == "RayDeprecationWarning\n"
 
 
 def test_progress_in_a_file_is_a_line_a_stage_and_one_now_and_then(monkeypatch):

@@ -4,19 +4,23 @@ import pytest
 from prefect.server.api.server import SubprocessASGIServer
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
+from emi_model.errors import ServerError
 from flows.server import prestart
 
 
 class Started:
     """A temporary server that answers, or does not, and is no process."""
 
-    port, process = 4321, None
+    port, process, may_take_another_database = 4321, None, True
 
     def __init__(self, *, answers):
         self.answers, self.stopped = answers, False
 
     def wait(self):
         return self.answers
+
+    def cause(self):
+        return "disk I/O error"
 
     def stop(self):
         self.stopped = True
@@ -43,11 +47,33 @@ def test_prefect_uses_a_server_that_answers(prefects):
     assert (prefects.port, prefects.running, server.stopped) == (4321, True, False)
 
 
-@pytest.mark.parametrize(("answers", "url"), [(False, None), (True, "http://elsewhere/api")])
-def test_a_server_that_is_of_no_use_is_stopped(prefects, answers, url):
-    server = Started(answers=answers)
-    hand_over(server, url)
+def test_a_server_that_is_of_no_use_is_stopped(prefects):
+    server = Started(answers=True)
+    hand_over(server, "http://elsewhere/api")
     assert server.stopped
+    assert (prefects.port, prefects.running) == (None, False)
+
+
+def test_where_a_server_ends_one_with_a_new_database_takes_its_place(prefects, monkeypatch):
+    first, second, options = Started(answers=False), Started(answers=True), []
+    monkeypatch.setattr(
+        prestart, "TemporaryServer", lambda **given: options.append(given) or second
+    )
+    hand_over(first)
+    assert (first.stopped, second.stopped, options) == (True, False, [{"new_database": True}])
+    assert (prefects.port, prefects.running) == (4321, True)
+
+
+def test_where_none_starts_the_flow_does_not_begin(prefects, monkeypatch):
+    servers = [Started(answers=False), Started(answers=False)]
+    monkeypatch.setattr(prestart, "TemporaryServer", lambda **_: servers[-1])
+    monkeypatch.delenv("PREFECT_API_URL", raising=False)
+    with temporary_settings({PREFECT_API_URL: None}):
+        starting = prestart._HandOver(servers[0])
+        starting.start()
+        with pytest.raises(ServerError, match=r"does not start: disk I/O error"):
+            starting.join()
+    assert [server.stopped for server in servers] == [True, True]
     assert (prefects.port, prefects.running) == (None, False)
 
 

@@ -104,12 +104,14 @@ class TestFolder:
         assert ids(list_clips(str(root))) == ["b/one.mp4"]
 
     def test_relative(self, fill: Fill, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.chdir(fill("-x/a.mp4"))
+        root = fill("-x/a.mp4")
+        monkeypatch.chdir(root)
         assert ids(list_clips(".")) == ["-x/a.mp4"]
-        (clip,) = list_clips("-x")
-        assert clip.clip_id == "a.mp4"
-        monkeypatch.chdir("/")  # as a worker, which has a folder of its own
-        assert clip.file().read_bytes() == b"abc"
+        Path("list.csv").write_text("uri\n-x/a.mp4\n")
+        for source in ("-x", "-x/a.mp4", "list.csv"):  # workers have another current folder
+            (clip,) = list_clips(source)
+            assert clip.path == os.fsencode(root / "-x" / "a.mp4")
+        assert ids(list_clips("-x")) == ["a.mp4"]
 
     @pytest.mark.parametrize("names", [[], ["notes.txt", "a/mp4"]])
     def test_no_media(self, names: list[str], fill: Fill) -> None:

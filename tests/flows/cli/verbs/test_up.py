@@ -3,6 +3,7 @@
 import os
 import signal
 import socket
+from pathlib import Path
 
 import pytest
 
@@ -149,12 +150,13 @@ class Service:
 
 
 @pytest.fixture
-def stand_ins(monkeypatch):
+def stand_ins(monkeypatch, tmp_path):
     """A server and a service that start nothing; returns what happens to them, in order."""
     happened = []
+    monkeypatch.chdir(tmp_path)
 
     def serve(setup):
-        happened.append(f"server noted: {running_server() is not None}")
+        happened.append(f"server noted: {running_server() is not None}, in {Path.cwd()}")
         return Service(happened)
 
     monkeypatch.setattr(
@@ -174,7 +176,7 @@ def test_a_site_is_served_until_ctrl_c(emi, stand_ins, quiet_verbs, tmp_path):
     code, out, err = emi("up", *site, "--port", 0, "--timezone", "UTC", "--watch")
     assert code == 0, err
     checked = ["server checked"] * 2
-    started = ["server noted: True", "server answers", "service started"]
+    started = ["server noted: True, in /", "server answers", "service started"]
     assert stand_ins == [*started, *checked, "service stopped", "server stopped"]
     lines = out.splitlines()
     assert lines[0] == "process-corpus/nightly        by hand"
