@@ -6,14 +6,16 @@ in a folder that only this user may enter, and start in that folder instead of t
 
 from __future__ import annotations
 
+import fcntl
 import os
 import secrets
 import shutil
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from ray._private import ray_constants
 from ray._raylet import AuthenticationTokenLoader, Config  # type: ignore[attr-defined]
@@ -21,12 +23,18 @@ from ray._raylet import AuthenticationTokenLoader, Config  # type: ignore[attr-d
 from emi_model.errors import ClusterError
 from tasks.processes.surroundings import in_folder
 
-FOLDER_PREFIX = "emi-"
+FOLDER_PREFIX = "emi-ray-"
 RAY_FOLDER = "ray"
 """Within the private folder, as Ray opens its own folder to everyone."""
 
 MAX_SOCKET_CHARS = 103
 """Length of a socket's path on macOS; Linux allows four more."""
+
+IN_USE = "in-use"
+"""A file within the folder, locked as long as the process lives that made it."""
+
+LEFT_SECONDS = 3600.0
+"""Age from which a folder without that lock was left behind, and is not just being made."""
 
 SESSION_CHARS = len("/session_2026-11-26_18-05-20_280986_4194304/sockets/plasma_store")
 MAX_BASE_CHARS = MAX_SOCKET_CHARS - SESSION_CHARS - len(f"/{FOLDER_PREFIX}12345678/{RAY_FOLDER}")
@@ -45,7 +53,9 @@ def private_surroundings() -> Iterator[Path]:
     Raises:
         ClusterError: no folder is short enough for the paths of Ray's sockets.
     """
-    folder = Path(tempfile.mkdtemp(prefix=FOLDER_PREFIX, dir=short_folder()))
+    place = short_folder()
+    remove_left(Path(place))
+    folder = Path(tempfile.mkdtemp(prefix=FOLDER_PREFIX, dir=place))
     own = {ray_constants.ENABLE_RAY_CLUSTERS_ENV_VAR: "0"}  # as on macOS: Ray keeps to loopback
     if not {"RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"} & os.environ.keys():
         own["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
@@ -53,7 +63,8 @@ def private_surroundings() -> Iterator[Path]:
     try:
         ray_constants.ENABLE_RAY_CLUSTER = False  # Ray has read the variable when imported
         # A cluster that is joined later has its own mode and token.
-        with _environment(own, restored=("RAY_AUTH_MODE",)):
+        with (folder / IN_USE).open("w") as mark, _environment(own, restored=("RAY_AUTH_MODE",)):
+            _lock(mark)
             _read_token_again()
             yield folder
         shutil.rmtree(folder, ignore_errors=True)
@@ -64,6 +75,29 @@ def private_surroundings() -> Iterator[Path]:
     finally:
         ray_constants.ENABLE_RAY_CLUSTER = before
         _read_token_again()
+
+
+def remove_left(place: Path) -> None:
+    """Remove the folders that earlier processes of this user left behind when they were killed."""
+    for folder in place.glob(f"{FOLDER_PREFIX}*"):
+        try:
+            status = folder.lstat()  # never through a link of another user
+            if status.st_uid != os.getuid() or time.time() - status.st_mtime < LEFT_SECONDS:
+                continue
+            with (folder / IN_USE).open() as mark:
+                if _lock(mark):
+                    shutil.rmtree(folder, ignore_errors=True)
+        except OSError:
+            continue
+
+
+def _lock(mark: TextIO) -> bool:
+    """Lock a file for as long as it is open; return False if another process has it locked."""
+    try:
+        fcntl.flock(mark, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
 
 
 def started_in(folder: Path, start: Callable[..., Any], *args: Any, **options: Any) -> Any:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from emi_model.errors import ClusterError
 from tasks.cluster.private import (
     MAX_BASE_CHARS,
     private_surroundings,
+    remove_left,
     short_folder,
     started_in,
 )
@@ -50,10 +52,25 @@ def test_the_folder_is_the_users_alone_and_nothing_stays(no_choice: None) -> Non
     assert dict(os.environ) == before
 
 
+def test_what_a_killed_process_left_is_removed_later(
+    no_choice: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("tasks.cluster.private.short_folder", lambda: str(tmp_path))
+    others = tmp_path / "emi-ray-others"
+    others.mkdir()
+    with private_surroundings() as running, private_surroundings() as killed:
+        kept = shutil.copytree(killed, tmp_path / "emi-ray-young")
+        old = shutil.copytree(killed, tmp_path / "emi-ray-old")
+        for folder in (running, old, others):
+            os.utime(folder, (0, 0))
+        remove_left(tmp_path)
+        assert set(tmp_path.iterdir()) == {running, killed, kept, others}
+
+
 def test_logs_stay_if_ray_fails(no_choice: None) -> None:
     with pytest.raises(ClusterError), private_surroundings() as folder:
         raise ClusterError("Ray did not start")
-    folder.rmdir()
+    shutil.rmtree(folder)
     with pytest.raises(KeyboardInterrupt), private_surroundings() as folder:
         raise KeyboardInterrupt
     assert not folder.exists()

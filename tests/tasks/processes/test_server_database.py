@@ -88,4 +88,6 @@ def test_a_home_that_cannot_be_written(monkeypatch: pytest.MonkeyPatch, file: Pa
 def test_a_database_that_the_user_names_holds(monkeypatch: pytest.MonkeyPatch, file: Path) -> None:
     monkeypatch.setenv(DATABASE_VARIABLES[1], "postgresql+asyncpg://db/prefect")
     assert ServerDatabase().variables == {}
-    assert ServerDatabase(new=True).variables.keys() == {DATABASE_VARIABLES[0]}
+    another = ServerDatabase(new=True)
+    assert another.variables.keys() == {DATABASE_VARIABLES[0]}
+    another.remove()
