@@ -7,6 +7,7 @@ import re
 import shlex
 import subprocess
 import tomllib
+from pathlib import Path
 
 import pytest
 
@@ -65,9 +66,13 @@ def test_what_is_copied_is_there_and_reaches_the_engine():
 
 
 def test_every_package_of_the_wheel_is_copied():
-    found = PROJECT["tool"]["setuptools"]["packages"]["find"]["include"]
-    packages = {name.removesuffix("*") for name in found}
-    assert packages <= set(copied())
+    find = PROJECT["tool"]["setuptools"]["packages"]["find"]
+    packages = {name.removesuffix("*") for name in find["include"]}
+    folders = [Path(place, name) for place in find["where"] for name in packages]
+    there = [folder for folder in folders if (ROOT / folder).is_dir()]
+    assert {folder.name for folder in there} == packages
+    missing = [at for at in there if not {str(at), str(at.parent)} & set(copied())]
+    assert missing == []
     assert {PROJECT["project"]["readme"], *PROJECT["project"]["license-files"]} <= set(copied())
 
 

@@ -43,6 +43,7 @@ def wheel(tmp_path):
         shutil.copytree(ROOT / package, source / package, ignore=ignored)
     for name in FILES:
         shutil.copy(ROOT / name, source)
+    shutil.copytree(ROOT / "infra/command", source / "infra/command", ignore=ignored)
     options = ["--quiet", "--no-deps", "--no-build-isolation", "--no-index"]
     pip("wheel", *options, "--wheel-dir", tmp_path / "dist", source)
     (built,) = (tmp_path / "dist").iterdir()
@@ -85,7 +86,7 @@ def hostile(tmp_path, fallen):
     """The environment of a company's machine, without a home, where others have our names, too."""
     for name in ("path", "long" * 30):
         (tmp_path / name).mkdir()
-    for name in ("tasks", "emi_model"):
+    for name in PACKAGES:
         (tmp_path / "path" / f"{name}.py").write_text(CANARY.format(fallen=str(fallen)))
     proxies = dict.fromkeys(("http_proxy", "HTTPS_PROXY"), "http://127.0.0.1:9")
     return {
