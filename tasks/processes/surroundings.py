@@ -6,6 +6,7 @@ before Prefect, Ray and MLflow are imported.
 
 from __future__ import annotations
 
+import getpass
 import os
 import sys
 from collections.abc import Iterator
@@ -66,11 +67,16 @@ def in_folder(folder: str | Path) -> Iterator[None]:
 
 
 def _give_a_home() -> None:
+    """Name home and user where the system has neither, as in containers with any user id."""
     try:
         Path.home()
     except RuntimeError:
         if os.environ.get("EMI_HOME"):
             os.environ["HOME"] = str(home())
+    try:
+        getpass.getuser()
+    except (KeyError, OSError):
+        os.environ["USER"] = f"uid-{os.getuid()}"
 
 
 def _order_python_path() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import os
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+import requests
 
 from emi_model.errors import ConfigError
 from tasks.home import home
@@ -82,6 +84,10 @@ def test_loopback_is_reached_without_the_proxy_and_a_bucket_through_it(
             assert client.get(f"http://{host}:{port}/here").status_code == 404
     assert asked == ["/here", "/here"]  # a proxy is asked for a whole address
     assert os.environ["no_proxy"] == "intranet.example,localhost,127.0.0.1,::1"
+
+    with requests.Session() as session:  # MLflow's client
+        assert session.get(f"http://{address}/here").status_code == 404
+    assert asked.pop() == "/here"
 
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://bucket.invalid:9000")
     for variable, value in ADDRESSED.items():
@@ -179,9 +185,11 @@ def test_a_user_without_home_and_passwd_entry_needs_emi_home(
         raise KeyError
 
     monkeypatch.setattr("pwd.getpwuid", nobody)
-    monkeypatch.setenv("HOME", "to be undone")
-    monkeypatch.delenv("HOME")
+    for name in ("HOME", "LOGNAME", "USER", "LNAME", "USERNAME"):
+        monkeypatch.setenv(name, "to be undone")
+        monkeypatch.delenv(name)
     shield_environment()
+    assert getpass.getuser() == f"uid-{os.getuid()}"
     with pytest.raises(ConfigError, match=r"no home folder .* set EMI_HOME"):
         home()
     monkeypatch.setenv("EMI_HOME", str(tmp_path))

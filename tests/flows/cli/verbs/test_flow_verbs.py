@@ -84,6 +84,14 @@ def test_retrain_hands_on_its_options_and_shows_the_decision(emi, flow, store):
     assert json.loads(emi("retrain", *where, "--json")[1]) == DECISION
 
 
+def test_a_run_says_which_server_records_it(emi, flow, store, monkeypatch):
+    flow("flows.train.train_model", TRAINING)
+    where = ("--labels", store.location, "--corpus", "/clips")
+    assert "recorded" not in emi("train", *where)[2]
+    monkeypatch.setenv("PREFECT_API_URL", "http://lab:4200/api")
+    assert "emi: recorded by the server http://lab:4200/api\n" in emi("train", *where)[2]
+
+
 @pytest.mark.parametrize(
     ("verb", "place"),
     [
