@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
@@ -19,13 +20,13 @@ FILES = ("pyproject.toml", "README.md", "LICENSE")
 CANARY = "import pathlib\npathlib.Path({fallen!r}).open('a').write(__file__ + '\\n')\n"
 """What a module does that is imported where it should not be; then it lacks all that is wanted."""
 
-IMPORTED = (
-    *("alembic", "anyio", "av", "click", "dotenv", "duckdb", "emi_model", "fastapi", "flows"),
-    *("grpc", "httptools", "httpx", "logging", "matplotlib", "mlflow", "numpy", "pandas"),
-    *("prefect", "psutil", "pyarrow", "pydantic", "ray", "requests", "rich", "setproctitle"),
-    *("sitecustomize", "sqlalchemy", "sqlite3", "tasks", "torch", "transformers", "usercustomize"),
-    *("uvicorn", "uvloop", "yaml"),
-)
+IMPORTED = {
+    *sys.stdlib_module_names,
+    *packages_distributions(),
+    *(*PACKAGES, "sitecustomize", "usercustomize", "canary"),
+}
+"""All names that a process could import here."""
+
 SETTINGS = {
     ".env": "PREFECT_API_URL=http://127.0.0.1:9/api\nPREFECT_LOGGING_LEVEL=CRITICAL\n",
     "prefect.toml": '[api]\nurl = "http://127.0.0.1:9/api"\n',
@@ -74,7 +75,7 @@ def strange(tmp_path, fallen):
     """A folder with modules of all names that processes import, and with all files of settings."""
     folder = tmp_path / "strange"
     folder.mkdir()
-    for name in (*IMPORTED, "canary"):
+    for name in filter(str.isidentifier, IMPORTED):
         (folder / f"{name}.py").write_text(CANARY.format(fallen=str(fallen)))
     for name, content in SETTINGS.items():
         (folder / name).write_text(content)
