@@ -102,6 +102,7 @@ def run_summary(record: Mapping[str, Any], results: str) -> str:
         f"{record['num_rejected']} rejected, {record['num_skipped']} skipped (done before)",
     ]
     lines += [f"  rejected, {reason}: {count}" for reason, count in record["reasons"].items()]
+    lines += [f"  flagged, {flag}: {count}" for flag, count in record["flags"].items()]
     if record["num_scored"]:
         hours = record["audio_seconds"] / 3600
         lines.append(

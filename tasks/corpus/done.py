@@ -22,7 +22,7 @@ from tasks.store.store import ResultsStore
 from tasks.threads import map_in_threads
 
 _LATEST_ROWS = """
-SELECT clip_id, content_sha256, bytes, modified_ns FROM scores
+SELECT clip_id, content_sha256, bytes, modified_ns FROM all_scores
 QUALIFY row_number() OVER (PARTITION BY clip_id ORDER BY scored_at DESC) = 1
 """
 

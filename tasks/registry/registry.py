@@ -11,6 +11,7 @@ from emi_model.errors import ModelNotFound, RegistryError
 from tasks.registry.client import ask, locked, mlflow_client, never_used, registry_address
 from tasks.registry.model_folders import copy_folder, fetch_folder, fetch_model, file_uri_to_path
 from tasks.registry.version import (
+    CHAMPION,
     MODEL,
     MODEL_SCHEME,
     NAME,
@@ -51,6 +52,16 @@ def pin_model(reference: str) -> str:
         RegistryError: likewise.
     """
     return find(reference).reference if reference.startswith(MODEL_SCHEME) else reference
+
+
+def is_champion(reference: str) -> bool:
+    """Return whether a reference is of a registered version that is the champion now.
+
+    Raises:
+        ModelNotFound: as `resolve_model`.
+        RegistryError: likewise.
+    """
+    return reference.startswith(MODEL_SCHEME) and CHAMPION in find(reference).aliases
 
 
 def list_versions(name: str = MODEL) -> list[Version]:

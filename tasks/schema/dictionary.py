@@ -20,7 +20,8 @@ from emi_model.errors import ConfigError
 from emi_model.targets import EMI_TARGETS
 from tasks.schema.fields import TEXT, TIME, required
 from tasks.schema.registers import TABLE_SCHEMAS, labels_schema
-from tasks.schema.tables import LABELS, SCORES
+from tasks.schema.standing import IS_CURRENT, MISSING_SINCE
+from tasks.schema.tables import COMPANIONS, LABELS, SCORES
 
 _COUNT = pa.int64()
 LABEL_SNAPSHOTS_SCHEMA = pa.schema(
@@ -105,11 +106,21 @@ class TableEntry:
 
 _CLIP_KEY = ("clip_id", "model_sha256", "coverage")
 _ENTRIES: Mapping[str, tuple[str, tuple[str, ...]]] = {
-    "scores": ("a clip, scored or rejected, by model and coverage: the latest", _CLIP_KEY),
-    "rejections": ("a clip without scores: the rows of scores that are rejected", _CLIP_KEY),
-    "unseen_scores": ("a clip that its model was not trained on: rows of scores", _CLIP_KEY),
-    "timeline": ("a second of a scored clip", (*_CLIP_KEY, "second")),
-    "windows": ("a window of 12 s of a clip; with --coverage full", (*_CLIP_KEY, "window_index")),
+    "scores": (
+        "a clip that is still there, scored or rejected, by the current model and coverage",
+        ("clip_id",),
+    ),
+    "rejections": ("a clip without scores: the rows of scores that are rejected", ("clip_id",)),
+    "unseen_scores": ("a clip that its model was not trained on: rows of scores", ("clip_id",)),
+    "trusted_scores": (
+        "a scored clip that is not silent, clipped or cut short: rows of scores",
+        ("clip_id",),
+    ),
+    "timeline": ("a second of a clip in scores", ("clip_id", "second")),
+    "windows": ("a window of 12 s of a clip in scores", ("clip_id", "window_index")),
+    "all_scores": ("a clip by model and coverage, also one that is gone: the latest", _CLIP_KEY),
+    "all_timeline": ("a second of a clip in all_scores", (*_CLIP_KEY, "second")),
+    "all_windows": ("a window of a clip in all_scores", (*_CLIP_KEY, "window_index")),
     "runs": ("a run of emi process", ("run_id",)),
     "labels": ("a labelled clip: its latest labels; one column a target", ("clip_id",)),
     "label_snapshots": ("a label file that was added", ("snapshot",)),
@@ -122,6 +133,8 @@ _ENTRIES: Mapping[str, tuple[str, tuple[str, ...]]] = {
         "a target of one training of an ablation, and one for their mean",
         ("ablation", "cell", "seed", "target"),
     ),
+    "missing_clips": ("a clip that is gone from its folder", ("clip_id",)),
+    "current_model": ("the model and coverage that scores shows", ("model_sha256", "coverage")),
 }
 """Of each table and view: what one row is, and the columns that tell two rows apart."""
 
@@ -129,6 +142,11 @@ _SCHEMAS: Mapping[str, pa.Schema] = {
     **TABLE_SCHEMAS,
     "rejections": TABLE_SCHEMAS[SCORES],
     "unseen_scores": TABLE_SCHEMAS[SCORES],
+    "trusted_scores": TABLE_SCHEMAS[SCORES],
+    **{
+        f"all_{table}": pa.schema([*TABLE_SCHEMAS[table], IS_CURRENT, MISSING_SINCE])
+        for table in (SCORES, *COMPANIONS)
+    },
     "labels": labels_schema(EMI_TARGETS),
     "label_snapshots": LABEL_SNAPSHOTS_SCHEMA,
 }

@@ -67,6 +67,10 @@ class Flag(StrEnum):
     """The two channels cancel each other in their sum: mono is the first."""
 
 
+DOUBTFUL = (Flag.SILENT, Flag.CLIPPED, Flag.SHORT_DECODE)
+"""A clip with one of these has scores that say little: `trusted_scores` leaves it out."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Source:
     """Facts of the audio track that a waveform came from, or should have come from.

@@ -16,11 +16,14 @@ from emi_model.targets import VAD_DIMENSIONS, column_name
 from tasks.schema.fields import DOUBLE, FLOAT, TEXT, TIME, checked, described, required
 from tasks.schema.runs import RUNS_SCHEMA
 from tasks.schema.scores import scores_schema, timeline_schema, windows_schema
+from tasks.schema.standing import CURRENT_SCHEMA, MISSING_SCHEMA
 from tasks.schema.tables import (
     ABLATIONS,
+    CURRENT,
     DECISIONS,
     EVALUATIONS,
     LABELS,
+    MISSING,
     RUNS,
     SCORES,
     TIMELINE,
@@ -177,6 +180,8 @@ TABLE_SCHEMAS: Mapping[str, pa.Schema] = {
     TIMELINE: timeline_schema(),
     WINDOWS: windows_schema(),
     RUNS: RUNS_SCHEMA,
+    MISSING: MISSING_SCHEMA,
+    CURRENT: CURRENT_SCHEMA,
     **REGISTER_SCHEMAS,
 }
 """Of every table's empty part, which gives it its columns before the first row."""

@@ -35,6 +35,9 @@ RUNS_SCHEMA = pa.schema(
         ),
         described("num_adopted", pa.int64(), "clips", "copied from a file of equal content"),
         described("reasons", pa.map_(TEXT, pa.int64()), "clips", "rejected clips by reason"),
+        described(
+            "flags", pa.map_(TEXT, pa.int64()), "clips", "clips by warning about their audio"
+        ),
         described("nodes", pa.map_(TEXT, pa.int64()), "clips", "scored clips by machine"),
         described(
             "numerics", pa.map_(TEXT, pa.int64()), "clips", "scored clips by arithmetic used"

@@ -6,10 +6,13 @@ SCORES, TIMELINE, WINDOWS, RUNS = "scores", "timeline", "windows", "runs"
 
 LABELS, EVALUATIONS, DECISIONS, ABLATIONS = "labels", "evaluations", "decisions", "ablations"
 
+MISSING, CURRENT = "missing_clips", "current_model"
+"""Facts about the clips: small files that runs replace; schemas in `tasks.schema.standing`."""
+
 COMPANIONS = (TIMELINE, WINDOWS)
 """Tables whose rows belong to a row of scores."""
 
 REGISTERS = (LABELS, EVALUATIONS, DECISIONS, ABLATIONS)
 """Tables of small files that are never changed; their schemas stand in `tasks.schema.registers`."""
 
-TABLES = (SCORES, *COMPANIONS, RUNS, *REGISTERS)
+TABLES = (SCORES, *COMPANIONS, RUNS, MISSING, CURRENT, *REGISTERS)

@@ -68,6 +68,7 @@ class Tally:
     padded_samples: int = 0
     num_parts: int = 0
     reasons: Counter[str] = field(default_factory=Counter)
+    flags: Counter[str] = field(default_factory=Counter)
     nodes: Counter[str] = field(default_factory=Counter)
     numerics: Counter[str] = field(default_factory=Counter)
 
@@ -87,6 +88,7 @@ class Tally:
         self.scored += scored
         self.rejected += rows.num_rows - scored
         self.reasons.update(rows["reason"].drop_null().to_pylist())
+        self.flags.update(pc.list_flatten(rows["flags"]).to_pylist())
         for name, counter in ((NODE.name, self.nodes), (NUMERICS.name, self.numerics)):
             if name in rows.schema.names:
                 counter.update(rows[name].drop_null().to_pylist())
@@ -172,13 +174,14 @@ def recounted(tally: Tally, store: ResultsStore, run_id: str) -> set[str]:
 
     A commit to a bucket may have succeeded although it raised: the response was lost.
     """
-    columns = ["clip_id", "status", "reason", "scored_seconds"]
+    columns = ["clip_id", "status", "reason", "flags", "scored_seconds"]
     rows = store.rows(SCORES, scores_schema(), ds.field("run_id") == run_id, columns)
     numbered = rows.append_column("row", pa.array(range(rows.num_rows), pa.int64()))
     firsts = numbered.group_by("clip_id").aggregate([("row", "min")])
     tally.scored = tally.rejected = 0
     tally.audio_seconds = 0.0
     tally.reasons.clear()
+    tally.flags.clear()
     tally.add(rows.take(firsts["row_min"]))
     return set(firsts["clip_id"].to_pylist())
 

@@ -12,11 +12,12 @@ from tasks.schema.fields import checked
 from tasks.schema.scores import scores_schema, timeline_schema, windows_schema
 from tasks.schema.tables import COMPANIONS, SCORES, TIMELINE, WINDOWS
 from tasks.scoring.commit import RunStamp
+from tasks.store.clip_views import current_view
 from tasks.store.readers import reread
 from tasks.store.store import ResultsStore
 from tasks.store.views import connect
 
-_SCORES = """\
+_SCORES = f"""\
 SELECT rows.* REPLACE (
     reused.clip_id AS clip_id,
     reused.uri AS uri,
@@ -24,7 +25,7 @@ SELECT rows.* REPLACE (
     $run_id AS run_id,
     $scored_at AS scored_at
 )
-FROM scores AS rows JOIN reused ON rows.clip_id = reused.source_id
+FROM {current_view(SCORES)} AS rows JOIN reused ON rows.clip_id = reused.source_id
 WHERE model_sha256 = $model_sha256 AND coverage = $coverage"""
 
 _COMPANION = """\
@@ -51,13 +52,15 @@ def reuse(store: ResultsStore, reused: Sequence[tuple[ClipFile, str]], stamp: Ru
     )
     tables = {
         SCORES: _copy(store, pairs, stamp, _SCORES, scores_schema(stamp.targets)),
-        TIMELINE: _copy(store, pairs, stamp, _COMPANION.format(table=TIMELINE), timeline_schema()),
-        WINDOWS: _copy(
-            store, pairs, stamp, _COMPANION.format(table=WINDOWS), windows_schema(stamp.targets)
-        ),
+        TIMELINE: _copy(store, pairs, stamp, _companion(TIMELINE), timeline_schema()),
+        WINDOWS: _copy(store, pairs, stamp, _companion(WINDOWS), windows_schema(stamp.targets)),
     }
     store.commit(f"{stamp.run_id}-adopted", tables)
     return tables[SCORES]
+
+
+def _companion(table: str) -> str:
+    return _COMPANION.format(table=current_view(table))
 
 
 def _copy(
@@ -72,7 +75,8 @@ def _copy(
         parameters |= {"scored_at": datetime.now(UTC)}
 
     def query() -> pa.Table:
-        with connect(store.location, tables=(SCORES, *COMPANIONS)) as connection:
+        views = [current_view(table) for table in (SCORES, *COMPANIONS)]
+        with connect(store.location, views=views) as connection:
             connection.register("reused", pairs)
             return connection.sql(sql, params=parameters).to_arrow_table()
 

@@ -22,9 +22,10 @@ from tasks.cluster.budget import ScorerPool
 from tasks.corpus.done import ScoringPlan, done_clips, plan_clips
 from tasks.corpus.listing import list_clips
 from tasks.corpus.passed_over import PassedOver, in_words, most_frequent
+from tasks.corpus.standing import is_one_file, note_current, note_listing
 from tasks.progress import observer
 from tasks.provenance import new_run_id
-from tasks.registry.registry import pin_model, resolve_model
+from tasks.registry.registry import is_champion, pin_model, resolve_model
 from tasks.scoring.commit import Committer, RunStamp, Tally, recounted, splits_of_contents
 from tasks.scoring.reuse import reuse
 from tasks.scoring.run_record import RunRecord, RunState, ended, mark_killed, write_record
@@ -150,6 +151,7 @@ def score_corpus(
     if passed:
         observer().note(f"passed over: {in_words(passed)}")
     model = pin_model(model)
+    champion = is_champion(model)
     folder = resolve_model(model)
     metadata = read_metadata(folder)
     store = create_store(results)
@@ -167,6 +169,7 @@ def score_corpus(
         )
         run = Run(store, record, Tally())
         with store.alive(stamp.run_id), _recorded(run, on_end, interrupts):
+            note_listing(store, source, clips, whole=limit is None)
             plan = plan_clips(
                 clips, done_clips(store, stamp.model_sha256, coverage), rescore=rescore
             )
@@ -182,6 +185,8 @@ def score_corpus(
             score_stage(run, plan, settings, pool, ray_address)
             compact(store, f"{stamp.run_id}-compact", superseded=plan.num_superseded > 0)
             run.record.check_counts(run.tally)
+            if limit is None and not is_one_file(source, clips):
+                _make_current(run, is_champion=champion)
             return _end(run, on_end, RunState.COMPLETED)
 
 
@@ -246,6 +251,19 @@ def _end(
     if on_end is not None:
         on_end(row, run.store.location)
     return row
+
+
+def _make_current(run: Run, *, is_champion: bool) -> None:
+    """Let the view of scores show this run's model and coverage."""
+    stamp = run.stamp
+    note_current(
+        run.store,
+        model=stamp.model,
+        model_sha256=stamp.model_sha256,
+        coverage=stamp.coverage,
+        run_id=stamp.run_id,
+        is_champion=is_champion,
+    )
 
 
 def _stamp(metadata: ModelMetadata, coverage: Coverage) -> RunStamp:

@@ -20,6 +20,8 @@ from tasks.store.store import DamagedPart, ResultsStore
 
 _MAPS = ("passed_over", "reasons", "nodes", "numerics", "versions")
 
+_MAPS = [field.name for field in RUNS_SCHEMA if pa.types.is_map(field.type)]
+
 
 class RunState(StrEnum):
     """The state of a run."""
@@ -82,6 +84,7 @@ class RunRecord:
             "passed_over": sorted(self.passed_over.items()),
             "num_adopted": self.num_adopted,
             "reasons": sorted(tally.reasons.items()),
+            "flags": sorted(tally.flags.items()),
             "nodes": sorted(tally.nodes.items()),
             "numerics": sorted(tally.numerics.items()),
             "list_seconds": self.list_seconds,

@@ -8,11 +8,12 @@ import duckdb
 import pyarrow as pa
 
 from tasks.schema.tables import COMPANIONS, SCORES
+from tasks.store.clip_views import current_view
 from tasks.store.damage import damaged_parts
 from tasks.store.paths import EMPTY_PART, Part, PartsChanged, parts_of
 from tasks.store.readers import read_schemas
 from tasks.store.store import ResultsStore
-from tasks.store.views import connect, current_view
+from tasks.store.views import connect
 
 SMALL_PART_BYTES = 8 * 2**20
 """Smaller parts are merged, into parts of about this size: 35,000 clips, 0.1 GB of memory."""
@@ -77,7 +78,7 @@ def _merged(store: ResultsStore, names: Sequence[str]) -> dict[str, pa.Table]:
     Raises:
         PartsChanged: another compaction removed some of them.
     """
-    with connect(store.location, tables=MERGED, parts=names) as connection:
+    with connect(store.location, views=[*map(current_view, MERGED)], parts=names) as connection:
         return {table: _rows(connection, table, _union(store, table, names)) for table in MERGED}
 
 

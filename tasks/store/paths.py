@@ -5,6 +5,7 @@ STORE/scores/          one row a clip, model and coverage
 STORE/timeline/        one row a second of a clip
 STORE/windows/         one row a window of a clip (full coverage)
 STORE/runs/            one file, one row a run
+STORE/missing_clips/   one file: clips that are gone; likewise current_model/
 STORE/labels/          one file a snapshot of labels
 STORE/evaluations/     one file an evaluation; likewise decisions/ and ablations/
 STORE/plots/           one picture an evaluation; reports/ of ablations

@@ -19,7 +19,7 @@ from tasks.store.bounds import bounded_answer, interruptible
 from tasks.store.formats import FORMAT_OF, encoded, plain_rows, write_csv, write_json_lines
 from tasks.store.readers import reread
 from tasks.store.store import open_store
-from tasks.store.views import VIEWS, connect, tables_read
+from tasks.store.views import VIEWS, connect, views_read
 
 Format = Literal["table", "csv", "excel", "json", "parquet"]
 
@@ -71,7 +71,7 @@ def _answer(
     *,
     verified: bool,
 ) -> pa.Table:
-    with connect(location, tables=tables_read(sql), verified=verified) as connection:
+    with connect(location, views=views_read(sql), verified=verified) as connection:
         begun(connection)
         for name, table in own.items():
             connection.register(name, table)

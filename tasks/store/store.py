@@ -9,7 +9,8 @@ On a disk one run writes at a time. In a bucket several may: each writes parts o
 views show one row a clip, even if several runs wrote one.
 
 Registers (labels, evaluations, decisions, ablations) are small files that are never changed, and
-may be added while a run writes.
+may be added while a run writes. Facts (missing clips, the current model) are one file each, which a
+run replaces whole.
 """
 
 from __future__ import annotations
@@ -123,6 +124,19 @@ class ResultsStore:
         """Write or replace the one-row file of a run."""
         with self.storage_errors():
             self._put(RUNS, record["run_id"][0].as_py(), record)
+
+    def replace(self, table: str, rows: pa.Table) -> None:
+        """Replace all rows of a table of facts: missing clips, or the current model.
+
+        Args:
+            table: its name.
+            rows: `tasks.schema.fields.checked`.
+
+        Raises:
+            StoreError: the store cannot be written.
+        """
+        with self._storage():
+            self._put(table, table, rows)
 
     def record(self, register: str, name: str, content: pa.Table) -> None:
         """Add a file to a register; needs no lock.

@@ -15,9 +15,11 @@ from emi_model.errors import QueryError
 from tasks.schema.tables import (
     ABLATIONS,
     COMPANIONS,
+    CURRENT,
     DECISIONS,
     EVALUATIONS,
     LABELS,
+    MISSING,
     RUNS,
     SCORES,
     TABLES,
@@ -26,21 +28,38 @@ from tasks.storage.folder import Folder
 from tasks.storage.local import LocalFolder
 from tasks.storage.open import is_remote, local_path, open_folder
 from tasks.store.bounds import memory_limit
+from tasks.store.clip_views import (
+    DERIVED,
+    EMPTY_LIST,
+    all_view,
+    clip_views,
+    current_view,
+    with_bases,
+)
 from tasks.store.damage import without_damaged
 from tasks.store.mirror import local_parts
 from tasks.store.paths import EMPTY_PART, MARKER_FILE, Part, PartsChanged, parts_at_once
 
-PLAIN = (RUNS, EVALUATIONS, DECISIONS, ABLATIONS)
+PLAIN = (RUNS, MISSING, CURRENT, EVALUATIONS, DECISIONS, ABLATIONS)
 """Tables of which every row counts."""
 VIEWS = (
-    *(SCORES, "rejections", "unseen_scores", *COMPANIONS),
-    *(RUNS, LABELS, "label_snapshots", EVALUATIONS, DECISIONS, ABLATIONS),
+    *(SCORES, *DERIVED, *COMPANIONS, *map(all_view, (SCORES, *COMPANIONS))),
+    *(RUNS, LABELS, "label_snapshots", EVALUATIONS, DECISIONS, ABLATIONS, MISSING, CURRENT),
 )
+_FACTS = (MISSING, CURRENT)
+"""Tables that a store of an earlier version may lack, if it cannot be written."""
 
 _READ_BY: Mapping[str, tuple[str, ...]] = {
     **{table: (table,) for table in TABLES},
-    **dict.fromkeys((f"current_{SCORES}", "rejections", "unseen_scores"), (SCORES,)),
-    **{name: (SCORES, table) for table in COMPANIONS for name in (table, f"current_{table}")},
+    **dict.fromkeys(
+        (SCORES, *DERIVED, current_view(SCORES), all_view(SCORES)),
+        (SCORES, *_FACTS),
+    ),
+    **{
+        name: (SCORES, table, *_FACTS)
+        for table in COMPANIONS
+        for name in (table, current_view(table), all_view(table))
+    },
     "label_snapshots": (LABELS,),
 }
 """The tables that each view reads."""
@@ -50,25 +69,6 @@ EVERY_PART = "[!.]*.parquet"
 
 _TABLELESS = ("unnest", "range", "generate_series")
 """Functions in FROM that read no table."""
-
-_CURRENT_SCORES = """\
-SELECT *, parse_filename(filename, true) AS part
-FROM read_parquet({files}, union_by_name = true, filename = true, hive_partitioning = false)
-QUALIFY row_number() OVER (
-    PARTITION BY clip_id, model_sha256, coverage ORDER BY scored_at DESC, run_id DESC, part DESC
-) = 1"""
-"""One row a clip, model and coverage: the latest, and the part that holds it."""
-
-_CURRENT_COMPANION = """\
-SELECT companion.*, parse_filename(companion.filename, true) AS part
-FROM read_parquet({files}, union_by_name = true, filename = true, hive_partitioning = false)
-    AS companion
-SEMI JOIN current_scores AS scores
-    ON companion.clip_id = scores.clip_id
-    AND companion.model_sha256 = scores.model_sha256
-    AND companion.coverage = scores.coverage
-    AND parse_filename(companion.filename, true) = scores.part"""
-"""What belongs to those rows: it stands in the part of the same name."""
 
 _ALL = "SELECT * FROM read_parquet({files}, union_by_name = true, hive_partitioning = false)"
 
@@ -127,14 +127,14 @@ def catalog_sql(location: str | Path) -> str:
     marker = _quoted(f"{_pattern(place)}/{MARKER_FILE}")
     moved = _BUCKET_NOTE if remote else _MOVED.format(marker=marker, name=MARKER_FILE)
     every = {table: f"emi_store() || {_quoted(f'/{table}/{EVERY_PART}')}" for table in TABLES}
-    return head + moved + _statements(every)
+    return head + moved + _statements(every, _READ_BY)
 
 
 @contextmanager
 def connect(
     location: str | Path,
     *,
-    tables: Collection[str] = TABLES,
+    views: Collection[str] = VIEWS,
     parts: Collection[str] | None = None,
     verified: bool = False,
 ) -> Iterator[duckdb.DuckDBPyConnection]:
@@ -145,7 +145,7 @@ def connect(
 
     Args:
         location: of the store.
-        tables: that the views are over; nothing of others is read.
+        views: that are wanted; only their tables are read.
         parts: names of the only parts that count; default all.
         verified: read all parts first, and pass over those with a damaged page; those with a
             damaged footer are passed over in any case.
@@ -156,6 +156,7 @@ def connect(
         OSError: the bucket cannot be read.
     """
     folder = open_folder(str(location))
+    tables = {table for view in views for table in _READ_BY[view]}
     is_whole = parts is None and isinstance(folder, LocalFolder)  # DuckDB lists it itself
     found = [] if is_whole else _parts_named(folder, tables, parts)
     config = _CONFIG | memory_limit()
@@ -164,17 +165,21 @@ def connect(
         if is_whole:
             every = {table: f"{_pattern(str(root / table))}/{EVERY_PART}" for table in tables}
             files = {table: _quoted(pattern) for table, pattern in every.items()}
+            earlier = [table for table in _FACTS if not any((root / table).glob(EVERY_PART))]
+            files |= {table: EMPTY_LIST for table in earlier if table in files}
         allowed = [form(str(root / table)) for table in tables for form in (str, _pattern)]
         try:
             connection.execute("SET TimeZone = 'UTC'")
             connection.execute("SET parquet_metadata_cache = true")  # views read it again and again
+            wanted = with_bases(views)
             try:
-                connection.execute("" if verified else _statements(files))
+                connection.execute("" if verified else _statements(files, wanted))
             except duckdb.Error:
                 verified = True
             if verified:
-                whole = without_damaged(folder, found or parts_at_once(folder, tables), whole=True)
-                connection.execute(_statements(_these_files(root, tables, whole)))
+                listed = found or parts_at_once(folder, tables)
+                whole = without_damaged(folder, listed, whole=True)
+                connection.execute(_statements(_these_files(root, tables, whole), wanted))
             connection.execute(f"SET allowed_directories = {_list(allowed)}")
             connection.execute("SET enable_external_access = false")
             connection.execute("SET lock_configuration = true")
@@ -189,8 +194,8 @@ def first_line(error: duckdb.Error) -> str:
     return str(error).strip().partition("\n")[0]
 
 
-def tables_read(sql: str) -> Collection[str]:
-    """Return the tables that a question reads, or all where its text does not say it.
+def views_read(sql: str) -> Collection[str]:
+    """Return the views that a question names, or all where its text does not say it.
 
     It does not where it asks which tables there are, or calls a function that may read any.
     """
@@ -205,14 +210,12 @@ def tables_read(sql: str) -> Collection[str]:
     try:
         json.loads(tree, object_hook=note)
     except RecursionError:
-        return TABLES
+        return VIEWS
     if nodes[-1]["error"] or any(map(_may_read_any, nodes)):
-        return TABLES
+        return VIEWS
     names = {node["table_name"].lower() for node in nodes if node.get("type") == "BASE_TABLE"}
     names -= {str(node["key"]).lower() for node in nodes if "key" in node} - _READ_BY.keys()  # WITH
-    if not names <= _READ_BY.keys():
-        return TABLES
-    return {table for name in names for table in _READ_BY[name]}
+    return names if names <= _READ_BY.keys() else VIEWS
 
 
 @cache
@@ -227,11 +230,6 @@ def _may_read_any(node: Mapping[str, Any]) -> bool:
     if kind == "TABLE_FUNCTION":
         return node["function"]["function_name"].lower() not in _TABLELESS
     return kind == "SHOW_REF"
-
-
-def current_view(table: str) -> str:
-    """Return the name of the view of a table's current rows with ``part``, the part they are in."""
-    return f"current_{table}"
 
 
 def _parts_named(
@@ -257,34 +255,22 @@ def _these_files(root: Path, tables: Collection[str], parts: Iterable[Part]) -> 
     return {table: _list(paths) for table, paths in listed.items()}
 
 
-def _statements(files: Mapping[str, str]) -> str:
+def _statements(files: Mapping[str, str], wanted: Collection[str]) -> str:
     return "".join(
-        f"CREATE OR REPLACE VIEW {name} AS\n{body};\n" for name, body in _views(files).items()
+        f"CREATE OR REPLACE VIEW {name} AS\n{body};\n"
+        for name, body in _views(files).items()
+        if name in wanted
     )
 
 
 def _views(files: Mapping[str, str]) -> dict[str, str]:
     """Return the views over some tables by name; companions only beside their scores."""
-    views = {}
-    if SCORES in files:
-        views = {
-            current_view(SCORES): _CURRENT_SCORES.format(files=files[SCORES]),
-            SCORES: _shown(SCORES),
-            "rejections": "SELECT * FROM scores WHERE status = 'rejected'",
-            "unseen_scores": "SELECT * FROM scores WHERE training_split IS DISTINCT FROM 'train'",
-        }
-    for table in COMPANIONS:
-        if table in files:
-            views[current_view(table)] = _CURRENT_COMPANION.format(files=files[table])
-            views[table] = _shown(table)
+    views = clip_views(files)
     if LABELS in files:
         views[LABELS] = _LABELS.format(files=files[LABELS])
         views["label_snapshots"] = _LABEL_SNAPSHOTS.format(files=files[LABELS])
-    return views | {table: _ALL.format(files=files[table]) for table in PLAIN if table in files}
-
-
-def _shown(table: str) -> str:
-    return f"SELECT * EXCLUDE (filename, part) FROM {current_view(table)}"
+    plain = {table: files[table] for table in PLAIN if files.get(table, EMPTY_LIST) != EMPTY_LIST}
+    return views | {table: _ALL.format(files=listed) for table, listed in plain.items()}
 
 
 def _pattern(path: str) -> str:

@@ -11,6 +11,7 @@ RECORD: dict[str, Any] = {
     "num_rejected": 2,
     "num_skipped": 1,
     "reasons": {"too_short": 2},
+    "flags": {"silent": 3},
     "audio_seconds": 7_200.0,
     "wall_seconds": 60.0,
     "audio_hours_per_hour": 120.0,

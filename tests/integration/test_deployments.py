@@ -285,5 +285,5 @@ def test_ctrl_c_ends_all_of_it_and_leaves_whole_stores(site, talking_to):
     assert not (site.home / "server.json").exists()
     states = answer(site.results, "SELECT state FROM runs WHERE state <> 'completed'").to_pylist()
     assert states == [{"state": "interrupted"}]
-    kept = answer(site.results, "SELECT count(*) AS n FROM scores WHERE status = 'scored'")
+    kept = answer(site.results, "SELECT count(*) AS n FROM all_scores WHERE status = 'scored'")
     assert kept.to_pylist() == [{"n": 2 * NUM_CLIPS}]

@@ -254,7 +254,7 @@ def shown() -> Callable[[str | Path], dict[str, tuple[float | None, list[float],
 
     def look(root: str | Path) -> dict[str, tuple[float | None, list[float], list[float]]]:
         value = "clip_id, round(valence::DOUBLE, 2) AS value"
-        with connect(root, tables=(SCORES, *COMPANIONS)) as connection:
+        with connect(root, views=(SCORES, *COMPANIONS)) as connection:
             rows = connection.sql("SELECT clip_id, round(joy::DOUBLE, 2) FROM scores").fetchall()
             seconds = connection.sql(f"SELECT {value} FROM timeline ORDER BY second").fetchall()
             windows = connection.sql(f"SELECT {value} FROM windows").fetchall()

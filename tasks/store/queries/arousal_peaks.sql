@@ -2,9 +2,9 @@
 SELECT
     clip_id,
     arg_max(second, timeline.arousal) AS second,
-    max(timeline.arousal) - any_value(scores.arousal) AS rise
+    max(timeline.arousal) - any_value(trusted_scores.arousal) AS rise
 FROM timeline
-JOIN scores USING (clip_id, model_sha256, coverage)
+JOIN trusted_scores USING (clip_id)
 GROUP BY clip_id
 ORDER BY rise DESC
 LIMIT 5

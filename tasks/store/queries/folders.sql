@@ -5,7 +5,6 @@ SELECT
     round(avg(determination), 3) AS determination,
     round(avg(empathic_pain), 3) AS empathic_pain,
     round(avg(valence), 3) AS valence
-FROM scores
-WHERE status = 'scored'
+FROM trusted_scores
 GROUP BY folder
 ORDER BY folder

@@ -1,14 +1,19 @@
--- What the store holds, by model and coverage.
+-- What the store holds, by model and coverage; the row of scores first.
 SELECT
     model,
     coverage,
-    count(*) AS clips,
-    count(*) FILTER (status = 'scored') AS scored,
-    count(*) FILTER (status = 'rejected') AS rejected,
-    round(coalesce(sum(scored_seconds), 0) / 3600, 3) AS audio_hours,
+    coalesce(bool_or(is_current), false) AS is_current,
+    count(*) FILTER (missing_since IS NULL) AS clips,
+    count(*) FILTER (missing_since IS NULL AND status = 'scored') AS scored,
+    count(*) FILTER (missing_since IS NULL AND status = 'rejected') AS rejected,
+    count(*) FILTER (missing_since IS NOT NULL) AS missing,
+    round(coalesce(sum(scored_seconds) FILTER (missing_since IS NULL), 0) / 3600, 3) AS audio_hours,
+    count(*) FILTER (missing_since IS NULL AND list_contains(flags, 'silent')) AS silent,
+    count(*) FILTER (missing_since IS NULL AND list_contains(flags, 'clipped')) AS clipped,
+    count(*) FILTER (missing_since IS NULL AND list_contains(flags, 'short_decode')) AS short_decode,
     max(scored_at) AS last_scored_at,
     any_value(backbone_licence) AS backbone_licence,
-    any_value(model_sha256) AS model_sha256
-FROM scores
+    model_sha256
+FROM all_scores
 GROUP BY model, model_sha256, coverage
-ORDER BY last_scored_at DESC
+ORDER BY is_current DESC, last_scored_at DESC

@@ -15,6 +15,7 @@ def test_a_run_is_its_counts_its_reasons_and_its_speed():
     assert run_summary(RECORD, "/results").splitlines() == [
         "10 clips: 7 scored, 2 rejected, 1 skipped (done before)",
         "  rejected, too_short: 2",
+        "  flagged, silent: 3",
         "2.000 hours of audio in 60.0 s: 120.0 audio-hours per hour",
         "run r1 in /results",
     ]

@@ -2,6 +2,7 @@
 
 import threading
 
+import pyarrow as pa
 import pytest
 import torch
 
@@ -11,6 +12,7 @@ from emi_model.checkpoints.card import ModelCard
 from emi_model.checkpoints.checkpoint import save_checkpoint
 from emi_model.errors import StoreError
 from tasks.progress import Observer, observed_by
+from tasks.scoring.commit import tables_of
 from tasks.scoring.run import score_corpus, store_lock
 from tasks.store.query import answer
 from tasks.store.store import create_store
@@ -137,3 +139,50 @@ def test_what_is_no_clip_is_said_at_the_start_and_kept(tmp_path, corpus, model):
     (row,) = answer(results, "SELECT num_listed, passed_over FROM runs").to_pylist()
     assert row["num_listed"] == 1
     assert dict(row["passed_over"]) == {".txt": 2, "._*": 1, "@eadir": 1}
+
+
+@pytest.fixture
+def scored(make_rows, tmp_path, model):
+    """Return a function that scores a corpus with made-up rows; it returns the clips shown."""
+
+    def commit_rows(run, plan, settings, pool, ray_address):
+        if plan.todo:
+            uris = {clip.clip_id: clip.uri for clip in plan.todo}
+            made = [make_rows(clip_id, uri=uri, flags=["silent"]) for clip_id, uri in uris.items()]
+            rows = pa.concat_tables(made)
+            run.store.commit(f"{run.stamp.run_id}-0", tables_of(rows, run.stamp))
+            run.tally.add(rows)
+
+    def score(corpus, *, other=model, **options):
+        row = score_corpus(
+            corpus, str(tmp_path / "store"), other, score_stage=commit_rows, **options
+        )
+        assert row["flags"] == ({"silent": row["num_scored"]} if row["num_scored"] else {})
+        found = answer(tmp_path / "store", "SELECT clip_id, coverage FROM scores ORDER BY ALL")
+        return [tuple(one.values()) for one in found.to_pylist()]
+
+    return score
+
+
+def test_scores_are_one_row_a_clip_that_is_there(tmp_path, corpus, scored):
+    (tmp_path / "corpus" / "b.wav").write_bytes(b"neither")
+    assert scored(corpus) == [("a.wav", "first"), ("b.wav", "first")]
+    assert scored(corpus, coverage="full") == [("a.wav", "full"), ("b.wav", "full")]
+    (tmp_path / "corpus" / "b.wav").unlink()
+    assert scored(corpus, limit=1, coverage="first") == [("a.wav", "full"), ("b.wav", "full")]
+    assert scored(corpus, coverage="first") == [("a.wav", "first")]
+    assert answer(tmp_path / "store", "FROM all_scores").num_rows == 4
+    assert answer(tmp_path / "store", "FROM trusted_scores").num_rows == 0
+
+
+def test_a_champion_is_shown_until_another_has_scored(tmp_path, corpus, scored, monkeypatch):
+    torch.manual_seed(1)
+    config = EmiConfig(backbone=BACKBONE)
+    save_checkpoint(tmp_path / "other", EmiModel(config).eval(), ModelCard("b", config.targets))
+    shown = "SELECT model FROM scores"
+    with monkeypatch.context() as patch:
+        patch.setattr("tasks.scoring.run.is_champion", lambda _: True)
+        scored(corpus)
+    scored(corpus, other=str(tmp_path / "other"))
+    assert answer(tmp_path / "store", shown).to_pylist() == [{"model": "tiny"}]
+    assert answer(tmp_path / "store", "FROM all_scores").num_rows == 2

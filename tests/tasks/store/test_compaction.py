@@ -66,8 +66,8 @@ class TestWorthIt:
         assert compact(many, "merged")
         assert set(map(tuple, names(many).values())) == {("merged-00000",)}
         assert all_rows(many.location) == before
-        assert len(before["timeline"]) == 2 * (14 + 4)
-        assert many.read(many.parts(SCORES)[0]).num_rows == len(before["scores"]) == 19
+        assert len(before["all_timeline"]) == 2 * (14 + 4)
+        assert many.read(many.parts(SCORES)[0]).num_rows == len(before["all_scores"]) == 19
 
     def test_what_it_writes_is_under_the_schema(self, many: ResultsStore) -> None:
         compact(many, "merged")

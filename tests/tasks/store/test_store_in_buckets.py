@@ -90,7 +90,7 @@ class TestCreation:
     def test_what_a_killed_creation_leaves_is_completed(
         self, bucket: str, kill_at: Callable[[int], None]
     ) -> None:
-        for number in range(12):
+        for number in range(14):
             kill_at(number)
             try:
                 create_store(f"{bucket}/{number}")

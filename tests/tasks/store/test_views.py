@@ -12,7 +12,8 @@ from emi_model.errors import QueryError
 from tasks.progress import take_remarks
 from tasks.schema.registers import TABLE_SCHEMAS
 from tasks.schema.scores import scores_schema
-from tasks.schema.tables import SCORES, TABLES, TIMELINE
+from tasks.schema.standing import IS_CURRENT, MISSING_SINCE
+from tasks.schema.tables import COMPANIONS, SCORES, TABLES, TIMELINE
 from tasks.scoring.commit import RunStamp, tables_of
 from tasks.storage.local import LocalFolder
 from tasks.store.store import ResultsStore, create_store
@@ -25,7 +26,7 @@ MakeStamp = Callable[..., RunStamp]
 Shown = Callable[[Path], dict[str, tuple[float | None, list[float], list[float]]]]
 
 
-SCORES_VIEWS = (SCORES, "rejections", "unseen_scores")
+SCORES_VIEWS = (SCORES, "rejections", "unseen_scores", "trusted_scores")
 
 
 def ask(root: str | Path, sql: str) -> list[tuple[object, ...]]:
@@ -37,6 +38,8 @@ def ask(root: str | Path, sql: str) -> list[tuple[object, ...]]:
 class TestViews:
     def test_an_empty_store_has_every_column_and_no_row(self, store: ResultsStore) -> None:
         schemas = {**TABLE_SCHEMAS, **dict.fromkeys(SCORES_VIEWS, scores_schema())}
+        for table in (SCORES, *COMPANIONS):
+            schemas[f"all_{table}"] = pa.schema([*schemas[table], IS_CURRENT, MISSING_SINCE])
         assert {*schemas, "label_snapshots"} == set(VIEWS)
         with connect(store.location) as connection:
             for view, schema in schemas.items():
@@ -80,13 +83,15 @@ class TestViews:
         full = make_stamp(model_sha256="bb", coverage="full")
         commit("three", "a.mp4", value=0.3, num_windows=2, stamp=full)
         key = "SELECT model_sha256, coverage, round(avg(valence::DOUBLE), 1), count(*)"
-        for view, counts in (("scores", (1, 1, 1)), ("timeline", (2, 2, 2))):
+        for view, counts in (("all_scores", (1, 1, 1)), ("all_timeline", (2, 2, 2))):
             assert ask(store.location, f"{key} FROM {view} GROUP BY ALL ORDER BY ALL") == [
                 ("aa", "first", 0.1, counts[0]),
                 ("bb", "first", 0.2, counts[1]),
                 ("bb", "full", 0.3, counts[2]),
             ]
-        assert ask(store.location, f"{key} FROM windows GROUP BY ALL") == [("bb", "full", 0.3, 2)]
+        for view, count in (("scores", 1), ("timeline", 2), ("windows", 2)):
+            found = ask(store.location, f"{key} FROM {view} GROUP BY ALL")
+            assert found == [("bb", "full", 0.3, count)]
 
     def test_targets_of_other_models_become_columns(
         self, store: ResultsStore, commit: Commit, make_stamp: MakeStamp
@@ -96,12 +101,13 @@ class TestViews:
         commit("two", "b.mp4", value=0.2, num_windows=1, stamp=other)
         commit("three", "c.mp4", stamp=make_stamp(model_sha256="cc", targets=()))
         columns = "clip_id, round(joy::DOUBLE, 1), round(sheer_awe::DOUBLE, 1), excitement IS NULL"
-        assert ask(store.location, f"SELECT {columns} FROM scores ORDER BY clip_id") == [
+        assert ask(store.location, f"SELECT {columns} FROM all_scores ORDER BY clip_id") == [
             ("a.mp4", 0.1, None, False),
             ("b.mp4", 0.2, 0.2, True),
             ("c.mp4", None, None, True),
         ]
-        assert ask(store.location, f"SELECT {columns} FROM windows") == [("b.mp4", 0.2, 0.2, True)]
+        found = ask(store.location, f"SELECT {columns} FROM all_windows")
+        assert found == [("b.mp4", 0.2, 0.2, True)]
 
     def test_scores_of_clips_that_trained_the_model_can_be_left_out(
         self, store: ResultsStore, make_rows: MakeRows, make_stamp: MakeStamp

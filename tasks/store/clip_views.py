@@ -1,0 +1,135 @@
+"""The SQL of the views over clips: scores, their seconds and windows; one row a clip that is there.
+
+| view | rows |
+|---|---|
+| current_scores, ... | the latest row of each clip, model and coverage, with the part it is in |
+| all_scores, all_timeline, all_windows | the same, with ``is_current`` and ``missing_since`` |
+| scores, timeline, windows | of these the current ones |
+| rejections, unseen_scores, trusted_scores | of scores: those that they name |
+
+Current are the rows of one model and coverage, of clips that are not missing. The model is that of
+`tasks.schema.standing.CURRENT_SCHEMA`; without its row, or without rows of it, that scored last.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from tasks.schema.outcomes import DOUBTFUL
+from tasks.schema.tables import COMPANIONS, CURRENT, MISSING, SCORES
+
+DERIVED = ("rejections", "unseen_scores", "trusted_scores")
+"""Views of rows of scores."""
+
+EMPTY_LIST = "[]"
+"""Stands for the files of a table that an earlier version did not write."""
+
+_LATEST = """\
+SELECT *, parse_filename(filename, true) AS part
+FROM read_parquet({files}, union_by_name = true, filename = true, hive_partitioning = false)
+QUALIFY row_number() OVER (
+    PARTITION BY clip_id, model_sha256, coverage ORDER BY scored_at DESC, run_id DESC, part DESC
+) = 1"""
+"""One row a clip, model and coverage: the latest, and the part that holds it."""
+
+_LATEST_COMPANION = """\
+SELECT companion.*, parse_filename(companion.filename, true) AS part
+FROM read_parquet({files}, union_by_name = true, filename = true, hive_partitioning = false)
+    AS companion
+SEMI JOIN current_scores AS scores
+    ON companion.clip_id = scores.clip_id
+    AND companion.model_sha256 = scores.model_sha256
+    AND companion.coverage = scores.coverage
+    AND parse_filename(companion.filename, true) = scores.part"""
+"""What belongs to those rows: it stands in the part of the same name."""
+
+_ALL = """\
+SELECT
+    row.* EXCLUDE (filename, part),
+    gone.missing_since IS NULL AND shown.coverage IS NOT NULL AS is_current,
+    gone.missing_since
+FROM current_{table} AS row
+LEFT JOIN ({missing}) AS gone ON row.clip_id = gone.clip_id
+LEFT JOIN (
+    SELECT scored.model_sha256, scored.coverage
+    FROM (
+        SELECT model_sha256, coverage, max(scored_at) AS scored_at
+        FROM read_parquet({scores}, union_by_name = true, hive_partitioning = false)
+        GROUP BY ALL
+    ) AS scored
+    LEFT JOIN ({current}) AS chosen
+        ON scored.model_sha256 = chosen.model_sha256 AND scored.coverage = chosen.coverage
+    ORDER BY chosen.since DESC NULLS LAST, scored.scored_at DESC, 1, 2
+    LIMIT 1
+) AS shown ON row.model_sha256 = shown.model_sha256 AND row.coverage = shown.coverage"""
+
+_SHOWN = "SELECT * EXCLUDE (is_current, missing_since) FROM all_{table} WHERE is_current"
+
+_NONE_MISSING = "SELECT NULL::VARCHAR AS clip_id, NULL::TIMESTAMPTZ AS missing_since WHERE false"
+_NONE_CHOSEN = (
+    "SELECT NULL::VARCHAR AS model_sha256, NULL::VARCHAR AS coverage, NULL::TIMESTAMPTZ AS since "
+    "WHERE false"
+)
+
+_DERIVED: Mapping[str, str] = {
+    "rejections": "SELECT * FROM scores WHERE status = 'rejected'",
+    "unseen_scores": "SELECT * FROM scores WHERE training_split IS DISTINCT FROM 'train'",
+    "trusted_scores": "SELECT * FROM scores WHERE status = 'scored' "
+    f"AND NOT list_has_any(flags, {[str(flag) for flag in DOUBTFUL]})",
+}
+
+
+_BASES: Mapping[str, tuple[str, ...]] = {
+    **dict.fromkeys(DERIVED, (SCORES,)),
+    **{table: (f"all_{table}",) for table in (SCORES, *COMPANIONS)},
+    **{f"all_{table}": (f"current_{table}",) for table in (SCORES, *COMPANIONS)},
+    **{f"current_{table}": (f"current_{SCORES}",) for table in COMPANIONS},
+}
+"""The views that a view is made from."""
+
+
+def current_view(table: str) -> str:
+    """Return the name of the view of a table's current rows with ``part``, the part they are in."""
+    return f"current_{table}"
+
+
+def all_view(table: str) -> str:
+    """Return the name of the view of a table's rows of every model, coverage and clip."""
+    return f"all_{table}"
+
+
+def clip_views(files: Mapping[str, str]) -> dict[str, str]:
+    """Return the bodies of views by name, in the order in which they are to be made.
+
+    Args:
+        files: those of each table, as a list or pattern in SQL. Without those of scores there are
+            no views; without those of the facts no clip is missing, and the newest model counts.
+    """
+    if SCORES not in files:
+        return {}
+    views = {current_view(SCORES): _LATEST.format(files=files[SCORES])}
+    companions = [table for table in COMPANIONS if table in files]
+    for table in companions:
+        views[current_view(table)] = _LATEST_COMPANION.format(files=files[table])
+    facts = {
+        "scores": files[SCORES],
+        "missing": _facts(files.get(MISSING), "clip_id, missing_since", _NONE_MISSING),
+        "current": _facts(files.get(CURRENT), "model_sha256, coverage, since", _NONE_CHOSEN),
+    }
+    for table in (SCORES, *companions):
+        views[all_view(table)] = _ALL.format(table=table, **facts)
+        views[table] = _SHOWN.format(table=table)
+    return views | dict(_DERIVED)
+
+
+def with_bases(views: Iterable[str]) -> set[str]:
+    """Return these views and those that they are made from."""
+    wanted, new = set[str](), set(views)
+    while new:
+        wanted |= new
+        new = {base for view in new for base in _BASES.get(view, ())} - wanted
+    return wanted
+
+
+def _facts(files: str | None, columns: str, none: str) -> str:
+    return none if files in (None, EMPTY_LIST) else f"SELECT {columns} FROM read_parquet({files})"
