@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,9 +50,13 @@ def show_demo(report: DemoReport, folder: Path, out: TextIO) -> None:
         console.print(f"\n{question}")
         show(plain_table(*_cells(found)), out)
     console.print(
-        f"\nThe same on your clips: emi process FOLDER --results DIR --model {folder}/model",
+        f"\nThe same on your clips: emi process FOLDER --results DIR --model {_quoted(folder)}",
         soft_wrap=True,  # a command that is copied has to stay one line
     )
+
+
+def _quoted(folder: Path) -> str:
+    return shlex.quote(str(folder / "model"))
 
 
 def _cells(table: pa.Table) -> tuple[list[str], list[list[Any]]]:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import PurePath
 from typing import Any, TextIO
 
 from rich.progress import (
@@ -15,9 +15,8 @@ from rich.progress import (
     TextColumn,
     TimeRemainingColumn,
 )
-from rich.table import Column, Table
+from rich.table import Table
 
-from emi_model.targets import VAD_DIMENSIONS, column_name
 from flows.display.console import PlainConsole
 from flows.display.numbers import format_number
 from flows.display.text import printable
@@ -113,22 +112,6 @@ def run_summary(record: Mapping[str, Any], results: str) -> str:
     return "\n".join(lines)
 
 
-def score_table(rows: Sequence[Mapping[str, Any]], targets: Sequence[str]) -> Table:
-    """Return a table of scored and rejected clips, a row a clip."""
-    columns = [*targets, *(dimension.capitalize() for dimension in VAD_DIMENSIONS)]
-    table = Table(Column("Clip", overflow="fold"), *columns, "Seconds", "Note")
-    for row in rows:
-        values = [format_number(row[column_name(column)], ABSENT) for column in columns]
-        note = ", ".join(filter(None, [row["reason"], *row["flags"], row["detail"]]))
-        table.add_row(
-            printable(PurePath(row["clip_id"]).name),
-            *values,
-            format_number(row["scored_seconds"], ABSENT, 1),
-            printable(note),
-        )
-    return table
-
-
 def plain_table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> Table:
     """Return a table of any values."""
     table = Table(*columns)
@@ -138,8 +121,13 @@ def plain_table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> Table:
 
 
 def show(table: Table, out: TextIO) -> None:
-    """Write a table; wide where no terminal limits it."""
+    """Write a table; wide where no terminal and no COLUMNS limits it."""
+    console_on(out).print(table)
+
+
+def console_on(out: TextIO) -> PlainConsole:
+    """Return what writes to a stream, as wide as the terminal, COLUMNS, or `PLAIN_WIDTH`."""
     console = PlainConsole(file=out)
-    if not console.is_terminal:
-        console = PlainConsole(file=out, width=PLAIN_WIDTH)
-    console.print(table)
+    if console.is_terminal or "COLUMNS" in os.environ:
+        return console
+    return PlainConsole(file=out, width=PLAIN_WIDTH)

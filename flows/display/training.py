@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, TextIO
 
+from flows.display.hints import command
 from flows.display.numbers import format_number
 from flows.display.text import say
 
@@ -12,8 +13,14 @@ MAX_MISSING = 10
 """Missing clips that are listed; all are counted."""
 
 
-def show_training(found: Mapping[str, Any], out: TextIO) -> None:
-    """Write what `flows.train.summary` holds: the version, how it was made, how good it is."""
+def show_training(found: Mapping[str, Any], out: TextIO, *, undecided: bool = True) -> None:
+    """Write what `flows.train.summary` holds: the version, how it was made, how good it is.
+
+    Args:
+        found: that summary.
+        out: where to write.
+        undecided: nothing decides whether it becomes champion: say how a person can.
+    """
     clips = f"{found['num_train']} clips to train, {found['num_valid']} to validate"
     lines = [f"{found['reference']}: {clips}"]
     if found["trained_before"]:
@@ -23,14 +30,14 @@ def show_training(found: Mapping[str, Any], out: TextIO) -> None:
             f"epoch {found['epoch']} of {found['num_epochs']}, {found['seconds']:.0f} s of training"
         )
     lines += [_pearson(found), f"folder: {found['folder']}", *_missing(found["missing"])]
-    if not found["aliases"]:
-        lines.append(f"make it champion: emi models promote {found['version']}")
+    if undecided and not found["aliases"]:
+        lines.append(f"make it champion: {command('models', 'promote', found['reference'])}")
     say("\n".join(lines), out)
 
 
 def show_decision(row: Mapping[str, Any], out: TextIO) -> None:
     """Write what a retraining decided, and the numbers that decided it."""
-    show_training(row["training"], out)
+    show_training(row["training"], out, undecided=False)
     if row["challenger"] is None:
         say(row["reason"], out)
         return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 
 from emi_model.errors import EmiError, ModelNotFound
@@ -47,7 +48,9 @@ def _undecided(setup: Setup) -> Iterator[str]:
             return
     except ModelNotFound:
         pass
+    command = ["emi", "retrain", "--labels", setup.labels, "--corpus", setup.corpus]
+    command += ["--name", setup.name]
     yield (
         f"note: label snapshot {latest['number']} led to no decision yet: start retrain/on-labels "
-        "in the UI, or `emi retrain`"
+        f"in the UI, or {shlex.join(command)}"
     )

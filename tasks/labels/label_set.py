@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shlex
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,7 +59,8 @@ def load_labels(location: str | Path, snapshot: str | None = None) -> LabelSet:
     chain = read_snapshots(open_store(location))
     if not chain:
         raise LabelError(
-            f"{location}: no labels here: `emi labels add FILE --corpus DIR --store DIR`"
+            f"{location}: no labels here: `emi labels add FILE --corpus DIR --store "
+            f"{shlex.quote(str(location))}`"
         )
     last = len(chain) if snapshot is None else _place(str(location), chain, snapshot)
     head = chain[last - 1]

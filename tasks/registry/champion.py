@@ -70,7 +70,8 @@ def rollback(name: str) -> Version:
     before = [n for n in _champions_until(client, name, champion)[:-1] if n in versions]
     if not before:
         raise RegistryError(
-            f"{name} has no champion before this one; `emi models promote` takes any version: "
+            f"{name} has no champion before this one; `emi models promote --name {name} NUMBER` "
+            "takes any version: "
             f"{describe_registered(name, list(versions.values()))}"
         )
     _check_loads(versions[before[-1]])

@@ -189,8 +189,9 @@ def describe_registered(name: str, versions: list[Version]) -> str:
         client = mlflow_client()
         names = [model.name for model in ask(client.search_registered_models)]
     found = f"found {', '.join(names)}" if names else "found none"
+    train = "emi train" if name == MODEL else f"emi train --name {name}"
     return (
-        f"no model {name} is registered in {registry_address()}, {found}: `emi train` registers one"
+        f"no model {name} is registered in {registry_address()}, {found}: `{train}` registers one"
     )
 
 

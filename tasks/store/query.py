@@ -1,4 +1,4 @@
-"""Answers to SQL questions over a results store, as a table, CSV, JSON lines or Parquet."""
+"""Answers to SQL questions over a results store, as CSV, JSON lines or Parquet."""
 
 from __future__ import annotations
 
@@ -16,18 +16,17 @@ import pyarrow.parquet as pq
 from emi_model.errors import QueryError, StoreError
 from tasks.storage.open import open_file
 from tasks.store.bounds import bounded_answer, interruptible
-from tasks.store.formats import FORMAT_OF, encoded, plain_rows, write_csv, write_json_lines
+from tasks.store.formats import (
+    FORMAT_OF,
+    FileFormat,
+    encoded,
+    plain_rows,
+    write_csv,
+    write_json_lines,
+)
 from tasks.store.readers import reread
 from tasks.store.store import open_store
 from tasks.store.views import VIEWS, connect, views_read
-
-Format = Literal["table", "csv", "excel", "json", "parquet"]
-
-MAX_TABLE_ROWS = 100
-"""Rows that the table format shows; the other formats give all."""
-
-PIPED_WIDTH = 200
-"""Characters of a table's line where no terminal limits it."""
 
 
 def answer(location: str | Path, sql: str, own: Mapping[str, pa.Table] | None = None) -> pa.Table:
@@ -112,16 +111,13 @@ def stored_question(name: str) -> str:
     return (resources.files("tasks.store.queries") / f"{name}.sql").read_text(encoding="utf-8")
 
 
-def write(table: pa.Table, wanted: Format) -> None:
+def write(table: pa.Table, wanted: FileFormat) -> None:
     """Write a table to standard output.
 
     Raises:
         QueryError: Parquet, and standard output is a terminal.
     """
-    if wanted == "table":
-        width = None if sys.stdout.isatty() else PIPED_WIDTH
-        duckdb.from_arrow(table).show(max_rows=MAX_TABLE_ROWS, max_width=width)
-    elif wanted == "csv":
+    if wanted == "csv":
         write_csv(table, sys.stdout)
     elif wanted == "excel":
         sys.stdout.buffer.write(encoded(table, wanted))
@@ -134,7 +130,9 @@ def write(table: pa.Table, wanted: Format) -> None:
     sys.stdout.flush()
 
 
-def write_file(table: pa.Table, reference: str, wanted: Format | None = None) -> None:
+def write_file(
+    table: pa.Table, reference: str, wanted: FileFormat | Literal["table"] | None = None
+) -> None:
     """Write a table to a file, on a disk or in a bucket, so that it is either absent or complete.
 
     Args:

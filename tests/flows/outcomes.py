@@ -6,6 +6,8 @@ from typing import Any
 
 RECORD: dict[str, Any] = {
     "run_id": "r1",
+    "model_sha256": "aa",
+    "coverage": "first",
     "num_listed": 10,
     "num_scored": 7,
     "num_rejected": 2,

@@ -27,6 +27,10 @@ def import_checkpoint(authors: Path, backbone: Path, out: Path, licence: str | N
     """Convert the state dict that the paper's code saves to a model folder."""
     from emi_model.checkpoints.checkpoint import save_checkpoint
     from emi_model.checkpoints.foreign import load_authors_model
+    from emi_model.errors import CheckpointError
+
+    if out.exists() and not (out.is_dir() and not any(out.iterdir())):
+        raise CheckpointError(f"{out}: exists and is not empty: choose another folder")
 
     model, card = load_authors_model(authors, backbone, licence)
     save_checkpoint(out, model, card)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from typing import Any
 
 import click
@@ -59,11 +60,13 @@ def process(
     with without_gc():
         from emi_model.checkpoints.resolve import resolve
         from tasks.corpus.listing import check_source
+        from tasks.schema.tables import RUNS
         from tasks.store.store import create_store
 
     check_source(source)
     report_missing_emi_scores(resolve(resolve_model_option(model)))
     store = create_store(results)
+    is_first = not store.parts(RUNS)
     log_verb_to(store.logs, "process")
 
     with without_gc():
@@ -76,5 +79,19 @@ def process(
         write_json([record])
     else:
         say(run_summary(record, results), terminal().out)
+        _show_hints(record, results, is_first=is_first)
     if strict and record["num_rejected"]:
         sys.exit(EXIT_REJECTED)
+
+
+def _show_hints(record: Mapping[str, Any], results: str, *, is_first: bool) -> None:
+    """Write whether the view of scores shows this run, and after the first what to do next."""
+    from flows.display.hints import next_steps, not_shown
+    from flows.display.text import say
+    from tasks.store.query import answer
+
+    current = answer(results, "FROM current_model").to_pylist()
+    lines = [not_shown(record, current[0] if current else None)]
+    lines += [next_steps(results)] if is_first else []
+    for line in filter(None, lines):
+        say(line, terminal().out)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import click
 from click.core import ParameterSource
@@ -12,7 +13,7 @@ from emi_model.errors import StoreError
 from flows.cli.options import LOCATION, json_option, results_option
 
 if TYPE_CHECKING:
-    from tasks.store.query import Format
+    from tasks.store.formats import FileFormat
 
 
 @click.command()
@@ -49,7 +50,7 @@ def query(
     context: click.Context,
     sql: str,
     results: str,
-    wanted: Format,
+    wanted: Literal["table"] | FileFormat,
     output: str | None,
     excel: bool,
     beside: tuple[str, ...],
@@ -59,6 +60,7 @@ def query(
     `SHOW TABLES` lists them, `DESCRIBE scores` lists the columns of one. A question takes at most a
     quarter of the machine's memory, its answer another.
     """
+    from flows.display.answers import show_answer
     from tasks.store.own_tables import read_own_tables
     from tasks.store.query import answer, write, write_file
     from tasks.store.views import VIEWS
@@ -69,15 +71,18 @@ def query(
     found = answer(results, sql, read_own_tables(beside, VIEWS))
     if output is not None:
         write_file(found, output, "excel" if excel else wanted if named else None)
+    elif excel or wanted != "table":
+        write(found, "excel" if excel or wanted == "table" else wanted)
     else:
-        write(found, "excel" if excel else wanted)
+        show_answer(found, sys.stdout)
 
 
 @click.command()
 @results_option
 @json_option
 def status(results: str, as_json: bool) -> None:
-    """Show what a results store holds, and its latest runs."""
+    """Show what a results store holds: what `scores` shows, its warnings, and the latest runs."""
+    from flows.display.status import show_status
     from tasks.progress import remark
     from tasks.store.query import answer, stored_question, write
     from tasks.store.store import create_store, open_store
@@ -87,5 +92,9 @@ def status(results: str, as_json: bool) -> None:
         create_store(results)  # writes catalog.sql anew, for a store that was moved
     if damaged := store.num_damaged():
         remark(f"{results}: damaged parts: {damaged}")
-    for question in ("status",) if as_json else ("status", "latest_runs"):
-        write(answer(results, stored_question(question)), "json" if as_json else "table")
+    contents = answer(results, stored_question("status"))
+    if as_json:
+        write(contents, "json")
+        return
+    runs = answer(results, stored_question("latest_runs"))
+    show_status(contents.to_pylist(), runs.to_pylist(), sys.stdout)

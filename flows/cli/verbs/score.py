@@ -46,7 +46,7 @@ def score(
     """Score a few clips at once and print them."""
     with without_gc():
         from emi_model.checkpoints.resolve import resolve
-        from flows.display.tables import score_table, show
+        from flows.display.scores import show_scores
         from tasks.schema.outcomes import Reason
         from tasks.scoring.direct import score_files
 
@@ -56,7 +56,7 @@ def score(
     if as_json:
         write_json(rows)
     else:
-        show(score_table(rows, targets), sys.stdout)
+        show_scores(rows, targets, sys.stdout)
     missing = [row["clip_id"] for row in rows if row["reason"] == Reason.MISSING]
     if missing and not strict:
         message(f"no such file: {', '.join(missing)}")

@@ -1,6 +1,6 @@
 -- The latest ten runs.
 SELECT
-    run_id,
+    started_at,
     state,
     num_listed,
     num_scored,
@@ -8,7 +8,8 @@ SELECT
     num_skipped,
     round(wall_seconds, 1) AS wall_seconds,
     round(audio_hours_per_hour, 1) AS audio_hours_per_hour,
-    source
+    source,
+    run_id
 FROM runs
 ORDER BY started_at DESC
 LIMIT 10

@@ -25,7 +25,7 @@ def test_a_training_says_what_came_of_it() -> None:
     assert "models:/emi/3: 80 clips to train, 40 to validate" in said
     assert "epoch 7 of 30, 61 s of training" in said
     assert "0.612 (95 % interval 0.500 to undefined)" in said
-    assert "emi models promote 3" in said
+    assert "make it champion: emi models promote models:/emi/3" in said
     assert "left out" not in said
 
 
@@ -50,6 +50,7 @@ def test_a_decision_gives_both_figures() -> None:
     assert "challenger: version 3, mean Pearson undefined, on 40 clips" in said
     assert "not promoted: better" in decision(promoted=False)
     assert "champion before: none" in decision(champion=None)
+    assert "models promote" not in said + decision(promoted=False)
 
 
 def test_nothing_new_is_said_and_nothing_else() -> None:

@@ -1,0 +1,61 @@
+"""What a store holds, for a person."""
+
+import io
+from datetime import UTC, datetime
+
+import pytest
+
+from flows.display.status import show_status, status_lines
+
+NOW = datetime(2026, 11, 26, 8, 5, tzinfo=UTC)
+OTHER = {
+    "model": "a model with a rather long name",
+    "coverage": "first",
+    "is_current": False,
+    "clips": 1_234_567,
+    "scored": 1_234_000,
+    "rejected": 567,
+    "missing": 0,
+    "audio_hours": 12_345.678,
+    "silent": 0,
+    "clipped": 0,
+    "short_decode": 0,
+    "last_scored_at": NOW,
+    "backbone_licence": "CC-BY-NC-SA-4.0",
+    "model_sha256": "ab" * 32,
+}
+CURRENT = OTHER | {"is_current": True, "silent": 3, "clipped": 1, "missing": 2, "clips": 10}
+RUN = {
+    "started_at": NOW,
+    "state": "interrupted",
+    "num_listed": 1_234_567,
+    "num_scored": 1,
+    "num_rejected": 0,
+    "num_skipped": 9,
+    "wall_seconds": 3.0,
+    "audio_hours_per_hour": 120.5,
+    "source": "/a/long/way/to/" + "x" * 90,
+    "run_id": "20261126T080500Z-abcdef",
+}
+
+
+def test_the_first_lines_say_what_scores_shows():
+    assert list(status_lines([CURRENT, OTHER])) == [
+        "scores: 10 clips by model a model with a rather long name (abababababab),",
+        "  coverage first: the first 12 s of each clip",
+        "  flagged: 3 silent, 1 clipped; trusted_scores leaves them out",
+        "  2 more are gone from the corpus: only in all_scores",
+    ]
+    assert list(status_lines([OTHER])) == list(status_lines([])) == ["scores: no clips"]
+
+
+@pytest.mark.parametrize("columns", [80, 200])
+def test_counts_and_hours_are_there_in_any_width(columns, monkeypatch):
+    monkeypatch.setenv("COLUMNS", str(columns))
+    out = io.StringIO()
+    show_status([CURRENT, OTHER], [RUN], out)
+    text = out.getvalue()
+    assert max(map(len, text.splitlines())) <= columns
+    for told in ("1234567", "1234000", "567", "12345.678", "11-26 08:05", "interrupted"):
+        assert told in text
+    assert ("20261126T080500Z-abcdef" in text) == (columns == 200)
