@@ -15,7 +15,7 @@ from emi_model.architecture.config import Numerics, Precision
 from emi_model.architecture.model import EmiModel, EmiOutput
 from emi_model.arrays import Floats
 from emi_model.audio.batching import padding_share, plan_batches, plan_ragged
-from emi_model.audio.waveform import Int16Waveform, Waveform
+from emi_model.audio.waveform import Int16Waveform, Waveform, check_waveform
 from emi_model.engine.choose import choose_engine
 from emi_model.errors import AudioError, ConfigError, OutOfMemory
 from emi_model.modalities import AUDIO
@@ -110,7 +110,7 @@ class Predictor:
         alone an `OutOfMemory` is returned, not raised: the others keep their scores.
 
         Raises:
-            AudioError: a waveform of less than one frame, or not finite.
+            AudioError: a waveform of two channels, of less than one frame, or not finite.
             ConfigError: a clip lacks a modality that is not optional, or has too little of one.
         """
         inputs = [clip if isinstance(clip, Mapping) else {AUDIO: clip} for clip in clips]
@@ -121,6 +121,9 @@ class Predictor:
         return [scored[index] for index in range(len(inputs))]
 
     def _check(self, inputs: Sequence[ClipInputs]) -> None:
+        for clip in inputs:
+            if AUDIO in clip:
+                check_waveform(clip[AUDIO])
         for modality, spec in self.specs.items():
             lengths = [len(clip[modality]) for clip in inputs if modality in clip]
             if len(lengths) < len(inputs) and modality in self.model.config.required:

@@ -55,6 +55,23 @@ def as_float(waveform: Int16Waveform | Waveform) -> Waveform:
     return waveform.astype(np.float32, copy=False)
 
 
+def check_waveform(waveform: Int16Waveform | Waveform) -> None:
+    """Check that an array is one channel of samples, int16 or float.
+
+    Raises:
+        AudioError: it has two dimensions (stereo), or holds other numbers.
+    """
+    shape = np.shape(waveform)
+    if len(shape) != 1:
+        raise AudioError(
+            f"found an array of shape {shape}, expected (samples,), one channel at 16 kHz: take "
+            "the mean of the channels, or read the file with emi_model.audio.reading.read_waveform"
+        )
+    kind = waveform.dtype
+    if kind != np.int16 and kind.kind != "f":
+        raise AudioError(f"found samples of type {kind}, expected int16, or float in [-1, 1]")
+
+
 def normalise(waveform: Waveform) -> Waveform:
     """Return the waveform (samples,) with zero mean and unit variance, on its own samples.
 

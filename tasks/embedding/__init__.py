@@ -1,0 +1,1 @@
+"""Embeddings: a corpus becomes Parquet files of vectors, a row a clip."""
