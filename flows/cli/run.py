@@ -69,7 +69,7 @@ def progress_bar() -> Iterator[None]:
 
 def write_json(rows: Iterable[Mapping[str, Any]]) -> None:
     """Write one JSON object a line to standard output."""
-    from tasks.store.formats import write_json_lines
+    from tasks.storage.formats import write_json_lines
 
     write_json_lines(rows, terminal().out)
 

@@ -31,7 +31,7 @@ _GAP = 2
 
 def show_answer(found: pa.Table, out: TextIO) -> None:
     """Write the answer to a question: as one table, or in blocks of columns below each other."""
-    from tasks.store.formats import plain_rows  # it loads pyarrow
+    from tasks.storage.formats import plain_rows  # it loads pyarrow
 
     rows = list(plain_rows(found.slice(0, MAX_ROWS)))
     console = console_on(out)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-MISSING = {"", "na", "n/a", "nan", "null", "none"}
+MISSING_CELLS = {"", "na", "n/a", "nan", "null", "none"}
 """What stands in a cell where nobody rated a clip, in lower case."""
 
 ROUNDING = 1e-6
@@ -15,7 +15,7 @@ _WHOLE = re.compile(r"(\d+)\.0+")
 
 def is_missing(cell: str) -> bool:
     """Return whether a cell says that there is no label."""
-    return cell.strip().lower() in MISSING
+    return cell.strip().lower() in MISSING_CELLS
 
 
 def number_in(cell: str) -> float | None:

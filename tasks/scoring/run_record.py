@@ -18,8 +18,6 @@ from tasks.schema.tables import RUNS
 from tasks.scoring.commit import RunStamp, Tally
 from tasks.store.store import DamagedPart, ResultsStore
 
-_MAPS = ("passed_over", "reasons", "nodes", "numerics", "versions")
-
 _MAPS = [field.name for field in RUNS_SCHEMA if pa.types.is_map(field.type)]
 
 

@@ -14,9 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from emi_model.errors import QueryError, StoreError
-from tasks.storage.open import open_file
-from tasks.store.bounds import bounded_answer, interruptible
-from tasks.store.formats import (
+from tasks.storage.formats import (
     FORMAT_OF,
     FileFormat,
     encoded,
@@ -24,6 +22,8 @@ from tasks.store.formats import (
     write_csv,
     write_json_lines,
 )
+from tasks.storage.open import open_file
+from tasks.store.bounds import bounded_answer, interruptible
 from tasks.store.readers import reread
 from tasks.store.store import open_store
 from tasks.store.views import VIEWS, connect, views_read

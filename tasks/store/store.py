@@ -135,7 +135,7 @@ class ResultsStore:
         Raises:
             StoreError: the store cannot be written.
         """
-        with self._storage():
+        with self.storage_errors():
             self._put(table, table, rows)
 
     def record(self, register: str, name: str, content: pa.Table) -> None:

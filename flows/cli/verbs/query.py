@@ -13,7 +13,7 @@ from emi_model.errors import StoreError
 from flows.cli.options import LOCATION, json_option, results_option
 
 if TYPE_CHECKING:
-    from tasks.store.formats import FileFormat
+    from tasks.storage.formats import FileFormat
 
 
 @click.command()
@@ -61,7 +61,7 @@ def query(
     quarter of the machine's memory, its answer another.
     """
     from flows.display.answers import show_answer
-    from tasks.store.own_tables import read_own_tables
+    from tasks.storage.own_tables import read_own_tables
     from tasks.store.query import answer, write, write_file
     from tasks.store.views import VIEWS
 

@@ -19,7 +19,7 @@ from emi_model.errors import QueryError, StoreError
 from tasks.schema.scores import scores_schema
 from tasks.scoring.commit import RunStamp, Tally
 from tasks.scoring.run_record import RunRecord, RunState, ended, write_record
-from tasks.store.formats import write_json_lines
+from tasks.storage.formats import write_json_lines
 from tasks.store.query import answer, stored_question, write
 from tasks.store.store import ResultsStore
 from tests.places import DISK_AND_BUCKET

@@ -7,7 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from emi_model.errors import QueryError
-from tasks.store.own_tables import read_own_tables
+from tasks.storage.own_tables import read_own_tables
 
 
 def test_columns_are_numbers_where_all_cells_are(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import duckdb
 import pyarrow as pa
 import pytest
 
-from tasks.store.formats import encoded, write_csv, write_json_lines
+from tasks.storage.formats import encoded, write_csv, write_json_lines
 
 
 def asked(sql: str) -> pa.Table:
