@@ -84,9 +84,9 @@ EXTRACTION = 2
 
 GAP_ITEM = pa.struct(
     [
-        required("start_seconds", DOUBLE, "s", "where the gap begins"),
-        required("seconds", DOUBLE, "s", "its length"),
-        required("filled_seconds", DOUBLE, "s", "how much of it was scored as silence"),
+        described("start_seconds", DOUBLE, "s", "where the gap begins"),
+        described("seconds", DOUBLE, "s", "its length"),
+        described("filled_seconds", DOUBLE, "s", "how much of it was scored as silence"),
     ]
 )
 
