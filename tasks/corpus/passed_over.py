@@ -58,6 +58,8 @@ def system_kind(folder: str) -> str | None:
     lower = folder.lower()
     if not is_of_system(folder):
         return None
+    if lower.startswith("._"):
+        return "._*"
     return ".Trash-*" if lower.startswith(".trash-") else lower  # a user's number follows
 
 

@@ -20,6 +20,7 @@ from tasks.corpus.passed_over import PassedOver, in_words, kind_passed_over, mos
         ("LICENSE", "no suffix"),
         ("a.b c\x1b[31m", "no suffix"),
         ("day/._clip.wav", "._*"),
+        ("._day/clip.wav", "._*"),
         (".DS_Store", ".ds_store"),
         (".Trashes/501/clip.wav", ".trashes"),
         ("day/@eaDir/clip.mp4/SYNO_1.mp4", "@eadir"),
