@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from emi_model.errors import ConfigError
 from emi_model.units import SAMPLING_RATE, samples_to_seconds, seconds_to_samples
-from tasks.extraction.ffmpeg import Decoded, TrackOfFile, decode, decode_together
+from tasks.extraction.ffmpeg import Decoded, TrackOfFile, decode, decode_links, decode_together
 from tasks.extraction.headers import Prober
 from tasks.extraction.mixing import TELLING_SECONDS, Mixing, cancels, may_cancel, may_mirror
 from tasks.extraction.sound import Gap, Sound
@@ -44,11 +44,19 @@ _SHORT_SHARE = 0.1
 
 @dataclass(frozen=True)
 class Heard:
-    """What was decoded of a track: its sound, how it was mixed, whether its end was not reached."""
+    """What was decoded of a track.
+
+    Attributes:
+        sound: its samples.
+        mixing: how its channels became one.
+        ended_early: ffmpeg did not reach its end.
+        is_chain: it has several parts, of which the header declares one.
+    """
 
     sound: Sound
     mixing: Mixing
     ended_early: bool = False
+    is_chain: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -232,18 +240,23 @@ def _audible(heard: Heard, first: Sound) -> Heard:
 
 
 def _decode_alone(found: Decodable, num_wanted: int) -> Extraction | Rejection:
-    started = time.monotonic()
+    deadline = time.monotonic() + found.seconds_left
     track = _track_of(found)
     num_samples = num_wanted + 1  # one more sample shows that the track continues
     decoded = decode(track, num_samples=num_samples, timeout_seconds=found.seconds_left)
     rejection = _rejected(decoded, found)
     if rejection is not None:
         return rejection
-    heard = Heard(decoded.sound, track.mixing, decoded.ended_early)
+    whole = decoded
+    if decoded.ended_early and found.header.container == "ogg":
+        left = deadline - time.monotonic()
+        whole = decode_links(track, decoded, num_samples=num_samples, timeout_seconds=left)
+    heard = Heard(whole.sound, track.mixing, whole.ended_early, is_chain=whole is not decoded)
     if may_cancel(heard.mixing, track.channels, heard.sound.waveform):
-        left = found.seconds_left - (time.monotonic() - started)
         first = decode(
-            replace(track, mixing=Mixing.FIRST), num_samples=num_samples, timeout_seconds=left
+            replace(track, mixing=Mixing.FIRST),
+            num_samples=num_samples,
+            timeout_seconds=deadline - time.monotonic(),
         )
         if not first.timed_out:
             heard = _audible(heard, first.sound)
@@ -267,7 +280,8 @@ def _extraction(heard: Heard, found: Decodable, num_wanted: int) -> Extraction:
     waveform, gaps = heard.sound.filled(num_wanted)
     truncated = waveform.size > num_wanted
     skipped = seconds_to_samples(sum(gap.seconds - gap.filled_seconds for gap in gaps))
-    is_short = _is_short(found.track.seconds, num_wanted, waveform.size + skipped)
+    declared = None if heard.is_chain else found.track.seconds
+    is_short = _is_short(declared, num_wanted, waveform.size + skipped)
     return Extraction(
         waveform=waveform[:num_wanted],
         truncated=truncated,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -16,7 +17,7 @@ from emi_model.errors import MediaToolError
 from emi_model.units import SAMPLING_RATE
 from tasks.extraction.formats import ALLOWED_CONTAINERS, ALLOWED_DECODERS, DEEP_PROBE
 from tasks.extraction.mixing import Mixing, mix_filter
-from tasks.extraction.sound import Sound, max_matroska_bytes, read_matroska
+from tasks.extraction.sound import Sound, max_matroska_bytes, ogg_links, read_matroska
 from tasks.processes.bounded import STDERR_TAIL_BYTES, Finished, run_bounded, run_piped
 
 # By default a filter starts a thread for each core; here they would have no work.
@@ -49,6 +50,7 @@ class TrackOfFile:
         channels: Number of its channels; None if the header has none.
         mixing: How they become one.
         begins_late: Its first packet lies deep in the file.
+        skip_bytes: How much of the file is left out.
     """
 
     url: str
@@ -56,6 +58,7 @@ class TrackOfFile:
     channels: int | None = None
     mixing: Mixing = Mixing.LAYOUT
     begins_late: bool = False
+    skip_bytes: int = 0
 
 
 class Decoded(NamedTuple):
@@ -139,6 +142,31 @@ def decode(track: TrackOfFile, *, num_samples: int, timeout_seconds: float) -> D
     )
 
 
+def decode_links(
+    track: TrackOfFile, begun: Decoded, *, num_samples: int, timeout_seconds: float
+) -> Decoded:
+    """Decode what ffmpeg left out of a chained Ogg file; return ``begun`` with it, if there is any.
+
+    Args:
+        track: As for `decode`.
+        begun: What `decode` returned.
+        num_samples: As for `decode`.
+        timeout_seconds: Wall-clock limit of all the rest.
+    """
+    deadline = time.monotonic() + timeout_seconds
+    for link in ogg_links(track.url.removeprefix("file:")):
+        missing, left = num_samples - begun.sound.waveform.size, deadline - time.monotonic()
+        if missing <= 0 or left <= 0:
+            break
+        rest = TrackOfFile(track.url, track.index, skip_bytes=link)
+        part = decode(rest, num_samples=missing, timeout_seconds=left)
+        if part.timed_out or not part.sound.waveform.size:
+            break
+        sound = begun.sound.followed_by(part.sound)
+        begun = begun._replace(sound=sound, ended_early=part.ended_early)
+    return begun
+
+
 def decode_together(
     tracks: Sequence[TrackOfFile], *, num_samples: int, timeout_seconds: float
 ) -> list[Sound | None]:
@@ -216,6 +244,7 @@ def _output(place: int, track: TrackOfFile, target: str, num_samples: int, **opt
         codec_whitelist=ALLOWED_DECODERS,
         threads=1,
         **(DEEP_PROBE if track.begins_late else {}),
+        **({"skip_initial_bytes": track.skip_bytes} if track.skip_bytes else {}),
     )
     return source[str(track.index)].output(
         target,

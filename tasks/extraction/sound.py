@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import accumulate, chain, groupby, repeat
+from itertools import accumulate, chain, groupby, pairwise, repeat
+from mmap import ACCESS_READ, mmap
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +31,8 @@ MAX_FILL_SECONDS = 10.0
 BYTES_PER_SAMPLE = 2
 
 _MAX_LATE_BLOCKS = 3
+
+_OGG_PAGE, _OGG_HEADER_BYTES, _OGG_FIRST_PAGE = b"OggS", 27, 0x02
 
 _CONTAINERS = (0x18538067, 0x1F43B675, 0xA0)  # segment, cluster, group of blocks
 _BLOCKS = (0xA3, 0xA1)
@@ -87,6 +91,46 @@ class Sound:
         if not gaps:
             return self.waveform, ()
         return np.concatenate([*pieces, self.waveform[begun:]]), tuple(gaps)
+
+    def followed_by(self, other: Sound) -> Sound:
+        """Return this sound and then another, without a gap between them."""
+        num = self.waveform.size
+        breaks = (*self.breaks, *((num + place, missing) for place, missing in other.breaks))
+        return Sound(np.concatenate([self.waveform, other.waveform]), breaks)
+
+
+def ogg_links(path: str) -> list[int]:
+    """Return where ffmpeg has to begin anew in a chained Ogg file, in bytes; not its beginning.
+
+    It goes on from one link of the chain to the next, unless codec, channels or rate change.
+    """
+    links: list[tuple[int, bytes]] = []
+    try:
+        with Path(path).open("rb") as file, mmap(file.fileno(), 0, access=ACCESS_READ) as data:
+            links += _all_links(data)
+    except (OSError, ValueError):  # it is gone, or empty
+        return []
+    return [place for (_, before), (place, now) in pairwise(links) if before != now]
+
+
+def _all_links(data: mmap) -> Iterator[tuple[int, bytes]]:
+    """Yield place and format of each link of a chained Ogg file."""
+    place, in_headers = data.find(_OGG_PAGE), False
+    while 0 <= place < len(data) - _OGG_HEADER_BYTES:
+        body = place + _OGG_HEADER_BYTES + data[place + _OGG_HEADER_BYTES - 1]
+        is_first = bool(data[place + 5] & _OGG_FIRST_PAGE)
+        if is_first and not in_headers:
+            yield place, _ogg_format(data[body : body + 16])
+        in_headers = is_first
+        end = body + sum(data[place + _OGG_HEADER_BYTES : body])
+        place = end if data[end : end + 4] == _OGG_PAGE else data.find(_OGG_PAGE, place + 4)
+
+
+def _ogg_format(head: bytes) -> bytes:
+    """Return what must not change between links: codec, channels, and the rate of Vorbis."""
+    if head.startswith(b"OpusHead"):
+        return head[:8] + head[9:10]
+    return head if head.startswith(b"\x01vorbis") else head[:5]
 
 
 def max_matroska_bytes(num_samples: int) -> int:

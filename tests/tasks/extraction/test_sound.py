@@ -10,7 +10,7 @@ import pytest
 
 from tasks.extraction.audio import Extraction, extract_together
 from tasks.extraction.headers import Prober
-from tasks.extraction.sound import Gap, Sound, max_matroska_bytes, read_matroska
+from tasks.extraction.sound import Gap, Sound, max_matroska_bytes, ogg_links, read_matroska
 
 MakeMedia = Callable[..., Path]
 Take = Callable[..., Extraction]
@@ -143,15 +143,53 @@ class TestRecordings:
         assert found.waveform.size / 16_000 == pytest.approx(1.0, abs=0.1)
         assert not found.short_decode
 
-    def test_a_chain_with_another_number_of_channels(
-        self, make_media: MakeMedia, tmp_path: Path, take: Take, prober: Prober
+    @pytest.mark.parametrize(
+        "links",
+        [
+            ("1.opus", "2.opus"),
+            ("1.opus", "2.opus", "2.opus", "1.opus"),
+            ("1.opus", "1.opus"),
+            ("1.opus", "a.ogg", "b.ogg"),
+        ],
+    )
+    def test_a_chain_of_other_channels_rates_and_codecs(
+        self,
+        links: tuple[str, ...],
+        make_media: MakeMedia,
+        tmp_path: Path,
+        take: Take,
+        prober: Prober,
     ) -> None:
-        links = [make_media(f"{n}.opus", "-ac", str(n), "-c:a", "libopus") for n in (1, 2)]
-        chain = tmp_path / "chain.opus"
-        chain.write_bytes(b"".join(link.read_bytes() for link in links))
+        made = {
+            "1.opus": make_media("1.opus", "-c:a", "libopus"),
+            "2.opus": make_media("2.opus", "-c:a", "libopus", "-ac", "2"),
+            "a.ogg": make_media("a.ogg", "-c:a", "libvorbis"),
+            "b.ogg": make_media("b.ogg", "-c:a", "libvorbis", sampling_rate=44_100),
+        }
+        chain = tmp_path / "chain.ogg"
+        chain.write_bytes(b"".join(made[link].read_bytes() for link in links))
         found = take(chain)
-        assert found.short_decode or found.waveform.size == pytest.approx(32_000, rel=0.02)
-        together = list(extract_together([links[0], chain], max_seconds=12.0, prober=prober))
-        flags = [one.short_decode for one in together if isinstance(one, Extraction)]
-        assert flags == [False, found.short_decode]
-        assert not take(chain, 0.5).short_decode
+        assert found.waveform.size / 16_000 == pytest.approx(len(links), rel=0.02)
+        assert not found.short_decode
+        paths = [made["1.opus"], chain]
+        together = list(extract_together(paths, max_seconds=12.0, prober=prober))
+        assert isinstance(together[1], Extraction)
+        assert np.array_equal(together[1].waveform, found.waveform)
+        assert take(chain, 1.5).waveform.size == 24_000
+
+    def test_what_cannot_be_read_to_its_end_is_flagged(
+        self, make_media: MakeMedia, tmp_path: Path, take: Take
+    ) -> None:
+        begun = make_media("1.opus", "-c:a", "libopus").read_bytes()
+        other = make_media("2.opus", "-c:a", "libopus", "-ac", "2").read_bytes()
+        (tmp_path / "chain.opus").write_bytes(begun + other[:200])  # the other's headers alone
+        assert take(tmp_path / "chain.opus").short_decode
+        assert not take(tmp_path / "chain.opus", 0.5).short_decode
+
+
+def test_links_of_what_is_no_chain(tmp_path: Path) -> None:
+    assert ogg_links(str(tmp_path / "gone")) == []
+    (tmp_path / "empty").touch()
+    assert ogg_links(str(tmp_path / "empty")) == []
+    (tmp_path / "cut").write_bytes(b"OggS" * 100)
+    assert ogg_links(str(tmp_path / "cut")) == []
