@@ -11,17 +11,15 @@ from flows.exclusive import exclusive
 from flows.server import run_names
 from flows.server.artifacts import show_report
 from tasks.evaluation.evaluate import evaluate_gathered, label_columns
-from tasks.evaluation.plots import agreement_plot, check_picture, save_picture
+from tasks.evaluation.kept import keep_report
+from tasks.evaluation.plots import check_picture
 from tasks.evaluation.report import EvaluationReport
 from tasks.labels.label_set import load_labels
 from tasks.labels.labelled_clips import load_labelled_audio
 from tasks.labels.splits import Split
 from tasks.progress import observer
 from tasks.registry.registry import resolve_model
-from tasks.storage.open import child
 from tasks.store.store import create_store, open_store
-
-PLOTS_FOLDER = "plots"
 
 
 @dataclass(frozen=True)
@@ -90,9 +88,7 @@ def evaluate_model(
     )
     observer().begin("predicting", len(gathered.of_split(split)), "clips")
     report = evaluate_gathered(loaded, gathered, split, on_progress=observer().reached)
-    report.write(store)
     observer().begin("drawing", None, "")
-    picture = plot or child(store.location, f"{PLOTS_FOLDER}/{report.evaluation_id}.png")
-    save_picture(agreement_plot(report), picture)
+    picture = keep_report(report, store, plot)
     show_report(report, f"{report.model} on {split}")
     return Evaluated(report, picture)

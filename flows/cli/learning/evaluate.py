@@ -8,7 +8,6 @@ import click
 
 from flows.cli.options import (
     LOCATION,
-    corpus_option,
     figures_option,
     json_option,
     model_option,
@@ -21,13 +20,32 @@ from flows.cli.run import log_verb_to, progress_bar, write_json
 from flows.display.terminal import message, terminal
 
 if TYPE_CHECKING:
+    from tasks.evaluation.report import EvaluationReport
     from tasks.labels.splits import Split
 
 
 @click.command()
 @model_option
 @other_labels_option
-@corpus_option
+@click.option(
+    "--corpus",
+    type=LOCATION,
+    metavar="DIR",
+    help="Folder, s3://... or manifest of the clips; of --predictions none is needed.",
+)
+@click.option(
+    "--predictions",
+    type=LOCATION,
+    metavar="FILE",
+    help="Somebody's numbers in place of a model: CSV or Parquet with filename and the targets.",
+)
+@click.option(
+    "--scale",
+    type=click.FloatRange(min=0, min_open=True),
+    default=1.0,
+    metavar="NUMBER",
+    help="Number that stands for 1 in --predictions.",
+)
 @click.option(
     "--split",
     type=click.Choice(["train", "valid", "test"]),
@@ -47,7 +65,9 @@ if TYPE_CHECKING:
 def evaluate(
     model: str | None,
     labels: str | None,
-    corpus: str,
+    corpus: str | None,
+    predictions: str | None,
+    scale: float,
     split: Split,
     results: str | None,
     snapshot: str | None,
@@ -57,18 +77,23 @@ def evaluate(
     """Measure how well a model follows the labels of a split.
 
     Pearson, CCC, MAE and RMSE of each target with bootstrap intervals over speakers, the measured
-    coverage of the model's own prediction intervals, and a picture of both.
+    coverage of the model's own prediction intervals, and a picture of both. With --predictions, the
+    same of numbers in a file.
     """
     from emi_model.checkpoints.resolve import resolve
     from tasks.store.store import create_store, open_store
 
     label_store, results = stores_of(labels, results)
+    if predictions is not None:
+        _show(*_of_file(predictions, label_store, results, split, snapshot, plot, scale), as_json)
+        return
+    if corpus is None:
+        raise click.UsageError("Missing option '--corpus'.")
     reference = resolve_model_option(model)
     resolve(reference)
     store = open_store(label_store) if results is None else create_store(results)
     log_verb_to(store.logs, "evaluate")
 
-    from flows.display.evaluation import evaluation_rows, show_evaluation, training_warning
     from flows.evaluate import evaluate_model
 
     with progress_bar():
@@ -81,10 +106,39 @@ def evaluate(
             snapshot=snapshot,
             plot=plot,
         )
-    if as_json:
-        write_json(evaluation_rows(found.report, found.plot))
-        warning = training_warning(found.report)
-        if warning is not None:
-            message(warning)
-    else:
-        show_evaluation(found.report, found.plot, terminal().out)
+    _show(found.report, found.plot, as_json)
+
+
+def _of_file(
+    path: str,
+    labels: str,
+    results: str | None,
+    split: Split,
+    snapshot: str | None,
+    plot: str | None,
+    scale: float,
+) -> tuple[EvaluationReport, str]:
+    """Evaluate the numbers in a file; returns the report and where its picture is."""
+    from tasks.evaluation.kept import keep_report
+    from tasks.evaluation.own_predictions import evaluate_file
+    from tasks.evaluation.plots import check_picture
+    from tasks.labels.label_set import load_labels
+    from tasks.store.store import create_store, open_store
+
+    if plot is not None:
+        check_picture(plot)
+    report = evaluate_file(path, load_labels(labels, snapshot), split, scale=scale)
+    store = open_store(labels) if results is None else create_store(results)
+    return report, keep_report(report, store, plot)
+
+
+def _show(report: EvaluationReport, plot: str, as_json: bool) -> None:
+    from flows.display.evaluation import evaluation_rows, show_evaluation, training_warning
+
+    if not as_json:
+        show_evaluation(report, plot, terminal().out)
+        return
+    write_json(evaluation_rows(report, plot))
+    warning = training_warning(report)
+    if warning is not None:
+        message(warning)

@@ -117,6 +117,23 @@ def test_json_is_an_object_a_target_and_the_mean_tells_the_rest(evaluate, asked,
     assert [json.loads(line)["num_trained_on"] for line in out.splitlines()] == [3, 3, 3]
 
 
+def test_somebodys_predictions_need_neither_model_nor_corpus(emi, store, tmp_path):
+    lines = [f"{number:02d},{number / 30},{number / 25}" for number in range(6, 12)]
+    (tmp_path / "theirs.csv").write_text("\n".join(["clip_id,awe,sheer joy", *lines]) + "\n")
+    asked = ("evaluate", "--predictions", tmp_path / "theirs.csv", "--split", "test")
+    code, out, err = emi(*asked, "--results", store)
+    assert code == 0, err
+    assert "theirs.csv" in out
+    assert "6 clips labelled, 6 evaluated of 6 speakers, 0 missing" in out
+    rows = answer(store, "SELECT target, model, pearson FROM evaluations").to_pylist()
+    assert {row["target"]: row["pearson"] for row in rows}["awe"] == pytest.approx(1.0)
+    assert {row["model"] for row in rows} == {"theirs.csv"}
+    (picture,) = (store / "plots").iterdir()
+    assert str(picture) in out
+    code, _, err = emi("evaluate", "--results", store, "--model", "x")
+    assert (code, "Missing option '--corpus'" in err) == (2, True)
+
+
 def test_labels_figures_and_picture_in_a_bucket(evaluate, emi, asked, store, corpus, bucket):
     place = f"{bucket}/my store"
     code, out, err = emi("labels", "add", store.parent / "labels.csv", "--store", place, *asked[4:])
