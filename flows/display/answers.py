@@ -49,6 +49,7 @@ def show_rows(columns: Sequence[str], rows: Sequence[Sequence[Any]], console: Co
     Every block begins with the first column. Long texts are wrapped before a block is begun; of a
     single row that does not fit, each column gets a line.
     """
+    columns = [printable(name) for name in columns]
     cells = [[cell(value) for value in row] for row in rows]
     is_number = [all(map(_is_number, values)) for values in zip(*rows, strict=True)]
     lengths = [max(map(cell_len, texts)) for texts in zip(columns, *cells, strict=True)]

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sys
-
 import click
 
 from emi_model.loading import without_gc
 from flows.cli.options import coverage_option, model_option, resolve_model_option
 from flows.cli.run import progress_bar
+from flows.display.text import say
 
 
 @click.command()
@@ -36,10 +35,10 @@ def embed(source: str, results: str, model: str | None, coverage: str, frames: b
             source, results, resolve_model_option(model), full=coverage == "full", frames=frames
         )
     num_rejected = sum(done.reasons.values())
-    click.echo(
+    say(
         f"{done.num_embedded} clips embedded, {num_rejected} rejected, {done.num_skipped} skipped "
         f"(done before): {done.size} values a clip"
     )
     for reason, count in sorted(done.reasons.items()):
-        click.echo(f"  rejected, {reason}: {count}")
-    click.echo(f"in {results}", file=sys.stdout)
+        say(f"  rejected, {reason}: {count}")
+    say(f"in {results}")

@@ -11,6 +11,7 @@ from click.core import ParameterSource
 
 from emi_model.errors import StoreError
 from flows.cli.options import LOCATION, json_option, results_option
+from flows.cli.run import write_json
 
 if TYPE_CHECKING:
     from tasks.storage.formats import FileFormat
@@ -81,10 +82,14 @@ def query(
 @results_option
 @json_option
 def status(results: str, as_json: bool) -> None:
-    """Show what a results store holds: what `scores` shows, its warnings, and the latest runs."""
+    """Show what a results store holds: what `scores` shows, its warnings, and the latest runs.
+
+    With --json, objects of `table` scores (by model and coverage), then of `table` runs.
+    """
     from flows.display.status import show_status
     from tasks.progress import remark
-    from tasks.store.query import answer, stored_question, write
+    from tasks.store.formats import plain_rows
+    from tasks.store.query import answer, stored_question
     from tasks.store.store import create_store, open_store
 
     store = open_store(results)
@@ -93,8 +98,9 @@ def status(results: str, as_json: bool) -> None:
     if damaged := store.num_damaged():
         remark(f"{results}: damaged parts: {damaged}")
     contents = answer(results, stored_question("status"))
-    if as_json:
-        write(contents, "json")
-        return
     runs = answer(results, stored_question("latest_runs"))
+    if as_json:
+        for table, rows in (("scores", contents), ("runs", runs)):
+            write_json({"table": table, **row} for row in plain_rows(rows))
+        return
     show_status(contents.to_pylist(), runs.to_pylist(), sys.stdout)

@@ -9,6 +9,7 @@ import click
 from flows.cli.options import json_option
 from flows.cli.run import write_json
 from flows.display.terminal import terminal
+from flows.display.text import say
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -32,7 +33,7 @@ def schema(table: str | None, as_json: bool) -> None:
         if as_json:
             write_json([entry.table_schema()])
             return
-        click.echo(f"{entry.name}: a row is {entry.row}")
+        say(f"{entry.name}: a row is {entry.row}")
         show(_columns(entry), terminal().out)
     elif as_json:
         write_json(

@@ -18,6 +18,7 @@ from flows.cli.options import (
 )
 from flows.cli.run import log_verb_to, progress_bar, write_json
 from flows.display.terminal import terminal
+from flows.display.text import say
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -71,7 +72,7 @@ def _show(found: Sequence[Finding], results: str, as_json: bool) -> None:
     lines = [line for finding in found for line in _lines(finding)]
     whole = f"{results}: every part is whole"
     text = "\n".join([*lines, f"{results}: damaged parts: {len(found)}"]) if found else whole
-    click.echo(text, file=terminal().out)
+    say(text, terminal().out)
 
 
 def _lines(finding: Finding) -> list[str]:
@@ -120,6 +121,6 @@ def _score_again(
         with progress_bar():
             record = process_corpus(source, store.location, pin_model_option(model), **options)
         done = f"{record['num_scored']} scored, {record['num_rejected']} rejected"
-        click.echo(f"{source}: {done} again", file=terminal().out)
+        say(f"{source}: {done} again", terminal().out)
     for name in others:
-        click.echo(f"rows by {name} are gone too: `emi process` with it", file=terminal().out)
+        say(f"rows by {name} are gone too: `emi process` with it", terminal().out)

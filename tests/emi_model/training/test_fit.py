@@ -138,6 +138,20 @@ def test_vad_is_learnt_where_it_is_rated(tiny_model: Build) -> None:
     assert not torch.equal(by_vad[1], by_vad[2])
 
 
+@pytest.mark.parametrize("loss", ["mse+ccc", "mse+pearson"])
+def test_clips_that_are_labelled_in_part_teach_what_they_have(tiny_model: Build, loss: str) -> None:
+    clips = noisy_clips(6)
+    gaps = [replace(clip, emi=clip.emi.copy(), vad=clip.vad) for clip in clips]
+    for clip in gaps[:3]:
+        clip.emi[1] = np.nan
+    models = [small(tiny_model) for _ in range(2)]
+    for model, some in zip(models, (clips, gaps), strict=True):
+        report = fit(model, some, some, replace(QUICK, loss=loss, mixup=0.5)).history[-1]
+        assert np.isfinite(report.train_loss)
+        assert report.valid is not None
+    assert not torch.equal(*map(weights_of, models))
+
+
 @pytest.mark.parametrize("loss", sorted(LOSSES))
 @pytest.mark.parametrize(
     "odd",

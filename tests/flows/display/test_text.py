@@ -1,7 +1,9 @@
 """Names of others on a terminal: as they are, but obeyed by nobody."""
 
 import io
+import re
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -45,3 +47,11 @@ def test_letters_that_a_terminal_lacks_are_spelled_out(encoding, shown, monkeypa
     sys.stderr.flush()
     assert sys.stdout.buffer.getvalue().decode(encoding) == f"{shown}\n"
     assert sys.stderr.buffer.getvalue() == b"\\udcff\n"
+
+
+def test_nothing_else_writes_to_the_terminal():
+    flows = Path(__file__).parents[3] / "flows"
+    other = re.compile(r"click\.s?echo\(|\bConsole\(|from_markup|(?<!\.)\bprint\(")
+    for path in flows.rglob("*.py"):
+        found = other.findall(path.read_text(encoding="utf-8").replace("PlainConsole(", ""))
+        assert path.name in ("text.py", "console.py") or not found, path

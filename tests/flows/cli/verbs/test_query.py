@@ -1,10 +1,13 @@
 """`emi query`, called as a shell would."""
 
 import json
+from datetime import UTC, datetime
 
 import pyarrow.parquet as pq
 import pytest
 
+from tasks.scoring.commit import RunStamp, Tally
+from tasks.scoring.run_record import RunRecord, write_record
 from tasks.store.store import create_store
 
 
@@ -71,3 +74,21 @@ def test_what_may_be_meant_is_shown_and_where(emi, store, sql, words):
     code, _, err = emi("query", sql)
     assert code == 2
     assert words in err
+
+
+def test_the_status_as_json_has_the_runs(emi, store):
+    assert emi("status", "--json") == (0, "", "")
+    stamp = RunStamp("tiny", "aa", "first", "r1", "MIT", ())
+    record = RunRecord(stamp, "corpus", "auto", datetime.now(UTC))
+    write_record(create_store(store), record, Tally())
+    code, out, _ = emi("status", "--json")
+    (run,) = map(json.loads, out.splitlines())
+    assert (code, run["table"], run["run_id"]) == (0, "runs", "r1")
+
+
+def test_a_table_of_what_python_has_not_and_of_names_that_would_be_obeyed(emi, store):
+    sql = "SELECT TIMESTAMP 'infinity' AS \"\x1b[2Jend\", '[b]' || chr(27) || ':smile:' AS name"
+    code, out, _ = emi("query", sql)
+    assert (code, "\x1b" in out) == (0, False)
+    for shown in (r"\x1b[2Jend", r"[b]\x1b:smile:"):
+        assert shown in out
