@@ -20,12 +20,13 @@ import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 
-from emi_model.errors import EXIT_INTERRUPTED, EXIT_USAGE, EmiError
+from emi_model.errors import EXIT_USAGE, EmiError
 from flows.display.terminal import message, terminal
+from tasks.processes import ending
 from tasks.progress import take_remarks
 
 EXIT_BUG, EXIT_REJECTED = 1, 3
@@ -36,22 +37,28 @@ UNREACHED = "Failed to reach API"
 """Prefect's message, in a bare RuntimeError, if a configured server does not answer."""
 
 
+_said_last: list[None] = []
+
+
 @contextmanager
 def quick_end() -> Iterator[None]:
-    """Let the process end as soon as the exit functions of all libraries have run.
+    """Let Ctrl-C end the process within seconds, and no end take longer than it must.
 
-    The interpreter would first collect garbage among everything that a run has loaded: a second.
-    The process flushes its streams and ends with the exit code of the block inside.
+    The process ends as soon as the exit functions of all libraries have run, with the exit code of
+    the block inside: the interpreter would first collect garbage among everything that a run has
+    loaded, for a second.
     """
+    ending.oversee(_notice, _last_line)
     code: int | None = None  # stays None after an error that nothing caught: Python reports it
 
     def end() -> None:
         if code is None:
             return
+        why = ending.cause()
         for stream in (sys.stdout, sys.stderr):
             with suppress(OSError, ValueError):
                 stream.flush()
-        os._exit(code)
+        os._exit(code if why is None else ending.exit_code(why))
 
     atexit.register(end)  # the function registered first runs last
     try:
@@ -60,6 +67,8 @@ def quick_end() -> Iterator[None]:
     except SystemExit as ended:
         code = ended.code if isinstance(ended.code, int) else int(ended.code is not None)
         raise
+    finally:
+        ending.raise_no_more()
 
 
 class PipedGroup(click.Group):
@@ -79,18 +88,18 @@ class PipedGroup(click.Group):
 
 def run_to_exit(command: click.Group) -> None:
     """Run the command and turn what ends it into one line and an exit code."""
+    _said_last.clear()
     try:
         command.main(standalone_mode=False)
     except click.ClickException as error:
         error.show(terminal().err)
         sys.exit(error.exit_code)
-    except EmiError as error:
-        message(str(error))
-        sys.exit(EXIT_USAGE)
-    except (KeyboardInterrupt, click.Abort):
-        message("interrupted: what was committed stays; the same command goes on from there")
-        sys.exit(EXIT_INTERRUPTED)
+    except (EmiError, KeyboardInterrupt, click.Abort) as error:
+        _end(error)
     except Exception as error:  # noqa: BLE001 - the last resort: a line and a log, no traceback
+        why = ending.cause()
+        if why is not None:  # an error of a library that was interrupted
+            _end(why)
         if str(error).startswith(UNREACHED):
             message(f"{error}: start Prefect's server, or unset PREFECT_API_URL")
             sys.exit(EXIT_USAGE)
@@ -99,6 +108,32 @@ def run_to_exit(command: click.Group) -> None:
     finally:
         for line in take_remarks():
             message(line)
+
+
+def _end(error: BaseException) -> NoReturn:
+    """End with the line and the exit code of an expected error, or of an interrupt."""
+    if isinstance(error, click.Abort) and isinstance(error.__cause__, KeyboardInterrupt):
+        error = error.__cause__
+    why = error if isinstance(error, EmiError) else KeyboardInterrupt(*error.args)
+    _last_line(why)
+    sys.exit(ending.exit_code(why))
+
+
+def _notice() -> None:
+    if _said_last:
+        return
+    if terminal().err.isatty():
+        terminal().err.write("\r\x1b[2K")  # in place of the progress bar, which is drawn anew below
+    message("interrupted: ending in order, which takes some seconds")
+
+
+def _last_line(why: ending.Cause) -> None:
+    """Write why the process ends, once; an interrupt may bring what to write of it."""
+    if _said_last:
+        return
+    _said_last.append(None)
+    interrupted = isinstance(why, KeyboardInterrupt)
+    message(f"interrupted: {str(why) or ending.GOES_ON}" if interrupted else str(why))
 
 
 def _report(error: Exception) -> None:

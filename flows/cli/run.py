@@ -57,10 +57,12 @@ def log_verb_to(logs: Path, verb: str) -> None:
 def progress_bar() -> Iterator[None]:
     """Show how far the flow inside is, as a bar on standard error; say which server records it."""
     from flows.display.tables import ProgressBar
+    from flows.server.prestart import watch_server
     from tasks.progress import observed_by
 
     while _starting:
         _starting.pop().join()
+    watch_server()
     if (url := api_url()) is not None:
         message(f"recorded by the server {url}")
     with ProgressBar(terminal().err) as bar, observed_by(bar):

@@ -1,12 +1,25 @@
-"""Prefect's temporary server, started while this process still loads its libraries."""
+"""Prefect's server during a command: started while this process loads its libraries, and watched.
+
+Without their server, flows wait for minutes, and then end with an error of Prefect's client.
+"""
 
 from __future__ import annotations
 
 import os
+import socket
 import threading
+import time
+from urllib.parse import urlsplit
 
 from emi_model.errors import ServerError
+from tasks.processes import ending
+from tasks.processes.prefect_server import is_loopback
 from tasks.processes.temporary_server import TemporaryServer
+
+SERVER_GONE_SECONDS = 15.0
+"""A server of this machine is given up after this long; `emi up` may be starting again."""
+
+SERVER_WATCH_SECONDS = 1.0
 
 
 def temporary_server() -> threading.Thread | None:
@@ -66,5 +79,46 @@ def _hand_over(server: TemporaryServer) -> None:
         cause = server.cause()
         server.stop()
         raise ServerError(f"Prefect's temporary server does not start: {cause}")
+    threading.Thread(target=_watch_temporary, args=(server,), daemon=True).start()
     prefects = SubprocessASGIServer()  # the one instance of this process
     prefects.port, prefects.server_process, prefects.running = server.port, server.process, True
+
+
+def watch_server() -> None:
+    """End this process with a ServerError once a server of this machine no longer listens.
+
+    Servers on other machines are not watched: networks fail for a while, and heal.
+    """
+    url = os.environ.get("PREFECT_API_URL")
+    parts = urlsplit(url or "")
+    if url and is_loopback(parts.hostname or "") and parts.port:
+        where = (parts.hostname or "", parts.port)
+        threading.Thread(target=_watch_named, args=(url, where), daemon=True).start()
+
+
+def _watch_temporary(server: TemporaryServer) -> None:
+    status = server.process.wait()
+    if not server.stopping:
+        how = f"killed by signal {-status}" if status < 0 else f"exit status {status}"
+        ending.end_with(
+            ServerError(
+                f"Prefect's temporary server, a process of this command, has died ({how}): "
+                f"{ending.GOES_ON}"
+            )
+        )
+
+
+def _watch_named(
+    url: str, where: tuple[str, int], gone_seconds: float = SERVER_GONE_SECONDS
+) -> None:
+    listened = time.monotonic()
+    while time.monotonic() - listened < gone_seconds:
+        try:
+            socket.create_connection(where, SERVER_WATCH_SECONDS).close()
+            listened = time.monotonic()
+        except ConnectionRefusedError:
+            pass
+        except OSError:  # it listens, but is busy
+            listened = time.monotonic()
+        time.sleep(SERVER_WATCH_SECONDS)
+    ending.end_with(ServerError(f"{url}: Prefect's server there has died: {ending.GOES_ON}"))

@@ -12,7 +12,7 @@ import signal
 import threading
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -27,6 +27,8 @@ from tasks.cluster.budget import NodeSize
 from tasks.cluster.environment import worker_environment
 from tasks.cluster.nodes import address_of, ask_nodes, node_sizes, working_nodes
 from tasks.cluster.private import RAY_FOLDER, private_surroundings, started_in
+from tasks.cluster.watching import LostHead, OwnProcesses, watched_ray
+from tasks.processes import ending
 from tasks.processes.guard import guard_this_process
 from tasks.provenance import code_version
 
@@ -67,18 +69,28 @@ def ray_cluster(num_cpus: int, address: str | None = None) -> Iterator[None]:
         yield
         return
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    ending.listen()
     _started_here = not joins(address)
     # Not in the main thread: there Ray would handle SIGTERM, by which Prefect cancels, and a signal
     # during the start would leave some of Ray's processes behind. They die with the thread that
     # started them, so it lives as long as the cluster is used.
-    with _surroundings(private=_started_here) as folder, ThreadPoolExecutor(1) as thread:
+    with (
+        _surroundings(private=_started_here) as folder,
+        ThreadPoolExecutor(1) as thread,
+        ExitStack() as watching,
+    ):
         try:
             if _started_here:
-                _start(num_cpus, thread, folder)
+                own = OwnProcesses()
+                watching.enter_context(watched_ray(own.dead))
+                _start(num_cpus, thread, folder, own)
             else:
                 _join(named_address(address or _wanted), thread, folder)
+                head = LostHead(ray.get_runtime_context().gcs_address)
+                watching.enter_context(watched_ray(head))
             yield
         finally:
+            watching.close()
             _started_here = False
             thread.submit(ray.shutdown).result()
 
@@ -154,20 +166,22 @@ def _surroundings(*, private: bool) -> Iterator[Path]:
             yield Path(name)
 
 
-def _start(num_cpus: int, thread: Executor, folder: Path) -> None:
+def _start(num_cpus: int, thread: Executor, folder: Path, own: OwnProcesses) -> None:
     guard_this_process()
-    starting = thread.submit(
-        started_in,
-        folder,
-        ray.init,
-        HERE,
-        num_cpus=num_cpus,
-        num_gpus=available_gpus(),
-        object_store_memory=OBJECT_STORE_BYTES,
-        include_dashboard=False,
-        _temp_dir=str(folder / RAY_FOLDER),
-        **QUIET,
-    )
+
+    def start() -> None:
+        with own.starting():
+            ray.init(
+                HERE,
+                num_cpus=num_cpus,
+                num_gpus=available_gpus(),
+                object_store_memory=OBJECT_STORE_BYTES,
+                include_dashboard=False,
+                _temp_dir=str(folder / RAY_FOLDER),
+                **QUIET,
+            )
+
+    starting = thread.submit(started_in, folder, start)
     _await(
         starting,
         "Ray did not start",

@@ -26,10 +26,10 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent handles Ctrl-C
     parent, seen = os.getppid(), dict[int, str]()
     while not select.select([sys.stdin], [], [], GUARD_POLL_SECONDS)[0]:
-        seen |= _descendants({parent})
+        seen |= descendants({parent})
     if sys.stdin.buffer.read():
         return
-    seen |= _descendants(set(seen))  # also what these started since, while they are its parents
+    seen |= descendants(set(seen))  # also what these started since, while they are its parents
     time.sleep(GRACE_SECONDS)
     alive = {pid: started for pid, (_, started) in _processes().items()}
     for pid, started in seen.items():
@@ -39,7 +39,7 @@ def main() -> None:
         _kill(pid)
 
 
-def _descendants(ancestors: set[int]) -> dict[int, str]:
+def descendants(ancestors: set[int]) -> dict[int, str]:
     """Return the pids of descendants with their start times, which tell a reused pid apart."""
     processes = _processes()
     below, found = ancestors, dict[int, str]()

@@ -54,6 +54,7 @@ class TemporaryServer:
         port: that it listens on.
         process: the server's process.
         may_take_another_database: the user's environment names none.
+        stopping: whether its end is wanted.
     """
 
     def __init__(self, *, new_database: bool = False) -> None:
@@ -65,7 +66,7 @@ class TemporaryServer:
         Raises:
             ServerError: no port is free, or no folder can be written.
         """
-        self.port = free_port(HOST, 0)
+        self.port, self.stopping = free_port(HOST, 0), False
         try:
             self._database = ServerDatabase(new=new_database)
             self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - read when it ends
@@ -81,6 +82,7 @@ class TemporaryServer:
             cwd=NEUTRAL_FOLDER,
             stdin=subprocess.DEVNULL,
             stderr=self._errors,
+            start_new_session=True,  # Ctrl-C only reaches the command, which still reports its end
         )
         atexit.register(self.stop)
 
@@ -103,6 +105,7 @@ class TemporaryServer:
 
     def stop(self) -> None:
         """End the server: by SIGTERM, or by SIGKILL some seconds later."""
+        self.stopping = True
         end(self.process, TEMPORARY_STOP_SECONDS)
         self._errors.seek(0)
         shutil.copyfileobj(self._errors, sys.stderr.buffer)  # which is a run's log

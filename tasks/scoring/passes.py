@@ -8,6 +8,7 @@ ledger names the suspects. If a node was lost, no clip is suspected.
 from __future__ import annotations
 
 from collections.abc import Generator, Sequence
+from contextlib import suppress
 from itertools import pairwise
 from typing import Any
 
@@ -22,6 +23,7 @@ from emi_model.errors import EmiError, ScoringError
 from tasks.cluster.budget import Budget
 from tasks.cluster.nodes import actor_on_this_node, alive_nodes, dead_nodes, lost_nodes, wait_for
 from tasks.corpus.clips import ClipFile
+from tasks.processes import ending
 from tasks.scoring.extract_stage import extract_block
 from tasks.scoring.ledger import EXTRACT, SCORE, Ledger
 from tasks.scoring.score_stage import ScorerActor
@@ -50,6 +52,11 @@ IDLE_UTILISATION = 0.25
 """Tasks a scorer below which an elastic pool ends one; low, since loading a model takes long."""
 
 MAX_DETAIL_CHARS = 200
+
+LEDGER_DIED = (
+    "the ledger, the process of this run that notes which clips each worker has, has died: "
+    f"{ending.GOES_ON}; if it dies again, look whether the memory suffices"
+)
 
 MAX_RESTARTS = 3
 """Restarts of a scorer that dies while idle; one that dies at work ends the pass."""
@@ -91,15 +98,20 @@ def run_pass(
             batch_size=None, batch_format="pyarrow", prefetch_batches=0
         )
     except RayError as error:
-        raise _failure(ledger, error, dead_before) from error
+        try:
+            failure = _failure(ledger, error, dead_before)
+        except RayActorError as death:  # of the ledger, which was asked
+            raise ScoringError(LEDGER_DIED) from death
+        raise failure from error
     finally:
         _end_scorers(ledger)
 
 
 def _end_scorers(ledger: Any) -> None:
     """Kill the actors of a pass: scorers of one that failed would keep their cores for ever."""
-    for scorer in wait_for(ledger.scorers.remote()):
-        ray.kill(scorer)
+    with suppress(RayActorError):  # the ledger has died: its pass ends, and the cluster with it
+        for scorer in wait_for(ledger.scorers.remote()):
+            ray.kill(scorer)
     ray.kill(ledger)
 
 

@@ -23,6 +23,7 @@ from tasks.corpus.done import ScoringPlan, done_clips, plan_clips
 from tasks.corpus.listing import list_clips
 from tasks.corpus.passed_over import PassedOver, in_words, most_frequent
 from tasks.corpus.standing import is_one_file, note_current, note_listing
+from tasks.processes import ending
 from tasks.progress import observer
 from tasks.provenance import new_run_id
 from tasks.registry.registry import is_champion, pin_model, resolve_model
@@ -219,25 +220,29 @@ def store_lock(store: ResultsStore, wait_minutes: float) -> Iterator[None]:
 def _recorded(
     run: Run, on_end: OnEnd | None, interrupts: tuple[type[BaseException], ...]
 ) -> Iterator[None]:
-    """Record how a run ends if an exception ends it."""
-    try:
-        yield
-    except BaseException as error:
-        interrupt = _interrupt_in(error, interrupts)
-        if interrupt is None:
+    """Record how a run ends if an exception ends it, or a signal that no exception came from."""
+
+    def record(error: BaseException) -> None:
+        if isinstance(error, interrupts):
+            _end(run, on_end, RunState.INTERRUPTED, "interrupted")
+        else:
             _end(run, on_end, RunState.FAILED, str(error).partition("\n")[0])
-            raise
-        _end(run, on_end, RunState.INTERRUPTED, "interrupted")
-        raise interrupt from None
+
+    try:
+        with ending.recorded_by(record):
+            yield
+    except BaseException as error:
+        why = ending.cause() or _interrupt_in(error, interrupts) or error
+        record(why)
+        if why is not error:
+            raise why from None
+        raise
 
 
 def _interrupt_in(
     error: BaseException | None, interrupts: tuple[type[BaseException], ...]
 ) -> BaseException | None:
-    """Return the interrupt that an error is or was caused by; None for other errors.
-
-    An interrupt in a library's compiled code appears as the cause of a `SystemError`.
-    """
+    """Return the interrupt in an error, in compiled code the cause of a SystemError; or None."""
     while error is not None and not isinstance(error, interrupts):
         error = error.__cause__ if isinstance(error, SystemError) else None
     return error

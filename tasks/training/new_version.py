@@ -26,6 +26,7 @@ from tasks.home import home
 from tasks.labels.label_set import LabelSet, load_labels
 from tasks.labels.labelled_clips import LabelledAudio, load_labelled_audio
 from tasks.labels.splits import TRAIN, VALID
+from tasks.processes import ending
 from tasks.progress import observer
 from tasks.provenance import package_versions, source_commit
 from tasks.registry.registry import folder_of, list_versions, register
@@ -157,12 +158,17 @@ def _tracked(plan: TrainingPlan, audio: LabelledAudio) -> Iterator[TrainingRun]:
             "versions": package_versions(),
         },
     )
-    try:
-        run.log_params(plan.parameters())
-        yield run
-    except BaseException as error:
+
+    def record(error: BaseException) -> None:
         with suppress(RegistryError):  # the user has to see the error that ended the training
             run.finish("FAILED" if isinstance(error, EmiError) else "KILLED")
+
+    try:
+        with ending.recorded_by(record):
+            run.log_params(plan.parameters())
+            yield run
+    except BaseException as error:
+        record(error)
         raise
     run.finish("FINISHED")
 

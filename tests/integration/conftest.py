@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from emi_model.checkpoints.checkpoint import save_checkpoint
 from tasks.extraction.ffmpeg import find_ffmpeg
 from tasks.store.query import answer
 from tasks.synthetic.corpus import write_corpus
+from tests.pseudo_terminal import PseudoTerminal
 from tests.tiny import BACKBONE
 
 LONGEST_FIRST = (
@@ -87,6 +89,18 @@ def launch(environment):
     for process in started:
         process.kill()
         process.communicate()
+
+
+@pytest.fixture
+def at_terminal(environment):
+    """Return a function that starts the command in a terminal of its own, with no server."""
+    with ExitStack() as terminals:
+
+        def start(*arguments, **extra):
+            command = [Path(sys.executable).parent / "emi", *arguments]
+            return terminals.enter_context(PseudoTerminal(command, {**environment, **extra}))
+
+        yield start
 
 
 @pytest.fixture(scope="session")

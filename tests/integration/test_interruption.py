@@ -1,5 +1,6 @@
 """Whatever ends a run, what is committed stays, and the same command goes on from there."""
 
+import contextlib
 import signal
 import subprocess
 import sys
@@ -12,6 +13,7 @@ import pytest
 
 from tasks.store.query import answer
 from tests.integration.conftest import table
+from tests.pseudo_terminal import interrupted, keyboard_reaches
 
 
 def wait_for(condition, seconds=240.0):
@@ -24,6 +26,16 @@ def wait_for(condition, seconds=240.0):
 
 def descendants(process):
     return psutil.Process(process.pid).children(recursive=True)
+
+
+def with_word(process, word):
+    """The descendants whose command line has a word."""
+    found = []
+    for child in descendants(process):
+        with contextlib.suppress(psutil.Error):
+            if word in " ".join(child.cmdline()):
+                found.append(child)
+    return found
 
 
 def parts(results):
@@ -87,21 +99,45 @@ def test_two_runs_do_not_write_at_once(resumed):
     assert "another run is writing here" in err.splitlines()[-1]
 
 
-def test_ctrl_c_ends_in_order(launch, model, corpus, tmp_path, slow_ffmpeg):
+def test_ctrl_c_ends_in_order(at_terminal, model, corpus, tmp_path, slow_ffmpeg):
     results = tmp_path / "results"
     arguments = ("process", corpus, "--results", results, "--model", model)
-    process = launch(*arguments, EMI_FFMPEG=slow_ffmpeg)
+    terminal = at_terminal(*arguments, EMI_FFMPEG=slow_ffmpeg)
     wait_for(lambda: bool(parts(results)))
-    left = descendants(process)
-    process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=60)
-    assert process.returncode == 130, err
-    assert "interrupted" in err.splitlines()[-1]
-    assert out == ""
+    left = descendants(terminal.process)
+    assert keyboard_reaches(terminal.process) == []
+    assert interrupted(terminal) == 130
     assert psutil.wait_procs(left, timeout=20)[1] == []
+    assert "interrupted: what was committed stays" in terminal.text.splitlines()[-1]
     (run,) = answer(results, "SELECT state, num_scored + num_rejected AS n FROM runs").to_pylist()
     assert run["state"] == "interrupted"
     assert answer(results, "SELECT count(*) AS n FROM scores").to_pylist() == [{"n": run["n"]}]
+
+
+@pytest.mark.parametrize(
+    ("victim", "named"),
+    [
+        ("prefect.server.api.server", "Prefect's temporary server, a process of this command,"),
+        ("gcs_server", "Ray's head process (gcs_server)"),
+    ],
+)
+def test_what_a_run_cannot_go_on_without_is_named_when_it_dies(
+    launch, model, corpus, tmp_path, slow_ffmpeg, victim, named
+):
+    results = tmp_path / "results"
+    arguments = ("process", corpus, "--results", results, "--model", model)
+    process = launch(*arguments, EMI_FFMPEG=slow_ffmpeg)
+    wait_for(lambda: with_word(process, "ray::"))  # Ray has workers, and its start is over
+    left = descendants(process)
+    with_word(process, victim)[0].kill()
+    _, err = process.communicate(timeout=60)  # 9 s, unless the machine is busy
+    assert process.returncode == 2
+    last = err.splitlines()[-1]
+    assert last.startswith(f"emi: {named} has died") or f"{named} on this machine has died" in last
+    assert psutil.wait_procs(left, timeout=20)[1] == []
+    (run,) = answer(results, "SELECT state, message FROM runs").to_pylist()
+    assert run["state"] == "failed"
+    assert run["message"] == last.removeprefix("emi: ")
 
 
 def test_all_of_rays_processes_bear_the_mark_of_the_guard():

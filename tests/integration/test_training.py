@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 
 from emi_model.errors import TrainingError
@@ -20,6 +21,7 @@ from tasks.scoring.direct import score_files
 from tasks.store.query import answer
 from tasks.training.plan import plan_training
 from tasks.training.run import train
+from tests.pseudo_terminal import interrupted, keyboard_reaches
 from tests.tasks.labels.labelled_corpus import write_labelled
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
@@ -92,7 +94,7 @@ def test_two_workers_give_the_losses_of_one_process(plan, alone, tmp_path):
 
 
 def test_a_killed_training_of_one_worker_goes_on_to_the_same_losses(
-    launch, emi, store, corpus, alone, environment, served, monkeypatch
+    launch, at_terminal, emi, store, corpus, alone, environment, served, monkeypatch
 ):
     command = ("train", "--labels", store, "--corpus", corpus, "--recipe", "debug", "--json")
     running = launch(*command, **served)
@@ -104,6 +106,16 @@ def test_a_killed_training_of_one_worker_goes_on_to_the_same_losses(
         time.sleep(0.02)
     running.kill()  # in the middle of epoch 2
     running.communicate()
+
+    terminal = at_terminal(*command)
+    while "training" not in terminal.text:
+        assert terminal.process.poll() is None, terminal.text
+        assert time.monotonic() < deadline + 120
+        time.sleep(0.02)
+    left = psutil.Process(terminal.process.pid).children(recursive=True)
+    assert keyboard_reaches(terminal.process) == []
+    assert interrupted(terminal) == 130
+    assert psutil.wait_procs(left, timeout=20)[1] == []
     assert answer(store, "SELECT * FROM evaluations").num_rows == 0
 
     code, out, err = emi(*command, **served)

@@ -15,6 +15,7 @@ import psutil
 import pytest
 import ray
 
+from emi_model.errors import ScoringError
 from emi_model.targets import EMI_TARGETS
 from tasks.cluster.budget import ScorerPool
 from tasks.corpus.listing import list_clips
@@ -76,6 +77,27 @@ def test_a_scorer_that_is_killed_costs_no_clip(corpus, settings, budget):
     assert set(counts.values()) == {1}
     assert sum(row["status"] == "scored" for row in rows.values()) == 48
     assert "worker_died" not in {row["reason"] for row in rows.values()}
+
+
+def test_a_ledger_that_is_killed_ends_the_run_in_words(corpus, settings, budget):
+    ledgers = []
+
+    def kill_the_ledger():
+        deadline = time.monotonic() + 60
+        while not ledgers and time.monotonic() < deadline:
+            for process in psutil.Process().children(recursive=True):
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    if process.name().startswith("ray::Ledger"):
+                        process.kill()
+                        ledgers.append(process.pid)
+            time.sleep(0.02)
+
+    killer = threading.Thread(target=kill_the_ledger)
+    killer.start()
+    with pytest.raises(ScoringError, match="the ledger, the process of this run that notes"):
+        score_all(list_clips(str(corpus)), settings, budget)
+    killer.join()
+    assert ledgers
 
 
 def test_a_clip_that_kills_its_worker_is_rejected_and_the_rest_scored(

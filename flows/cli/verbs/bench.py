@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,10 +11,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from emi_model.errors import EXIT_INTERRUPTED, EmiError
+from emi_model.errors import EmiError
 from flows.cli.options import LOCATION, json_option, precision_option, resolve_model_option
 from flows.cli.run import log_to, progress_bar, write_json
-from flows.display.terminal import message, terminal
+from flows.display.terminal import terminal
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -99,9 +98,8 @@ def _message_if_interrupted() -> Iterator[None]:
     """End at Ctrl-C with a message of this verb's own: no work is kept to go on from."""
     try:
         yield
-    except KeyboardInterrupt:
-        message("interrupted: nothing is kept")
-        sys.exit(EXIT_INTERRUPTED)
+    except KeyboardInterrupt as interrupt:
+        raise KeyboardInterrupt("nothing is kept") from interrupt
 
 
 @contextmanager

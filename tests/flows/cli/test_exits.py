@@ -12,7 +12,8 @@ from flows.cli.exits import run_to_exit
 from tasks.progress import remark
 
 CODE = """
-import atexit, gc, sys, threading, time
+import atexit, gc, os, signal, sys, threading, time
+signal.signal(signal.SIGINT, signal.default_int_handler)
 from flows.cli.exits import quick_end
 
 class Late:
@@ -99,3 +100,33 @@ def test_a_reader_that_has_ended_is_no_error():
         ended.stdout.close()
         assert ended.stderr.read() == b""
     assert ended.returncode == 0
+
+
+def test_ctrl_c_while_the_libraries_clear_up_lets_them_and_is_not_lost():
+    ended = end("""atexit.register(lambda: (os.kill(os.getpid(), signal.SIGINT), print("all")))""")
+    assert ended.stdout.splitlines()[-2:] == ["all", "cleared up"]
+    assert (ended.returncode, ended.stderr) == (130, "")
+
+
+def test_an_error_of_a_library_that_was_interrupted_is_an_interrupt():
+    code = """
+import os, signal
+import click
+from flows.cli.exits import quick_end, run_to_exit
+
+@click.command()
+def talk():
+    try:
+        os.kill(os.getpid(), signal.SIGINT)
+    except KeyboardInterrupt as interrupt:
+        raise ConnectionError("refused") from interrupt
+
+signal.signal(signal.SIGINT, signal.default_int_handler)
+with quick_end():
+    run_to_exit(talk)
+"""
+    ended = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False
+    )
+    said = "emi: interrupted: what was committed stays; the same command goes on from there\n"
+    assert (ended.returncode, ended.stderr) == (130, said)

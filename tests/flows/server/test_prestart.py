@@ -1,17 +1,32 @@
 """Whether the server that was started early is the one that Prefect then uses."""
 
+import signal
+import socket
+import subprocess
+import sys
+import threading
+
 import pytest
 from prefect.server.api.server import SubprocessASGIServer
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from emi_model.errors import ServerError
 from flows.server import prestart
+from tasks.processes import ending
+
+
+class Ended:
+    """A process that has ended, as it was to."""
+
+    def wait(self):
+        return 0
 
 
 class Started:
     """A temporary server that answers, or does not, and is no process."""
 
-    port, process, may_take_another_database = 4321, None, True
+    port, process, stopping = 4321, Ended(), True
+    may_take_another_database = True
 
     def __init__(self, *, answers):
         self.answers, self.stopped = answers, False
@@ -87,3 +102,48 @@ def test_a_server_is_started_only_where_none_is_named(monkeypatch):
     monkeypatch.delenv("PREFECT_API_URL")
     prestart.temporary_server().join()
     assert taken == ["a server"]
+
+
+@pytest.fixture
+def deaths(monkeypatch):
+    """What the process would be ended with."""
+    found = []
+    monkeypatch.setattr(ending, "end_with", lambda error: found.append(str(error)))
+    return found
+
+
+@pytest.mark.parametrize("stopping", [False, True])
+def test_a_temporary_server_that_dies_ends_the_command(deaths, stopping):
+    server = Started(answers=True)
+    server.process = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    server.stopping = stopping
+    server.process.send_signal(signal.SIGKILL)
+    prestart._watch_temporary(server)
+    server.process.stdin.close()
+    assert len(deaths) == (not stopping)
+    assert all("temporary server" in said and "killed by signal 9" in said for said in deaths)
+
+
+def test_a_named_server_of_this_machine_that_is_gone_ends_the_command(deaths):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        where = server.getsockname()
+        watching = threading.Thread(target=prestart._watch_named, args=("URL", where, 1.5))
+        watching.start()
+        server.accept()[0].close()
+        assert deaths == []
+    watching.join(30)
+    assert deaths == ["URL: Prefect's server there has died: " + ending.GOES_ON]
+
+
+@pytest.mark.parametrize(
+    ("url", "watched"),
+    [(None, False), ("https://lab/api", False), ("http://127.0.0.1:4200/api", True)],
+)
+def test_only_servers_of_this_machine_are_watched(monkeypatch, url, watched):
+    begun = threading.Event()
+    monkeypatch.setattr(prestart, "_watch_named", lambda *_: begun.set())
+    monkeypatch.delenv("PREFECT_API_URL", raising=False)
+    if url is not None:
+        monkeypatch.setenv("PREFECT_API_URL", url)
+    prestart.watch_server()
+    assert begun.wait(10 if watched else 0.05) == watched
