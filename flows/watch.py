@@ -12,12 +12,12 @@ from prefect import flow, task
 from prefect.cache_policies import NO_CACHE
 from pydantic import Field
 
-from emi_model.errors import ConfigError, CorpusError
+from emi_model.errors import ConfigError, CorpusError, LabelError
 from flows.server.artifacts import show_label_files
 from flows.server.events import corpus_changed, labels_added
 from flows.server.run_names import watched
 from tasks.corpus.arrivals import clips_without_rows
-from tasks.labels.inbox import REFUSED, WAITING, NewFile, Terms, look_into
+from tasks.labels.inbox import REFUSED, REFUSED_NOTE, WAITING, NewFile, Terms, look_into
 from tasks.labels.splits import Shares
 
 _LOGGER = logging.getLogger(__name__)
@@ -56,15 +56,30 @@ def watch(
     Raises:
         ConfigError: nothing to look at, or an inbox without a store for its labels.
         CorpusError: no such corpus.
+        LabelError: label files were refused; all else is done.
         StoreError: a store is foreign or damaged.
     """
+    terms = Terms(Shares(valid_share, test_share), seed, tuple(targets or ()))
+    found = look(corpus, results, label_inbox, labels, terms)
+    refused = [file["name"] for file in found["label_files"] if file["outcome"] == REFUSED]
+    if refused:
+        raise LabelError(
+            f"{label_inbox}: label files were refused: {', '.join(refused)}: "
+            f"{refused[0]}{REFUSED_NOTE} says why; correct the file, and the next look takes it"
+        )
+    return found
+
+
+def look(
+    corpus: str, results: str | None, label_inbox: str | None, labels: str | None, terms: Terms
+) -> dict[str, Any]:
+    """Look as `watch` does; return the same, also if files were refused."""
     if not results and not label_inbox:
         raise ConfigError("nothing to watch: name a results store, or an inbox of label files")
     files: list[NewFile] = []
     if label_inbox:
         if not labels:
             raise ConfigError(f"{label_inbox}: no store named that keeps the labels: name one")
-        terms = Terms(Shares(valid_share, test_share), seed, tuple(targets or ()))
         files = take_labels(label_inbox, labels, corpus, terms)
     num_new = find_clips(corpus, results) if results else 0
     return {

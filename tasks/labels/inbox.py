@@ -8,14 +8,16 @@ The outcome of each file is a small file of its own in the store's folder:
 
 CONTENT is the hash of the bytes, FILE that of name, size and modification time. A content that was
 taken is never applied again, under any name and whatever its date: a newer file may have corrected
-it since. A refused file is tried again when it changes. The chain of snapshots cannot stand in for
-these files: a file that is refused, or that brings nothing new, leaves no snapshot.
+it since. A refused file is tried again when it changes; until it is taken, ``FILE.refused.txt``
+beside it says what is wrong. The chain of snapshots cannot stand in for these files: a file that is
+refused, or that brings nothing new, leaves no snapshot.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -34,11 +36,16 @@ from tasks.storage.folder import Folder, StoredFile
 from tasks.storage.open import open_folder
 from tasks.store.store import create_store
 
+_LOGGER = logging.getLogger(__name__)
+
 MEMORY = "inbox"
 LABEL_SUFFIXES = (".csv", ".tsv", ".parquet")
 
 BEGUN, TAKEN, REFUSED = "begun", "taken", "refused"
 REPEATED, WAITING = "taken before", "waiting"
+REFUSED_NOTE = ".refused.txt"
+"""End of the name of the file that stands beside a refused one and says why."""
+
 _NAME = re.compile(rf"([0-9a-f]+)-([0-9a-f]+)-({BEGUN}|{TAKEN}|{REFUSED})\.json")
 
 PAUSE_SECONDS = 2.0
@@ -110,10 +117,23 @@ def look_into(
             chain = describe_snapshots(labels)
             since = chain[memory.begin(sha256, file, len(chain)) :]
             found = _after_a_kill(file, since) if since else _add(file, content, add)
+        _note(source, file, found)
         yield found
         memory.settle(sha256, file, found)
     for file in waiting:
         yield NewFile(file.name, WAITING, "may still be written")
+
+
+def _note(source: Folder, file: StoredFile, found: NewFile) -> None:
+    """Write beside a refused file why it was refused; remove that once the file is taken."""
+    name = f"{file.name}{REFUSED_NOTE}"
+    try:
+        if found.outcome == REFUSED:
+            source.write(name, f"{found.said}\n".encode())
+        else:
+            source.remove(name)
+    except OSError as error:  # the store's own record tells it too
+        _LOGGER.warning("%s: cannot be kept in the inbox: %s", name, error)
 
 
 class _Memory:

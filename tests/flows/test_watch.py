@@ -5,9 +5,11 @@ import time
 
 import pytest
 
-from emi_model.errors import ConfigError
+from emi_model.errors import ConfigError, LabelError
 from flows import watch as watching
 from tasks.labels.add_labels import describe_snapshots
+from tasks.labels.inbox import Terms
+from tasks.labels.splits import Shares
 
 
 @pytest.fixture
@@ -54,8 +56,8 @@ def test_label_files_are_added_once_and_refusals_reported(watch, corpus, tmp_pat
     settled(inbox / "good.csv", "filename,joy,note\na,0.5,1\nb,0.25,1\n")
     settled(inbox / "bad.csv", "filename,joy\na,7\n")
     (inbox / "young.csv").write_text("filename,joy\na,0.5\n")
-    terms = {"valid_share": 0.5, "seed": 3, "targets": ["joy"]}
-    found = watch(corpus, label_inbox=str(inbox), labels=labels, **terms)
+    terms = Terms(Shares(0.5), 3, ("joy",))
+    found = watching.look(corpus, None, str(inbox), labels, terms)
     assert (found["num_new"], found["num_waiting"], found["num_refused"]) == (0, 1, 1)
     outcomes = {file["name"]: file["outcome"] for file in found["label_files"]}
     assert outcomes == {"good.csv": "taken", "bad.csv": "refused", "young.csv": "waiting"}
@@ -68,6 +70,21 @@ def test_label_files_are_added_once_and_refusals_reported(watch, corpus, tmp_pat
     again = watch(corpus, label_inbox=str(inbox), labels=labels)["label_files"]
     assert [file["name"] for file in again] == ["young.csv"]
     assert len(sent) == 1
+
+
+def test_a_refused_file_fails_the_run_and_says_so_beside_it(watch, corpus, tmp_path, sent):
+    labels, inbox = f"{tmp_path}/labels", tmp_path / "inbox"
+    settled(inbox / "good.csv", "filename,joy\na,0.5\nb,0.25\n")
+    settled(inbox / "bad.csv", "filename,joy\na,7\n")
+    with pytest.raises(LabelError, match=r"files were refused: bad.csv: bad.csv\.refused.txt"):
+        watch(corpus, label_inbox=str(inbox), labels=labels)
+    assert len(sent) == 1  # the good one is taken all the same
+    assert "7" in (inbox / "bad.csv.refused.txt").read_text()
+    assert not (inbox / "good.csv.refused.txt").exists()
+    settled(inbox / "bad.csv", "filename,joy\na,0.75\n")
+    found = watch(corpus, label_inbox=str(inbox), labels=labels)
+    assert [file["outcome"] for file in found["label_files"]] == ["taken"]
+    assert not (inbox / "bad.csv.refused.txt").exists()
 
 
 @pytest.mark.parametrize(

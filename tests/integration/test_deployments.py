@@ -18,6 +18,7 @@ import pytest
 from prefect.events.worker import EventsWorker
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
+from emi_model.errors import LabelError
 from flows.server.events import CORPUS_CHANGED, LABELS_ADDED, MODEL_PROMOTED, SCORES_COMMITTED
 from flows.watch import watch
 from tasks.labels import inbox
@@ -200,12 +201,13 @@ def test_a_watch_tells_of_new_clips_and_takes_new_labels(site, talking_to, tmp_p
     def look():
         return watch(site.corpus, str(results), label_inbox=str(box), labels=str(store))
 
+    with pytest.raises(LabelError, match=r"label files were refused: bad\.csv"):
+        look()  # all else is done
+    assert (box / "bad.csv.refused.txt").exists()
+    failed = site.api("/flow_runs/filter", {"flow_runs": {"state": {"type": {"any_": ["FAILED"]}}}})
+    assert "bad.csv" in failed[0]["state"]["message"]
     found = look()
-    assert found["num_new"] == NUM_CLIPS + NUM_BROKEN
-    outcomes = {file["name"]: file["outcome"] for file in found["label_files"]}
-    assert outcomes == {"good.csv": "taken", "bad.csv": "refused"}
-    assert found["num_refused"] == 1
-    assert look()["label_files"] == []
+    assert (found["num_new"], found["label_files"]) == (NUM_CLIPS + NUM_BROKEN, [])
     told = wait_for(lambda: len(site.events(CORPUS_CHANGED)) == 2 and site.events(CORPUS_CHANGED))
     assert {resource for resource, _ in told} == {f"emi.store.{results}"}
     added = [payload for resource, payload in site.events(LABELS_ADDED) if str(store) in resource]
