@@ -53,10 +53,10 @@ class TestRecord:
 
     @DISK_AND_BUCKET
     def test_a_name_is_never_taken_twice(self, store: ResultsStore) -> None:
-        table = register_table(DECISIONS, [DECISION])
-        store.record(DECISIONS, "d1", table)
+        store.record(DECISIONS, "d1", register_table(DECISIONS, [DECISION]))
+        other = register_table(DECISIONS, [DECISION | {"reason": "another"}])
         with pytest.raises(StoreError, match="never changed"):
-            store.record(DECISIONS, "d1", table)
+            store.record(DECISIONS, "d1", other)
 
     def test_what_cannot_be_written_leaves_nothing(self, store: ResultsStore) -> None:
         shutil.rmtree(store.folder.root / DECISIONS)
