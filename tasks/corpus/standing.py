@@ -21,7 +21,7 @@ from tasks.corpus.manifest import MANIFEST_SUFFIXES
 from tasks.schema.fields import checked
 from tasks.schema.scores import scores_schema
 from tasks.schema.standing import CURRENT_SCHEMA, MISSING_SCHEMA
-from tasks.schema.tables import CURRENT, MISSING, SCORES
+from tasks.schema.tables import CURRENT_MODEL, MISSING_CLIPS, SCORES
 from tasks.storage.open import child, is_remote, local_path, open_folder
 from tasks.store.store import ResultsStore
 
@@ -60,7 +60,7 @@ def note_listing(
         StoreError: the store cannot be read or written.
     """
     listed = pa.array([clip.clip_id for clip in clips], pa.string())
-    before = _facts(store, MISSING, MISSING_SCHEMA)
+    before = _facts(store, MISSING_CLIPS, MISSING_SCHEMA)
     missing = before.filter(pc.invert(pc.is_in(before["clip_id"], listed)))
     if whole and is_folder(source, clips):
         gone = _not_found(store, source, listed) - set(missing["clip_id"].to_pylist())
@@ -70,7 +70,7 @@ def note_listing(
         ]
         missing = pa.concat_tables([missing, pa.Table.from_pylist(rows, MISSING_SCHEMA)])
     if not missing.equals(before):
-        store.replace(MISSING, checked(missing, MISSING_SCHEMA))
+        store.replace(MISSING_CLIPS, checked(missing, MISSING_SCHEMA))
 
 
 def note_current(
@@ -98,7 +98,7 @@ def note_current(
     Raises:
         StoreError: the store cannot be read or written.
     """
-    before = next(iter(_facts(store, CURRENT, CURRENT_SCHEMA).to_pylist()), None)
+    before = next(iter(_facts(store, CURRENT_MODEL, CURRENT_SCHEMA).to_pylist()), None)
     if before is not None and before["is_champion"] and not is_champion:
         if before["model_sha256"] != model_sha256:
             return False
@@ -111,7 +111,9 @@ def note_current(
     }
     if before is None or any(before[name] != value for name, value in found.items()):
         row = {**found, "run_id": run_id, "since": datetime.now(UTC)}
-        store.replace(CURRENT, checked(pa.Table.from_pylist([row], CURRENT_SCHEMA), CURRENT_SCHEMA))
+        store.replace(
+            CURRENT_MODEL, checked(pa.Table.from_pylist([row], CURRENT_SCHEMA), CURRENT_SCHEMA)
+        )
     return True
 
 

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from emi_model.checkpoints.load import load_model
 from emi_model.embed import Embedder
-from emi_model.errors import AudioError, StoreError
-from emi_model.modalities import AUDIO
+from emi_model.errors import StoreError
 from tasks.corpus.clips import ClipFile
 from tasks.corpus.listing import list_clips
 from tasks.embedding.files import (
@@ -20,13 +18,9 @@ from tasks.embedding.files import (
     forget,
     part_of,
 )
-from tasks.extraction.audio import TIMEOUT_SECONDS
-from tasks.extraction.headers import Prober
-from tasks.extraction.inputs import unpack
-from tasks.extraction.rows import extract_clip
+from tasks.embedding.rows import embedded
 from tasks.progress import observer
 from tasks.registry.registry import resolve_model
-from tasks.schema.outcomes import Reason
 from tasks.storage.folder import Folder
 from tasks.storage.open import open_folder
 from tasks.store.writers import parquet_bytes
@@ -34,8 +28,6 @@ from tasks.store.writers import parquet_bytes
 CLIPS_A_FILE = 1_024
 CLIPS_WITH_FRAMES_A_FILE = 64
 """600 frames of 1,027 floats are 2.5 MB a clip."""
-
-_FILE = ("clip_id", "uri", "content_sha256", "bytes", "modified_ns", "reason", "detail")
 
 
 @dataclass
@@ -94,7 +86,7 @@ def embed_corpus(
     observer().begin("embedding", len(todo), "clips")
     seconds = None if full else loaded.model.config.clip_seconds
     rows: list[dict[str, Any]] = []
-    for row in _embedded(todo, embedder, seconds, frames=frames):
+    for row in embedded(todo, embedder, seconds, frames=frames):
         report.num_embedded += row["reason"] is None
         report.reasons.update([row["reason"]] if row["reason"] else [])
         rows.append({**row, **facts})
@@ -105,29 +97,6 @@ def embed_corpus(
     if rows:
         _write(folder, number, rows, frames=frames)
     return report
-
-
-def _embedded(
-    clips: list[ClipFile], embedder: Embedder, seconds: float | None, *, frames: bool
-) -> Iterator[dict[str, Any]]:
-    with Prober() as prober:
-        for clip in clips:
-            row = extract_clip(
-                clip, max_seconds=seconds, timeout_seconds=TIMEOUT_SECONDS, prober=prober
-            )
-            yield _row(row, embedder, frames=frames)
-
-
-def _row(extracted: Mapping[str, Any], embedder: Embedder, *, frames: bool) -> dict[str, Any]:
-    row: dict[str, Any] = {name: extracted[name] for name in _FILE}
-    if extracted["inputs"] is None:
-        return row
-    try:
-        found = embedder(unpack(extracted)[AUDIO])
-    except AudioError as error:
-        return row | {"reason": Reason.TOO_SHORT.value, "detail": str(error)}
-    row |= {"num_frames": len(found.frames), "vector": found.vector}
-    return row | ({"frames": list(found.frames)} if frames else {})
 
 
 def _seen(clip: ClipFile) -> Embedded:

@@ -19,11 +19,11 @@ from tasks.schema.scores import scores_schema, timeline_schema, windows_schema
 from tasks.schema.standing import CURRENT_SCHEMA, MISSING_SCHEMA
 from tasks.schema.tables import (
     ABLATIONS,
-    CURRENT,
+    CURRENT_MODEL,
     DECISIONS,
     EVALUATIONS,
     LABELS,
-    MISSING,
+    MISSING_CLIPS,
     RUNS,
     SCORES,
     TIMELINE,
@@ -180,8 +180,8 @@ TABLE_SCHEMAS: Mapping[str, pa.Schema] = {
     TIMELINE: timeline_schema(),
     WINDOWS: windows_schema(),
     RUNS: RUNS_SCHEMA,
-    MISSING: MISSING_SCHEMA,
-    CURRENT: CURRENT_SCHEMA,
+    MISSING_CLIPS: MISSING_SCHEMA,
+    CURRENT_MODEL: CURRENT_SCHEMA,
     **REGISTER_SCHEMAS,
 }
 """Of every table's empty part, which gives it its columns before the first row."""

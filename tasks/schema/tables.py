@@ -6,7 +6,7 @@ SCORES, TIMELINE, WINDOWS, RUNS = "scores", "timeline", "windows", "runs"
 
 LABELS, EVALUATIONS, DECISIONS, ABLATIONS = "labels", "evaluations", "decisions", "ablations"
 
-MISSING, CURRENT = "missing_clips", "current_model"
+MISSING_CLIPS, CURRENT_MODEL = "missing_clips", "current_model"
 """Facts about the clips: small files that runs replace; schemas in `tasks.schema.standing`."""
 
 COMPANIONS = (TIMELINE, WINDOWS)
@@ -15,4 +15,4 @@ COMPANIONS = (TIMELINE, WINDOWS)
 REGISTERS = (LABELS, EVALUATIONS, DECISIONS, ABLATIONS)
 """Tables of small files that are never changed; their schemas stand in `tasks.schema.registers`."""
 
-TABLES = (SCORES, *COMPANIONS, RUNS, MISSING, CURRENT, *REGISTERS)
+TABLES = (SCORES, *COMPANIONS, RUNS, MISSING_CLIPS, CURRENT_MODEL, *REGISTERS)

@@ -12,7 +12,7 @@ from tasks.schema.fields import checked
 from tasks.schema.scores import scores_schema, timeline_schema, windows_schema
 from tasks.schema.tables import COMPANIONS, SCORES, TIMELINE, WINDOWS
 from tasks.scoring.commit import RunStamp
-from tasks.store.clip_views import current_view
+from tasks.store.queries.clip_views import current_view
 from tasks.store.readers import reread
 from tasks.store.store import ResultsStore
 from tasks.store.views import connect

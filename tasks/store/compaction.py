@@ -8,9 +8,9 @@ import duckdb
 import pyarrow as pa
 
 from tasks.schema.tables import COMPANIONS, SCORES
-from tasks.store.clip_views import current_view
 from tasks.store.damage import damaged_parts
 from tasks.store.paths import EMPTY_PART, Part, PartsChanged, parts_of
+from tasks.store.queries.clip_views import current_view
 from tasks.store.readers import read_schemas
 from tasks.store.store import ResultsStore
 from tasks.store.views import connect

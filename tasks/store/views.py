@@ -15,11 +15,11 @@ from emi_model.errors import QueryError
 from tasks.schema.tables import (
     ABLATIONS,
     COMPANIONS,
-    CURRENT,
+    CURRENT_MODEL,
     DECISIONS,
     EVALUATIONS,
     LABELS,
-    MISSING,
+    MISSING_CLIPS,
     RUNS,
     SCORES,
     TABLES,
@@ -28,7 +28,10 @@ from tasks.storage.folder import Folder
 from tasks.storage.local import LocalFolder
 from tasks.storage.open import is_remote, local_path, open_folder
 from tasks.store.bounds import memory_limit
-from tasks.store.clip_views import (
+from tasks.store.damage import without_damaged
+from tasks.store.mirror import local_parts
+from tasks.store.paths import EMPTY_PART, MARKER_FILE, Part, PartsChanged, parts_at_once
+from tasks.store.queries.clip_views import (
     DERIVED,
     EMPTY_LIST,
     all_view,
@@ -36,17 +39,23 @@ from tasks.store.clip_views import (
     current_view,
     with_bases,
 )
-from tasks.store.damage import without_damaged
-from tasks.store.mirror import local_parts
-from tasks.store.paths import EMPTY_PART, MARKER_FILE, Part, PartsChanged, parts_at_once
 
-PLAIN = (RUNS, MISSING, CURRENT, EVALUATIONS, DECISIONS, ABLATIONS)
+PLAIN = (RUNS, MISSING_CLIPS, CURRENT_MODEL, EVALUATIONS, DECISIONS, ABLATIONS)
 """Tables of which every row counts."""
 VIEWS = (
     *(SCORES, *DERIVED, *COMPANIONS, *map(all_view, (SCORES, *COMPANIONS))),
-    *(RUNS, LABELS, "label_snapshots", EVALUATIONS, DECISIONS, ABLATIONS, MISSING, CURRENT),
+    *(
+        RUNS,
+        LABELS,
+        "label_snapshots",
+        EVALUATIONS,
+        DECISIONS,
+        ABLATIONS,
+        MISSING_CLIPS,
+        CURRENT_MODEL,
+    ),
 )
-_FACTS = (MISSING, CURRENT)
+_FACTS = (MISSING_CLIPS, CURRENT_MODEL)
 """Tables that a store of an earlier version may lack, if it cannot be written."""
 
 _READ_BY: Mapping[str, tuple[str, ...]] = {

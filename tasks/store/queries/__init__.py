@@ -1,1 +1,1 @@
-"""Questions to a results store, one a file."""
+"""What a results store is asked: stored questions, one a file; views over clips; own tables."""

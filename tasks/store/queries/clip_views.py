@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from tasks.schema.outcomes import DOUBTFUL
-from tasks.schema.tables import COMPANIONS, CURRENT, MISSING, SCORES
+from tasks.schema.tables import COMPANIONS, CURRENT_MODEL, MISSING_CLIPS, SCORES
 
 DERIVED = ("rejections", "unseen_scores", "trusted_scores")
 """Views of rows of scores."""
@@ -113,8 +113,8 @@ def clip_views(files: Mapping[str, str]) -> dict[str, str]:
         views[current_view(table)] = _LATEST_COMPANION.format(files=files[table])
     facts = {
         "scores": files[SCORES],
-        "missing": _facts(files.get(MISSING), "clip_id, missing_since", _NONE_MISSING),
-        "current": _facts(files.get(CURRENT), "model_sha256, coverage, since", _NONE_CHOSEN),
+        "missing": _facts(files.get(MISSING_CLIPS), "clip_id, missing_since", _NONE_MISSING),
+        "current": _facts(files.get(CURRENT_MODEL), "model_sha256, coverage, since", _NONE_CHOSEN),
     }
     for table in (SCORES, *companions):
         views[all_view(table)] = _ALL.format(table=table, **facts)
