@@ -86,10 +86,9 @@ def status(results: str, as_json: bool) -> None:
 
     With --json, objects of `table` scores (by model and coverage), then of `table` runs.
     """
-    from tasks.store.formats import plain_rows
-
     from flows.display.status import show_status
     from tasks.progress import remark
+    from tasks.storage.formats import plain_rows
     from tasks.store.query import answer, stored_question
     from tasks.store.store import create_store, open_store
 

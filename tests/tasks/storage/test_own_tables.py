@@ -7,11 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from emi_model.errors import QueryError
-<<<<<<<< HEAD:tests/tasks/storage/test_own_tables.py
 from tasks.storage.own_tables import read_own_tables
-========
-from tasks.store.queries.own_tables import read_own_tables
->>>>>>>> c476161 (House rules after the merge: names, folders of at most 13 files):tests/tasks/store/queries/test_own_tables.py
 
 
 def test_columns_are_numbers_where_all_cells_are(tmp_path: Path) -> None:
