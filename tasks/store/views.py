@@ -178,7 +178,7 @@ def connect(
             files |= {table: EMPTY_LIST for table in earlier if table in files}
         allowed = [form(str(root / table)) for table in tables for form in (str, _pattern)]
         try:
-            connection.execute("SET TimeZone = 'UTC'")
+            connection.execute("SET TimeZone = 'UTC'; SET enable_progress_bar = false")
             connection.execute("SET parquet_metadata_cache = true")  # views read it again and again
             wanted = with_bases(views)
             try:

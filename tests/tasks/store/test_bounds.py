@@ -60,3 +60,8 @@ def test_ctrl_c_ends_it_at_once(store: ResultsStore) -> None:
         answer(store.location, ENDLESS)
     assert time.monotonic() - moments[0] < 1
     timer.join()
+
+
+def test_no_progress_bar_stands_between_the_rows(store: ResultsStore) -> None:
+    sql = "SELECT current_setting('enable_progress_bar')::VARCHAR AS shown"
+    assert answer(store.location, sql).to_pylist() == [{"shown": "false"}]
