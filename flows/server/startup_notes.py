@@ -25,6 +25,25 @@ def start_notes(setup: Setup) -> Iterator[str]:
         yield f"note: {error}"
 
 
+def scorer_line(setup: Setup, named_by: str) -> str:
+    """Return which model scores, in one line.
+
+    Args:
+        setup: of the site.
+        named_by: what named the model, if one was named: ``EMI_MODEL`` or ``--model``.
+    """
+    if setup.model:
+        return (
+            f"scans score with {setup.model}, as {named_by} says, whatever is promoted later; "
+            "without it the champion scores"
+        )
+    try:
+        number = f"now version {find(setup.champion).number}"
+    except EmiError:
+        number = "there is none yet"
+    return f"scans score with the champion, {setup.champion} ({number})"
+
+
 def _no_champion(setup: Setup) -> Iterator[str]:
     reference = setup.model or setup.champion
     if not reference.startswith(MODEL_SCHEME):

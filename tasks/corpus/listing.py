@@ -64,6 +64,21 @@ def check_source(source: str) -> None:
         list_clips(source, limit=1)
 
 
+def check_place(source: str) -> None:
+    """Check that a source is there; it may still be empty.
+
+    Raises:
+        CorpusError: there is no such folder, file or bucket, or it does not answer.
+    """
+    if is_remote(source):
+        with storage_errors():
+            next(iter(open_folder(source).files()), None)
+    elif not Path(source).exists():
+        raise CorpusError(
+            f"{source}: no such folder or file, expected one with clips (it may still be empty)"
+        )
+
+
 def _objects(source: str, passed: PassedOver) -> Iterator[ClipFile]:
     """Yield the media files below a prefix of a bucket."""
     with storage_errors():

@@ -92,6 +92,13 @@ def oversee(on_notice: Callable[[], object], on_force: Callable[[Cause], object]
     threading.Thread(target=_attend, args=attending, daemon=True, name="emi-ending").start()
 
 
+def release() -> None:
+    """Undo `oversee`: what runs now has an end in order of its own, which takes its time."""
+    signal.set_wakeup_fd(-1)
+    if signal.getsignal(signal.SIGINT) is _interrupt:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 @contextmanager
 def recorded_by(record: Callable[[Cause], object]) -> Iterator[None]:
     """Call a function if the process is ended by force while the block still runs."""

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
-from emi_model.errors import ConfigError, ServerError
+from emi_model.errors import ConfigError
 from flows.cli.options import (
     LOCATION,
     corpus_option,
@@ -21,6 +22,7 @@ from flows.cli.options import (
     results_option,
 )
 from flows.cli.run import log_verb_to
+from flows.cli.verbs.site_checks import check_alone, check_places
 from flows.display.terminal import message, terminal
 from flows.display.text import say
 
@@ -30,6 +32,8 @@ if TYPE_CHECKING:
 
 MESSAGE_SECONDS = 5.0
 SERVICE_POLL_SECONDS = 1.0
+RUN_LINES_WAITS = 5
+"""After so many waits the server is asked which runs have ended."""
 
 
 def _setup_options(command: Callable[..., None]) -> Callable[..., None]:
@@ -119,6 +123,7 @@ def up(host: str, port: int, **options: Any) -> None:
     """
     from flows.exclusive import ONE_AT_A_TIME
     from tasks.home import home
+    from tasks.processes import ending
     from tasks.processes.prefect_server import (
         Note,
         PrefectServer,
@@ -128,16 +133,17 @@ def up(host: str, port: int, **options: Any) -> None:
     )
     from tasks.processes.surroundings import NEUTRAL_FOLDER
 
-    _check_alone(host)
+    check_alone(host)
     port = free_port(host, port)
     _set_environment(host, port)  # before Prefect is imported, which reads it
     setup = _setup(options)
     if setup.ray_address is None:
         os.environ.setdefault(ONE_AT_A_TIME, "1")
-    _check_stores(setup)
+    check_places(setup)
     logs = home() / "logs"
     log_verb_to(logs, "up")
     os.chdir(NEUTRAL_FOLDER)  # in which runs start: Prefect reads settings from files there
+    ending.release()
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # how systemd stops a service
     try:
         with PrefectServer(host, port, logs / "prefect-server.log") as server:
@@ -209,34 +215,6 @@ def _setup(options: dict[str, Any]) -> Setup:
     return Setup(**given)
 
 
-def _check_alone(host: str) -> None:
-    """Check that no other server runs or is named, and that this one is not open to everyone."""
-    from flows.server.events import SERVER_PASSWORD
-    from tasks.processes.prefect_server import is_loopback, running_server
-
-    note = running_server()
-    if note is not None:
-        raise ServerError(f"`emi up` runs already: {note.url} (process {note.pid})")
-    elsewhere = os.environ.get("PREFECT_API_URL")
-    if elsewhere:
-        raise ServerError(
-            f"PREFECT_API_URL names a server, {elsewhere}: `emi deploy` registers there; unset it "
-            "to start one here"
-        )
-    if not is_loopback(host) and not os.environ.get(SERVER_PASSWORD):
-        raise ServerError(
-            f"on {host} anyone who reaches this machine could start runs: set {SERVER_PASSWORD}="
-            "USER:PASSWORD, or keep to 127.0.0.1"
-        )
-
-
-def _check_stores(setup: Setup) -> None:
-    from tasks.store.store import create_store
-
-    for place in {setup.results, setup.labels}:
-        create_store(place)
-
-
 def _set_environment(host: str, port: int) -> None:
     """Set what the server, this process and its runs read."""
     from flows.server.deployment import JOB_VARIABLES
@@ -255,15 +233,20 @@ def _set_environment(host: str, port: int) -> None:
 def _serve(server: PrefectServer, setup: Setup) -> None:
     """Wait for the server, run what it schedules, and end in order at Ctrl-C."""
     message("starting Prefect's server")
+    from flows.server.run_lines import RunLines
     from flows.server.serving import Service  # the libraries are imported while the server starts
 
     service = Service(setup)
     server.wait(_waiting_message())
     service.start()
     _show(server, setup)
+    runs, waits = RunLines(), 0
     try:
         while service.wait(SERVICE_POLL_SECONDS):
             server.check()
+            waits += 1
+            for line in runs.new() if waits % RUN_LINES_WAITS == 0 else ():
+                say(line, terminal().out)
     except KeyboardInterrupt:
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, signal.SIG_IGN)  # a second Ctrl-C does not cut the end short
@@ -287,8 +270,11 @@ def _waiting_message() -> Callable[[float], None]:
 
 def _show(server: PrefectServer, setup: Setup) -> None:
     from flows.server.deployments import deployments
-    from flows.server.startup_notes import start_notes
+    from flows.server.startup_notes import scorer_line, start_notes
 
+    source = click.get_current_context().get_parameter_source("model")
+    named_by = "EMI_MODEL" if source is ParameterSource.ENVIRONMENT else "--model"
     lines = [f"{one.full_name:<29} {one.when}" for one in deployments(setup)]
-    lines += [*start_notes(setup), f"Prefect's UI: {server.url} (Ctrl-C ends it and all that runs)"]
+    lines += [scorer_line(setup, named_by), *start_notes(setup)]
+    lines.append(f"Prefect's UI: {server.url} (Ctrl-C ends it and all that runs)")
     say("\n".join(lines), terminal().out)

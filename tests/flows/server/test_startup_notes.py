@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pytest
 
 from flows.server.deployments import Setup
-from flows.server.startup_notes import start_notes
+from flows.server.startup_notes import scorer_line, start_notes
 from tasks.labels.add_labels import add_labels
 from tasks.schema.registers import DECISIONS_SCHEMA, register_table
 from tasks.schema.tables import DECISIONS
@@ -57,3 +57,14 @@ def test_labels_that_came_while_no_server_ran_are_not_forgotten(site, tmp_path):
 def test_what_cannot_be_found_out_is_said(site):
     (note,) = start_notes(Setup(site.corpus, site.results, "/none", "/m"))
     assert note.startswith("note: /none")
+
+
+def test_which_model_scores_is_said(site):
+    assert scorer_line(site, "EMI_MODEL") == (
+        "scans score with /m, as EMI_MODEL says, whatever is promoted later; without it the "
+        "champion scores"
+    )
+    free = Setup(site.corpus, site.results, site.labels)
+    assert scorer_line(free, "--model") == (
+        "scans score with the champion, models:/emi@champion (there is none yet)"
+    )

@@ -88,6 +88,18 @@ except ServerError as error:
     assert (code, lines) == (0, ["it has died True 2"])
 
 
+def test_who_ends_by_itself_is_given_the_time() -> None:
+    code, lines = run("""
+ending.release()
+try:
+    press()
+except KeyboardInterrupt:
+    time.sleep(1)
+    say("stopped", ending.cause())
+""")
+    assert (code, lines) == (0, ["stopped None"])
+
+
 def test_an_error_that_nobody_sees_has_its_own_exit_code() -> None:
     code, lines = run("""
 with suppress(ServerError):

@@ -86,6 +86,12 @@ def test_what_cannot_be_run_is_said_first(refused, verb, options, said):
     assert said in refused(verb, *where, *zone, *options)
 
 
+@pytest.mark.parametrize("option", ["--corpus", "--label-inbox"])
+def test_a_folder_that_is_not_there_is_said_before_anything_starts(refused, tmp_path, option):
+    line = refused("up", "--port", 0, "--timezone", "UTC", option, tmp_path / "nosuch")
+    assert f"{tmp_path / 'nosuch'}: no such folder or file" in line
+
+
 def test_a_server_has_to_be_named(refused):
     assert "--api-url" in refused("deploy")
 
@@ -179,6 +185,7 @@ def test_a_site_is_served_until_ctrl_c(emi, stand_ins, quiet_verbs, tmp_path):
     started = ["server noted: True, in /", "server answers", "service started"]
     assert stand_ins == [*started, *checked, "service stopped", "server stopped"]
     lines = out.splitlines()
+    assert "scans score with /m, as --model says, whatever is promoted later" in out
     assert lines[0] == "process-corpus/nightly        by hand"
     assert any(line.startswith("watch/corpus ") for line in lines)
     assert lines[-1].startswith("Prefect's UI: http://127.0.0.1:")
