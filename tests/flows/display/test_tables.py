@@ -49,6 +49,7 @@ def test_what_libraries_write_does_not_come_under_the_bar(monkeypatch, capsys):
 def test_progress_in_a_file_is_a_line_a_stage_and_one_now_and_then(monkeypatch):
     out = io.StringIO()
     with ProgressBar(out) as bar:
+        bar.note("passed over: 2 .txt")
         bar.begin("starting workers", None, "")
         bar.begin("scoring", 4, "clips")
         bar.advance(1)
@@ -57,6 +58,7 @@ def test_progress_in_a_file_is_a_line_a_stage_and_one_now_and_then(monkeypatch):
         bar.reached(3, 5)
     lines = [line.rstrip() for line in out.getvalue().splitlines() if line.strip()]
     assert lines == [
+        "passed over: 2 .txt",
         "starting workers",
         "scoring: 4 clips",
         "scoring: 2/4 clips fine",

@@ -32,6 +32,9 @@ class Notes(Observer):
     def reached(self, *told):
         self.told.append(told)
 
+    def note(self, *told):
+        self.told.append(told)
+
 
 def test_a_report_is_mean_pearson_with_its_interval_and_a_row_a_target():
     rows = labelled_rows(20)
@@ -96,7 +99,9 @@ def test_several_are_told_the_same():
     several.begin("scoring", 4, "clips")
     several.advance(2, "fine")
     several.reached(3, 4)
-    assert notes[0].told == notes[1].told == [("scoring", 4, "clips"), (2, "fine"), (3, 4)]
+    several.note("a line")
+    told = [("scoring", 4, "clips"), (2, "fine"), (3, 4), ("a line",)]
+    assert notes[0].told == notes[1].told == told
 
 
 def test_without_a_server_nothing_is_shown(monkeypatch):
