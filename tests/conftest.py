@@ -15,6 +15,7 @@ from collections.abc import Callable, Generator, Iterator, Mapping
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 import flows  # noqa: F401 - sets the environment that OpenMP, Prefect and Ray read
 from emi_model.loading import without_gc
@@ -24,6 +25,10 @@ BUCKET_NUMBERS = itertools.count(1)
 # For the tests and the commands that they start, since several processes share the cores.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
+
+# On a busy machine examples take long to draw, which says nothing of the code.
+settings.register_profile("busy", suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("busy")
 
 
 @pytest.hookimpl(wrapper=True)
