@@ -5,15 +5,16 @@ from __future__ import annotations
 import click
 
 from emi_model.loading import without_gc
-from flows.cli.options import coverage_option, model_option, resolve_model_option
+from flows.cli.options import LOCATION, coverage_option, model_option, resolve_model_option
 from flows.cli.run import progress_bar
 from flows.display.text import say
 
 
 @click.command()
-@click.argument("source")
+@click.argument("source", type=LOCATION)
 @click.option(
     "--results",
+    type=LOCATION,
     required=True,
     metavar="DIR",
     help="Folder of the Parquet files, new or of an earlier call; or s3://BUCKET/NAME.",
