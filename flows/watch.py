@@ -35,6 +35,9 @@ def watch(
     test_share: Share = 0.0,
     seed: int = 1,
     targets: list[str] | None = None,
+    ignore: list[str] | None = None,
+    scale: Annotated[float, Field(gt=0)] = 1.0,
+    speaker_from: str | None = None,
 ) -> dict[str, Any]:
     """Look once for new clips and new label files, and send the server events for them.
 
@@ -48,6 +51,9 @@ def watch(
         test_share: share of clips for testing, where a label file gives no split.
         seed: of the splits that are drawn.
         targets: columns of a label file that are targets; default: all that are nothing else.
+        ignore: columns of a label file to leave out.
+        scale: number that stands for 1 in a label file.
+        speaker_from: where a path has its speaker, as `emi labels add --speaker-from` takes it.
 
     Returns:
         ``num_new`` clips, ``num_waiting`` files that may still be written, and the ``label_files``
@@ -59,7 +65,8 @@ def watch(
         LabelError: label files were refused; all else is done.
         StoreError: a store is foreign or damaged.
     """
-    terms = Terms(Shares(valid_share, test_share), seed, tuple(targets or ()))
+    shares = Shares(valid_share, test_share)
+    terms = Terms(shares, seed, targets or (), ignore or (), scale, speaker_from)
     found = look(corpus, results, label_inbox, labels, terms)
     refused = [file["name"] for file in found["label_files"] if file["outcome"] == REFUSED]
     if refused:

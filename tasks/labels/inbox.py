@@ -79,6 +79,9 @@ class Terms:
     shares: Shares = field(default_factory=Shares)
     seed: int = 1
     targets: Sequence[str] = ()
+    ignore: Sequence[str] = ()
+    scale: float = 1.0
+    speaker_from: str | None = None
 
 
 def look_into(

@@ -154,6 +154,16 @@ def test_terms_are_those_of_adding(disk: Site) -> None:
     assert link["seed"] == 3
 
 
+def test_files_of_raters_are_read_as_by_hand(disk: Site) -> None:
+    disk.drop("a.csv", *(f"{number},,{20 * number}" for number in range(4)))
+    terms = Terms(targets=("joy",), scale=100, speaker_from="{speaker}.*")
+    (found,) = disk.look(terms)
+    assert found.said == "snapshot 1: 4 clips added, 0 corrected"
+    clips = load_labels(disk.store).clips
+    assert [clip.speaker for clip in clips] == ["0", "1", "2", "3"]
+    assert clips[3].emi == pytest.approx([0.6])
+
+
 def test_a_missing_corpus_is_not_the_files_fault(disk: Site) -> None:
     disk.drop("a.csv", "0,anna,0.5")
     with pytest.raises(CorpusError):
