@@ -31,11 +31,19 @@ _HEARD = ["extraction", "reason", "detail", "flags", "channels", "codec"]
 
 
 class DoneClip(NamedTuple):
-    """What planning needs of a clip's row: content hash (hex), size (bytes), modification (ns)."""
+    """What planning needs of a clip's row.
+
+    Attributes:
+        content_sha256: hash of its content, hex.
+        size: bytes.
+        modified_ns: modification time, nanoseconds since 1970.
+        uri: where it lay; None if that does not matter.
+    """
 
     content_sha256: str | None
     size: int | None
     modified_ns: int | None
+    uri: str | None = None
 
 
 @dataclass
@@ -46,6 +54,7 @@ class ScoringPlan:
         todo: clips to extract and score.
         reusable: clips whose content has a row under another name: clip and that name.
         num_skipped: clips that are done.
+        moved: those of them that no longer lie where their row says.
         num_superseded: clips of these whose earlier row in the store they will replace.
     """
 
@@ -53,6 +62,12 @@ class ScoringPlan:
     reusable: list[tuple[ClipFile, str]] = field(default_factory=list)
     num_skipped: int = 0
     num_superseded: int = 0
+    moved: list[ClipFile] = field(default_factory=list)
+
+    @property
+    def replaces_rows(self) -> bool:
+        """Whether some of the store's rows are replaced by others."""
+        return self.num_superseded > 0 or bool(self.moved)
 
     @property
     def num_listed(self) -> int:
@@ -67,9 +82,12 @@ def done_clips(store: ResultsStore, model_sha256: str, coverage: str) -> dict[st
     that its clip is scored again.
     """
     wanted = (ds.field("model_sha256") == model_sha256) & (ds.field("coverage") == coverage)
-    columns = ["clip_id", "content_sha256", "bytes", "modified_ns", *_HEARD, "scored_at"]
-    table = store.rows(SCORES, scores_schema(), wanted, columns).sort_by("scored_at")
-    values = zip(*(table[column].to_pylist() for column in columns[:4]), strict=True)
+    columns = ["clip_id", "content_sha256", "bytes", "modified_ns", "uri", *_HEARD, "scored_at"]
+    table = store.rows(SCORES, scores_schema(), wanted, columns)
+    # of rows of one time the later part's counts, as in the views: its uri was renewed
+    table = table.append_column("place", pa.array(range(table.num_rows), pa.int64()))
+    table = table.sort_by([("scored_at", "ascending"), ("place", "ascending")])
+    values = zip(*(table[column].to_pylist() for column in columns[:5]), strict=True)
     return {
         clip_id: DoneClip(None, None, None) if is_outdated else DoneClip(*rest)
         for (clip_id, *rest), is_outdated in zip(values, _outdated(table), strict=True)
@@ -140,6 +158,8 @@ def plan_clips(
     plan = ScoringPlan()
     new = [clip for clip in clips if rescore or not is_unchanged(clip, done.get(clip.clip_id))]
     plan.num_skipped = len(clips) - len(new)
+    left = {clip.clip_id for clip in new}
+    plan.moved = [clip for clip in clips if clip.clip_id not in left and _has_moved(clip, done)]
     sizes = {row.size for row in done.values() if row.content_sha256}
     contents = {} if rescore else _contents(new, sizes)
     clip_of = {row.content_sha256: clip_id for clip_id, row in done.items() if row.content_sha256}
@@ -148,6 +168,7 @@ def plan_clips(
         is_same = row is not None and content is not None and content == row.content_sha256
         if is_same and not clip.is_remote:
             plan.num_skipped += 1
+            plan.moved += [clip] if _has_moved(clip, done) else []
             continue
         plan.num_superseded += row is not None
         if content in clip_of:
@@ -162,6 +183,11 @@ def is_unchanged(clip: ClipFile, row: DoneClip | None) -> bool:
     if row is None or row.content_sha256 is None or row.modified_ns is None:
         return False
     return (clip.size, clip.modified_ns) == (row.size, row.modified_ns)
+
+
+def _has_moved(clip: ClipFile, done: Mapping[str, DoneClip]) -> bool:
+    """Return whether a clip that is done does not lie where its row says."""
+    return done[clip.clip_id].uri not in (None, clip.uri)
 
 
 def _contents(clips: Sequence[ClipFile], sizes: Container[int | None]) -> dict[str, str | None]:

@@ -1,4 +1,4 @@
-"""Reuse: a clip whose content has a row under another name gets a copy of that row."""
+"""Reuse: a clip that was renamed, copied or moved gets a copy of the row of its content."""
 
 from __future__ import annotations
 
@@ -28,6 +28,19 @@ SELECT rows.* REPLACE (
 FROM {current_view(SCORES)} AS rows JOIN reused ON rows.clip_id = reused.source_id
 WHERE model_sha256 = $model_sha256 AND coverage = $coverage"""
 
+_MOVED = f"""\
+SELECT rows.* REPLACE (reused.uri AS uri)
+FROM {current_view(SCORES)} AS rows JOIN reused ON rows.clip_id = reused.source_id
+WHERE model_sha256 = $model_sha256 AND coverage = $coverage"""
+
+_MOVED_COMPANION = """\
+SELECT rows.*
+FROM {table} AS rows JOIN reused ON rows.clip_id = reused.source_id
+WHERE model_sha256 = $model_sha256 AND coverage = $coverage"""
+
+MOVED_AT_ONCE = 20_000
+"""Clips whose rows are copied at once, with their seconds and windows: some 0.2 GB."""
+
 _COMPANION = """\
 SELECT rows.* REPLACE (reused.clip_id AS clip_id, $run_id AS run_id)
 FROM {table} AS rows JOIN reused ON rows.clip_id = reused.source_id
@@ -42,6 +55,32 @@ def reuse(store: ResultsStore, reused: Sequence[tuple[ClipFile, str]], stamp: Ru
         reused: each clip with the id of the clip that has the row.
         stamp: of the run.
     """
+    tables = _copies(store, reused, stamp, _SCORES, _COMPANION)
+    store.commit(f"{stamp.run_id}-adopted", tables)
+    return tables[SCORES]
+
+
+def renew(store: ResultsStore, moved: Sequence[ClipFile], stamp: RunStamp) -> None:
+    """Commit the rows of clips that are done with where these lie now, and nothing else changed.
+
+    Args:
+        store: locked by this process.
+        moved: the clips.
+        stamp: of the run.
+    """
+    for number, first in enumerate(range(0, len(moved), MOVED_AT_ONCE)):
+        pairs = [(clip, clip.clip_id) for clip in moved[first : first + MOVED_AT_ONCE]]
+        tables = _copies(store, pairs, stamp, _MOVED, _MOVED_COMPANION)
+        store.commit(f"{stamp.run_id}-moved-{number:05d}", tables)
+
+
+def _copies(
+    store: ResultsStore,
+    reused: Sequence[tuple[ClipFile, str]],
+    stamp: RunStamp,
+    of_scores: str,
+    of_companion: str,
+) -> dict[str, pa.Table]:
     pairs = pa.table(
         {
             "clip_id": [clip.clip_id for clip, _ in reused],
@@ -50,17 +89,14 @@ def reuse(store: ResultsStore, reused: Sequence[tuple[ClipFile, str]], stamp: Ru
             "source_id": [source for _, source in reused],
         }
     )
-    tables = {
-        SCORES: _copy(store, pairs, stamp, _SCORES, scores_schema(stamp.targets)),
-        TIMELINE: _copy(store, pairs, stamp, _companion(TIMELINE), timeline_schema()),
-        WINDOWS: _copy(store, pairs, stamp, _companion(WINDOWS), windows_schema(stamp.targets)),
+    timeline, windows = (
+        of_companion.format(table=current_view(table)) for table in (TIMELINE, WINDOWS)
+    )
+    return {
+        SCORES: _copy(store, pairs, stamp, of_scores, scores_schema(stamp.targets)),
+        TIMELINE: _copy(store, pairs, stamp, timeline, timeline_schema()),
+        WINDOWS: _copy(store, pairs, stamp, windows, windows_schema(stamp.targets)),
     }
-    store.commit(f"{stamp.run_id}-adopted", tables)
-    return tables[SCORES]
-
-
-def _companion(table: str) -> str:
-    return _COMPANION.format(table=current_view(table))
 
 
 def _copy(
@@ -70,9 +106,9 @@ def _copy(
         "run_id": stamp.run_id,
         "model_sha256": stamp.model_sha256,
         "coverage": stamp.coverage,
+        "scored_at": datetime.now(UTC),
     }
-    if "$scored_at" in sql:
-        parameters |= {"scored_at": datetime.now(UTC)}
+    parameters = {name: value for name, value in parameters.items() if f"${name}" in sql}
 
     def query() -> pa.Table:
         views = [current_view(table) for table in (SCORES, *COMPANIONS)]

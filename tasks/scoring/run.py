@@ -28,7 +28,7 @@ from tasks.progress import observer
 from tasks.provenance import new_run_id
 from tasks.registry.registry import is_champion, pin_model, resolve_model
 from tasks.scoring.commit import Committer, RunStamp, Tally, recounted, splits_of_contents
-from tasks.scoring.reuse import reuse
+from tasks.scoring.reuse import renew, reuse
 from tasks.scoring.run_record import RunRecord, RunState, ended, mark_killed, write_record
 from tasks.scoring.score_clips import score_clips, scoring_cluster
 from tasks.scoring.settings import Coverage, ScoringSettings
@@ -62,7 +62,8 @@ class Run:
 
 
 def reuse_rows(run: Run, plan: ScoringPlan) -> None:
-    """Commit rows for clips whose content has a row under another name."""
+    """Commit rows for clips that were moved, or whose content has a row under another name."""
+    renew(run.store, plan.moved, run.stamp)
     if plan.reusable:
         observer().begin("reusing rows of equal content", len(plan.reusable), "clips")
         run.tally.add(reuse(run.store, plan.reusable, run.stamp))
@@ -184,7 +185,7 @@ def score_corpus(
             reuse_stage(run, plan)
             settings = _settings(model, folder, metadata, coverage, precision)
             score_stage(run, plan, settings, pool, ray_address)
-            compact(store, f"{stamp.run_id}-compact", superseded=plan.num_superseded > 0)
+            compact(store, f"{stamp.run_id}-compact", superseded=plan.replaces_rows)
             run.record.check_counts(run.tally)
             if limit is None and not is_one_file(source, clips):
                 _make_current(run, is_champion=champion)

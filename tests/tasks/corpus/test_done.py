@@ -92,6 +92,19 @@ def test_replaced_by_the_content_of_another(clip: Clip) -> None:
     )
 
 
+def test_a_clip_that_lies_elsewhere_is_done_and_moved(clip: Clip) -> None:
+    same, touched = clip("a.mp4", b"abc"), clip("b.mp4", b"xyz", modified_ns=2000)
+    here = {
+        "a.mp4": DoneClip(sha256(b"abc"), 3, 1000, same.uri),
+        "b.mp4": DoneClip(sha256(b"xyz"), 3, 1000, touched.uri),
+    }
+    assert plan_clips([same, touched], here) == ScoringPlan(num_skipped=2)
+    elsewhere = {name: row._replace(uri=f"file:///old/{name}") for name, row in here.items()}
+    plan = plan_clips([same, touched], elsewhere)
+    assert plan == ScoringPlan(num_skipped=2, moved=[same, touched])
+    assert plan.replaces_rows
+
+
 def test_rescore_does_everything_again(clip: Clip) -> None:
     clips = [clip("a.mp4", b"abc"), clip("b.mp4", b"abc"), clip("c.mp4", b"new")]
     plan = plan_clips(clips, done("a.mp4", b"abc"), rescore=True)
@@ -159,9 +172,9 @@ class TestDoneClips:
         commit("a", "a.mp4", content_sha256="new", bytes=7, modified_ns=8)
         commit("b", "c.mp4", reason="missing", content_sha256=None, bytes=None, modified_ns=None)
         assert done_clips(store, "aa", "first") == {
-            "a.mp4": ("new", 7, 8),
-            "b.mp4": ("old", 100, 1),
-            "c.mp4": (None, None, None),
+            "a.mp4": ("new", 7, 8, "file:///c/a.mp4"),
+            "b.mp4": ("old", 100, 1, "file:///c/b.mp4"),
+            "c.mp4": (None, None, None, "file:///c/c.mp4"),
         }
 
     @pytest.mark.parametrize(

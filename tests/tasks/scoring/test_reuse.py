@@ -13,7 +13,7 @@ from tasks.corpus.done import done_clips, plan_clips
 from tasks.corpus.listing import clip_file
 from tasks.schema.tables import SCORES, TIMELINE, WINDOWS
 from tasks.scoring.commit import RunStamp
-from tasks.scoring.reuse import reuse
+from tasks.scoring.reuse import renew, reuse
 from tasks.store.store import ResultsStore
 from tasks.store.views import connect
 
@@ -31,6 +31,34 @@ def clip(tmp_path: Path) -> Callable[..., ClipFile]:
         return clip_file(name, bytes(tmp_path / name))
 
     return list_one
+
+
+def test_a_moved_clip_is_told_where_it_lies_and_nothing_else(
+    store: ResultsStore,
+    commit: Commit,
+    make_stamp: MakeStamp,
+    clip: Callable[..., ClipFile],
+    shown: Shown,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("tasks.scoring.reuse.MOVED_AT_ONCE", 2)
+    names = ["a.mp4", "b.mp4", "c.mp4"]
+    commit("one", *names, value=0.1, num_seconds=3, num_windows=2)
+    commit("two", "d.mp4", value=0.2)
+    rows = "SELECT * EXCLUDE (uri) FROM all_scores ORDER BY clip_id"
+    with connect(store.location) as connection:
+        before = connection.sql(rows).fetchall()
+    was_shown = shown(store.location)
+    moved = [clip(name) for name in names]
+    renew(store, moved, make_stamp(run_id="run2"))
+    assert shown(store.location) == was_shown
+    with connect(store.location) as connection:
+        assert connection.sql(rows).fetchall() == before
+        uris = connection.sql("SELECT clip_id, uri FROM all_scores ORDER BY 1").fetchall()
+    expected = [(one.clip_id, one.uri) for one in moved]
+    assert uris == [*expected, ("d.mp4", "file:///c/d.mp4")]
+    done = done_clips(store, "aa", "first")
+    assert [done[name].uri for name in names] == [one.uri for one in moved]
 
 
 def test_a_renamed_clip_takes_everything_over(
