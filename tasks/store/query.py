@@ -24,6 +24,7 @@ from tasks.storage.formats import (
 )
 from tasks.storage.open import open_file
 from tasks.store.bounds import bounded_answer, interruptible
+from tasks.store.queries.clip_views import WITHIN
 from tasks.store.readers import reread
 from tasks.store.store import open_store
 from tasks.store.views import VIEWS, connect, views_read
@@ -83,8 +84,8 @@ def _answer(
                 )
             # A view can only read: a SELECT may hold WITH x AS (COPY ... TO ...), a view not.
             # On a line of its own, DuckDB's errors quote it as it was asked.
-            connection.execute(f"CREATE TEMP VIEW answer AS\n{statements[0].query}")
-            return bounded_answer(connection, "FROM answer")
+            connection.execute(f"CREATE VIEW {WITHIN}.answer AS\n{statements[0].query}")
+            return bounded_answer(connection, f"FROM {WITHIN}.answer")
         except duckdb.Error as error:
             # of a page that it cannot decode DuckDB says no more than "Error"
             is_reading = type(error) is duckdb.Error or "Failed to read file" in str(error)

@@ -34,6 +34,7 @@ from tasks.store.paths import EMPTY_PART, MARKER_FILE, Part, PartsChanged, parts
 from tasks.store.queries.clip_views import (
     DERIVED,
     EMPTY_LIST,
+    WITHIN,
     all_view,
     clip_views,
     current_view,
@@ -265,7 +266,7 @@ def _these_files(root: Path, tables: Collection[str], parts: Iterable[Part]) -> 
 
 
 def _statements(files: Mapping[str, str], wanted: Collection[str]) -> str:
-    return "".join(
+    return f"CREATE SCHEMA IF NOT EXISTS {WITHIN};\n" + "".join(
         f"CREATE OR REPLACE VIEW {name} AS\n{body};\n"
         for name, body in _views(files).items()
         if name in wanted

@@ -2,7 +2,7 @@
 
 | view | rows |
 |---|---|
-| current_scores, ... | the latest row of each clip, model and coverage, with the part it is in |
+| within.current_scores, ... | the latest row of each clip, model and coverage, and its part |
 | all_scores, all_timeline, all_windows | the same, with ``is_current`` and ``missing_since`` |
 | scores, timeline, windows | of these the current ones |
 | rejections, unseen_scores, trusted_scores | of scores: those that they name |
@@ -21,6 +21,9 @@ from tasks.schema.tables import COMPANIONS, CURRENT_MODEL, MISSING_CLIPS, SCORES
 DERIVED = ("rejections", "unseen_scores", "trusted_scores")
 """Views of rows of scores."""
 
+WITHIN = "within"
+"""Schema of the views that others are made from: `SHOW TABLES` does not list them."""
+
 EMPTY_LIST = "[]"
 """Stands for the files of a table that an earlier version did not write."""
 
@@ -36,7 +39,7 @@ _LATEST_COMPANION = """\
 SELECT companion.*, parse_filename(companion.filename, true) AS part
 FROM read_parquet({files}, union_by_name = true, filename = true, hive_partitioning = false)
     AS companion
-SEMI JOIN current_scores AS scores
+SEMI JOIN within.current_scores AS scores
     ON companion.clip_id = scores.clip_id
     AND companion.model_sha256 = scores.model_sha256
     AND companion.coverage = scores.coverage
@@ -48,7 +51,7 @@ SELECT
     row.* EXCLUDE (filename, part),
     gone.missing_since IS NULL AND shown.coverage IS NOT NULL AS is_current,
     gone.missing_since
-FROM current_{table} AS row
+FROM within.current_{table} AS row
 LEFT JOIN ({missing}) AS gone ON row.clip_id = gone.clip_id
 LEFT JOIN (
     SELECT scored.model_sha256, scored.coverage
@@ -82,15 +85,15 @@ _DERIVED: Mapping[str, str] = {
 _BASES: Mapping[str, tuple[str, ...]] = {
     **dict.fromkeys(DERIVED, (SCORES,)),
     **{table: (f"all_{table}",) for table in (SCORES, *COMPANIONS)},
-    **{f"all_{table}": (f"current_{table}",) for table in (SCORES, *COMPANIONS)},
-    **{f"current_{table}": (f"current_{SCORES}",) for table in COMPANIONS},
+    **{f"all_{table}": (f"{WITHIN}.current_{table}",) for table in (SCORES, *COMPANIONS)},
+    **{f"{WITHIN}.current_{table}": (f"{WITHIN}.current_{SCORES}",) for table in COMPANIONS},
 }
 """The views that a view is made from."""
 
 
 def current_view(table: str) -> str:
     """Return the name of the view of a table's current rows with ``part``, the part they are in."""
-    return f"current_{table}"
+    return f"{WITHIN}.current_{table}"
 
 
 def all_view(table: str) -> str:

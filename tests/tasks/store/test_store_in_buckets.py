@@ -246,7 +246,7 @@ class TestManyFiles:
         commit("one", "a.mp4")
         store.folder.write("runs/torn.parquet", b"PAR1 torn")
         assert answer(store.location, "SELECT count(*) AS n FROM scores").to_pylist() == [{"n": 1}]
-        assert answer(store.location, "FROM current_timeline").num_rows == 2
+        assert answer(store.location, "FROM within.current_timeline").num_rows == 2
         assert answer(store.location, "SELECT 1").num_rows == 1
 
     def test_a_name_in_pieces_is_understood(self, store: ResultsStore, commit: Commit) -> None:

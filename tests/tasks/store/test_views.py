@@ -185,6 +185,8 @@ class TestCatalog:
                 sql = f"SELECT * FROM {view} ORDER BY ALL"
                 assert connection.sql(sql).fetchall() == ask(store.location, sql)
             assert connection.sql("SELECT reason FROM rejections").fetchall() == [("timeout",)]
+            shown = connection.sql("SHOW TABLES").fetchall()
+            assert shown == [(view,) for view in sorted(VIEWS)]
             connection.execute(catalog)
 
     def test_of_a_bucket_it_is_for_clients_that_reach_it(self, bucket: str) -> None:
