@@ -168,15 +168,15 @@ def clip_file(clip_id: str, path: bytes) -> ClipFile:
     uri = os.fsdecode(path)
     if is_remote(uri):
         return _stored(clip_id, uri, statuses([uri])[uri])
-    # workers have another current folder
-    path = os.path.join(os.getcwdb(), path)  # noqa: PTH109, PTH118 - bytes paths
-    for spelled in dict.fromkeys((path, *_composed(os.fsdecode(path)))):
+    here = os.getcwdb()  # noqa: PTH109 - bytes paths; workers have another current folder
+    for named in dict.fromkeys((path, *_composed(uri))):
+        spelled = os.path.join(here, named)  # noqa: PTH118
         try:
             status = os.stat(spelled)  # noqa: PTH116 - bytes paths
         except (OSError, ValueError):  # ValueError: a NUL in the name
             continue
         return ClipFile(clip_id, spelled, status.st_size, recordable_ns(status.st_mtime_ns))
-    return ClipFile(clip_id, path, None, None)
+    return ClipFile(clip_id, os.path.join(here, path), None, None)  # noqa: PTH118
 
 
 def _composed(path: str) -> Iterator[bytes]:

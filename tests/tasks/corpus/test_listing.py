@@ -113,6 +113,19 @@ class TestFolder:
             assert clip.path == os.fsencode(root / "-x" / "a.mp4")
         assert ids(list_clips("-x")) == ["a.mp4"]
 
+    def test_accents_of_the_current_folder_stay_as_they_are(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        composed, taken_apart = (unicodedata.normalize(f, "ë") for f in ("NFC", "NFD"))
+        folder = tmp_path / composed
+        folder.mkdir()
+        clip = folder / f"{taken_apart}.mp4"
+        clip.touch()
+        monkeypatch.chdir(folder)
+        Path("list.csv").write_text(f"uri\n{composed}.mp4\n")
+        (found,) = list_clips("list.csv")
+        assert (found.path, found.size) == (os.fsencode(clip), 0)
+
     @pytest.mark.parametrize("names", [[], ["notes.txt", "a/mp4"]])
     def test_no_media(self, names: list[str], fill: Fill) -> None:
         for look in (list_clips, check_source):
