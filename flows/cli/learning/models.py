@@ -51,10 +51,20 @@ def list_models(name: str, as_json: bool) -> None:
 @models.command("show")
 @_reference
 @name_option
+@click.option(
+    "--plots",
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="DIR",
+    help="Folder for the pictures (default: plots/NAME-VERSION below EMI_HOME).",
+)
 @json_option
-def show_model(reference: str, name: str, as_json: bool) -> None:
-    """Show everything that the registry has on a version."""
+def show_model(reference: str, name: str, plots: Path | None, as_json: bool) -> None:
+    """Show everything that the registry has on a version, and the course of its training.
+
+    The pictures of the training, its curves among them, are copied to --plots.
+    """
     from flows.display.tables import plain_table, show
+    from tasks.home import home
     from tasks.registry.registry import find
 
     version = find(reference, name)
@@ -72,6 +82,27 @@ def show_model(reference: str, name: str, as_json: bool) -> None:
     for shown_elsewhere in ("mean_pearson_low", "mean_pearson_high", "run_id"):
         del facts[shown_elsewhere]
     show(plain_table(["what", "value"], facts.items()), sys.stdout)
+    if row["run_id"]:
+        _show_course(row["run_id"], plots or home() / "plots" / f"{version.name}-{version.number}")
+
+
+def _show_course(run_id: str, folder: Path) -> None:
+    from flows.display.tables import plain_table, show
+    from flows.display.text import say
+    from tasks.registry.course import copy_pictures, course_of
+
+    course = course_of(run_id)
+    if course.parameters:
+        show(plain_table(["parameter", "value"], course.parameters.items()), sys.stdout)
+    if course.epochs:
+        rows = [
+            (epoch, loss, None if rate is None else f"{rate:.2g}", pearson)
+            for epoch, (loss, rate, pearson) in course.epochs.items()
+        ]
+        columns = ["epoch", "training loss", "learning rate", "mean Pearson (valid)"]
+        show(plain_table(columns, rows), sys.stdout)
+    for picture in copy_pictures(run_id, folder):
+        say(f"picture: {picture}", sys.stdout)
 
 
 @models.command()

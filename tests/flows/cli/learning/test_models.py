@@ -25,6 +25,13 @@ pytestmark = pytest.mark.usefixtures("emi_home")
 def two_versions(tmp_path: Path) -> list[str]:
     """Register two versions, of which the first is champion; returns their hashes."""
     run = start_run("t1", {})
+    run.log_params({"train": {"epochs": 2}})
+    for epoch in (1, 2):
+        run.log_epoch(epoch, {"train_loss": 0.5 / epoch, "learning_rate": 1e-4})
+    run.log_epoch(2, {"valid_pearson": 0.75})
+    (tmp_path / "plots").mkdir()
+    (tmp_path / "plots" / "curve.png").write_bytes(b"a picture")
+    run.log_folder(tmp_path / "plots", "plots")
     config = EmiConfig(backbone=BACKBONE)
     hashes = []
     for number in (1, 2):
@@ -68,6 +75,14 @@ def test_show_by_number_alias_or_reference(emi: Emi, two_versions: list[str]) ->
     assert (code, err) == (0, "")
     for word in (two_versions[0], "0.500 (0.400 to 0.600)", "source_run"):
         assert word in out
+    lines = [" ".join(line.split()) for line in out.splitlines()]
+    assert "│ train.epochs │ 2 │" in lines
+    assert "│ 1 │ 0.500 │ 0.0001 │ - │" in lines
+    assert "│ 2 │ 0.250 │ 0.0001 │ 0.750 │" in lines
+    picture = Path(lines[-1].removeprefix("picture: "))
+    assert picture.read_bytes() == b"a picture"
+    assert picture.name == "curve.png"
+    assert "plots/emi-1" in str(picture)
     for reference in ("2", "models:/emi/2"):
         code, out, _ = emi("models", "show", "--json", reference)
         assert json.loads(out)["sha256"] == two_versions[1]
