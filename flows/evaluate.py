@@ -10,6 +10,7 @@ from emi_model.checkpoints.load import load_model
 from flows.exclusive import exclusive
 from flows.server import run_names
 from flows.server.artifacts import show_report
+from flows.server.run_log import stage
 from tasks.evaluation.evaluate import evaluate_gathered, label_columns
 from tasks.evaluation.kept import keep_report
 from tasks.evaluation.plots import check_picture
@@ -78,7 +79,9 @@ def evaluate_model(
     loaded = load_model(resolve_model(model))
     label_columns(wanted, loaded.model.config.targets)  # fail before anything slow
     observer().begin("extracting audio", None, "clips")
-    gathered = load_labelled_audio(
+    gathered = stage(
+        "extract",
+        load_labelled_audio,
         wanted,
         corpus,
         (split,),
@@ -87,7 +90,9 @@ def evaluate_model(
         on_progress=observer().reached,
     )
     observer().begin("predicting", len(gathered.of_split(split)), "clips")
-    report = evaluate_gathered(loaded, gathered, split, on_progress=observer().reached)
+    report = stage(
+        "predict", evaluate_gathered, loaded, gathered, split, on_progress=observer().reached
+    )
     observer().begin("drawing", None, "")
     picture = keep_report(report, store, plot)
     show_report(report, f"{report.model} on {split}")

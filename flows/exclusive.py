@@ -15,6 +15,7 @@ from typing import ParamSpec, TypeVar
 
 from emi_model.errors import ServerError
 from flows.server.artifacts import shown_in_ui
+from flows.server.run_log import logged_stages, with_outcome
 from tasks.home import home
 from tasks.progress import observer
 from tasks.storage.locks import LockHeld, file_lock
@@ -33,8 +34,8 @@ def exclusive(function: Callable[_P, _T]) -> Callable[_P, _T]:
 
     @functools.wraps(function)
     def with_lock(*args: _P.args, **kwargs: _P.kwargs) -> _T:
-        with shown_in_ui(), machine_lock():
-            return function(*args, **kwargs)
+        with logged_stages(), shown_in_ui(), machine_lock():
+            return with_outcome(function(*args, **kwargs))
 
     # Prefect resolves the type names in the module of the function, not in this one
     with_lock.__signature__ = inspect.signature(function, eval_str=True)  # type: ignore[attr-defined]

@@ -18,6 +18,7 @@ from flows.process import process_corpus
 from flows.server import run_names
 from flows.server.artifacts import show_decision_artifact, show_version
 from flows.server.events import model_promoted
+from flows.server.run_log import stage
 from tasks.cluster.budget import training_share
 from tasks.cluster.connection import joined_cluster, machines
 from tasks.evaluation.evaluate import label_columns, predict
@@ -99,17 +100,19 @@ def retrain_model(
     champion = _champion(name)
     chosen = _recipe(recipe, champion, label_set)
     with joined_cluster(ray_address):
-        gathered = load_for_recipe(chosen, label_set, corpus, (TRAIN, VALID, TEST))
+        splits = (TRAIN, VALID, TEST)
+        gathered = stage("extract", load_for_recipe, chosen, label_set, corpus, splits)
         begin = _warm(champion, name) if start == "champion" else start_of(chosen, backbone)
         share = training_share(workers, machines())
         plan = plan_training(gathered, chosen, name=name, start=begin, **share)
-        challenger = new_version(plan, gathered, labels)
+        challenger = stage("train", new_version, plan, gathered, labels)
         show_version(challenger)
     if champion is not None and challenger.version.number == champion.number:
         nothing = _nothing_new(champion)
         show_decision_artifact(nothing)
         return nothing | {"training": summary(challenger, gathered)}
-    row = _decided(challenger, champion, gathered, rule, labels, chosen.train.seed)
+    seed = chosen.train.seed
+    row = stage("compare", _decided, challenger, champion, gathered, rule, labels, seed)
     show_decision_artifact(row)
     if row["promoted"]:
         model_promoted(promote(name, challenger.version.number))

@@ -10,6 +10,7 @@ from pydantic import Field
 from flows.exclusive import exclusive
 from flows.server import run_names
 from flows.server.artifacts import show_version
+from flows.server.run_log import stage
 from tasks.registry.version import MODEL
 from tasks.training.new_version import summary, train_version
 
@@ -50,7 +51,9 @@ def train_model(
         ClusterError: the cluster cannot be joined.
         RegistryError: MLflow does not answer.
     """
-    made, audio = train_version(
+    made, audio = stage(
+        "train",
+        train_version,
         labels,
         corpus,
         recipe=recipe,

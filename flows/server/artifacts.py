@@ -16,6 +16,7 @@ from uuid import UUID
 
 from flows.display.numbers import format_interval, format_number
 from flows.server.events import api_url
+from flows.server.run_log import Several, outcome
 from tasks.progress import Observer, observed_by, observer
 
 if TYPE_CHECKING:
@@ -32,33 +33,8 @@ UPDATE_SECONDS = 5.0
 
 CLOSE_SECONDS = 10.0
 
-
-class Several(Observer):
-    """An observer that passes every call on to several others."""
-
-    def __init__(self, *others: Observer) -> None:
-        """Pass calls on to these."""
-        self._others = others
-
-    def begin(self, stage: str, total: int | None, unit: str) -> None:
-        """Begin a stage."""
-        for other in self._others:
-            other.begin(stage, total, unit)
-
-    def advance(self, num_done: int, note: str = "") -> None:
-        """Count more units as done."""
-        for other in self._others:
-            other.advance(num_done, note)
-
-    def note(self, line: str) -> None:
-        """Show a line."""
-        for other in self._others:
-            other.note(line)
-
-    def reached(self, num_done: int, total: int) -> None:
-        """Set the number of units that are done."""
-        for other in self._others:
-            other.reached(num_done, total)
+PICTURE_DPI = 80
+"""Of the picture in an artifact: it is kept in the server's database."""
 
 
 class ProgressArtifact(Observer):
@@ -158,6 +134,10 @@ def show_run(record: Mapping[str, Any]) -> None:
         f"{record['model']}, run {record['run_id']}: {record['state']}, {hours:.2f} hours of audio "
         f"in {record['wall_seconds']:.0f} s"
     )
+    outcome(
+        f"{record['num_listed']} clips: {record['num_scored']} scored, {record['num_rejected']} "
+        f"rejected, {record['num_skipped']} skipped, by {record['model']}"
+    )
     _table("run-counts", counts, description)
     rejections = sorted(record["reasons"].items(), key=lambda reason: -reason[1])
     if rejections:
@@ -167,18 +147,29 @@ def show_run(record: Mapping[str, Any]) -> None:
 
 def show_version(made: NewVersion) -> None:
     """Show how well a newly trained version follows its validation labels, if it was measured."""
+    outcome(f"{made.version.reference}: " + ("trained" if made.trained else "was trained before"))
     if made.report is not None:
         show_report(made.report, f"{made.version.name}: a new version")
 
 
 def show_report(report: EvaluationReport, heading: str) -> None:
-    """Show how well a model's scores agree with labels."""
-    _markdown("evaluation", "\n\n".join([f"## {heading}", evaluation_markdown(report)]))
+    """Show how well a model's scores agree with labels, in figures and in a picture."""
+    mean = report.evaluation.mean.pearson
+    line = f"{heading}: mean Pearson {_interval(mean)} on {report.evaluation.num_clips} clips"
+    outcome(line)
+    if api_url() is None:
+        return
+    picture = f"![scores over labels]({_drawn(report)})"
+    text = "\n\n".join([f"## {heading}", evaluation_markdown(report), picture])
+    _markdown("evaluation", text, line)
 
 
 def show_decision_artifact(row: Mapping[str, Any]) -> None:
     """Show whether a challenger became champion, and why."""
-    _markdown("decision", decision_markdown(row))
+    verdict = "promoted" if row["promoted"] else "the champion stays"
+    line = f"{row['name']}: {verdict}: {row['reason']}"
+    outcome(line)
+    _markdown("decision", decision_markdown(row), line)
 
 
 def show_label_files(files: Sequence[NewFile]) -> None:
@@ -247,11 +238,23 @@ def _table(key: str, rows: Sequence[Mapping[str, Any]], description: str) -> Non
         _tried(lambda: create_table_artifact(table=table, key=key, description=description))
 
 
-def _markdown(key: str, text: str) -> None:
+def _drawn(report: EvaluationReport) -> str:
+    """Return the picture of an evaluation as a data URI."""
+    import base64
+    import io
+
+    from tasks.evaluation.plots import agreement_plot
+
+    drawn = io.BytesIO()
+    agreement_plot(report).savefig(drawn, format="png", dpi=PICTURE_DPI)
+    return f"data:image/png;base64,{base64.b64encode(drawn.getvalue()).decode()}"
+
+
+def _markdown(key: str, text: str, description: str) -> None:
     from prefect.artifacts import create_markdown_artifact
 
     if api_url() is not None:
-        _tried(lambda: create_markdown_artifact(markdown=text, key=key))
+        _tried(lambda: create_markdown_artifact(text, key, description))
 
 
 def _tried(send: Callable[[], object]) -> None:

@@ -263,14 +263,36 @@ def test_the_ui_shows_what_went_on(site):
     assert (counts["scored"], counts["rejected"]) == (NUM_CLIPS, NUM_BROKEN)
     rejections = json.loads(nightly["run-rejections"]["data"])
     assert sum(row["clips"] for row in rejections) == NUM_BROKEN
-    retrain = {
-        one["key"]: one["data"] for one in site.artifacts_of(site.run_of("retrain/on-labels"))
-    }
+    retraining = site.run_of("retrain/on-labels")
+    artifacts = site.artifacts_of(retraining)
+    retrain = {one["key"]: one["data"] for one in artifacts}
     assert retrain["decision"].startswith("## emi version 1: promoted")
     assert "**mean Pearson " in retrain["evaluation"]
+    assert "![scores over labels](data:image/png;base64," in retrain["evaluation"]
+    assert all(one["description"] for one in artifacts)
 
 
-def test_ctrl_c_ends_all_of_it_and_leaves_whole_stores(site, talking_to):
+def test_a_runs_log_and_state_tell_its_stages_and_its_outcome(site, model):
+    scan, retraining = site.run_of("process-corpus/nightly"), site.run_of("retrain/on-labels")
+    num_files = NUM_CLIPS + NUM_BROKEN
+    outcome = f"{num_files} clips: {NUM_CLIPS} scored, {NUM_BROKEN} rejected, 0 skipped"
+    assert scan["state"]["message"].startswith(outcome)
+    assert retraining["state"]["message"].startswith("emi: promoted: ")
+
+    def log_of(run):
+        wanted = {"logs": {"flow_run_id": {"any_": [run["id"]]}}}
+        return [line["message"] for line in site.api("/logs/filter", wanted)]
+
+    lines = wait_for(lambda: outcome in "".join(log_of(scan)) and log_of(scan), 30)
+    for line in ("listing clips", "starting workers", f"scoring: {num_files} clips"):
+        assert line in lines
+    wanted = {"flow_runs": {"id": {"any_": [retraining["id"]]}}}
+    tasks = {one["name"].rpartition("-")[0] for one in site.api("/task_runs/filter", wanted)}
+    assert {"extract", "train", "compare"} <= tasks
+    assert f"scans score with {model}, as --model says" in "\n".join(site.shown)
+
+
+def test_ctrl_c_ends_all_of_it_and_leaves_whole_stores(site, talking_to, model):
     deployment = site.run_of("process-corpus/on-promotion")["deployment_id"]
     site.api(
         f"/deployments/{deployment}/create_flow_run",
@@ -280,9 +302,11 @@ def test_ctrl_c_ends_all_of_it_and_leaves_whole_stores(site, talking_to):
     wait_for(lambda: any("raylet" in child.name() for child in parent.children(recursive=True)))
     left = parent.children(recursive=True)
     site.process.send_signal(signal.SIGINT)
-    _, err = site.process.communicate(timeout=120)
+    out, err = site.process.communicate(timeout=120)
     assert site.process.returncode == 0, err
     assert err.splitlines()[-1] == "emi: stopped"
+    for run in (f"clips with {model.name}", "emi on labels", "clips with emi/1"):
+        assert f" {run}: completed, " in out
     assert psutil.wait_procs(left, timeout=20)[1] == []
     assert not (site.home / "server.json").exists()
     states = answer(site.results, "SELECT state FROM runs WHERE state <> 'completed'").to_pylist()

@@ -7,12 +7,12 @@ import pytest
 from flows.server import artifacts
 from flows.server.artifacts import (
     ProgressArtifact,
-    Several,
     decision_markdown,
     evaluation_markdown,
     show_run,
     shown_in_ui,
 )
+from flows.server.run_log import Several
 from tasks.progress import Observer, observer
 from tests.labelled import labelled_rows, near, report_on
 
