@@ -5,10 +5,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: setup demo test unit changed quick integration torture lint bench gpu docs constraints wheel clean help
+.PHONY: setup demo test unit changed quick integration torture lint bench gpu docs constraints sbom wheel clean help
 
 help:
-	@echo "make setup | demo | test | quick (lint, tests of what changed) | lint | torture | bench | gpu | docs | wheel | clean"
+	@echo "make setup | demo | test | quick (lint, tests of what changed) | lint | torture | bench | gpu | docs | sbom | wheel | clean"
 
 setup: $(STAMP)
 
@@ -75,6 +75,15 @@ constraints:
 	build/constraints/bin/python -m pip install --quiet '.[dev]' 'ray[default]' setuptools async-timeout
 	build/constraints/bin/python -m pip freeze --all --exclude emi-workflow --exclude pip \
 		| sed 's/+cpu//' > constraints.txt
+
+# build/sbom.json: what is installed, in CycloneDX. The tool has an environment of its own, so that
+# neither it nor what it needs is in the list.
+sbom: setup
+	test -x build/sbom/bin/python || $(PYTHON) -m venv build/sbom
+	build/sbom/bin/python -m pip install --quiet --disable-pip-version-check \
+		--constraint constraints.txt 'cyclonedx-bom==7.5.0'
+	build/sbom/bin/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible \
+		--output-format JSON --output-file build/sbom.json $(BIN)/python
 
 clean:
 	rm -rf $(VENV) build dist demo .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage

@@ -22,6 +22,7 @@ DOCS = ROOT / "infra" / "docs"
 PAGES = [
     ROOT / "README.md",
     *sorted((ROOT / ".github").glob("*.md")),
+    ROOT / "infra" / "SECURITY.md",
     *sorted(DOCS.glob("*.md")),
 ]
 EACH = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
