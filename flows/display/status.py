@@ -67,7 +67,7 @@ def status_lines(contents: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     if flags:
         yield f"  flagged: {', '.join(flags)}; trusted_scores leaves them out"
     if current["missing"]:
-        yield f"  {current['missing']} more are gone from the corpus: only in all_scores"
+        yield f"  gone from the corpus, and only in all_scores: {current['missing']}"
 
 
 def _show(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], console: Any) -> None:

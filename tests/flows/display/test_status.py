@@ -44,7 +44,7 @@ def test_the_first_lines_say_what_scores_shows():
         "scores: 10 clips by model a model with a rather long name (abababababab),",
         "  coverage first: the first 12 s of each clip",
         "  flagged: 3 silent, 1 clipped; trusted_scores leaves them out",
-        "  2 more are gone from the corpus: only in all_scores",
+        "  gone from the corpus, and only in all_scores: 2",
     ]
     assert list(status_lines([OTHER])) == list(status_lines([])) == ["scores: no clips"]
 
