@@ -122,19 +122,58 @@ def _facts(store: ResultsStore, table: str, schema: pa.Schema) -> pa.Table:
 
 
 def _not_found(store: ResultsStore, source: str, listed: pa.Array) -> set[str]:
-    """Return the clips whose rows were found in a folder that does not hold them now."""
-    unlisted = ~ds.field("clip_id").isin(listed)
-    rows = store.rows(SCORES, scores_schema(), unlisted, ["clip_id", "uri", "scored_at"])
+    """Return the clips whose rows were found in a folder that does not hold them now.
+
+    A folder that is new to the store, and holds clips that were found in another, is that one,
+    moved: it answers for what lay there and is there no more.
+    """
+    is_listed = ds.field("clip_id").isin(listed)
+    places = _places(store, ~is_listed)
+    gone = {clip_id for clip_id, uri in places.items() if _was_in(source, clip_id, uri)}
+    lost = {
+        clip_id: _root(clip_id, uri)
+        for clip_id, uri in places.items()
+        if clip_id not in gone and not _is_there(uri)
+    }
+    if not lost:
+        return gone
+    found = _places(store, is_listed)
+    if any(_was_in(source, clip_id, uri) for clip_id, uri in found.items()):
+        return gone
+    before = {_root(clip_id, uri) for clip_id, uri in found.items()} - {None}
+    return gone | {clip_id for clip_id, root in lost.items() if root in before}
+
+
+def _places(store: ResultsStore, wanted: ds.Expression) -> dict[str, str]:
+    """Return where clips were found last, by clip id."""
+    rows = store.rows(SCORES, scores_schema(), wanted, ["clip_id", "uri", "scored_at"])
     rows = rows.sort_by("scored_at")
-    places = dict(zip(rows["clip_id"].to_pylist(), rows["uri"].to_pylist(), strict=True))
-    return {clip_id for clip_id, uri in places.items() if _was_in(source, clip_id, uri)}
+    return dict(zip(rows["clip_id"].to_pylist(), rows["uri"].to_pylist(), strict=True))
+
+
+def _is_there(uri: str) -> bool:
+    """Return whether there is a file; an object of a bucket is believed to be there."""
+    return not uri.startswith(_FILE_URI) or os.path.exists(_path(uri))  # noqa: PTH110 - bytes
+
+
+def _path(uri: str) -> bytes:
+    return unquote_to_bytes(uri.removeprefix(_FILE_URI))
+
+
+def _printable(path: bytes) -> str:
+    return path.decode("utf-8", errors="backslashreplace").replace(os.sep, "/")
+
+
+def _root(clip_id: str, uri: str) -> str | None:
+    """Return the folder below which a file has its clip id as its path; None if there is none."""
+    path = _printable(_path(uri))
+    return path.removesuffix(clip_id) if path.endswith(f"/{clip_id}") else None
 
 
 def _was_in(source: str, clip_id: str, uri: str) -> bool:
     """Return whether a clip of this id, found at ``uri``, was listed in this folder or prefix."""
     if is_remote(source) or not uri.startswith(_FILE_URI):
         return is_remote(source) and uri == child(open_folder(source).uri, clip_id)
-    path = unquote_to_bytes(uri.removeprefix(_FILE_URI))
     root = os.fsencode(local_path(source).absolute())
-    below = os.path.relpath(os.path.normpath(path), os.path.normpath(root))
-    return below.decode("utf-8", errors="backslashreplace").replace(os.sep, "/") == clip_id
+    below = os.path.relpath(os.path.normpath(_path(uri)), os.path.normpath(root))
+    return _printable(below) == clip_id

@@ -109,6 +109,18 @@ class TestOtherSources:
         scan("..")
         assert missing_in(store) == ["a b.wav"]
 
+    def test_a_folder_that_was_moved_answers_for_what_it_held(self, scan, store, corpus, tmp_path):
+        other = tmp_path / "other"
+        other.mkdir()
+        (other / "x.wav").touch()
+        scan(corpus)
+        scan(other, run_id="r2")
+        (other / "x.wav").unlink()  # as if its disk were away
+        moved = corpus.rename(tmp_path / "moved")
+        (moved / "a b.wav").rename(moved / "new.wav")
+        assert scan(moved, run_id="r3") == ["\\xff.wav", "below/c.wav", "new.wav", "x.wav"]
+        assert missing_in(store) == ["a b.wav"]
+
     def test_a_write_that_fails_leaves_what_was_known(self, scan, store, corpus, monkeypatch):
         scan(corpus)
         (corpus / "a b.wav").unlink()
