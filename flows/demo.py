@@ -162,7 +162,7 @@ def _report(places: DemoPlaces, labels: Mapping[str, ClipLabels], model_sha256: 
     columns = ", ".join(column_name(target) for target in targets)
     scored = answer(
         places.results,
-        f"SELECT clip_id, {columns} FROM scores "
+        f"SELECT clip_id, {columns} FROM all_scores "
         f"WHERE status = 'scored' AND model_sha256 = '{model_sha256}'",
     ).to_pylist()
     held_out = [row for row in scored if labels[row["clip_id"]].split == VALID]
