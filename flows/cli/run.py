@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 import os
+import re
+import time
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from threading import Event, Thread
+from typing import Any
 
 from emi_model.errors import ConfigError
 from flows.display.terminal import message, redirect_output, terminal
 from flows.server.events import api_url
 
-if TYPE_CHECKING:
-    from threading import Thread
+SLOW_START_SECONDS = 10.0
 
+KEPT_LOGS = 50
+KEPT_SECONDS = 30 * 24 * 3600
+"""Logs beyond so many are removed once they are this old."""
+
+_LOG_NAME = re.compile(r"[a-z]+-\d+\.log")
+
+_begun = Event()
 _starting: list[Thread] = []  # of Prefect's temporary server, until a flow begins
 
 
@@ -32,6 +41,8 @@ def log_to(log: Path) -> None:
     server = prestart.temporary_server()
     if server is not None:
         _starting.append(server)
+        _begun.clear()
+        Thread(target=_report_slow_start, daemon=True).start()
 
 
 def log_verb_to(logs: Path, verb: str) -> None:
@@ -48,9 +59,32 @@ def log_verb_to(logs: Path, verb: str) -> None:
             (folder / name).touch()
         except OSError:
             continue
+        remove_old_logs(folder)
         log_to(folder / name)
         return
     raise ConfigError(f"{home()}: takes no log file: set EMI_HOME to a folder that can be written")
+
+
+def remove_old_logs(folder: Path) -> None:
+    """Remove logs that `log_verb_to` made, but for the newest and all of the last days.
+
+    The log of a command that still runs stays, whatever its age; so do files of other names.
+    """
+    logs = [path for path in folder.iterdir() if _LOG_NAME.fullmatch(path.name)]
+    ages = {path: time.time() - path.stat().st_mtime for path in logs if path.exists()}
+    for path in sorted(ages, key=ages.__getitem__)[KEPT_LOGS:]:
+        pid = path.stem.rpartition("-")[2]
+        if ages[path] > KEPT_SECONDS and not Path("/proc", pid).exists():
+            with suppress(OSError):
+                path.unlink()
+
+
+def _report_slow_start() -> None:
+    """Write now and then what is waited for, until a flow begins; imports may take long."""
+    began = time.monotonic()
+    while not _begun.wait(SLOW_START_SECONDS):
+        waited = time.monotonic() - began
+        message(f"starting: {waited:.0f} s so far for libraries and Prefect's server")
 
 
 @contextmanager
@@ -62,6 +96,7 @@ def progress_bar() -> Iterator[None]:
 
     while _starting:
         _starting.pop().join()
+    _begun.set()
     watch_server()
     if (url := api_url()) is not None:
         message(f"recorded by the server {url}")

@@ -41,7 +41,6 @@ def emi(monkeypatch, capfd):
 def quiet_verbs(monkeypatch):
     """Let verbs that run a flow write to the test's streams, and live on after it."""
     monkeypatch.setattr("flows.cli.run.redirect_output", lambda log: None)
-    monkeypatch.setattr("flows.server.prestart.temporary_server", lambda: None)
     monkeypatch.setattr("tasks.processes.guard.guard_this_process", lambda: None)
     monkeypatch.setattr("flows.server.prestart.temporary_server", lambda: None)
 

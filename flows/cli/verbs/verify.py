@@ -109,13 +109,8 @@ def _score_again(
         set_aside(store, damaged)
     log_verb_to(store.logs, "verify")
 
-    from flows.server.prestart import temporary_server
-
-    server = temporary_server()
     from flows.process import process_corpus
 
-    if server is not None:
-        server.join()
     for source, coverage in sorted({(one.source, one.coverage) for one in ours}):
         options: dict[str, Any] = {"coverage": coverage}
         with progress_bar():
