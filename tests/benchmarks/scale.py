@@ -107,6 +107,7 @@ def _run(
     """Return seconds, and the peak memory of the driver and of all its processes, in MiB."""
     started = time.perf_counter()
     command = [sys.executable, "-m", "tests.benchmarks.scale", *map(str, (corpus, results, model))]
+    environment = environment | {"PYTHONPATH": str(Path(__file__).parents[2])}
     with subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL) as running:
         peaks = [0, 0]
         watching = threading.Thread(target=_watch, args=(running, peaks))

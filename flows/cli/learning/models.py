@@ -53,7 +53,7 @@ def list_models(name: str, as_json: bool) -> None:
 @name_option
 @click.option(
     "--plots",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=LOCAL_PATH,
     metavar="DIR",
     help="Folder for the pictures (default: plots/NAME-VERSION below EMI_HOME).",
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from dataclasses import asdict
@@ -47,7 +48,8 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> Found:
     """Let this process be rank 0 and another one rank 1."""
     folder = tmp_path_factory.mktemp("group")
     command = [sys.executable, "-m", train_together.__name__, str(folder), "1", "2"]
-    with subprocess.Popen(command, cwd=ROOT) as other:
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    with subprocess.Popen(command, env=environment) as other:
         try:
             own = train_together.take_part(folder, 0, 2)
             assert other.wait(timeout=60) == 0
