@@ -26,6 +26,10 @@ BUCKET_NUMBERS = itertools.count(1)
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
+# pytest loads readline, which gives the processes of pytest-xdist a terminal's size.
+for _size in ("COLUMNS", "LINES"):
+    os.environ.pop(_size, None)
+
 # On a busy machine examples take long to draw, which says nothing of the code.
 settings.register_profile("busy", suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("busy")

@@ -32,6 +32,11 @@ class Several(Observer):
         for other in self._others:
             other.advance(num_done, note)
 
+    def note(self, line: str) -> None:
+        """Report a line to be read."""
+        for other in self._others:
+            other.note(line)
+
     def reached(self, num_done: int, total: int) -> None:
         """Set the number of units that are done."""
         for other in self._others:
@@ -48,6 +53,10 @@ class StageLog(Observer):
     def begin(self, stage: str, total: int | None, unit: str) -> None:
         """Write the stage, and its size if that is clear."""
         self._log(stage if total is None else f"{stage}: {total} {unit}")
+
+    def note(self, line: str) -> None:
+        """Write the line."""
+        self._log(line)
 
 
 @contextmanager

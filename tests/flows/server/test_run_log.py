@@ -30,4 +30,5 @@ def test_stages_are_lines_with_their_size():
     log = StageLog(lines.append)
     log.begin("scoring", 54, "clips")
     log.begin("drawing", None, "")
-    assert lines == ["scoring: 54 clips", "drawing"]
+    log.note("passed over: 2 .txt")
+    assert lines == ["scoring: 54 clips", "drawing", "passed over: 2 .txt"]

@@ -63,7 +63,7 @@ def workbook() -> bytes:
         (b"\xff\xfea", "neither UTF-8 nor UTF-16"),
         (b"a," * MAX_COLUMNS + b"a\n", f"line 1 has {MAX_COLUMNS + 1} columns, expected at most"),
         (b"a\n" + b"b" * (MAX_CELL + 1), f"line 2 has a cell of {MAX_CELL + 1} characters"),
-        (b'a\n"' + b"b" * 200_000, "line 2 has a cell of more than"),
+        (b'a\n"' + b"b" * 200_000, r"line 2 has a cell of (more than \d+|200000) characters"),
         ((b"b" * 60_000 + b",") * 20, "line 1 has 1200000 characters"),
     ],
 )
