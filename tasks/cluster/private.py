@@ -10,6 +10,7 @@ import fcntl
 import os
 import secrets
 import shutil
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -24,11 +25,11 @@ from emi_model.errors import ClusterError
 from tasks.processes.surroundings import in_folder
 
 FOLDER_PREFIX = "emi-ray-"
-RAY_FOLDER = "ray"
+RAY_FOLDER = "r"
 """Within the private folder, as Ray opens its own folder to everyone."""
 
-MAX_SOCKET_CHARS = 103
-"""Length of a socket's path on macOS; Linux allows four more."""
+MAX_SOCKET_CHARS = 107 if sys.platform == "linux" else 103
+"""Length of a socket's path, in bytes."""
 
 IN_USE = "in-use"
 """A file within the folder, locked as long as the process lives that made it."""

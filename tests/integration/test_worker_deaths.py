@@ -80,24 +80,27 @@ def test_a_scorer_that_is_killed_costs_no_clip(corpus, settings, budget):
 
 
 def test_a_ledger_that_is_killed_ends_the_run_in_words(corpus, settings, budget):
-    ledgers = []
+    seen, killed, ended = [], [], threading.Event()
 
-    def kill_the_ledger():
-        deadline = time.monotonic() + 60
-        while not ledgers and time.monotonic() < deadline:
+    def kill_ledgers():
+        while not ended.wait(0.3):  # one that dies before it is made is made again
             for process in psutil.Process().children(recursive=True):
                 with contextlib.suppress(psutil.NoSuchProcess):
-                    if process.name().startswith("ray::Ledger"):
+                    if process.name().startswith("ray::Ledger") and process.pid not in seen:
+                        seen.append(process.pid)
+                    elif process.pid in seen:
                         process.kill()
-                        ledgers.append(process.pid)
-            time.sleep(0.02)
+                        killed.append(process.pid)
 
-    killer = threading.Thread(target=kill_the_ledger)
+    killer = threading.Thread(target=kill_ledgers)
     killer.start()
-    with pytest.raises(ScoringError, match="the ledger, the process of this run that notes"):
-        score_all(list_clips(str(corpus)), settings, budget)
-    killer.join()
-    assert ledgers
+    try:
+        with pytest.raises(ScoringError, match="the ledger, the process of this run that notes"):
+            score_all(list_clips(str(corpus)), settings, budget)
+    finally:
+        ended.set()
+        killer.join()
+    assert killed
 
 
 def test_a_clip_that_kills_its_worker_is_rejected_and_the_rest_scored(
