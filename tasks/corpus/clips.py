@@ -42,6 +42,11 @@ class ClipFile(NamedTuple):
         return Path(os.fsdecode(self.path))
 
 
+def readable(path: bytes) -> str:
+    """Return a path as clip ids spell it: with slashes, undecodable bytes as backslash, x, hex."""
+    return path.decode("utf-8", errors="backslashreplace").replace(os.sep, "/")
+
+
 def hash_clip(clip: ClipFile) -> str | None:
     """Return the SHA-256 (hex) of a clip's content; None if it cannot be read.
 

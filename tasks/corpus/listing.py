@@ -9,7 +9,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from emi_model.errors import CorpusError
-from tasks.corpus.clips import ClipFile
+from tasks.corpus.clips import ClipFile, readable
 from tasks.corpus.manifest import MANIFEST_SUFFIXES, Named, read_manifest
 from tasks.corpus.objects import statuses, storage_errors
 from tasks.corpus.passed_over import PassedOver, in_words, kind_passed_over, system_kind
@@ -137,7 +137,7 @@ def _walk(root: Path, passed: PassedOver) -> Iterator[ClipFile]:
                 passed[kind] += 1
             else:
                 path = os.path.join(folder, name)  # noqa: PTH118 - bytes paths
-                yield clip_file(_printable(os.path.relpath(path, os.fsencode(root))), path)
+                yield clip_file(readable(os.path.relpath(path, os.fsencode(root))), path)
 
 
 def _check_unique(clips: Sequence[ClipFile]) -> None:
@@ -184,7 +184,3 @@ def _composed(path: str) -> Iterator[bytes]:
     if not path.isascii():
         yield os.fsencode(unicodedata.normalize("NFC", path))
         yield os.fsencode(unicodedata.normalize("NFD", path))
-
-
-def _printable(path: bytes) -> str:
-    return path.decode("utf-8", errors="backslashreplace").replace(os.sep, "/")

@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
 
-from tasks.corpus.clips import ClipFile
+from tasks.corpus.clips import ClipFile, readable
 from tasks.corpus.manifest import MANIFEST_SUFFIXES
 from tasks.schema.fields import checked
 from tasks.schema.scores import scores_schema
@@ -160,13 +160,9 @@ def _path(uri: str) -> bytes:
     return unquote_to_bytes(uri.removeprefix(_FILE_URI))
 
 
-def _printable(path: bytes) -> str:
-    return path.decode("utf-8", errors="backslashreplace").replace(os.sep, "/")
-
-
 def _root(clip_id: str, uri: str) -> str | None:
     """Return the folder below which a file has its clip id as its path; None if there is none."""
-    path = _printable(_path(uri))
+    path = readable(_path(uri))
     return path.removesuffix(clip_id) if path.endswith(f"/{clip_id}") else None
 
 
@@ -176,4 +172,4 @@ def _was_in(source: str, clip_id: str, uri: str) -> bool:
         return is_remote(source) and uri == child(open_folder(source).uri, clip_id)
     root = os.fsencode(local_path(source).absolute())
     below = os.path.relpath(os.path.normpath(_path(uri)), os.path.normpath(root))
-    return _printable(below) == clip_id
+    return readable(below) == clip_id

@@ -18,6 +18,7 @@ from emi_model.errors import ServerError
 from tasks.home import home
 from tasks.processes.surroundings import NEUTRAL_FOLDER
 from tasks.storage.local import LocalFolder
+from tasks.storage.locks import process_start
 
 NOTE = "server.json"
 START_SECONDS = 180.0
@@ -62,12 +63,12 @@ class Note:
 
     def is_alive(self) -> bool:
         """Return whether that process still runs on this machine."""
-        return self.machine == platform.node() and self.started == _started(self.pid) != ""
+        return self.machine == platform.node() and self.started == process_start(self.pid) != ""
 
     @classmethod
     def of_this_process(cls, url: str) -> Note:
         """Return the note of a server that this process runs."""
-        return cls(url, os.getpid(), _started(os.getpid()), platform.node())
+        return cls(url, os.getpid(), process_start(os.getpid()), platform.node())
 
 
 def running_server() -> Note | None:
@@ -211,19 +212,3 @@ def answers(url: str) -> bool:
             return bool(answer.status == 200)
     except OSError:
         return False
-
-
-def _started(pid: int) -> str:
-    """Return when a process started; empty if there is none, a constant where no /proc tells."""
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return ""
-    except PermissionError:
-        pass
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return "unknown"
-    state, *fields = stat.rpartition(")")[2].split()
-    return "" if state == "Z" else fields[18]

@@ -117,7 +117,11 @@ def _made(file: Path) -> bool:
     except FileExistsError:
         return False
     with os.fdopen(descriptor, "w", encoding="utf-8") as opened:
-        own = {"host": socket.gethostname(), "process": os.getpid(), "began": _began(os.getpid())}
+        own = {
+            "host": socket.gethostname(),
+            "process": os.getpid(),
+            "began": process_start(os.getpid()),
+        }
         opened.write(json.dumps(own) + "\n")
     return True
 
@@ -140,22 +144,27 @@ def _is_gone(holder: Holder) -> bool:
     process = holder.get("process")
     if not isinstance(process, int) or process <= 0:
         return False
+    return holder.get("began") != process_start(process)  # else another process has its number now
+
+
+def process_start(process: int) -> str:
+    """Return when a process began, in the kernel's ticks; tells a number apart that is used again.
+
+    Empty if there is no such process, or it has ended; a constant where no /proc tells.
+    """
     try:
         os.kill(process, 0)
     except ProcessLookupError:
-        return True
+        return ""
     except PermissionError:
         pass  # it is another user's
-    return holder.get("began") != _began(process)  # else another process has its number now
-
-
-def _began(process: int) -> str:
-    """Return when a process began, in the kernel's ticks; empty where it does not say it."""
-    with suppress(OSError, IndexError):
-        # the program's name, in brackets, may hold blanks: the fields after it are counted
-        fields = Path(f"/proc/{process}/stat").read_text(encoding="utf-8", errors="replace")
-        return fields.rpartition(")")[2].split()[19]
-    return ""
+    try:
+        stat = Path(f"/proc/{process}/stat").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return "unknown"
+    # the program's name, in brackets, may hold blanks: the fields after it are counted
+    state, *fields = stat.rpartition(")")[2].split()
+    return "" if state == "Z" else fields[18]
 
 
 def _remove_left(file: Path, left: Holder) -> None:

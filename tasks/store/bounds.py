@@ -6,6 +6,7 @@ import os
 import re
 import threading
 from collections.abc import Callable
+from concurrent.futures import Future
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
@@ -76,20 +77,13 @@ def interruptible(work: Callable[[_Begun], _Answer]) -> _Answer:
         work: called in another thread, with a function that takes the connection it asks.
     """
     connections: list[duckdb.DuckDBPyConnection] = []
-    outcome: list[Callable[[], _Answer]] = []
+    outcome: Future[_Answer] = Future()
 
     def run() -> None:
         try:
-            answer = work(connections.append)
+            outcome.set_result(work(connections.append))
         except BaseException as error:  # noqa: BLE001 - raised again in the thread that waits
-            caught = error
-
-            def fail() -> _Answer:
-                raise caught
-
-            outcome.append(fail)
-        else:
-            outcome.append(lambda: answer)
+            outcome.set_exception(error)
 
     thread = threading.Thread(target=run, daemon=True)
     thread.start()
@@ -101,7 +95,7 @@ def interruptible(work: Callable[[_Begun], _Answer]) -> _Answer:
             connection.interrupt()
         thread.join(ENDING_SECONDS)
         raise
-    return outcome[0]()
+    return outcome.result()
 
 
 def _max_bytes() -> int:
