@@ -5,6 +5,7 @@
 ~/.emi/cache/         audio of labelled clips
 ~/.emi/training/      state of trainings that are not done
 ~/.emi/models/        models fetched from a server or a bucket
+~/.emi/asr/           Whisper models converted for faster-whisper
 ~/.emi/parts/         parts of results stores in buckets, at most 4 GiB
 ~/.emi/prefect/       Prefect's database, of `emi up` and of runs without a server
 """

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,9 @@ from emi_model.modalities import add_entry, find_entry
 from tasks.extraction.audio import Extraction
 from tasks.schema.outcomes import Rejection
 from tasks.schema.scores import EXTRACTION
+
+NO_SETTINGS: Mapping[str, Any] = {}
+"""Where no modality's extractor gets settings."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,16 +27,26 @@ class ClipMedia:
         audio: its waveform or its rejection; None where no extractor of the model needs it.
         max_seconds: seconds from the start that are wanted; None for all.
         timeout_seconds: time after which an extractor should give up.
+        options: settings by modality; each extractor reads those of its own.
     """
 
     path: Path
     audio: Extraction | Rejection | None
     max_seconds: float | None
     timeout_seconds: float
+    options: Mapping[str, Any] = field(default_factory=dict)
 
 
 Extract = Callable[[ClipMedia], NDArray[Any] | Rejection]
 """Returns a clip's input (N, ...) or a rejection; no clip, however damaged, raises an error."""
+
+InputKey = Callable[[Any], str]
+"""Returns, for a modality's settings or None, at most 12 hex digits: what beside the version
+decides the input that a clip gives. Empty: nothing does."""
+
+
+def _no_key(_: Any) -> str:
+    return ""
 
 
 @dataclass(frozen=True)
@@ -45,19 +58,33 @@ class Extractor:
         version: increased when the same clip gives another input; part of the cache's keys.
         needs_audio: it reads `ClipMedia.audio`.
         extract: the function.
+        own_stage: it is heavy: a cluster's decoders leave it out, and a stage of its own runs it.
+        key: what beside the version decides its input; part of the cache's keys.
     """
 
     modality: str
     version: int
     needs_audio: bool
     extract: Extract
+    own_stage: bool = False
+    key: InputKey = _no_key
+
+    def folder(self, options: Mapping[str, Any] = NO_SETTINGS) -> str:
+        """Return the name of a folder for its inputs under these settings: ``text-v1-KEY``."""
+        key = self.key(options.get(self.modality))
+        return f"{self.modality}-v{self.version}" + (f"-{key}" if key else "")
 
 
 _EXTRACTORS: dict[str, Extractor] = {}
 
 
 def register_extractor(
-    modality: str, *, version: int, needs_audio: bool = False
+    modality: str,
+    *,
+    version: int,
+    needs_audio: bool = False,
+    own_stage: bool = False,
+    key: InputKey = _no_key,
 ) -> Callable[[Extract], Extract]:
     """Decorator: register a function as the extractor of a modality.
 
@@ -68,7 +95,8 @@ def register_extractor(
     """
 
     def registered(extract: Extract) -> Extract:
-        add_entry(_EXTRACTORS, modality, Extractor(modality, version, needs_audio, extract))
+        found = Extractor(modality, version, needs_audio, extract, own_stage, key)
+        add_entry(_EXTRACTORS, modality, found)
         return extract
 
     return registered

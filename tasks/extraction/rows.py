@@ -17,7 +17,7 @@ from tasks.extraction.audio import Extraction, extract_together
 from tasks.extraction.headers import Prober
 from tasks.extraction.inputs import pack
 from tasks.extraction.mixing import Mixing
-from tasks.extraction.registry import ClipMedia, Extractor, extractor_of
+from tasks.extraction.registry import NO_SETTINGS, ClipMedia, Extractor, extractor_of
 from tasks.extraction.tracks import reject_path
 from tasks.schema.outcomes import Flag, Rejection, Source, Status, rejected
 from tasks.schema.scores import EXTRACTED, EXTRACTION
@@ -38,6 +38,7 @@ def extract_clip(
     timeout_seconds: float,
     prober: Prober | None = None,
     needs: Mapping[str, bool] = AUDIO_NEEDED,
+    options: Mapping[str, Any] = NO_SETTINGS,
 ) -> Row:
     """Return a clip's row before scoring, under the `EXTRACTED` schema, however damaged it is.
 
@@ -47,6 +48,7 @@ def extract_clip(
         timeout_seconds: time limit of the extraction.
         prober: the process that reads headers; None starts one for this clip.
         needs: modalities to extract, each with whether a clip is rejected without it.
+        options: settings of extractors by modality.
 
     Raises:
         ConfigError: a modality has no extractor.
@@ -62,6 +64,7 @@ def extract_clip(
             timeout_seconds=timeout_seconds,
             prober=prober,
             needs=needs,
+            options=options,
         )
         return row
 
@@ -90,6 +93,7 @@ def extract_group(
     timeout_seconds: float,
     prober: Prober,
     needs: Mapping[str, bool] = AUDIO_NEEDED,
+    options: Mapping[str, Any] = NO_SETTINGS,
 ) -> Iterator[Row]:
     """Yield the rows of clips whose files are on this node, each as `extract_clip` returns it.
 
@@ -99,6 +103,7 @@ def extract_group(
         timeout_seconds: time limit of each clip's extraction.
         prober: the process that reads headers.
         needs: as for `extract_clip`.
+        options: likewise.
     """
     extractors = [(extractor_of(modality), needed) for modality, needed in needs.items()]
     paths = [local.path for _, local in group if isinstance(local, Local)]
@@ -111,7 +116,7 @@ def extract_group(
         if isinstance(local, Rejection):
             yield rejected(_listed_row(clip, None), local.reason, local.detail)
         else:
-            media = ClipMedia(local.path, next(decoded), max_seconds, timeout_seconds)
+            media = ClipMedia(local.path, next(decoded), max_seconds, timeout_seconds, options)
             yield _row(clip, local, media, extractors)
 
 

@@ -4,6 +4,9 @@
     <root>/MODALITY-v2/1f/1f0c....npy       another modality
     <root>/MODALITY-v2/1f/1f0c....absent    the clip lacks it
 
+A modality whose extractor has settings that change its input has a folder for each of them:
+MODALITY-v2-KEY.
+
 FLAC keeps every sample. A file is written aside, synced and renamed, so processes that fill the
 cache at once do the same work twice at worst; a file is whole and is never changed.
 """
@@ -29,7 +32,7 @@ from tasks.corpus.clips import ClipFile
 from tasks.extraction.audio import TIMEOUT_SECONDS
 from tasks.extraction.headers import Prober
 from tasks.extraction.inputs import unpack
-from tasks.extraction.registry import extractor_of
+from tasks.extraction.registry import NO_SETTINGS, extractor_of
 from tasks.extraction.rows import extract_clip
 from tasks.storage.local import place
 from tasks.threads import Progress, map_in_threads
@@ -66,12 +69,19 @@ class AudioCache:
     Attributes:
         root: its folder; made when something is written.
         needs: modalities to keep, each with whether a clip without it is a failure.
+        options: settings of extractors by modality.
     """
 
-    def __init__(self, root: Path, needs: Mapping[str, bool] = AUDIO_NEEDED) -> None:
+    def __init__(
+        self,
+        root: Path,
+        needs: Mapping[str, bool] = AUDIO_NEEDED,
+        options: Mapping[str, Any] = NO_SETTINGS,
+    ) -> None:
         """Take a folder; nothing is read or written yet."""
         self.root = root
         self.needs = needs
+        self.options = options
 
     def fill(
         self,
@@ -161,8 +171,9 @@ class AudioCache:
         )
 
     def _file(self, content_sha256: str, modality: str = AUDIO, suffix: str | None = None) -> Path:
-        version = f"v{extractor_of(modality).version}"
-        folder = version if modality == AUDIO else f"{modality}-{version}"
+        folder = extractor_of(modality).folder(self.options)
+        if modality == AUDIO:
+            folder = folder.removeprefix(f"{AUDIO}-")
         suffix = suffix or (".flac" if modality == AUDIO else ".npy")
         return self.root / folder / content_sha256[:2] / f"{content_sha256}{suffix}"
 
@@ -196,6 +207,7 @@ class AudioCache:
             timeout_seconds=TIMEOUT_SECONDS,
             prober=prober,
             needs=self.needs,
+            options=self.options,
         )
         found = row["content_sha256"]
         if found is not None and found != content_sha256:

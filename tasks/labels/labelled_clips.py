@@ -15,6 +15,7 @@ from emi_model.modalities import AUDIO_NEEDED
 from tasks.cluster.budget import machine_budget
 from tasks.corpus.clips import ClipFile
 from tasks.corpus.listing import list_clips
+from tasks.extraction.registry import NO_SETTINGS
 from tasks.home import home
 from tasks.labels.audio_cache import AudioCache
 from tasks.labels.label_set import LabelledRow, LabelSet
@@ -33,6 +34,7 @@ class CachedClip:
         num_samples: samples in the cache.
         cache: folder of the cache.
         needs: modalities to read, as the cache was filled with them.
+        options: settings of extractors by modality, likewise.
     """
 
     clip_id: str
@@ -43,11 +45,12 @@ class CachedClip:
     num_samples: int
     cache: Path
     needs: Mapping[str, bool] = field(default_factory=lambda: dict(AUDIO_NEEDED))
+    options: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def inputs(self) -> dict[str, NDArray[Any]]:
         """By modality; ``audio`` is int16 (samples,), 16 kHz mono. An absent one is left out."""
-        return AudioCache(self.cache, self.needs).inputs(self.content_sha256)
+        return AudioCache(self.cache, self.needs, self.options).inputs(self.content_sha256)
 
 
 CACHE_FOLDER = "cache"
@@ -82,6 +85,7 @@ def load_labelled_audio(
     *,
     min_samples: int = MIN_SAMPLES,
     needs: Mapping[str, bool] = AUDIO_NEEDED,
+    options: Mapping[str, Any] = NO_SETTINGS,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> LabelledAudio:
     """Extract the audio of labelled clips to the cache, once for all that use it.
@@ -92,12 +96,13 @@ def load_labelled_audio(
         splits: which splits are wanted.
         min_samples: one frame of the model: shorter clips are missing.
         needs: modalities to extract, each with whether a clip without it is missing.
+        options: settings of extractors by modality.
         on_progress: called with clips done and all clips.
 
     Raises:
         CorpusError: the corpus holds no clip.
     """
-    cache = AudioCache(home() / CACHE_FOLDER, needs)
+    cache = AudioCache(home() / CACHE_FOLDER, needs, options)
     wanted = [row for row in labels.clips if row.split in splits]
     files = _files_of(wanted, list_clips(corpus))
     found = [(files[row.clip_id], row.content_sha256) for row in wanted if row.clip_id in files]
@@ -123,6 +128,7 @@ def load_labelled_audio(
                 num_samples=num_samples,
                 cache=cache.root,
                 needs=dict(needs),
+                options=dict(options),
             )
         )
     return LabelledAudio(labels, {split: tuple(rows) for split, rows in clips.items()}, missing)

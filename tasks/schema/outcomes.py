@@ -40,6 +40,8 @@ class Reason(StrEnum):
     """Object storage has it, and it is larger than all of the scratch folder may be."""
     TOO_SHORT = "too_short"
     """Fewer samples than one frame of the backbone needs."""
+    NO_SPEECH = "no_speech"
+    """Nobody speaks in it, and the model needs words."""
     TIMEOUT = "timeout"
     """Extraction took longer than allowed."""
     WORKER_DIED = "worker_died"

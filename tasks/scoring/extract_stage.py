@@ -54,6 +54,7 @@ def extract_rows(
             timeout_seconds=settings.timeout_seconds,
             prober=prober,
             needs=settings.needs,
+            options=settings.options,
         )
         for row in rows:
             row[COSTS[0].name] = time.perf_counter() - started

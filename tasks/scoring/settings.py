@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 from emi_model.architecture.config import Precision
 from emi_model.modalities import AUDIO_NEEDED
@@ -29,6 +29,7 @@ class ScoringSettings:
             or a bucket's URI; None: there is none.
         version: of this project on the run's driver.
         needs: modalities that the model takes, each with whether a clip is rejected without it.
+        options: settings of extractors by modality; for ``text`` an `AsrSettings`.
     """
 
     model: str
@@ -41,3 +42,4 @@ class ScoringSettings:
     elsewhere: str | None = None
     version: str = field(default_factory=code_version)
     needs: Mapping[str, bool] = field(default_factory=lambda: dict(AUDIO_NEEDED))
+    options: Mapping[str, Any] = field(default_factory=dict)

