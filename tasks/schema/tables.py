@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 SCORES, TIMELINE, WINDOWS, RUNS = "scores", "timeline", "windows", "runs"
 
 LABELS, EVALUATIONS, DECISIONS, ABLATIONS = "labels", "evaluations", "decisions", "ablations"
@@ -11,6 +13,9 @@ MISSING_CLIPS, CURRENT_MODEL = "missing_clips", "current_model"
 
 COMPANIONS = (TIMELINE, WINDOWS)
 """Tables whose rows belong to a row of scores."""
+
+LEADING: Mapping[str, tuple[str, ...]] = {SCORES: COMPANIONS}
+"""Tables of clips' rows, in the order in which a part's are written, each with its companions."""
 
 REGISTERS = (LABELS, EVALUATIONS, DECISIONS, ABLATIONS)
 """Tables of small files that are never changed; their schemas stand in `tasks.schema.registers`."""

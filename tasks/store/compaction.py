@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 import duckdb
 import pyarrow as pa
 
-from tasks.schema.tables import COMPANIONS, SCORES
+from tasks.schema.tables import LEADING, SCORES
 from tasks.store.damage import damaged_parts
 from tasks.store.paths import EMPTY_PART, Part, PartsChanged, parts_of
 from tasks.store.queries.clip_views import current_view
@@ -19,11 +19,12 @@ SMALL_PART_BYTES = 8 * 2**20
 """Smaller parts are merged, into parts of about this size: 35,000 clips, 0.1 GB of memory."""
 
 MANY_SMALL_PARTS = 16
-MERGED = (SCORES, *COMPANIONS)
 
 
-def compact(store: ResultsStore, name: str, *, superseded: bool = False) -> bool:
-    """Merge a store's small parts, some at a time, where it is worth it; True if it did.
+def compact(
+    store: ResultsStore, name: str, *, superseded: bool = False, leading: str = SCORES
+) -> bool:
+    """Merge small parts of a table, some at a time, where it is worth it; True if it did.
 
     A merged part is committed like any other and names the parts that it replaces: the views show
     every row once at every moment. Of each clip it holds the latest row of these parts, whether or
@@ -34,25 +35,27 @@ def compact(store: ResultsStore, name: str, *, superseded: bool = False) -> bool
         store: locked by this process.
         name: of the merged parts, to which a number is added; new to the store.
         superseded: rows were replaced by later ones: merge in any case, and leave those out.
+        leading: the table; its companions are merged with it.
     """
-    small = [part for part in store.parts(SCORES) if part.size < SMALL_PART_BYTES]
+    merged = (leading, *LEADING[leading])
+    small = [part for part in store.parts(leading) if part.size < SMALL_PART_BYTES]
     if len(small) < MANY_SMALL_PARTS and not superseded:
         return False
-    damaged = _damaged(store, {part.name for part in small})
+    damaged = _damaged(store, merged, {part.name for part in small})
     small = [part for part in small if part.name not in damaged]
     groups = [group for group in _grouped(small) if len(group) > 1]
     for number, group in enumerate(groups):
         try:
-            tables = _merged(store, group)
+            tables = _merged(store, merged, group)
         except PartsChanged:  # another run has merged them
             return False
         store.commit(f"{name}-{number:05d}", tables, replaces=group)
     return bool(groups)
 
 
-def _damaged(store: ResultsStore, names: Collection[str]) -> set[str]:
+def _damaged(store: ResultsStore, merged: Sequence[str], names: Collection[str]) -> set[str]:
     """Return which of some parts are damaged in any table: merged, their damage would be hidden."""
-    parts = [part for table in MERGED for part in store.parts(table) if part.name in names]
+    parts = [part for table in merged for part in store.parts(table) if part.name in names]
     try:
         return {found.part.name for found in damaged_parts(store.folder, parts, whole=True)}
     except PartsChanged:  # another run has merged them
@@ -72,14 +75,16 @@ def _grouped(parts: Sequence[Part]) -> list[list[str]]:
     return groups
 
 
-def _merged(store: ResultsStore, names: Sequence[str]) -> dict[str, pa.Table]:
+def _merged(
+    store: ResultsStore, merged: Sequence[str], names: Sequence[str]
+) -> dict[str, pa.Table]:
     """Return the rows of the named parts that still count, under the union of their schemas.
 
     Raises:
         PartsChanged: another compaction removed some of them.
     """
-    with connect(store.location, views=[*map(current_view, MERGED)], parts=names) as connection:
-        return {table: _rows(connection, table, _union(store, table, names)) for table in MERGED}
+    with connect(store.location, views=[*map(current_view, merged)], parts=names) as connection:
+        return {table: _rows(connection, table, _union(store, table, names)) for table in merged}
 
 
 def _rows(connection: duckdb.DuckDBPyConnection, table: str, schema: pa.Schema) -> pa.Table:

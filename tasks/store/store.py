@@ -1,9 +1,9 @@
 """The results store: committed Parquet parts, in a folder on a disk or below a prefix in a bucket.
 
 A part is written whole or not at all: on a disk aside, synced and renamed, in a bucket by one
-request; its timeline and windows first, its scores last. The views show a clip's seconds and
-windows only beside its scores of the same part, so a run that is killed in between leaves nothing
-half visible; a later run removes what it left.
+request; timeline and windows first, the scores that lead them last. The views show a clip's seconds
+and windows only beside its scores of the same part, so a run that is killed in between leaves
+nothing half visible; a later run removes what it left.
 
 On a disk one run writes at a time. In a bucket several may: each writes parts of its own, and the
 views show one row a clip, even if several runs wrote one.
@@ -25,7 +25,7 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
 from emi_model.errors import StoreError
-from tasks.schema.tables import COMPANIONS, RUNS, SCORES, TABLES
+from tasks.schema.tables import LEADING, RUNS, TABLES
 from tasks.storage.open import child, open_folder
 from tasks.store.damage import without_damaged
 from tasks.store.initialise import check_marker, initialise, missing_tables, write_marker
@@ -101,19 +101,21 @@ class ResultsStore:
 
         Args:
             name: of the part, new in the store.
-            tables: by name: scores and their companions; empty ones are left out.
-            replaces: names of committed parts that it replaces; they are removed.
+            tables: by name: leading tables, each with its companions; empty companions are left
+                out.
+            replaces: names of committed parts of these tables that it replaces; they are removed.
 
         Raises:
             StoreError: the disk is full, or does not take the part for another reason.
         """
         metadata = {REPLACES: json.dumps(replaces).encode()} if replaces else None
         try:
-            for table in COMPANIONS:
-                if tables[table].num_rows:
-                    self._put(table, name, tables[table])
-            self._put(SCORES, name, tables[SCORES], metadata)
-            self._remove(replaces or [])
+            for leading in (table for table in LEADING if table in tables):
+                for table in LEADING[leading]:
+                    if tables[table].num_rows:
+                        self._put(table, name, tables[table])
+                self._put(leading, name, tables[leading], metadata)
+                self._remove(leading, replaces or [])
         except OSError as error:
             raise StoreError(
                 f"{self.location}: a part could not be written ({error}): what was committed "
@@ -176,13 +178,8 @@ class ResultsStore:
         """Remove what killed runs left: staged files, orphans, parts that were replaced."""
         with self.storage_errors():
             self.writer.sweep()
-            companions = [part for table in COMPANIONS for part in self.parts(table)]
-            scores, replaced = reread(self._replaced)
-            committed = {part.name for part in scores}
-            left = [part for part in companions if part.name in replaced]
-            orphans = [part for part in companions if part.name not in replaced | committed]
-            self.writer.remove([part.file for part in scores if part.name in replaced])
-            self.writer.remove([part.file for part in (*left, *self.writer.left(orphans))])
+            for leading in LEADING:
+                self._recover(leading)
 
     def num_damaged(self) -> int:
         """Return how many parts have a damaged footer, in any table; the user is told of them."""
@@ -220,12 +217,21 @@ class ResultsStore:
                 stack.enter_context(self.writer.alive(run_id))
             yield
 
-    def _replaced(self) -> tuple[list[Part], set[str]]:
-        """Return the committed parts of scores, and the names of parts that these replace."""
-        scores, replaced = self.parts(SCORES), set()
-        for schema in read_schemas(self.folder, scores):
+    def _recover(self, leading: str) -> None:
+        companions = [part for table in LEADING[leading] for part in self.parts(table)]
+        leaders, replaced = reread(lambda: self._replaced(leading))
+        committed = {part.name for part in leaders}
+        left = [part for part in companions if part.name in replaced]
+        orphans = [part for part in companions if part.name not in replaced | committed]
+        self.writer.remove([part.file for part in leaders if part.name in replaced])
+        self.writer.remove([part.file for part in (*left, *self.writer.left(orphans))])
+
+    def _replaced(self, leading: str) -> tuple[list[Part], set[str]]:
+        """Return a leading table's committed parts, and the names of parts that these replace."""
+        leaders, replaced = self.parts(leading), set()
+        for schema in read_schemas(self.folder, leaders):
             replaced |= set(json.loads((schema.metadata or {}).get(REPLACES, b"[]")))
-        return scores, replaced
+        return leaders, replaced
 
     def _put(
         self,
@@ -236,8 +242,8 @@ class ResultsStore:
     ) -> None:
         self.writer.put(file_name(table, name), content.replace_schema_metadata(metadata))
 
-    def _remove(self, names: Sequence[str]) -> None:
-        for table in (SCORES, *COMPANIONS):
+    def _remove(self, leading: str, names: Sequence[str]) -> None:
+        for table in (leading, *LEADING[leading]):
             self.writer.remove([file_name(table, name) for name in names])
 
     @contextmanager

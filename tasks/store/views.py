@@ -19,6 +19,7 @@ from tasks.schema.tables import (
     DECISIONS,
     EVALUATIONS,
     LABELS,
+    LEADING,
     MISSING_CLIPS,
     RUNS,
     SCORES,
@@ -253,7 +254,7 @@ def _parts_named(
     found = parts_at_once(folder, tables)
     if names is None:
         return found
-    if set(names) - {part.name for part in found if part.table == SCORES}:
+    if set(names) - {part.name for part in found if part.table in LEADING}:
         raise PartsChanged(f"{folder.uri}: parts were compacted away: try again")
     return [part for part in found if part.name in {EMPTY_PART, *names}]
 
