@@ -21,7 +21,7 @@ from emi_model.targets import EMI_TARGETS
 from tasks.schema.fields import TEXT, TIME, required
 from tasks.schema.registers import TABLE_SCHEMAS, labels_schema
 from tasks.schema.standing import IS_CURRENT, MISSING_SINCE
-from tasks.schema.tables import COMPANIONS, LABELS, SCORES
+from tasks.schema.tables import COMPANIONS, LABELS, SCORES, TRANSCRIPTS
 
 _COUNT = pa.int64()
 LABEL_SNAPSHOTS_SCHEMA = pa.schema(
@@ -118,6 +118,11 @@ _ENTRIES: Mapping[str, tuple[str, tuple[str, ...]]] = {
     ),
     "timeline": ("a second of a clip in scores", ("clip_id", "second")),
     "windows": ("a window of 12 s of a clip in scores", ("clip_id", "window_index")),
+    "transcripts": ("what is said in a clip that is still there: the newest", ("clip_id",)),
+    "all_transcripts": (
+        "what is said in a clip by ASR model and settings, also one that is gone: the latest",
+        ("clip_id", "asr_key"),
+    ),
     "all_scores": ("a clip by model and coverage, also one that is gone: the latest", _CLIP_KEY),
     "all_timeline": ("a second of a clip in all_scores", (*_CLIP_KEY, "second")),
     "all_windows": ("a window of a clip in all_scores", (*_CLIP_KEY, "window_index")),
@@ -145,7 +150,7 @@ _SCHEMAS: Mapping[str, pa.Schema] = {
     "trusted_scores": TABLE_SCHEMAS[SCORES],
     **{
         f"all_{table}": pa.schema([*TABLE_SCHEMAS[table], IS_CURRENT, MISSING_SINCE])
-        for table in (SCORES, *COMPANIONS)
+        for table in (SCORES, *COMPANIONS, TRANSCRIPTS)
     },
     "labels": labels_schema(EMI_TARGETS),
     "label_snapshots": LABEL_SNAPSHOTS_SCHEMA,

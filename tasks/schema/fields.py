@@ -52,14 +52,16 @@ def checked(table: pa.Table, schema: pa.Schema) -> pa.Table:
             inside = pc.and_(pc.greater_equal(column, 0), pc.less_equal(column, 1))
             _require(inside, f"a value of {field.name} outside 0..1")
     if "status" in schema.names:
-        _check_outcomes(table)
+        _check_outcomes(table, schema)
     return table
 
 
-def _check_outcomes(table: pa.Table) -> None:
-    scored = pc.equal(table["status"], Status.SCORED.value)
-    _require(pc.is_in(table["status"], pa.array(list(Status))), "a status that is none")
-    _require(pc.xor(scored, pc.is_valid(table["reason"])), "a reason where it should not be")
+def _check_outcomes(table: pa.Table, schema: pa.Schema) -> None:
+    allowed = schema.field("status").metadata[b"unit"].decode().split("|")
+    rejected = pc.equal(table["status"], Status.REJECTED.value)
+    _require(pc.is_in(table["status"], pa.array(allowed)), "a status that is none")
+    has_reason = pc.is_valid(table["reason"])
+    _require(pc.equal(rejected, has_reason), "a reason where it should not be")
     is_listed = pc.is_in(table["reason"], pa.array([*Reason, None], pa.string()))
     _require(is_listed, "a reason that is not enumerated")
     flags = pc.list_flatten(table["flags"])

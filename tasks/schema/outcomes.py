@@ -12,6 +12,7 @@ class Status(StrEnum):
     """Every listed clip ends as one of these."""
 
     SCORED = "scored"
+    TRANSCRIBED = "transcribed"
     REJECTED = "rejected"
 
 

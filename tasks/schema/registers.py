@@ -27,8 +27,10 @@ from tasks.schema.tables import (
     RUNS,
     SCORES,
     TIMELINE,
+    TRANSCRIPTS,
     WINDOWS,
 )
+from tasks.schema.transcripts import transcripts_schema
 
 MEAN = "mean"
 """Stands in a column ``target`` for the mean over the targets."""
@@ -179,6 +181,7 @@ TABLE_SCHEMAS: Mapping[str, pa.Schema] = {
     SCORES: scores_schema(),
     TIMELINE: timeline_schema(),
     WINDOWS: windows_schema(),
+    TRANSCRIPTS: transcripts_schema(),
     RUNS: RUNS_SCHEMA,
     MISSING_CLIPS: MISSING_SCHEMA,
     CURRENT_MODEL: CURRENT_SCHEMA,

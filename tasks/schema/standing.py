@@ -17,7 +17,7 @@ IS_CURRENT = required(
     "is_current",
     pa.bool_(),
     "",
-    "whether the row is one of scores: of the current model and coverage, of a clip still there",
+    "whether the row is one of the view without all_: current, and of a clip that is still there",
 )
 
 MISSING_SCHEMA = pa.schema(

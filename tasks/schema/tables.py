@@ -6,6 +6,9 @@ from collections.abc import Mapping
 
 SCORES, TIMELINE, WINDOWS, RUNS = "scores", "timeline", "windows", "runs"
 
+TRANSCRIPTS = "transcripts"
+"""What is said in the clips; its schema stands in `tasks.schema.transcripts`."""
+
 LABELS, EVALUATIONS, DECISIONS, ABLATIONS = "labels", "evaluations", "decisions", "ablations"
 
 MISSING_CLIPS, CURRENT_MODEL = "missing_clips", "current_model"
@@ -20,4 +23,4 @@ LEADING: Mapping[str, tuple[str, ...]] = {SCORES: COMPANIONS}
 REGISTERS = (LABELS, EVALUATIONS, DECISIONS, ABLATIONS)
 """Tables of small files that are never changed; their schemas stand in `tasks.schema.registers`."""
 
-TABLES = (SCORES, *COMPANIONS, RUNS, MISSING_CLIPS, CURRENT_MODEL, *REGISTERS)
+TABLES = (SCORES, *COMPANIONS, TRANSCRIPTS, RUNS, MISSING_CLIPS, CURRENT_MODEL, *REGISTERS)

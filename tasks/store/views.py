@@ -24,6 +24,7 @@ from tasks.schema.tables import (
     RUNS,
     SCORES,
     TABLES,
+    TRANSCRIPTS,
 )
 from tasks.storage.folder import Folder
 from tasks.storage.local import LocalFolder
@@ -39,13 +40,17 @@ from tasks.store.queries.clip_views import (
     all_view,
     clip_views,
     current_view,
+    missing_clips_in,
     with_bases,
 )
+from tasks.store.queries.label_views import EVERY_ROW, label_views
+from tasks.store.queries.transcript_views import CLIPS_SAYING, transcript_views
 
 PLAIN = (RUNS, MISSING_CLIPS, CURRENT_MODEL, EVALUATIONS, DECISIONS, ABLATIONS)
 """Tables of which every row counts."""
 VIEWS = (
-    *(SCORES, *DERIVED, *COMPANIONS, *map(all_view, (SCORES, *COMPANIONS))),
+    *(SCORES, *DERIVED, *COMPANIONS, TRANSCRIPTS),
+    *map(all_view, (SCORES, *COMPANIONS, TRANSCRIPTS)),
     *(
         RUNS,
         LABELS,
@@ -58,6 +63,7 @@ VIEWS = (
     ),
 )
 _FACTS = (MISSING_CLIPS, CURRENT_MODEL)
+_LATER = (*_FACTS, TRANSCRIPTS)
 """Tables that a store of an earlier version may lack, if it cannot be written."""
 
 _READ_BY: Mapping[str, tuple[str, ...]] = {
@@ -71,6 +77,10 @@ _READ_BY: Mapping[str, tuple[str, ...]] = {
         for table in COMPANIONS
         for name in (table, current_view(table), all_view(table))
     },
+    **dict.fromkeys(
+        (TRANSCRIPTS, current_view(TRANSCRIPTS), all_view(TRANSCRIPTS)),
+        (TRANSCRIPTS, MISSING_CLIPS),
+    ),
     "label_snapshots": (LABELS,),
 }
 """The tables that each view reads."""
@@ -80,30 +90,6 @@ EVERY_PART = "[!.]*.parquet"
 
 _TABLELESS = ("unnest", "range", "generate_series")
 """Functions in FROM that read no table."""
-
-_ALL = "SELECT * FROM read_parquet({files}, union_by_name = true, hive_partitioning = false)"
-
-_LABELS = f"""\
-{_ALL}
-QUALIFY row_number() OVER (PARTITION BY clip_id ORDER BY number DESC) = 1"""
-"""One row a clip: a later snapshot corrects an earlier one."""
-
-_LABEL_SNAPSHOTS = f"""\
-WITH rows AS ({_ALL}),
-firsts AS (SELECT clip_id, min(number) AS number, any_value(split) AS split FROM rows GROUP BY ALL)
-SELECT
-    snapshots.*,
-    count(*) AS num_clips,
-    count_if(split = 'train')::BIGINT AS num_train,
-    count_if(split = 'valid')::BIGINT AS num_valid,
-    count_if(split = 'test')::BIGINT AS num_test
-FROM (
-    SELECT number, snapshot, parent, min(added_at) AS added_at, count(*) AS num_rows
-    FROM rows GROUP BY ALL
-) AS snapshots
-JOIN firsts ON firsts.number <= snapshots.number
-GROUP BY ALL"""
-"""One row a snapshot: the rows that it added or corrected, and all clips labelled by then."""
 
 _NOTE = """\
 -- Views over the results store in {place}
@@ -176,7 +162,7 @@ def connect(
         if is_whole:
             every = {table: f"{_pattern(str(root / table))}/{EVERY_PART}" for table in tables}
             files = {table: _quoted(pattern) for table, pattern in every.items()}
-            earlier = [table for table in _FACTS if not any((root / table).glob(EVERY_PART))]
+            earlier = [table for table in _LATER if not any((root / table).glob(EVERY_PART))]
             files |= {table: EMPTY_LIST for table in earlier if table in files}
         allowed = [form(str(root / table)) for table in tables for form in (str, _pattern)]
         try:
@@ -267,21 +253,22 @@ def _these_files(root: Path, tables: Collection[str], parts: Iterable[Part]) -> 
 
 
 def _statements(files: Mapping[str, str], wanted: Collection[str]) -> str:
-    return f"CREATE SCHEMA IF NOT EXISTS {WITHIN};\n" + "".join(
-        f"CREATE OR REPLACE VIEW {name} AS\n{body};\n"
-        for name, body in _views(files).items()
-        if name in wanted
-    )
+    views = {name: body for name, body in _views(files).items() if name in wanted}
+    made = [f"CREATE OR REPLACE VIEW {name} AS\n{body};\n" for name, body in views.items()]
+    if {SCORES, TRANSCRIPTS} <= views.keys():
+        made.append(f"CREATE OR REPLACE MACRO {CLIPS_SAYING};\n")
+    return f"CREATE SCHEMA IF NOT EXISTS {WITHIN};\n" + "".join(made)
 
 
 def _views(files: Mapping[str, str]) -> dict[str, str]:
     """Return the views over some tables by name; companions only beside their scores."""
     views = clip_views(files)
+    if files.get(TRANSCRIPTS, EMPTY_LIST) != EMPTY_LIST:
+        views |= transcript_views(files[TRANSCRIPTS], missing_clips_in(files))
     if LABELS in files:
-        views[LABELS] = _LABELS.format(files=files[LABELS])
-        views["label_snapshots"] = _LABEL_SNAPSHOTS.format(files=files[LABELS])
+        views |= label_views(files[LABELS])
     plain = {table: files[table] for table in PLAIN if files.get(table, EMPTY_LIST) != EMPTY_LIST}
-    return views | {table: _ALL.format(files=listed) for table, listed in plain.items()}
+    return views | {table: EVERY_ROW.format(files=listed) for table, listed in plain.items()}
 
 
 def _pattern(path: str) -> str:

@@ -77,6 +77,27 @@ def asr_name(reference: str) -> str:
     return folder.resolve().name if folder.is_dir() else reference
 
 
+def asr_columns(settings: AsrSettings) -> dict[str, str]:
+    """Return the columns of ``transcripts`` that name the ASR model and how it was used.
+
+    Raises:
+        ConfigError, CheckpointError: as `asr_folder`.
+    """
+    how = {
+        "language": settings.language,
+        "beam_size": settings.beam_size,
+        "temperature": 0,
+        "speech_filter": "silero",
+        "version": TRANSCRIPTION,
+    }
+    return {
+        "asr_model": asr_name(settings.model),
+        "asr_sha256": asr_sha256(settings.model),
+        "asr_key": asr_key(settings),
+        "asr_settings": json.dumps(how),
+    }
+
+
 def load_whisper(folder: Path, *, threads: int, device: str) -> Any:
     """Return the ``faster_whisper.WhisperModel`` in a folder of CTranslate2's layout.
 

@@ -58,8 +58,9 @@ def query(
 ) -> None:
     """Answer one SELECT over a store's views: scores, rejections, labels, runs and others.
 
-    `SHOW TABLES` lists them, `DESCRIBE scores` lists the columns of one. A question takes at most a
-    quarter of the machine's memory, its answer another.
+    `SHOW TABLES` lists them, `DESCRIBE scores` lists the columns of one; `FROM
+    clips_saying('thank you')` finds words in the transcripts. A question takes at most a quarter of
+    the machine's memory, its answer another.
     """
     from flows.display.answers import show_answer
     from tasks.storage.own_tables import read_own_tables

@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from tasks.schema.outcomes import DOUBTFUL
-from tasks.schema.tables import COMPANIONS, CURRENT_MODEL, MISSING_CLIPS, SCORES
+from tasks.schema.tables import COMPANIONS, CURRENT_MODEL, MISSING_CLIPS, SCORES, TRANSCRIPTS
 
 DERIVED = ("rejections", "unseen_scores", "trusted_scores")
 """Views of rows of scores."""
@@ -66,7 +66,8 @@ LEFT JOIN (
     LIMIT 1
 ) AS shown ON row.model_sha256 = shown.model_sha256 AND row.coverage = shown.coverage"""
 
-_SHOWN = "SELECT * EXCLUDE (is_current, missing_since) FROM all_{table} WHERE is_current"
+SHOWN = "SELECT * EXCLUDE (is_current, missing_since) FROM all_{table} WHERE is_current"
+"""Of a view of all rows, the current ones."""
 
 _NONE_MISSING = "SELECT NULL::VARCHAR AS clip_id, NULL::TIMESTAMPTZ AS missing_since WHERE false"
 _NONE_CHOSEN = (
@@ -82,10 +83,11 @@ _DERIVED: Mapping[str, str] = {
 }
 
 
+_CURRENT = (SCORES, *COMPANIONS, TRANSCRIPTS)
 _BASES: Mapping[str, tuple[str, ...]] = {
     **dict.fromkeys(DERIVED, (SCORES,)),
-    **{table: (f"all_{table}",) for table in (SCORES, *COMPANIONS)},
-    **{f"all_{table}": (f"{WITHIN}.current_{table}",) for table in (SCORES, *COMPANIONS)},
+    **{table: (f"all_{table}",) for table in _CURRENT},
+    **{f"all_{table}": (f"{WITHIN}.current_{table}",) for table in _CURRENT},
     **{f"{WITHIN}.current_{table}": (f"{WITHIN}.current_{SCORES}",) for table in COMPANIONS},
 }
 """The views that a view is made from."""
@@ -116,12 +118,12 @@ def clip_views(files: Mapping[str, str]) -> dict[str, str]:
         views[current_view(table)] = _LATEST_COMPANION.format(files=files[table])
     facts = {
         "scores": files[SCORES],
-        "missing": _facts(files.get(MISSING_CLIPS), "clip_id, missing_since", _NONE_MISSING),
+        "missing": missing_clips_in(files),
         "current": _facts(files.get(CURRENT_MODEL), "model_sha256, coverage, since", _NONE_CHOSEN),
     }
     for table in (SCORES, *companions):
         views[all_view(table)] = _ALL.format(table=table, **facts)
-        views[table] = _SHOWN.format(table=table)
+        views[table] = SHOWN.format(table=table)
     return views | dict(_DERIVED)
 
 
@@ -132,6 +134,11 @@ def with_bases(views: Iterable[str]) -> set[str]:
         wanted |= new
         new = {base for view in new for base in _BASES.get(view, ())} - wanted
     return wanted
+
+
+def missing_clips_in(files: Mapping[str, str]) -> str:
+    """Return the SELECT of the missing clips, of those tables' files; none without the table."""
+    return _facts(files.get(MISSING_CLIPS), "clip_id, missing_since", _NONE_MISSING)
 
 
 def _facts(files: str | None, columns: str, none: str) -> str:

@@ -25,6 +25,8 @@ DUCKDB = {
     "array": {
         "VARCHAR[]",
         'STRUCT(start_seconds DOUBLE, "seconds" DOUBLE, filled_seconds DOUBLE)[]',
+        'STRUCT(start_seconds DOUBLE, end_seconds DOUBLE, "text" VARCHAR, '
+        "no_speech_probability DOUBLE, mean_log_probability DOUBLE)[]",
     },
     "object": {"MAP(VARCHAR, BIGINT)", "MAP(VARCHAR, VARCHAR)"},
 }

@@ -13,7 +13,7 @@ from tasks.progress import take_remarks
 from tasks.schema.registers import TABLE_SCHEMAS
 from tasks.schema.scores import scores_schema
 from tasks.schema.standing import IS_CURRENT, MISSING_SINCE
-from tasks.schema.tables import COMPANIONS, SCORES, TABLES, TIMELINE
+from tasks.schema.tables import COMPANIONS, SCORES, TABLES, TIMELINE, TRANSCRIPTS
 from tasks.scoring.commit import RunStamp, tables_of
 from tasks.storage.local import LocalFolder
 from tasks.store.store import ResultsStore, create_store
@@ -38,7 +38,7 @@ def ask(root: str | Path, sql: str) -> list[tuple[object, ...]]:
 class TestViews:
     def test_an_empty_store_has_every_column_and_no_row(self, store: ResultsStore) -> None:
         schemas = {**TABLE_SCHEMAS, **dict.fromkeys(SCORES_VIEWS, scores_schema())}
-        for table in (SCORES, *COMPANIONS):
+        for table in (SCORES, *COMPANIONS, TRANSCRIPTS):
             schemas[f"all_{table}"] = pa.schema([*schemas[table], IS_CURRENT, MISSING_SINCE])
         assert {*schemas, "label_snapshots"} == set(VIEWS)
         with connect(store.location) as connection:
