@@ -17,7 +17,7 @@ MISSING_CLIPS, CURRENT_MODEL = "missing_clips", "current_model"
 COMPANIONS = (TIMELINE, WINDOWS)
 """Tables whose rows belong to a row of scores."""
 
-LEADING: Mapping[str, tuple[str, ...]] = {SCORES: COMPANIONS}
+LEADING: Mapping[str, tuple[str, ...]] = {SCORES: COMPANIONS, TRANSCRIPTS: ()}
 """Tables of clips' rows, in the order in which a part's are written, each with its companions."""
 
 REGISTERS = (LABELS, EVALUATIONS, DECISIONS, ABLATIONS)

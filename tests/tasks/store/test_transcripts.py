@@ -18,6 +18,7 @@ from tasks.schema.standing import MISSING_SCHEMA
 from tasks.schema.tables import MISSING_CLIPS, TRANSCRIPTS
 from tasks.schema.transcripts import transcripts_schema
 from tasks.scoring.commit import RunStamp, tables_of
+from tasks.store.compaction import compact
 from tasks.store.query import answer
 from tasks.store.store import ResultsStore, create_store, open_store
 from tasks.transcription.asr_models import asr_columns
@@ -55,7 +56,7 @@ def row(asr: AsrSettings) -> Callable[..., dict[str, Any]]:
 
 def put(store: ResultsStore, name: str, *rows: dict[str, Any]) -> None:
     table = pa.Table.from_pylist(rows, transcripts_schema())
-    store.record(TRANSCRIPTS, name, checked(table, transcripts_schema()))
+    store.commit(name, {TRANSCRIPTS: checked(table, transcripts_schema())})
 
 
 def test_the_newest_transcript_of_a_clip_is_shown(
@@ -77,6 +78,20 @@ def test_the_newest_transcript_of_a_clip_is_shown(
     (quiet,) = answer(store.location, "FROM transcripts WHERE NOT has_speech").to_pylist()
     assert (quiet["clip_id"], quiet["num_words"], quiet["segments"]) == ("b.mp4", 0, [])
     assert json.loads(quiet["asr_settings"])["beam_size"] == 1
+
+
+def test_merged_parts_hold_the_latest_rows(
+    tmp_path: Path, row: Callable[..., dict[str, Any]]
+) -> None:
+    store = create_store(tmp_path / "store")
+    for hour in range(3):
+        put(store, f"part{hour}", row("a.mp4", said(f"word {hour}"), hour))
+    before = answer(store.location, "FROM all_transcripts").to_pylist()
+    assert compact(store, "merged", superseded=True, leading=TRANSCRIPTS)
+    store.recover()
+    assert [part.name for part in store.parts(TRANSCRIPTS)] == ["merged-00000"]
+    after = answer(store.location, "FROM all_transcripts").to_pylist()
+    assert (len(after), after) == (1, before)
 
 
 def test_clips_are_found_by_words_with_their_scores(
