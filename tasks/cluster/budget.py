@@ -33,6 +33,8 @@ CLIPS_A_SCORER = 64
 SHARES = 10_000
 """Ray rounds to ten-thousandths of a GPU; a share must not be rounded up."""
 
+_ROUNDING = 1e-9
+
 STANDARD_CPUS = 4
 """CPUs of a node to plan for while a cluster has none: its autoscaler adds what scorers claim."""
 
@@ -74,11 +76,14 @@ class ScorerPool:
 
 @dataclass(frozen=True)
 class Budget:
-    """How cores and GPUs are shared between the two stages.
+    """How cores and GPUs are shared among the decoders and the stages of actors.
+
+    Each stage of actors has a pool of the same size. Of those on CPUs only the last one has its
+    cores for itself: the stages before it, as the decoders, are nice and take what it leaves idle.
 
     Attributes:
         cores: cores of this machine that this process may use, or of the cluster.
-        scorers: processes that hold the model; if elastic, as many as fit now.
+        scorers: processes of a stage that hold its model; if elastic, as many as fit now.
         threads_per_scorer: PyTorch threads of each.
         decoders: extractions at a time; each runs one single-threaded ffmpeg.
         gpus_per_scorer: GPUs of each scorer; 0 on CPUs.
@@ -87,6 +92,7 @@ class Budget:
         elastic: run more scorers and decoders when nodes come, fewer when they go.
         chosen: this module chose the number of scorers of a machine where this process starts Ray,
             so one scorer may use all cores.
+        stages: of actors.
     """
 
     cores: int
@@ -98,6 +104,7 @@ class Budget:
     cpus_per_decoder: float = 1.0
     elastic: bool = False
     chosen: bool = field(default=False, compare=False)
+    stages: int = 1
 
     def for_clips(self, num_clips: int) -> Budget:
         """Return the budget for clips: of one scorer if they are few, as `CLIPS_A_SCORER` says."""
@@ -112,9 +119,10 @@ class Budget:
         if not self.elastic:
             return self
         if self.gpus_per_scorer:
-            fit = sum(_room(node.gpus, self.gpus_per_scorer) for node in nodes)
+            fit = sum(_room(node.gpus, self.stages * self.gpus_per_scorer) for node in nodes)
         else:
-            fit = sum(int(node.cpus / (2 * self.cpus_per_scorer)) for node in nodes)
+            each = (1 + self.stages) * self.cpus_per_scorer
+            fit = sum(int(node.cpus / each + _ROUNDING) for node in nodes)
         return replace(self, scorers=max(1, fit))
 
     def alone(self) -> Budget:
@@ -130,7 +138,7 @@ class Budget:
 
 
 def machine_budget(
-    pool: ScorerPool | None = None, *, cores: int | None = None, gpus: int = 0
+    pool: ScorerPool | None = None, *, cores: int | None = None, gpus: int = 0, stages: int = 1
 ) -> Budget:
     """Divide a machine.
 
@@ -141,6 +149,7 @@ def machine_budget(
         pool: that the user asked for; default: none in particular.
         cores: default: those that this process may use.
         gpus: GPUs of the machine.
+        stages: of actors; they share the GPUs.
 
     Raises:
         ConfigError: the pool needs GPUs, and there are none.
@@ -150,14 +159,23 @@ def machine_budget(
     share = _gpu_share(pool, gpus)
     if share:
         scorers = pool.workers or _room(gpus, share)
-        return Budget(cores, scorers, 1, max(1, cores - scorers), share, 0.0)
+        decoders = max(1, cores - stages * scorers)
+        return Budget(cores, scorers, 1, decoders, _part(share, stages), 0.0, stages=stages)
     scorers = pool.workers or min(cores, SCORERS_ON_CPU)
     threads = max(1, cores // scorers)
-    chosen = pool.workers is None
-    return Budget(cores, scorers, threads, _decoders(cores), 0.0, float(threads), chosen=chosen)
+    return Budget(
+        cores=cores,
+        scorers=scorers,
+        threads_per_scorer=threads,
+        decoders=_decoders(cores),
+        gpus_per_scorer=0.0,
+        cpus_per_scorer=float(threads),
+        chosen=pool.workers is None,
+        stages=stages,
+    )
 
 
-def cluster_budget(pool: ScorerPool, nodes: Sequence[NodeSize]) -> Budget:
+def cluster_budget(pool: ScorerPool, nodes: Sequence[NodeSize], *, stages: int = 1) -> Budget:
     """Divide a cluster that may grow and shrink.
 
     With GPUs: a scorer a GPU, and all CPUs decode. Without: a scorer a node of the usual size, as
@@ -166,6 +184,7 @@ def cluster_budget(pool: ScorerPool, nodes: Sequence[NodeSize]) -> Budget:
     Args:
         pool: that the user asked for; a number of workers fixes the pool, else it is elastic.
         nodes: of the cluster at present.
+        stages: of actors; they and the decoders share the CPUs in equal parts.
 
     Raises:
         ConfigError: the pool needs GPUs, and there are none.
@@ -175,7 +194,8 @@ def cluster_budget(pool: ScorerPool, nodes: Sequence[NodeSize]) -> Budget:
     share = _gpu_share(pool, sum(node.gpus for node in nodes))
     if share:
         scorers = pool.workers or sum(_room(node.gpus, share) for node in nodes)
-        return Budget(cores, scorers, 1, cores, share, 0.0, 1.0, elastic)
+        share = _part(share, stages)
+        return Budget(cores, scorers, 1, cores, share, 0.0, 1.0, elastic, stages=stages)
     cpus = _usual_cpus(nodes)
     hosts = max(1, sum(int(node.cpus) // cpus for node in nodes))
     per_host = math.ceil((pool.workers or hosts) / hosts)
@@ -186,9 +206,10 @@ def cluster_budget(pool: ScorerPool, nodes: Sequence[NodeSize]) -> Budget:
         threads_per_scorer=max(1, cpus // per_host),
         decoders=max(1, cores * decoders // cpus),
         gpus_per_scorer=0.0,
-        cpus_per_scorer=cpus / 2 / per_host,
-        cpus_per_decoder=cpus / 2 / decoders,
+        cpus_per_scorer=cpus / (1 + stages) / per_host,
+        cpus_per_decoder=cpus / (1 + stages) / decoders,
         elastic=elastic,
+        stages=stages,
     )
 
 
@@ -224,9 +245,14 @@ def _gpu_share(pool: ScorerPool, gpus: float) -> float:
     return SHARES // per_gpu / SHARES
 
 
+def _part(share: float, stages: int) -> float:
+    """Return the GPUs of an actor where those of several stages share what one would have."""
+    return share if stages == 1 else int(share * SHARES) // stages / SHARES
+
+
 def _room(gpus: float, share: float) -> int:
     """Return how many scorers fit on some GPUs; none is spread over two."""
-    return int(gpus) * int(1 / share + 1e-9)
+    return int(gpus) * int(1 / share + _ROUNDING)
 
 
 def _usual_cpus(nodes: Sequence[NodeSize]) -> int:

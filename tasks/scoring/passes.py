@@ -1,4 +1,4 @@
-"""One pass of clips through Ray Data: a CPU stage extracts, an actor stage scores.
+"""One pass of clips through Ray Data: a CPU stage extracts, stages of actors do the rest.
 
 Bad clips are rows. A pass ends early only if a worker process dies, or a node is lost with all its
 workers. Every worker writes its clips to a ledger before it works on them; after a death the
@@ -24,22 +24,15 @@ from tasks.cluster.budget import Budget
 from tasks.cluster.nodes import actor_on_this_node, alive_nodes, dead_nodes, lost_nodes, wait_for
 from tasks.corpus.clips import ClipFile
 from tasks.processes import ending
-from tasks.scoring.extract_stage import extract_block
-from tasks.scoring.ledger import EXTRACT, SCORE, Ledger
-from tasks.scoring.score_stage import ScorerActor
-from tasks.scoring.settings import ScoringSettings
-
-CLIPS_PER_BLOCK = 32
-"""Most clips of one block: a step of the LSTM costs the same for one clip and for many."""
+from tasks.scoring.stages.extract_stage import extract_block
+from tasks.scoring.stages.ledger import EXTRACT, Ledger
+from tasks.scoring.stages.stage import ActorStage, Work
 
 FIRST_CLIPS = 2
 """Clips of the first block, for early rows."""
 
 LAST_CLIPS = 4
 """Clips of the last blocks: small, so that scorers do not wait long for each other at the end."""
-
-CLIPS_PER_GPU_BATCH = 256
-"""Clips that a scorer on a GPU takes at once: an LSTM step costs the same for one and for all."""
 
 MAX_BLOCK_BYTES = 32 * 2**20
 MAX_WAITING_BYTES = 256 * 2**20
@@ -78,13 +71,15 @@ class PassFailed(Exception):
 
 
 def run_pass(
-    clips: Sequence[ClipFile],
-    settings: ScoringSettings,
-    budget: Budget,
-    *,
-    clips_per_block: int = CLIPS_PER_BLOCK,
+    clips: Sequence[ClipFile], work: Work, budget: Budget, *, one_by_one: bool = False
 ) -> Generator[pa.Table, None, None]:
-    """Extract and score clips; yields rows under `tasks.schema.scores.costed_schema`, in no order.
+    """Put clips through the stages of a run; yields the rows of the last, in no order.
+
+    Args:
+        clips: the clips.
+        work: what is done with them.
+        budget: of the machine or the cluster.
+        one_by_one: each worker has one clip at a time.
 
     Raises:
         PassFailed: a worker process died; rows that were yielded before are valid.
@@ -93,63 +88,74 @@ def run_pass(
     dead_before = dead_nodes()
     ledger = actor_on_this_node(Ledger)
     try:
-        pipeline = _pipeline(clips, settings, budget, clips_per_block, ledger)
+        pipeline = _pipeline(clips, work, budget, one_by_one, ledger)
         yield from pipeline.iter_batches(
             batch_size=None, batch_format="pyarrow", prefetch_batches=0
         )
     except RayError as error:
         try:
-            failure = _failure(ledger, error, dead_before)
+            failure = _failure(ledger, error, dead_before, work)
         except RayActorError as death:  # of the ledger, which was asked
             raise ScoringError(LEDGER_DIED) from death
         raise failure from error
     finally:
-        _end_scorers(ledger)
+        _end_actors(ledger)
 
 
-def _end_scorers(ledger: Any) -> None:
-    """Kill the actors of a pass: scorers of one that failed would keep their cores for ever."""
+def _end_actors(ledger: Any) -> None:
+    """Kill the actors of a pass: those of one that failed would keep their cores for ever."""
     with suppress(RayActorError):  # the ledger has died: its pass ends, and the cluster with it
-        for scorer in wait_for(ledger.scorers.remote()):
-            ray.kill(scorer)
+        for actor in wait_for(ledger.actors.remote()):
+            ray.kill(actor)
     ray.kill(ledger)
 
 
 def _pipeline(
-    clips: Sequence[ClipFile],
-    settings: ScoringSettings,
-    budget: Budget,
-    clips_per_block: int,
-    ledger: Any,
+    clips: Sequence[ClipFile], work: Work, budget: Budget, one_by_one: bool, ledger: Any
 ) -> ray.data.Dataset:
     _bound_execution()
+    clips_per_block = 1 if one_by_one else work.clips_per_block
     blocks = [
         pa.Table.from_pylist([clip._asdict() for clip in clips[start:end]])
         for start, end in pairwise(block_bounds(len(clips), clips_per_block, budget.scorers))
     ]
     decoders = None if budget.elastic else min(budget.decoders, len(blocks))
-    at_once = CLIPS_PER_GPU_BATCH if clips_per_block > 1 else 1
     listed: ray.data.Dataset = from_blocks(blocks)  # untyped; starts no tasks
-    scored: ray.data.Dataset = listed.map_batches(
+    rows: ray.data.Dataset = listed.map_batches(
         extract_block,  # type: ignore[arg-type]  # Ray's stub knows no keyword arguments
         batch_size=None,
         batch_format="pyarrow",
-        fn_kwargs={"settings": settings, "ledger": ledger},
+        fn_kwargs={"settings": work.extraction, "ledger": ledger},
         compute=TaskPoolStrategy(decoders),
         num_cpus=budget.cpus_per_decoder,
         max_retries=0,
-    ).map_batches(
-        ScorerActor,
-        batch_size=at_once if budget.gpus_per_scorer else None,
-        batch_format="pyarrow",
-        fn_constructor_kwargs={"settings": settings, "budget": budget, "ledger": ledger},
-        compute=_scorers(budget, len(blocks)),
-        num_cpus=budget.cpus_per_scorer,
-        num_gpus=budget.gpus_per_scorer or None,
-        max_restarts=MAX_RESTARTS,
-        max_task_retries=0,
     )
-    return scored
+    for stage in work.stages:
+        given = {} if stage.given is None else {"given": ray.put(stage.given(clips))}
+        rows = rows.map_batches(
+            stage.actor,
+            batch_size=_clips_at_once(stage, budget, one_by_one),
+            batch_format="pyarrow",
+            fn_constructor_kwargs={
+                "settings": stage.settings,
+                "budget": budget,
+                "ledger": ledger,
+                **given,
+            },
+            compute=_actors(budget, len(blocks)),
+            num_cpus=budget.cpus_per_scorer,
+            num_gpus=budget.gpus_per_scorer or None,
+            max_restarts=MAX_RESTARTS,
+            max_task_retries=0,
+        )
+    return rows
+
+
+def _clips_at_once(stage: ActorStage, budget: Budget, one_by_one: bool) -> int | None:
+    """Return how many clips an actor takes at once; None: a block."""
+    if not budget.gpus_per_scorer or stage.clips_per_gpu_batch is None:
+        return None
+    return 1 if one_by_one else stage.clips_per_gpu_batch
 
 
 def block_bounds(num_clips: int, clips_per_block: int, scorers: int) -> list[int]:
@@ -168,7 +174,7 @@ def block_bounds(num_clips: int, clips_per_block: int, scorers: int) -> list[int
     return bounds
 
 
-def _scorers(budget: Budget, num_blocks: int) -> ActorPoolStrategy:
+def _actors(budget: Budget, num_blocks: int) -> ActorPoolStrategy:
     scorers = min(budget.scorers, num_blocks)
     if budget.gpus_per_scorer and not budget.elastic:
         return ActorPoolStrategy(size=scorers)
@@ -188,10 +194,10 @@ def _bound_execution() -> None:
     context.override_object_store_memory_limit_fraction = min(share, MAX_STORE_SHARE)
 
 
-def _failure(ledger: Any, error: RayError, dead_before: frozenset[str]) -> Exception:
+def _failure(ledger: Any, error: RayError, dead_before: frozenset[str], work: Work) -> Exception:
     """Return why a pass ended: workers refuse, a node was lost, or clips of a stage are suspects.
 
-    Clips of the other stage's workers are not suspected.
+    Clips of other stages' workers are not suspected.
     """
     refusal: Exception | None = wait_for(ledger.refusal.remote())
     if refusal is not None:
@@ -203,6 +209,14 @@ def _failure(ledger: Any, error: RayError, dead_before: frozenset[str]) -> Excep
     lost = lost_nodes(dead_before)
     if lost:
         return PassFailed(message, frozenset(), lost)
-    stage = SCORE if isinstance(error, RayActorError) else EXTRACT
-    suspects = ledger.clips_of.remote(None if isinstance(error, RayTaskError) else stage)
-    return PassFailed(message, frozenset(wait_for(suspects)), lost)
+    suspects = wait_for(ledger.clips_of.remote(_stages_of(ledger, error, work)))
+    return PassFailed(message, frozenset(suspects), lost)
+
+
+def _stages_of(ledger: Any, error: RayError, work: Work) -> list[str]:
+    """Return the names of the stages in which a worker may have died."""
+    actors = [stage.name for stage in work.stages]
+    if isinstance(error, RayActorError):
+        stage = wait_for(ledger.stage_of.remote(error.actor_id))
+        return actors if stage is None else [stage]
+    return [EXTRACT, *actors] if isinstance(error, RayTaskError) else [EXTRACT]

@@ -1,4 +1,4 @@
-"""Scores clips on a Ray cluster, also when workers die."""
+"""Puts clips through the stages of a run on a Ray cluster, also when workers die."""
 
 from __future__ import annotations
 
@@ -23,6 +23,9 @@ from tasks.schema.scores import COSTS, WORKED, costed_schema
 from tasks.scoring.clip_scorer import without_scores
 from tasks.scoring.passes import PassFailed, run_pass
 from tasks.scoring.settings import ScoringSettings
+from tasks.scoring.stages.ledger import SCORE
+from tasks.scoring.stages.score_stage import ScorerActor
+from tasks.scoring.stages.stage import CLIPS_PER_GPU_BATCH, ActorStage, Work
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -40,12 +43,15 @@ MAX_IDLE_LOSSES = 5
 
 
 @contextmanager
-def scoring_cluster(pool: ScorerPool, address: str | None = None) -> Iterator[Budget]:
-    """Join a cluster, or start Ray with the cores that scoring and extracting clips take.
+def scoring_cluster(
+    pool: ScorerPool, address: str | None = None, *, stages: int = 1
+) -> Iterator[Budget]:
+    """Join a cluster, or start Ray with the cores that extraction and the stages of actors take.
 
     Args:
         pool: number of scorers and their GPUs, as requested.
         address: of the cluster, as `tasks.cluster.connection.ray_cluster` takes it.
+        stages: of actors.
 
     Returns:
         How the cores and GPUs of the cluster or the machine are shared.
@@ -56,10 +62,10 @@ def scoring_cluster(pool: ScorerPool, address: str | None = None) -> Iterator[Bu
     """
     if joins(address):
         with ray_cluster(available_cores(), address):
-            yield cluster_budget(pool, node_sizes())
+            yield cluster_budget(pool, node_sizes(), stages=stages)
         return
-    budget = machine_budget(pool, gpus=available_gpus())
-    cpus = math.ceil(budget.scorers * budget.cpus_per_scorer) + budget.decoders
+    budget = machine_budget(pool, gpus=available_gpus(), stages=stages)
+    cpus = math.ceil(stages * budget.scorers * budget.cpus_per_scorer) + budget.decoders
     with ray_cluster(cpus, address):
         yield budget
 
@@ -69,6 +75,29 @@ def score_clips(
 ) -> Generator[pa.Table, None, None]:
     """Score clips; yield rows under `tasks.schema.scores.costed_schema`, one for every clip.
 
+    Raises:
+        EmiError: as `work_through`.
+    """
+    return work_through(clips, scoring_work(settings), budget)
+
+
+def scoring_work(settings: ScoringSettings) -> Work:
+    """Return what a run does that scores clips."""
+    free = dict.fromkeys((cost.name for cost in COSTS), 0)
+    nowhere = dict.fromkeys(column.name for column in WORKED)
+    return Work(
+        extraction=settings,
+        stages=(ActorStage(SCORE, ScorerActor, settings, CLIPS_PER_GPU_BATCH),),
+        schema=costed_schema(settings.targets),
+        finished=lambda row: without_scores(row, settings.targets) | free | nowhere,
+    )
+
+
+def work_through(
+    clips: Sequence[ClipFile], work: Work, budget: Budget
+) -> Generator[pa.Table, None, None]:
+    """Put clips through the stages of a run; yield rows under its schema, one for every clip.
+
     If a worker dies, its pass ends. The missing clips are run again, and its own clips one at a
     time; a clip with which a worker dies again is rejected as ``worker_died``. A lost node ends
     the pass, too, but no clip is suspected.
@@ -77,7 +106,7 @@ def score_clips(
         EmiError: workers cannot work at all.
     """
     for start in range(0, len(clips), CLIPS_PER_PASS):
-        yield from _score_all(clips[start : start + CLIPS_PER_PASS], settings, budget)
+        yield from _work_through(clips[start : start + CLIPS_PER_PASS], work, budget)
 
 
 class _FailureBudget:
@@ -110,8 +139,8 @@ class _FailureBudget:
             raise ScoringError(f"workers die before they take a clip: {death}") from death
 
 
-def _score_all(
-    clips: Sequence[ClipFile], settings: ScoringSettings, budget: Budget
+def _work_through(
+    clips: Sequence[ClipFile], work: Work, budget: Budget
 ) -> Generator[pa.Table, None, None]:
     missing = {clip.clip_id: clip for clip in clips}
     deaths: Counter[str] = Counter()
@@ -120,7 +149,7 @@ def _score_all(
         trusted = [clip for clip in missing.values() if not deaths[clip.clip_id]]
         single = not trusted
         try:
-            with closing(_pass(trusted or list(missing.values()), settings, budget, single)) as run:
+            with closing(_pass(trusted or list(missing.values()), work, budget, single)) as run:
                 for rows in run:
                     failures.renew()
                     for clip_id in rows["clip_id"].to_pylist():
@@ -135,7 +164,7 @@ def _score_all(
             missing.pop(name) for name, count in deaths.items() if _is_fatal(name, count, missing)
         ]
         if fatal:
-            yield _dead_rows(fatal, settings)
+            yield _dead_rows(fatal, work)
 
 
 def _log_failure(death: PassFailed, suspects: Collection[str]) -> None:
@@ -150,22 +179,16 @@ def _is_fatal(clip_id: str, count: int, missing: dict[str, ClipFile]) -> bool:
 
 
 def _pass(
-    clips: list[ClipFile], settings: ScoringSettings, budget: Budget, single: bool
+    clips: list[ClipFile], work: Work, budget: Budget, single: bool
 ) -> Generator[pa.Table, None, None]:
     """Run one pass; suspects run one at a time, so that a death has one suspect."""
     if not single:
         here = budget.for_nodes(node_sizes()) if budget.elastic else budget
-        return run_pass(clips, settings, here.for_clips(len(clips)))
-    return run_pass(clips, settings, replace(budget.alone(), decoders=1), clips_per_block=1)
+        return run_pass(clips, work, here.for_clips(len(clips)))
+    return run_pass(clips, work, replace(budget.alone(), decoders=1), one_by_one=True)
 
 
-def _dead_rows(clips: Sequence[ClipFile], settings: ScoringSettings) -> pa.Table:
+def _dead_rows(clips: Sequence[ClipFile], work: Work) -> pa.Table:
     detail = f"the worker process died {MAX_CLIP_DEATHS} times with this clip, the last time alone"
-    costs, worked = (cost.name for cost in COSTS), (column.name for column in WORKED)
-    free = dict.fromkeys(costs, 0) | dict.fromkeys(worked)
-    rows = [
-        without_scores(rejected(listed_row(clip), Reason.WORKER_DIED, detail), settings.targets)
-        | free
-        for clip in clips
-    ]
-    return pa.Table.from_pylist(rows, costed_schema(settings.targets))
+    rows = [work.finished(rejected(listed_row(clip), Reason.WORKER_DIED, detail)) for clip in clips]
+    return pa.Table.from_pylist(rows, work.schema)

@@ -19,8 +19,8 @@ from tasks.extraction.audio import MAX_CLIPS_TOGETHER
 from tasks.extraction.headers import Prober
 from tasks.extraction.rows import extract_clip
 from tasks.schema.scores import COSTS, EXTRACTED
-from tasks.scoring.extract_stage import extract_rows
 from tasks.scoring.settings import ScoringSettings
+from tasks.scoring.stages.extract_stage import extract_rows
 from tests.benchmarks.work import make_corpus
 
 NUM_CLIPS = 64

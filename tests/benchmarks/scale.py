@@ -29,8 +29,8 @@ from tasks.extraction.rows import listed_row
 from tasks.processes.prefect_server import PrefectServer, free_port
 from tasks.schema.outcomes import Status
 from tasks.schema.scores import COSTS, EXTRACTED
-from tasks.scoring.ledger import EXTRACT, this_worker
 from tasks.scoring.settings import ScoringSettings
+from tasks.scoring.stages.ledger import EXTRACT, this_worker
 from tasks.store.query import answer
 from tests.benchmarks.work import memory_of
 
@@ -167,17 +167,18 @@ class StubPredictor(Predictor):
 def main() -> None:
     """Run the flow with the stubs in place."""
     import tasks.scoring.passes
-    import tasks.scoring.score_stage
+    import tasks.scoring.score_clips
+    import tasks.scoring.stages.score_stage
     from flows.process import process_corpus
 
-    class StubScorer(tasks.scoring.score_stage.ScorerActor):
+    class StubScorer(tasks.scoring.stages.score_stage.ScorerActor):
         def __init__(self, settings: Any, budget: Any, ledger: Any) -> None:
             super().__init__(settings, budget, ledger)
             self.predictor = StubPredictor(self.predictor.model, precision="fp32")
             self.score.predictor = self.predictor
 
     tasks.scoring.passes.extract_block = extract_stub
-    tasks.scoring.passes.ScorerActor = StubScorer
+    tasks.scoring.score_clips.ScorerActor = StubScorer
     corpus, results, model = sys.argv[1:]
     process_corpus(corpus, results, model)
 

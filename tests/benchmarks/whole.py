@@ -27,7 +27,7 @@ from tasks.corpus.listing import list_clips
 from tasks.extraction.headers import Prober
 from tasks.extraction.inputs import unpack
 from tasks.extraction.rows import extract_clip
-from tasks.scoring.passes import CLIPS_PER_BLOCK
+from tasks.scoring.stages.stage import CLIPS_PER_BLOCK
 from tasks.store.query import answer
 from tests.benchmarks.challenge import SPEECH, challenge_corpus
 from tests.benchmarks.work import make_model, process

@@ -142,7 +142,7 @@ def test_the_model_is_usable_without_the_workflow():
 
 
 @pytest.mark.parametrize(
-    "modules", ["tasks.scoring.extract_stage, tasks.scoring.ledger", "flows.process"]
+    "modules", ["tasks.scoring.stages.extract_stage, tasks.scoring.stages.ledger", "flows.process"]
 )
 def test_decoders_and_a_run_itself_do_not_carry_pytorch(modules):
     code = f"import sys, {modules}; print('torch' in sys.modules)"

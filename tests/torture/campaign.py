@@ -24,9 +24,9 @@ from tasks.extraction.headers import Prober
 from tasks.schema.scores import COSTS, WORKED, costed_schema
 from tasks.scoring.clip_scorer import ClipScorer
 from tasks.scoring.commit import Committer
-from tasks.scoring.extract_stage import extract_rows
 from tasks.scoring.run import Run, score_corpus
 from tasks.scoring.settings import ScoringSettings
+from tasks.scoring.stages.extract_stage import extract_rows
 from tasks.store.query import answer
 from tests.tiny import BACKBONE
 

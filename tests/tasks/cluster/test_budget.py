@@ -163,3 +163,26 @@ def test_cores_that_were_taken_away_do_not_count() -> None:
         assert available_cores() == 1
     finally:
         os.sched_setaffinity(0, before)
+
+
+def test_stages_of_actors_have_pools_of_one_size() -> None:
+    plain, both = (machine_budget(cores=8, stages=stages) for stages in (1, 2))
+    assert both == replace(plain, stages=2)
+    assert both.alone().threads_per_scorer == 8
+    on_gpus = machine_budget(cores=16, gpus=2, stages=2)
+    assert (on_gpus.scorers, on_gpus.gpus_per_scorer, on_gpus.decoders) == (2, 0.5, 12)
+    thirds = machine_budget(ScorerPool(3), cores=16, gpus=1, stages=2)
+    assert thirds.scorers * thirds.stages * thirds.gpus_per_scorer <= 1
+
+
+@pytest.mark.parametrize("pool", [ScorerPool(), ScorerPool(4)])
+def test_stages_of_actors_fit_on_the_nodes_of_a_cluster(pool: ScorerPool) -> None:
+    nodes = [NodeSize(16, 0)] * 3
+    budget = cluster_budget(pool, nodes, stages=2)
+    claimed = 2 * budget.scorers * budget.cpus_per_scorer
+    assert claimed + budget.decoders * budget.cpus_per_decoder <= sum(node.cpus for node in nodes)
+    if budget.elastic:
+        assert [budget.for_nodes(nodes[:some]).scorers for some in (1, 2, 3)] == [1, 2, 3]
+    on_gpus = cluster_budget(ScorerPool(), [NodeSize(8, 2)] * 2, stages=2)
+    assert (on_gpus.scorers, on_gpus.gpus_per_scorer) == (4, 0.5)
+    assert on_gpus.for_nodes([NodeSize(8, 2)]).scorers == 2

@@ -21,8 +21,8 @@ from tasks.extraction.headers import Prober
 from tasks.extraction.rows import extract_clip
 from tasks.schema.outcomes import Reason, Rejection
 from tasks.schema.scores import COSTS, EXTRACTED
-from tasks.scoring.extract_stage import extract_rows
 from tasks.scoring.settings import ScoringSettings
+from tasks.scoring.stages.extract_stage import extract_rows
 
 MakeMedia = Callable[..., Path]
 Found = Extraction | Rejection

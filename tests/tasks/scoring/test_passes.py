@@ -5,7 +5,8 @@ from itertools import pairwise
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from tasks.scoring.passes import CLIPS_PER_BLOCK, FIRST_CLIPS, LAST_CLIPS, block_bounds
+from tasks.scoring.passes import FIRST_CLIPS, LAST_CLIPS, block_bounds
+from tasks.scoring.stages.stage import CLIPS_PER_BLOCK
 
 
 @given(

@@ -16,6 +16,7 @@ from tasks.scoring import score_clips as scoring
 from tasks.scoring.passes import PassFailed
 from tasks.scoring.score_clips import MAX_IDLE_DEATHS, MAX_IDLE_LOSSES, score_clips
 from tasks.scoring.settings import ScoringSettings
+from tasks.scoring.stages.stage import Work
 
 CLIPS = [ClipFile(f"{number}.mp4", f"/gone/{number}.mp4".encode(), 1, 1) for number in range(4)]
 SETTINGS = ScoringSettings("tiny", EMI_TARGETS, 12.0, "first", "fp32")
@@ -37,9 +38,9 @@ def outcome(monkeypatch: pytest.MonkeyPatch) -> Callable[[Script], dict[str, str
 
     def run(script: Script) -> dict[str, str]:
         def scripted_pass(
-            clips: Sequence[ClipFile], settings: ScoringSettings, budget: Budget, **options: Any
+            clips: Sequence[ClipFile], work: Work, budget: Budget, **options: Any
         ) -> Generator[pa.Table, None, None]:
-            rows, death = script([clip.clip_id for clip in clips], "clips_per_block" in options)
+            rows, death = script([clip.clip_id for clip in clips], "one_by_one" in options)
             for name in rows:
                 yield pa.table({"clip_id": [name], "reason": ["scored"]})
             if death is not None:

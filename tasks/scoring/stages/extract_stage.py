@@ -16,8 +16,8 @@ from tasks.extraction.headers import Prober
 from tasks.extraction.prefetch import local_groups
 from tasks.extraction.rows import extract_group
 from tasks.schema.scores import COSTS, EXTRACTED
-from tasks.scoring.ledger import EXTRACT, this_worker
-from tasks.scoring.settings import ScoringSettings
+from tasks.scoring.stages.ledger import EXTRACT, this_worker
+from tasks.scoring.stages.stage import ExtractionSettings
 
 NICENESS = 10
 """Scorers have priority: decoders use the cores that scorers leave."""
@@ -25,7 +25,9 @@ NICENESS = 10
 _ROW = pa.schema([*EXTRACTED, COSTS[0]])
 
 
-def extract_block(block: pa.Table, *, settings: ScoringSettings, ledger: Any) -> Iterator[pa.Table]:
+def extract_block(
+    block: pa.Table, *, settings: ExtractionSettings, ledger: Any
+) -> Iterator[pa.Table]:
     """Extract a block of listed clips; yield extracted rows one by one."""
     prober = _worker_prober()
     clips = [ClipFile(**row) for row in block.to_pylist()]
@@ -36,7 +38,7 @@ def extract_block(block: pa.Table, *, settings: ScoringSettings, ledger: Any) ->
 
 
 def extract_rows(
-    clips: Sequence[ClipFile], settings: ScoringSettings, prober: Prober
+    clips: Sequence[ClipFile], settings: ExtractionSettings, prober: Prober
 ) -> Iterator[pa.Table]:
     """Yield the extracted rows of clips, short ones decoded together, each with its seconds.
 

@@ -21,8 +21,8 @@ from tasks.provenance import code_version
 from tasks.schema.outcomes import Status
 from tasks.schema.scores import costed_schema
 from tasks.scoring.clip_scorer import ClipScorer
-from tasks.scoring.ledger import SCORE, this_worker
 from tasks.scoring.settings import ScoringSettings
+from tasks.scoring.stages.ledger import SCORE, enlisted, this_worker
 
 if TYPE_CHECKING:
     from emi_model.checkpoints.checkpoint import LoadedModel
@@ -40,9 +40,7 @@ class ScorerActor:
 
             from emi_model.predict import Predictor
 
-        context = ray.get_runtime_context()
-        ray.get(ledger.enlist.remote(context.current_actor))
-        self.node: str = context.get_node_id()
+        self.node = enlisted(SCORE, ledger)
         self.ledger, self.worker = ledger, this_worker(SCORE)
         if not budget.gpus_per_scorer:
             torch.set_num_threads(budget.threads_per_scorer)

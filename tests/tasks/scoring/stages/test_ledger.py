@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from emi_model.errors import CheckpointError, ClusterError
-from tasks.scoring.ledger import EXTRACT, SCORE, Ledger, Worker
+from tasks.scoring.stages.ledger import EXTRACT, SCORE, Ledger, Worker
 
 
 def test_clips_are_held_by_the_workers_of_a_stage() -> None:
@@ -11,11 +11,11 @@ def test_clips_are_held_by_the_workers_of_a_stage() -> None:
     ledger.take(Worker(SCORE, "c"), ["4"])
     ledger.give(Worker(SCORE, "c"))
     ledger.give(Worker(SCORE, "never seen"))
-    assert ledger.clips_of(EXTRACT) == ["1", "2"]
-    assert ledger.clips_of(SCORE) == ["3"]
-    assert sorted(ledger.clips_of(None)) == ["1", "2", "3"]
+    assert ledger.clips_of([EXTRACT]) == ["1", "2"]
+    assert ledger.clips_of([SCORE]) == ["3"]
+    assert sorted(ledger.clips_of([EXTRACT, SCORE])) == ["1", "2", "3"]
     ledger.take(Worker(EXTRACT, "a"), ["5"])
-    assert ledger.clips_of(EXTRACT) == ["5"]
+    assert ledger.clips_of([EXTRACT]) == ["5"]
 
 
 def test_the_first_refusal_is_kept() -> None:
@@ -25,3 +25,15 @@ def test_the_first_refusal_is_kept() -> None:
     ledger.refuse(first)
     ledger.refuse(ClusterError("node 2: another version"))
     assert ledger.refusal() is first
+
+
+def test_an_actor_belongs_to_a_stage() -> None:
+    ledger = Ledger()
+    ledger.enlist("transcribe", "01", "one")
+    ledger.enlist(SCORE, "02", "two")
+    ledger.enlist(SCORE, "02", "two")  # it was started again
+    assert ledger.actors() == ["one", "two"]
+    assert [ledger.stage_of(actor) for actor in ("01", "02", "03", None)] == [
+        *("transcribe", SCORE),
+        *(None, None),
+    ]

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any, NamedTuple
 
 import ray
 
 EXTRACT, SCORE = "extract", "score"
-"""The stages."""
+"""Stages."""
 
 
 class Worker(NamedTuple):
     """A worker process of a stage.
 
     Attributes:
-        stage: `EXTRACT` or `SCORE`.
+        stage: its name.
         worker: its id in the cluster; process ids of two nodes may be equal.
     """
 
@@ -27,22 +28,34 @@ def this_worker(stage: str) -> Worker:
     return Worker(stage, ray.get_runtime_context().get_worker_id())
 
 
+def enlisted(stage: str, ledger: Any) -> str:
+    """Enlist this actor in a pass's ledger; return the id of its node."""
+    context = ray.get_runtime_context()
+    ray.get(ledger.enlist.remote(stage, context.get_actor_id(), context.current_actor))
+    node: str = context.get_node_id()
+    return node
+
+
 class Ledger:
     """The clips of each worker; an actor on the driver's node that outlives the workers."""
 
     def __init__(self) -> None:
         """Start without clips."""
         self._clips: dict[Worker, list[str]] = {}
-        self._scorers: list[Any] = []
+        self._actors: dict[str, tuple[str, Any]] = {}
         self._refusal: Exception | None = None
 
-    def enlist(self, scorer: Any) -> None:
-        """Store a scorer's actor handle."""
-        self._scorers.append(scorer)
+    def enlist(self, stage: str, actor_id: str, actor: Any) -> None:
+        """Store the handle of an actor of a stage, and its id in the cluster."""
+        self._actors[actor_id] = (stage, actor)
 
-    def scorers(self) -> list[Any]:
-        """Return the handles of all scorers of this pass."""
-        return self._scorers
+    def actors(self) -> list[Any]:
+        """Return the handles of all actors of this pass."""
+        return [actor for _, actor in self._actors.values()]
+
+    def stage_of(self, actor_id: str | None) -> str | None:
+        """Return the stage of an actor, or None if it did not start."""
+        return self._actors[actor_id][0] if actor_id in self._actors else None
 
     def refuse(self, error: Exception) -> None:
         """Store the first error for which a worker cannot work at all."""
@@ -60,11 +73,11 @@ class Ledger:
         """Record that a worker is done with its clips."""
         self._clips.pop(worker, None)
 
-    def clips_of(self, stage: str | None) -> list[str]:
-        """Return the ids of the clips of a stage's workers; None: of both stages."""
+    def clips_of(self, stages: Collection[str]) -> list[str]:
+        """Return the ids of the clips of some stages' workers."""
         return [
             clip_id
             for worker, clip_ids in self._clips.items()
-            if stage in (None, worker.stage)
+            if worker.stage in stages
             for clip_id in clip_ids
         ]
