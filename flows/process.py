@@ -18,7 +18,8 @@ from flows.server import run_names
 from flows.server.artifacts import show_run
 from flows.server.events import scores_committed
 from tasks.cluster.budget import ScorerPool
-from tasks.scoring.run import reuse_rows, score_corpus, score_missing
+from tasks.scoring.job import do_missing, reuse_rows
+from tasks.scoring.run import score_corpus
 from tasks.scoring.settings import Coverage
 
 RETRY_SECONDS = [10.0, 60.0]
@@ -115,4 +116,4 @@ score_task = task(
     retries=len(RETRY_SECONDS),
     retry_delay_seconds=RETRY_SECONDS,
     retry_condition_fn=can_heal,
-)(score_missing)
+)(do_missing)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from types import TracebackType
@@ -16,6 +16,7 @@ import pyarrow.dataset as ds
 
 from tasks.schema.fields import checked
 from tasks.schema.outcomes import Status
+from tasks.schema.registers import TABLE_SCHEMAS
 from tasks.schema.scores import (
     COSTS,
     NODE,
@@ -26,6 +27,9 @@ from tasks.schema.scores import (
 )
 from tasks.schema.tables import SCORES, TIMELINE, WINDOWS
 from tasks.store.store import ResultsStore
+
+_SECONDS = ("scored_seconds", "duration_seconds")
+"""Columns of the seconds that a row is about: those scored, else all."""
 
 COMMIT_SECONDS = 15.0
 """Rows wait no longer than this for their commit; a kill -9 costs this much work at most."""
@@ -84,18 +88,22 @@ class Tally:
 
     def add(self, rows: pa.Table) -> None:
         """Count the rows of one part."""
-        scored = pc.sum(pc.equal(rows["status"], Status.SCORED.value), min_count=0).as_py()
-        self.scored += scored
-        self.rejected += rows.num_rows - scored
+        rejected = pc.sum(pc.equal(rows["status"], Status.REJECTED.value), min_count=0).as_py()
+        self.rejected += rejected
+        self.scored += rows.num_rows - rejected
         self.reasons.update(rows["reason"].drop_null().to_pylist())
         self.flags.update(pc.list_flatten(rows["flags"]).to_pylist())
         for name, counter in ((NODE.name, self.nodes), (NUMERICS.name, self.numerics)):
             if name in rows.schema.names:
                 counter.update(rows[name].drop_null().to_pylist())
-        self.audio_seconds += pc.sum(rows["scored_seconds"], min_count=0).as_py()
+        seconds = next(name for name in _SECONDS if name in rows.schema.names)
+        self.audio_seconds += pc.sum(rows[seconds], min_count=0).as_py()
         for name in (cost.name for cost in COSTS):
             if name in rows.schema.names:
                 setattr(self, name, getattr(self, name) + pc.sum(rows[name], min_count=0).as_py())
+
+
+Divided = Callable[[pa.Table], Mapping[str, pa.Table]]
 
 
 class Committer:
@@ -104,9 +112,20 @@ class Committer:
     A context manager; on exit it commits all rows that were added, also after an error.
     """
 
-    def __init__(self, store: ResultsStore, stamp: RunStamp, tally: Tally) -> None:
-        """Commit to a store that this process has locked."""
+    def __init__(
+        self, store: ResultsStore, stamp: RunStamp, tally: Tally, divided: Divided | None = None
+    ) -> None:
+        """Commit to a store that this process has locked.
+
+        Args:
+            store: the store.
+            stamp: of the run.
+            tally: its totals, which are counted up.
+            divided: returns the tables of a part, from rows as workers give them; default: scores
+                and their companions.
+        """
         self._store = store
+        self._tables_of = divided or (lambda rows: tables_of(rows, stamp))
         self._stamp = stamp
         self._tally = tally
         self._waiting: list[pa.Table] = []
@@ -134,7 +153,7 @@ class Committer:
             raise self._failure
 
     def add(self, rows: pa.Table) -> None:
-        """Add rows under `tasks.schema.scores.costed_schema`.
+        """Add rows as workers give them.
 
         Raises:
             StoreError: an earlier commit failed.
@@ -155,7 +174,7 @@ class Committer:
             rows = pa.concat_tables(self._waiting)
             name = f"{self._stamp.run_id}-{self._tally.num_parts:05d}"
             self._tally.num_parts += 1  # a name is used once, even if the commit fails
-            self._store.commit(name, tables_of(rows, self._stamp))
+            self._store.commit(name, self._tables_of(rows))
             self._waiting.clear()
             self._tally.add(rows)
             self._tally.commit_seconds += time.perf_counter() - started
@@ -169,13 +188,15 @@ class Committer:
                 return
 
 
-def recounted(tally: Tally, store: ResultsStore, run_id: str) -> set[str]:
+def recounted(tally: Tally, store: ResultsStore, run_id: str, table: str = SCORES) -> set[str]:
     """Count a run's rows again, as they are in the store; return the ids of their clips.
 
     A commit to a bucket may have succeeded although it raised: the response was lost.
     """
-    columns = ["clip_id", "status", "reason", "flags", "scored_seconds"]
-    rows = store.rows(SCORES, scores_schema(), ds.field("run_id") == run_id, columns)
+    schema = TABLE_SCHEMAS[table]
+    seconds = next(name for name in _SECONDS if name in schema.names)
+    columns = ["clip_id", "status", "reason", "flags", seconds]
+    rows = store.rows(table, schema, ds.field("run_id") == run_id, columns)
     numbered = rows.append_column("row", pa.array(range(rows.num_rows), pa.int64()))
     firsts = numbered.group_by("clip_id").aggregate([("row", "min")])
     tally.scored = tally.rejected = 0

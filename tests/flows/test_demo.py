@@ -21,8 +21,9 @@ from tasks.store.query import answer
 from tasks.synthetic.corpus import BROKEN_NAMES, write_corpus
 
 
-def score_here(run, plan, settings, *_):
+def score_here(run, plan, *_):
     """Score what is missing in this process."""
+    settings = run.job.settings
     limits = {"max_seconds": settings.max_seconds, "timeout_seconds": settings.timeout_seconds}
     with Prober() as prober:
         extracted = [extract_clip(clip, **limits, prober=prober) for clip in plan.todo]

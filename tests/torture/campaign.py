@@ -24,8 +24,8 @@ from tasks.extraction.headers import Prober
 from tasks.schema.scores import COSTS, WORKED, costed_schema
 from tasks.scoring.clip_scorer import ClipScorer
 from tasks.scoring.commit import Committer
-from tasks.scoring.run import Run, score_corpus
-from tasks.scoring.settings import ScoringSettings
+from tasks.scoring.job import Run
+from tasks.scoring.run import score_corpus
 from tasks.scoring.stages.extract_stage import extract_rows
 from tasks.store.query import answer
 from tests.tiny import BACKBONE
@@ -90,10 +90,9 @@ def _faults_of(row: Mapping[str, object]) -> Iterator[str]:
         yield f"{row['reason']}: {name}"
 
 
-def _score_here(
-    run: Run, plan: ScoringPlan, settings: ScoringSettings, _pool: ScorerPool, _address: str | None
-) -> None:
+def _score_here(run: Run, plan: ScoringPlan, _pool: ScorerPool, _address: str | None) -> None:
     """Do without Ray what the workers of a run do."""
+    settings = run.job.settings
     loaded = load_model(settings.model)
     scorer = ClipScorer(Predictor(loaded.model, precision="fp32"), settings.coverage)
     schema = costed_schema(settings.targets)

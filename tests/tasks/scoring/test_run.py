@@ -13,7 +13,8 @@ from emi_model.checkpoints.checkpoint import save_checkpoint
 from emi_model.errors import StoreError
 from tasks.progress import Observer, observed_by
 from tasks.scoring.commit import tables_of
-from tasks.scoring.run import score_corpus, store_lock
+from tasks.scoring.job import store_lock
+from tasks.scoring.run import score_corpus
 from tasks.store.query import answer
 from tasks.store.store import create_store
 from tests.tiny import BACKBONE
@@ -33,7 +34,7 @@ class Stages(Observer):
 
 
 def test_a_store_is_waited_for(tmp_path, monkeypatch):
-    monkeypatch.setattr("tasks.scoring.run.STOP_POLL_SECONDS", 0.01)
+    monkeypatch.setattr("tasks.scoring.job.STOP_POLL_SECONDS", 0.01)
     store, stages = create_store(tmp_path / "store"), Stages()
     with store.lock():
         with pytest.raises(StoreError, match="another run"), store_lock(store, 0):
@@ -76,7 +77,7 @@ def corpus(tmp_path):
 
 
 def stage_that_raises(error):
-    def stage(run, plan, settings, pool, ray_address):
+    def stage(run, plan, pool, ray_address):
         assert [clip.clip_id for clip in plan.todo] == ["a.wav"]
         raise error
 
@@ -145,7 +146,7 @@ def test_what_is_no_clip_is_said_at_the_start_and_kept(tmp_path, corpus, model):
 def scored(make_rows, tmp_path, model):
     """Return a function that scores a corpus with made-up rows; it returns the clips shown."""
 
-    def commit_rows(run, plan, settings, pool, ray_address):
+    def commit_rows(run, plan, pool, ray_address):
         if plan.todo:
             uris = {clip.clip_id: clip.uri for clip in plan.todo}
             made = [make_rows(clip_id, uri=uri, flags=["silent"]) for clip_id, uri in uris.items()]
