@@ -17,10 +17,13 @@ from numpy.typing import NDArray
 
 from emi_model.errors import ConfigError
 from emi_model.units import SAMPLING_RATE, samples_to_seconds, seconds_to_samples
-from tasks.extraction.ffmpeg import Decoded, TrackOfFile, decode, decode_links, decode_together
+from tasks.extraction.decoding.commands import View
+from tasks.extraction.decoding.decode import Decoded, decode, decode_links
+from tasks.extraction.decoding.mixing import Mixing, may_cancel
+from tasks.extraction.decoding.pictures import Pictures
+from tasks.extraction.decoding.sound import Gap
+from tasks.extraction.decoding.together import NO_VIEWS, Heard, audible, decode_common, track_of
 from tasks.extraction.headers import Prober
-from tasks.extraction.mixing import TELLING_SECONDS, Mixing, cancels, may_cancel, may_mirror
-from tasks.extraction.sound import Gap, Sound
 from tasks.extraction.tracks import Decodable, find_track, one_line
 from tasks.schema.outcomes import Reason, Rejection, Source
 
@@ -40,23 +43,6 @@ MAX_SECONDS_TOGETHER = 60.0
 # stream may lose its first frame: complete real clips miss up to 0.09 s.
 _SHORT_SECONDS = 0.1
 _SHORT_SHARE = 0.1
-
-
-@dataclass(frozen=True)
-class Heard:
-    """What was decoded of a track.
-
-    Attributes:
-        sound: its samples.
-        mixing: how its channels became one.
-        ended_early: ffmpeg did not reach its end.
-        is_chain: it has several parts, of which the header declares one.
-    """
-
-    sound: Sound
-    mixing: Mixing
-    ended_early: bool = False
-    is_chain: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -105,7 +91,7 @@ def extract(
         ConfigError: ``max_seconds`` is less than one sample.
         MediaToolError: There is no usable ffmpeg.
     """
-    num_wanted = _num_wanted(max_seconds)
+    num_wanted = samples_wanted(max_seconds)
     if prober is None:
         with Prober() as own:
             found = find_track(path, own, timeout_seconds)
@@ -123,10 +109,6 @@ def extract_together(
 ) -> Iterator[Extraction | Rejection]:
     """Decode several files at less cost; yields for each what `extract` returns, in their order.
 
-    Short clips go through one run of ffmpeg. That run is only an optimisation: a clip that it does
-    not decode completely, because of this clip or another, is decoded by itself within its own
-    limits. Long clips are decoded one at a time, so that memory holds only one of them.
-
     Args:
         paths: Regular files of any name, at most ``MAX_CLIPS_TOGETHER``.
         max_seconds: As for `extract`.
@@ -137,14 +119,48 @@ def extract_together(
         ConfigError: ``max_seconds`` is less than one sample.
         MediaToolError: There is no usable ffmpeg.
     """
-    num_wanted = _num_wanted(max_seconds)
+    samples_wanted(max_seconds)
     found = [find_track(path, prober, timeout_seconds) for path in paths]
+    yield from extract_found(found, max_seconds=max_seconds)
+
+
+def extract_found(
+    found: Sequence[Decodable | Rejection],
+    *,
+    max_seconds: float | None,
+    views: Mapping[int, View] = NO_VIEWS,
+    seen: dict[int, Pictures] | None = None,
+) -> Iterator[Extraction | Rejection]:
+    """Decode the audio tracks of several files, and with them pictures; yields as `extract` does.
+
+    Short clips go through one run of ffmpeg. That run is only an optimisation: a clip that it does
+    not decode completely, because of this clip or another, is decoded by itself within its own
+    limits. Long clips are decoded one at a time, so that memory holds only one of them.
+
+    Args:
+        found: The tracks, or rejections, which are yielded as they are.
+        max_seconds: As for `extract`.
+        views: Pictures that are wanted, by the place of their file.
+        seen: Gets those that came out of the common run, before the first clip is yielded.
+
+    Raises:
+        ConfigError: ``max_seconds`` is less than one sample.
+        MediaToolError: There is no usable ffmpeg.
+    """
+    num_wanted = samples_wanted(max_seconds)
     short = {
         place: one
         for place, one in enumerate(found)
         if isinstance(one, Decodable) and _is_brief(one, num_wanted)
     }
-    whole = _decode_short(short, num_wanted)
+    whole, pictures = decode_common(
+        short,
+        num_wanted=num_wanted,
+        max_samples=seconds_to_samples(MAX_SECONDS_TOGETHER),
+        views={place: view for place, view in views.items() if place in short},
+    )
+    if seen is not None:
+        seen.update(pictures)
     for place, one in enumerate(found):
         if isinstance(one, Rejection):
             yield one
@@ -154,7 +170,12 @@ def extract_together(
             yield _decode_alone(one, num_wanted)
 
 
-def _num_wanted(max_seconds: float | None) -> int:
+def samples_wanted(max_seconds: float | None) -> int:
+    """Return how many samples are wanted of a clip, at least one.
+
+    Raises:
+        ConfigError: ``max_seconds`` is less than one sample.
+    """
     if max_seconds is None:
         return seconds_to_samples(MAX_CLIP_SECONDS)
     if not max_seconds * SAMPLING_RATE >= 1:  # true for NaN, too
@@ -173,75 +194,9 @@ def _is_brief(found: Decodable, num_wanted: int) -> bool:
     return min(samples_to_seconds(num_wanted), declared_seconds) <= MAX_SECONDS_TOGETHER
 
 
-def _decode_short(short: Mapping[int, Decodable], num_wanted: int) -> dict[int, Heard]:
-    """Decode clips together; return those that are complete, under the same keys."""
-    if len(short) < 2:
-        return {}
-    tracks = {place: _track_of(one) for place, one in short.items()}
-    seconds = min(one.seconds_left for one in short.values())
-    sounds = _decode_complete(tracks, num_wanted, seconds)
-    heard = {place: Heard(sound, tracks[place].mixing) for place, sound in sounds.items()}
-    firsts = {
-        place: replace(tracks[place], mixing=Mixing.FIRST)
-        for place, one in heard.items()
-        if may_cancel(one.mixing, short[place].track.channels, one.sound.waveform)
-    }
-    firsts = _suspected_still(firsts, heard, seconds) if firsts else {}
-    found = _decode_complete(firsts, num_wanted, seconds) if firsts else {}
-    for place in firsts:
-        mono = heard.pop(place)  # one whose channel is not complete is decoded again by itself
-        if place in found:
-            heard[place] = _audible(mono, found[place])
-    return heard
-
-
-def _decode_complete(
-    tracks: Mapping[int, TrackOfFile], num_wanted: int, timeout_seconds: float
-) -> dict[int, Sound]:
-    # A header may be wrong: a clip that this bound cuts too short is decoded again by itself.
-    bound = min(num_wanted, seconds_to_samples(MAX_SECONDS_TOGETHER)) + 1
-    sounds = decode_together(
-        list(tracks.values()), num_samples=bound, timeout_seconds=timeout_seconds
-    )
-    return {
-        place: sound
-        for place, sound in zip(tracks, sounds, strict=True)
-        if sound is not None
-        and (0 < sound.waveform.size < bound or sound.waveform.size > num_wanted)
-    }
-
-
-def _track_of(found: Decodable) -> TrackOfFile:
-    track = found.track
-    late = found.header.begins_late
-    return TrackOfFile(found.url, track.index, track.channels, track.mixing, late)
-
-
-def _suspected_still(
-    firsts: Mapping[int, TrackOfFile], heard: Mapping[int, Heard], timeout_seconds: float
-) -> dict[int, TrackOfFile]:
-    """Return those tracks that cancel in their first seconds, or are silent there."""
-    num = seconds_to_samples(TELLING_SECONDS)
-    sounds = decode_together(
-        list(firsts.values()), num_samples=num, timeout_seconds=timeout_seconds
-    )
-    return {
-        place: firsts[place]
-        for place, sound in zip(firsts, sounds, strict=True)
-        if sound is None or may_mirror(heard[place].sound.waveform[:num], sound.waveform)
-    }
-
-
-def _audible(heard: Heard, first: Sound) -> Heard:
-    """Return the first channel of a stereo track in place of mono, if mono cancels."""
-    if not cancels(heard.sound.waveform, first.waveform):
-        return heard
-    return Heard(first, Mixing.FIRST, heard.ended_early)
-
-
 def _decode_alone(found: Decodable, num_wanted: int) -> Extraction | Rejection:
     deadline = time.monotonic() + found.seconds_left
-    track = _track_of(found)
+    track = track_of(found)
     num_samples = num_wanted + 1  # one more sample shows that the track continues
     decoded = decode(track, num_samples=num_samples, timeout_seconds=found.seconds_left)
     rejection = _rejected(decoded, found)
@@ -259,7 +214,7 @@ def _decode_alone(found: Decodable, num_wanted: int) -> Extraction | Rejection:
             timeout_seconds=deadline - time.monotonic(),
         )
         if not first.timed_out:
-            heard = _audible(heard, first.sound)
+            heard = audible(heard, first.sound)
     return _extraction(heard, found, num_wanted)
 
 

@@ -26,6 +26,13 @@ ALLOWED_DECODERS = (
 )
 """Audio decoders only: a damaged picture in a clip cannot reach a picture decoder."""
 
+ALLOWED_VIDEO_DECODERS = (
+    "h264,hevc,vp8,vp9,libvpx,libvpx-vp9,av1,libdav1d,libaom-av1,mpeg4,mpeg2video,mpeg1video,"
+    "h263,h263p,flv,vp6,vp6f,mjpeg,theora,wmv1,wmv2,wmv3,vc1,msmpeg4v1,msmpeg4v2,msmpeg4,"
+    "prores,dvvideo,ffv1"
+)
+"""Of pictures, for a model that sees, and only then: what phones, browsers and cameras write."""
+
 _MAY_REACH_OUT = frozenset(
     {
         "applehttp", "avisynth", "bluray", "concat", "concatf", "dash", "dvdnav", "dvdvideo",

@@ -9,13 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tasks.extraction.decoding.mixing import Mixing, mixing_of
 from tasks.extraction.formats import (
     ALLOWED_CONTAINERS,
     ALLOWED_DECODERS,
+    ALLOWED_VIDEO_DECODERS,
     DEEP_PROBE,
     may_reach_out,
 )
-from tasks.extraction.mixing import Mixing, mixing_of
 from tasks.processes.line_child import LineChild
 from tasks.schema.outcomes import Reason
 
@@ -58,6 +59,31 @@ class AudioTrack:
 
 
 @dataclass(frozen=True)
+class VideoTrack:
+    """One video track as its header describes it.
+
+    Attributes:
+        index: Place among all streams of the file.
+        codec: libav's name of its decoder; None if libav has none.
+        default: The file marks it as one to play by default.
+        num_pixels: Pixels of a picture; 0 if the header does not say.
+        start_seconds: Where it begins, counted from the recording's beginning; None if the header
+            does not say.
+    """
+
+    index: int
+    codec: str | None
+    default: bool
+    num_pixels: int
+    start_seconds: float | None = None
+
+    @property
+    def allowed(self) -> bool:
+        """Return whether its decoder is one of ``ALLOWED_VIDEO_DECODERS``."""
+        return self.codec in ALLOWED_VIDEO_DECODERS.split(",")
+
+
+@dataclass(frozen=True)
 class Header:
     """A media file's header.
 
@@ -66,12 +92,14 @@ class Header:
         seconds: Duration that it declares; None if it declares none.
         tracks: Its audio tracks.
         begins_late: Its audio was found deep in the file alone.
+        videos: Its video tracks; cover pictures are none.
     """
 
     container: str
     seconds: float | None
     tracks: tuple[AudioTrack, ...]
     begins_late: bool = False
+    videos: tuple[VideoTrack, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -127,4 +155,5 @@ def parse_answer(line: str | bytes) -> Header | ProbeFailure:
     if "words" in answer:
         return ProbeFailure(_reason(answer["refused"]), answer["words"])
     tracks = tuple(AudioTrack(**track) for track in answer["tracks"])
-    return Header(answer["container"], answer["seconds"], tracks, answer["begins_late"])
+    videos = tuple(VideoTrack(**video) for video in answer["videos"])
+    return Header(answer["container"], answer["seconds"], tracks, answer["begins_late"], videos)

@@ -3,9 +3,10 @@
 Run as ``python headers_child.py CONTAINERS DECODERS DEEP``: two lists separated by commas, and
 libav's options with which it looks deep into a file, as JSON. A request is one line,
 ``{"url": "file:...", "limit_seconds": 120}``. Its answer, one line of JSON, holds either
-``container``, ``seconds``, ``tracks`` and ``begins_late``, or ``words`` and ``refused``: the name
-of a format that is not allowed, else null. It imports nothing of this project: libav reads
-untrusted bytes, and if these crash this process, little is lost and a new one starts in 0.1 s.
+``container``, ``seconds``, ``tracks``, ``videos`` and ``begins_late``, or ``words`` and
+``refused``: the name of a format that is not allowed, else null. It imports nothing of this
+project: libav reads untrusted bytes, and if these crash this process, little is lost and a new one
+starts in 0.1 s.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ Logs = list[tuple[int, str, str]]
 
 _REFUSALS = ("Format not on whitelist", "Not detecting m3u8")
 _FIRST_PACKETS = 256
+_NO_VIDEO = Disposition.attached_pic | Disposition.timed_thumbnails | Disposition.still_image
 _WITHOUT_INDEX = ("mpeg", "mpegts")
 _CLOCK = re.compile(r"(\d+):(\d\d):(\d\d(?:\.\d+)?)")
 
@@ -101,7 +103,8 @@ def _failure(error: FFmpegError, logs: Logs) -> dict[str, Any]:
 
 
 def _describe(container: InputContainer, logs: Logs, decoders: frozenset[str]) -> dict[str, Any]:
-    beginning = _beginning(container)
+    starts = _starts(container)
+    beginning = min(starts.values(), default=None)
     encrypted = _encrypted_tracks(container)
     tracks = []
     for stream in container.streams.audio:
@@ -126,32 +129,55 @@ def _describe(container: InputContainer, logs: Logs, decoders: frozenset[str]) -
         seconds = None
         tracks = [track | {"seconds": None} for track in tracks]
     name = container.format.name
-    return {"container": name, "seconds": seconds, "tracks": tracks, "begins_late": False}
+    return {
+        "container": name,
+        "seconds": seconds,
+        "tracks": tracks,
+        "videos": _videos(container, starts),
+        "begins_late": False,
+    }
 
 
-def _beginning(container: InputContainer) -> float | None:
-    """Return the time at which a file's first stream of sound or pictures begins, in seconds.
+def _videos(container: InputContainer, starts: Mapping[int, float]) -> list[dict[str, Any]]:
+    """Describe the video tracks, without pictures that are attached to a recording of sound."""
+    beginning = min(starts.values(), default=0.0)
+    return [
+        {
+            "index": stream.index,
+            "codec": stream.codec_context.codec.name if stream.codec_context else None,
+            "default": Disposition.default in stream.disposition,
+            "num_pixels": stream.width * stream.height if stream.codec_context else 0,
+            "start_seconds": starts[stream.index] - beginning if stream.index in starts else None,
+        }
+        for stream in container.streams.video
+        if not stream.disposition & _NO_VIDEO
+    ]
+
+
+def _starts(container: InputContainer) -> dict[int, float]:
+    """Return the times at which streams of sound and pictures begin, in seconds, by their index.
 
     Without its decoder, libav guesses wrong where a stream of pictures begins: its first packet
     tells it. In MP4 the index does.
     """
-    starts, unseen = [], set()
+    starts: dict[int, float] = {}
+    unseen = set()
     has_index = "mov" in container.format.name
     for stream in (*container.streams.audio, *container.streams.video):
         if stream.type == "video" and not has_index:
             if Disposition.attached_pic not in stream.disposition:
                 unseen.add(stream.index)
         elif stream.start_time is not None and stream.time_base:
-            starts.append(float(stream.start_time * stream.time_base))
+            starts[stream.index] = float(stream.start_time * stream.time_base)
     with suppress(FFmpegError):
         for packet in islice(container.demux() if unseen else (), _FIRST_PACKETS):
             time = packet.dts if packet.pts is None else packet.pts
             if packet.stream_index in unseen and time is not None:
                 unseen.discard(packet.stream_index)
-                starts.append(float(time * packet.time_base))
+                starts[packet.stream_index] = float(time * packet.time_base)
             if not unseen:
                 break
-    return min(starts, default=None)
+    return starts
 
 
 def _start_seconds(stream: AudioStream, beginning: float | None) -> float | None:

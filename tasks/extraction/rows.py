@@ -14,9 +14,9 @@ from emi_model.units import samples_to_seconds
 from tasks.corpus.clips import ClipFile, hash_clip, hash_content
 from tasks.corpus.fetching import Local, fetched
 from tasks.extraction.audio import Extraction, extract_together
+from tasks.extraction.decoding.mixing import Mixing
 from tasks.extraction.headers import Prober
 from tasks.extraction.inputs import pack
-from tasks.extraction.mixing import Mixing
 from tasks.extraction.registry import NO_SETTINGS, ClipMedia, Extractor, extractor_of
 from tasks.extraction.tracks import reject_path
 from tasks.schema.outcomes import Flag, Rejection, Source, Status, rejected

@@ -1,4 +1,4 @@
-"""Chooses the audio track of a media file that is decoded, or rejects the file."""
+"""Chooses the audio and the video track of a media file that are decoded, or rejects the file."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tasks.extraction.headers import AudioTrack, Header, ProbeFailure, Prober
-from tasks.extraction.mixing import MAX_CHANNELS, Mixing
+from tasks.extraction.decoding.mixing import MAX_CHANNELS, Mixing
+from tasks.extraction.headers import AudioTrack, Header, ProbeFailure, Prober, VideoTrack
 from tasks.schema.outcomes import Reason, Rejection
 
 MIN_START_SECONDS = 0.1
@@ -45,8 +45,38 @@ class Decodable:
         return _source(self.header, self.track)
 
 
+@dataclass(frozen=True)
+class Visible:
+    """A video track that is to be decoded.
+
+    Attributes:
+        url: The file, as libav understands it.
+        header: Its header.
+        video: One of its video tracks.
+        seconds_left: Rest of the clip's time limit after the header was read.
+    """
+
+    url: str
+    header: Header
+    video: VideoTrack
+    seconds_left: float
+
+
+@dataclass(frozen=True)
+class Tracks:
+    """The tracks of one file, or why it has none of a kind."""
+
+    sound: Decodable | Rejection
+    sight: Visible | Rejection
+
+
 def find_track(path: Path, prober: Prober, timeout_seconds: float) -> Decodable | Rejection:
-    """Read a file's header and choose its track.
+    """Read a file's header and choose its audio track, as `find_tracks` does."""
+    return find_tracks(path, prober, timeout_seconds).sound
+
+
+def find_tracks(path: Path, prober: Prober, timeout_seconds: float) -> Tracks:
+    """Read a file's header and choose its tracks.
 
     Args:
         path: A regular file of any name.
@@ -54,24 +84,48 @@ def find_track(path: Path, prober: Prober, timeout_seconds: float) -> Decodable 
         timeout_seconds: Wall-clock limit of the clip, from now on.
 
     Returns:
-        The track, or the rejection; no file, however damaged, raises an error.
+        The tracks, or rejections; no file, however damaged, raises an error.
     """
     deadline = time.monotonic() + timeout_seconds
     rejection = reject_path(path)
     if rejection is not None:
-        return rejection
+        return Tracks(rejection, rejection)
     url = f"file:{path.absolute()}"
     header = prober.read(url, timeout_seconds=timeout_seconds)
     if isinstance(header, ProbeFailure):
-        return Rejection(reason=header.reason, detail=one_line(header.words))
+        rejection = Rejection(reason=header.reason, detail=one_line(header.words))
+        return Tracks(rejection, rejection)
+    seconds_left = max(deadline - time.monotonic(), 0.0)
+    return Tracks(_sound(url, header, seconds_left), _sight(url, header, seconds_left))
+
+
+def _sound(url: str, header: Header, seconds_left: float) -> Decodable | Rejection:
     if not header.tracks:
         words = f"no audio track in {header.container}"
         return Rejection(reason=Reason.NO_AUDIO_TRACK, detail=words, num_tracks=0)
     track = choose_track(header.tracks)
     rejection = _reject_track(header, track)
-    if rejection is not None:
-        return rejection
-    return Decodable(url, header, track, max(deadline - time.monotonic(), 0.0))
+    return rejection or Decodable(url, header, track, seconds_left)
+
+
+def _sight(url: str, header: Header, seconds_left: float) -> Visible | Rejection:
+    if not header.videos:
+        words = f"no video track in {header.container}"
+        return Rejection(reason=Reason.NO_VIDEO, detail=words)
+    video = choose_video(header.videos)
+    if not video.allowed:
+        words = f"{video.codec} is not on the list of allowed video decoders"
+        return Rejection(reason=Reason.UNSUPPORTED_CODEC, detail=words)
+    return Visible(url, header, video, seconds_left)
+
+
+def choose_video(videos: Sequence[VideoTrack]) -> VideoTrack:
+    """Return the video track to decode: allowed, marked as default, largest, first, in this order.
+
+    Args:
+        videos: The file's video tracks in their order, at least one.
+    """
+    return max(videos, key=lambda video: (video.allowed, video.default, video.num_pixels))
 
 
 def choose_track(tracks: Sequence[AudioTrack]) -> AudioTrack:

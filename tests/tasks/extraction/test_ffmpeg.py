@@ -7,7 +7,8 @@ import pytest
 
 from emi_model.errors import MediaToolError
 from tasks.extraction.audio import extract
-from tasks.extraction.ffmpeg import _error_lines, ffmpeg_version, find_ffmpeg
+from tasks.extraction.decoding.messages import error_lines
+from tasks.extraction.ffmpeg import ffmpeg_version, find_ffmpeg
 from tasks.extraction.headers import Prober
 from tasks.processes.bounded import STDERR_TAIL_BYTES, Finished
 
@@ -64,10 +65,10 @@ class TestWords:
 
     def test_no_path_no_names_of_objects_no_repetition(self) -> None:
         line = "[in#0/mov @ 0x55f7a3f6ff30] [dec @ 0x7f00] bad header in file:/a b.mp4\n"
-        found = _error_lines(self.finished(f"{line}{line}[x @ 0x1] end\n"), "file:/a b.mp4")
+        found = error_lines(self.finished(f"{line}{line}[x @ 0x1] end\n"), "file:/a b.mp4")
         assert found == ["bad header in the clip", "end"]
 
     def test_half_a_line_is_left_out(self) -> None:
         tail = ("a whole line\n" * 700)[-STDERR_TAIL_BYTES:]
         assert not tail.startswith("a whole line")
-        assert _error_lines(self.finished(tail), "file:/a") == ["a whole line"]
+        assert error_lines(self.finished(tail), "file:/a") == ["a whole line"]

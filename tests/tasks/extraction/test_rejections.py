@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from tasks.extraction.audio import Extraction, extract
-from tasks.extraction.ffmpeg import TrackOfFile, decode
+from tasks.extraction.decoding.commands import TrackOfFile
+from tasks.extraction.decoding.decode import decode
 from tasks.extraction.headers import Prober
 from tasks.schema.outcomes import Reason, Rejection
 

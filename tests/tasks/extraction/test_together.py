@@ -16,7 +16,9 @@ import pytest
 from emi_model.errors import MediaToolError
 from tasks.corpus.listing import list_clips
 from tasks.extraction.audio import MAX_CLIPS_TOGETHER, Extraction, extract, extract_together
-from tasks.extraction.ffmpeg import TrackOfFile, decode_together, find_ffmpeg
+from tasks.extraction.decoding.commands import TrackOfFile
+from tasks.extraction.decoding.decode import Taken, decode_together
+from tasks.extraction.ffmpeg import find_ffmpeg
 from tasks.extraction.headers import Prober
 from tasks.extraction.rows import extract_clip
 from tasks.schema.outcomes import Reason, Rejection
@@ -197,7 +199,8 @@ def test_each_file_of_a_run_is_read_under_the_whitelists(
     for refused in (playlist, yamaha):
         for paths in ([refused, tones[0]], [tones[0], refused]):
             tracks = [TrackOfFile(f"file:{path}", 0) for path in paths]
-            assert decode_together(tracks, num_samples=16_000, timeout_seconds=20.0) == [None] * 2
+            found = decode_together(tracks, num_samples=16_000, timeout_seconds=20.0)
+            assert found == [Taken(None, None)] * 2
 
 
 class TestLong:

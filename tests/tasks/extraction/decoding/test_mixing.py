@@ -12,8 +12,8 @@ import pytest
 from numpy.typing import NDArray
 
 from tasks.extraction.audio import Extraction, extract_together
+from tasks.extraction.decoding.mixing import Mixing, mixing_of
 from tasks.extraction.headers import Prober
-from tasks.extraction.mixing import Mixing, mixing_of
 from tasks.schema.outcomes import Reason, Rejection
 
 MakeMedia = Callable[..., Path]

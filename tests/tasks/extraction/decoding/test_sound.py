@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from tasks.extraction.audio import Extraction, extract_together
+from tasks.extraction.decoding.sound import Gap, Sound, max_matroska_bytes, ogg_links, read_matroska
 from tasks.extraction.headers import Prober
-from tasks.extraction.sound import Gap, Sound, max_matroska_bytes, ogg_links, read_matroska
 
 MakeMedia = Callable[..., Path]
 Take = Callable[..., Extraction]

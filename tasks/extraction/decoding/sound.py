@@ -140,7 +140,7 @@ def max_matroska_bytes(num_samples: int) -> int:
 
 def read_matroska(data: bytes) -> Sound:
     """Read the samples and times of Matroska that ffmpeg wrote, up to where it was stopped."""
-    times, payloads = _blocks(memoryview(data))
+    times, payloads = read_blocks(memoryview(data))
     whole = b"".join(payloads)
     waveform = np.frombuffer(whole, "<i2", len(whole) // BYTES_PER_SAMPLE)
     samples = np.array([len(payload) // BYTES_PER_SAMPLE for payload in payloads], np.int64)
@@ -191,7 +191,7 @@ def _without_wrong_clocks(lateness: Iterable[float]) -> Iterator[float]:
         yield from repeat(0.0, len(late)) if is_late and len(late) > _MAX_LATE_BLOCKS else late
 
 
-def _blocks(data: memoryview) -> tuple[list[int], list[memoryview]]:
+def read_blocks(data: memoryview) -> tuple[list[int], list[memoryview]]:
     """Return time in milliseconds and samples of each block.
 
     An element is its kind, its size and its content. The first set bit of kind and size tells how

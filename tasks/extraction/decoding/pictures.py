@@ -1,0 +1,101 @@
+"""Pictures of a video track at a fixed rate of its own clock.
+
+The rate that a container declares says nothing: phones and browsers write pictures when they have
+one. So ffmpeg's filter looks at their times, and picture i is what a viewer sees i/5 s after the
+recording began: the last one that was shown by then. It stays until the next one comes.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from tasks.extraction.decoding.sound import read_blocks
+
+FRAMES_PER_SECOND = 5
+
+MAX_FRAMES = 300
+"""Of a longer clip, the first minute is looked at."""
+
+LONGEST_SIDE = 480
+"""Pixels of the longer side of a picture that leaves ffmpeg; smaller ones are not enlarged."""
+
+LATE_SECONDS = 0.1
+"""A first picture that comes less late counts as shown from the beginning, as sound does."""
+
+_TICK_MILLISECONDS = 1_000 // FRAMES_PER_SECOND
+_HEADER_BYTES = 4 * 1024
+_PNG_END = b"IEND\xaeB`\x82"
+
+Picture = NDArray[np.uint8]
+"""uint8 (height, width, 3), RGB."""
+
+
+@dataclass(frozen=True, eq=False)
+class Pictures:
+    """What ffmpeg decoded of a video track.
+
+    Attributes:
+        ticks: the time of each picture, in 1/`FRAMES_PER_SECOND` s after the recording began,
+            ascending; those before the first picture of the track are absent.
+        encoded: the pictures, packed.
+        ended_early: ffmpeg did not reach the end of what was wanted.
+    """
+
+    ticks: tuple[int, ...]
+    encoded: Sequence[memoryview]
+    ended_early: bool = False
+
+    def __iter__(self) -> Iterator[tuple[int, Picture]]:
+        """Yield time and content of each picture; all have the size of the first."""
+        for tick, one in zip(self.ticks, self.encoded, strict=True):
+            yield tick, np.asarray(Image.open(io.BytesIO(one), formats=["PNG"]).convert("RGB"))
+
+
+def num_frames_within(seconds: float) -> int:
+    """Return how many pictures are wanted of the first seconds of a clip, at least one."""
+    return max(1, min(MAX_FRAMES, int(np.ceil(seconds * FRAMES_PER_SECOND))))
+
+
+def picture_filter(num_frames: int, start_seconds: float | None = None) -> str:
+    """Return ffmpeg's filters that choose pictures and scale them, after they were rotated.
+
+    The filter ``fps`` repeats a picture while it is shown, however long that is: ``trim`` bounds
+    it. Pixels become square.
+
+    Args:
+        num_frames: pictures that are wanted.
+        start_seconds: when the first picture of the track is shown. ffmpeg takes the beginning of
+            the sound for that of a recording in Matroska, also where pictures come before.
+            None: its times are right.
+    """
+    time, first = "PTS", "T"
+    if start_seconds is not None:
+        time, first = f"PTS-STARTPTS+{start_seconds:.6f}/TB", f"{start_seconds:.6f}"
+    end_seconds = (num_frames - 0.5) / FRAMES_PER_SECOND
+    shrink = f"min(1,{LONGEST_SIDE}/max(iw*sar,ih))"
+    return (
+        f"setpts='if(eq(N,0)*between({first},0,{LATE_SECONDS}),0,{time})',"
+        f"fps={FRAMES_PER_SECOND}:round=up,trim=start=0:end={end_seconds:g},"
+        f"scale=w='max(1,round(iw*sar*{shrink}))':h='max(1,round(ih*{shrink}))',setsar=1"
+    )
+
+
+def max_picture_bytes(num_frames: int) -> int:
+    """Return the most bytes that ffmpeg may write for so many pictures."""
+    return (num_frames + 1) * (3 * LONGEST_SIDE**2 + LONGEST_SIDE + _HEADER_BYTES)
+
+
+def read_pictures(data: bytes, *, ended_early: bool = False) -> Pictures:
+    """Read the pictures of Matroska that ffmpeg wrote, up to where it was stopped."""
+    found = {
+        round(time / _TICK_MILLISECONDS): payload
+        for time, payload in zip(*read_blocks(memoryview(data)), strict=True)
+        if payload[-len(_PNG_END) :] == _PNG_END
+    }
+    return Pictures(tuple(found), tuple(found.values()), ended_early)
