@@ -11,14 +11,24 @@ to be importable there, by ``PYTHONPATH`` or installed.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sized
 from functools import cache
 from importlib import import_module
 from typing import TypeVar
 
 from emi_model.errors import ConfigError
+from emi_model.units import SAMPLING_RATE
 
-AUDIO = "audio"
+AUDIO, TRANSCRIPT, VISION = "audio", "text", "vision"
+
+FACES_PER_SECOND = 5.0
+"""Frames of the ``vision`` input a second of the video's clock: entry i is the time i / 5 s."""
+
+SPOKEN_BYTES_PER_SECOND = 15.0
+"""About as much text as a person says in a second; only to compare the sizes of clips."""
+
+_RATES: Mapping[str, float] = {TRANSCRIPT: SPOKEN_BYTES_PER_SECOND, VISION: FACES_PER_SECOND}
+"""Entries a second of inputs other than audio."""
 
 AUDIO_NEEDED: Mapping[str, bool] = {AUDIO: True}
 """What a model with audio alone needs of a clip."""
@@ -26,6 +36,21 @@ AUDIO_NEEDED: Mapping[str, bool] = {AUDIO: True}
 PLUGINS = "EMI_PLUGINS"
 
 Entry = TypeVar("Entry")
+
+
+def size_of(clip: Mapping[str, Sized]) -> int:
+    """Return the size to plan batches by, in samples at 16 kHz: how long a clip takes.
+
+    Args:
+        clip: its inputs by modality. Without audio, the one that takes longest counts; one of
+            another project has a sample an entry.
+    """
+    if AUDIO in clip:
+        return len(clip[AUDIO])
+    return max(
+        (int(len(clip[name]) * SAMPLING_RATE / _RATES.get(name, SAMPLING_RATE)) for name in clip),
+        default=0,
+    )
 
 
 def find_entry(registry: Mapping[str, Entry], modality: str, module: str, kind: str) -> Entry:

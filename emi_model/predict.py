@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from emi_model.architecture.branch import ClipInputs, collate, size_of
+from emi_model.architecture.branch import ClipInputs, collate
 from emi_model.architecture.config import Numerics, Precision
 from emi_model.architecture.model import EmiModel, EmiOutput
 from emi_model.arrays import Floats
@@ -18,7 +18,7 @@ from emi_model.audio.batching import padding_share, plan_batches, plan_ragged
 from emi_model.audio.waveform import Int16Waveform, Waveform, check_waveform
 from emi_model.engine.choose import choose_engine
 from emi_model.errors import AudioError, ConfigError, OutOfMemory
-from emi_model.modalities import AUDIO
+from emi_model.modalities import AUDIO, size_of
 from emi_model.units import SAMPLING_RATE
 
 Clip = Int16Waveform | Waveform | ClipInputs
@@ -87,7 +87,7 @@ class Predictor:
         self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         self.model = model.to(self.device).eval()
         self.specs = self.model.specs
-        self.min_samples = self.specs[self.model.leading].min_samples
+        self.min_samples = self.model.min_samples
         self.hop_samples = self.model.each_branch()[self.model.leading].hop_samples
         self.padding = (0, 0)
         self.numerics: Numerics
@@ -111,7 +111,8 @@ class Predictor:
 
         Raises:
             AudioError: a waveform of two channels, of less than one frame, or not finite.
-            ConfigError: a clip lacks a modality that is not optional, or has too little of one.
+            ConfigError: a clip lacks a modality that is not optional, or all of them, or has too
+                little of one.
         """
         inputs = [clip if isinstance(clip, Mapping) else {AUDIO: clip} for clip in clips]
         self._check(inputs)
@@ -124,21 +125,29 @@ class Predictor:
         for clip in inputs:
             if AUDIO in clip:
                 check_waveform(clip[AUDIO])
+            if not self.specs.keys() & clip.keys():
+                raise ConfigError(
+                    f"found a clip with {sorted(clip) or 'nothing'}, expected at least one of "
+                    f"{', '.join(self.specs)}"
+                )
         for modality, spec in self.specs.items():
-            lengths = [len(clip[modality]) for clip in inputs if modality in clip]
-            if len(lengths) < len(inputs) and modality in self.model.config.required:
+            found = [clip[modality] for clip in inputs if modality in clip]
+            if len(found) < len(inputs) and modality in self.model.config.required:
                 raise ConfigError(f"found a clip without {modality!r}, which this model needs")
-            shortest = min(lengths, default=spec.min_length)
-            if shortest >= spec.min_length:
-                continue
-            if modality == AUDIO:
+            shortest = min(map(len, found), default=spec.min_length)
+            if shortest < spec.min_length and modality == AUDIO:
                 raise AudioError(
                     f"found a clip of {shortest} samples, expected at least {spec.min_length} (one "
                     "frame)"
                 )
-            raise ConfigError(
-                f"found {modality!r} of length {shortest}, expected at least {spec.min_length}"
-            )
+            if shortest < spec.min_length:
+                raise ConfigError(
+                    f"found {modality!r} of length {shortest}, expected at least {spec.min_length}"
+                )
+            if not all(map(spec.holds, found)):
+                raise ConfigError(
+                    f"found {modality!r} that holds nothing to encode: leave it out of the clip"
+                )
 
     def _batches(self, lengths: list[int]) -> list[list[int]]:
         if self._engine is not None:

@@ -85,7 +85,7 @@ def evaluate_model(
         wanted,
         corpus,
         (split,),
-        min_samples=loaded.model.specs[loaded.model.leading].min_samples,
+        min_samples=loaded.model.min_samples,
         needs=loaded.modalities,
         on_progress=observer().reached,
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -50,11 +50,18 @@ class InputSpec:
         min_length: entries of the shortest input that it accepts.
         prepare: converts an extractor's output (N, ...), of any length, to the branch's input.
         rate: entries a second; None where the input is not a sequence in time.
+        usable: whether a stretch of an extractor's output holds anything that the branch can
+            encode; None: always.
     """
 
     min_length: int
     prepare: Callable[[Array], Array]
     rate: float | None = None
+    usable: Callable[[Array], bool] | None = None
+
+    def holds(self, values: Array) -> bool:
+        """Return whether a stretch of an input can be encoded: long enough, and usable."""
+        return len(values) >= self.min_length and (self.usable is None or self.usable(values))
 
     @property
     def min_samples(self) -> int:
@@ -148,9 +155,37 @@ class Branch(nn.Module):
         """Freeze the layers next to the input, or unfreeze them; by default a branch has none."""
 
 
-def size_of(clip: ClipInputs) -> int:
-    """Return the size to plan batches by: audio samples, else the longest input's length."""
-    return len(clip[AUDIO]) if AUDIO in clip else max(map(len, clip.values()), default=0)
+def duration_of(clip: ClipInputs, specs: Mapping[str, InputSpec]) -> int | None:
+    """Return a clip's duration in samples at 16 kHz: that of its audio, else of its longest input.
+
+    None where no input is a sequence in time.
+    """
+    found = {name: specs[name].num_samples(values) for name, values in clip.items()}
+    lasting = {name: length for name, length in found.items() if length is not None}
+    return lasting.get(AUDIO, max(lasting.values(), default=None))
+
+
+def stretch_of(
+    clip: ClipInputs,
+    specs: Mapping[str, InputSpec],
+    required: Collection[str],
+    start: int,
+    end: int,
+) -> dict[str, Array]:
+    """Return the parts of a clip's inputs within ``[start, end)``, in samples at 16 kHz.
+
+    An input that holds nothing to encode there (no face) is left out. Where the clip would be lost
+    without it, all of the input is returned, of whatever time; audio that is too short stays.
+    """
+    parts = {}
+    for name in specs.keys() & clip.keys():
+        needed = name in required or len(clip) == 1
+        part = specs[name].cut(clip[name], start, end)
+        if needed and name != AUDIO and not specs[name].holds(part):
+            part = clip[name]
+        if needed or specs[name].holds(part):
+            parts[name] = part
+    return {name: parts[name] for name in specs if name in parts}
 
 
 def collate(clips: Sequence[ClipInputs], modalities: Sequence[str]) -> dict[str, Padded]:

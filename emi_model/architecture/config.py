@@ -45,7 +45,7 @@ WAV2VEC2_LARGE_ROBUST_12: dict[str, Any] = {
 
 
 OPTIONAL = "optional"
-"""Argument of any branch: clips may lack its modality; the fusion learns a substitute for it."""
+"""Argument of any branch: clips may lack its modality; a learnt token stands in for it."""
 
 AUDIO_ALONE: Mapping[str, Mapping[str, Any]] = {AUDIO: {}}
 
@@ -95,8 +95,8 @@ class EmiConfig:
         for modality, arguments in self.branches.items():
             if not isinstance(arguments, Mapping):
                 raise ConfigError(f"branch {modality!r} is {arguments!r}, expected its arguments")
-        if not self.required:
-            raise ConfigError("found no branch that every clip needs: make one not optional")
+        if not self.branches:
+            raise ConfigError("found no branch, expected one or more")
 
     @property
     def modalities(self) -> tuple[str, ...]:
@@ -105,7 +105,7 @@ class EmiConfig:
 
     @property
     def required(self) -> tuple[str, ...]:
-        """Modalities without which a clip cannot be scored."""
+        """Modalities that every clip must have; a clip needs one of any kind at least."""
         return tuple(name for name in self.branches if not self.branches[name].get(OPTIONAL))
 
     @property

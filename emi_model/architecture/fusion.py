@@ -13,6 +13,9 @@ from emi_model.architecture.branch import BranchOutput
 from emi_model.architecture.config import EmiConfig
 from emi_model.modalities import AUDIO
 
+MISSING_DEVIATION = 0.02
+"""Standard deviation of a missing modality's token before training."""
+
 
 class Fused(NamedTuple):
     """The properties of a branch that the fusion depends on.
@@ -29,7 +32,7 @@ class Fused(NamedTuple):
 class Fusion(nn.Module):
     """Fuses each branch's vector and its LSTM's last state into one output a target.
 
-    Where a clip lacks an optional modality, a learnt substitute takes the place of both.
+    Where a clip lacks an optional modality, a learnt token takes the place of both.
     """
 
     def __init__(self, config: EmiConfig, branches: Mapping[str, Fused]) -> None:
@@ -49,7 +52,7 @@ class Fusion(nn.Module):
         self.lstms = nn.ModuleDict(lstms)
         optional = [name for name in branches if name not in config.required]
         self.stand_ins = nn.ParameterDict(
-            {name: nn.Parameter(torch.zeros(self._width(name))) for name in optional}
+            {name: missing_token(self._width(name)) for name in optional}
         )
         width = sum(map(self._width, branches))
         last = nn.Linear(width, config.num_targets)
@@ -102,6 +105,11 @@ class Fusion(nn.Module):
     def _width(self, name: str) -> int:
         times = int(self._takes_vector(name)) + int(self._lstm(name) is not None)
         return self._branches[name].feature_size * times
+
+
+def missing_token(*shape: int) -> nn.Parameter:
+    """Return a token to learn, which stands in for a modality that a clip lacks: N(0, 0.02^2)."""
+    return nn.Parameter(torch.empty(shape).normal_(std=MISSING_DEVIATION))
 
 
 def last_state(lstm: nn.LSTM, features: Tensor, num_frames: Tensor) -> Tensor:

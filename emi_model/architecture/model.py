@@ -86,6 +86,12 @@ class EmiModel(nn.Module):
         return {name: branch.spec for name, branch in self.each_branch().items()}
 
     @property
+    def min_samples(self) -> int:
+        """Samples at 16 kHz of the shortest clip; 1 where audio may be absent."""
+        leading = self.leading
+        return self.specs[leading].min_samples if leading in self.config.required else 1
+
+    @property
     def hidden_size(self) -> int:
         """Width of the largest matrix products of any branch."""
         return max(branch.hidden_size for branch in self.each_branch().values())

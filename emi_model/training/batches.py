@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch.utils.data import DataLoader, Dataset
 
-from emi_model.architecture.branch import ClipInputs, InputSpec, size_of
+from emi_model.architecture.branch import ClipInputs, InputSpec, duration_of, stretch_of
 from emi_model.arrays import Floats
 from emi_model.audio.augment import augment, random_crop
 from emi_model.audio.waveform import as_float
@@ -24,7 +24,7 @@ from emi_model.training.clips import PreparedClip, TrainingClip
 from emi_model.training.config import TrainConfig
 from emi_model.units import seconds_to_samples
 
-ORDER, CLIP, TORCH = range(3)
+ORDER, CLIP, TORCH, MODALITY = range(4)
 """Purposes of random numbers; each purpose has a generator of its own."""
 
 
@@ -146,7 +146,8 @@ class Preparation(Dataset[PreparedClip | EmiError]):
     def _prepare(self, index: int) -> PreparedClip:
         rng = rng_of(self._config, CLIP, self._epoch, index)
         clip = self._clips[index]
-        alone = PreparedClip(clip.clip_id, self._changed(clip, rng), clip.emi, clip.vad)
+        inputs = self._some_of(self._changed(clip, rng), index)
+        alone = PreparedClip(clip.clip_id, inputs, clip.emi, clip.vad)
         if not self._config.mixup:
             return alone
         clip = self._clips[int(rng.integers(len(self._clips)))]
@@ -156,26 +157,42 @@ class Preparation(Dataset[PreparedClip | EmiError]):
 
     def _changed(self, clip: TrainingClip, rng: np.random.Generator) -> ClipInputs:
         """Return a clip's prepared inputs, all of one stretch of the clip."""
-        inputs = clip.inputs
-        start, end = 0, size_of(inputs)
+        inputs = {name: values for name, values in clip.inputs.items() if name in self._specs}
+        duration = duration_of(inputs, self._specs)
+        start, end = 0, self._window_samples if duration is None else duration
         if self._config.crop_seconds is not None:
             start, end = random_crop(end, self._config.crop_seconds, rng)
         end = min(end, start + self._window_samples)
         changed = {}
-        for modality, spec in self._specs.items():
-            if modality not in inputs:
-                if modality in self._required:
-                    raise TrainingError(f"{clip.clip_id} lacks {modality}: leave it out")
-                continue
-            values = spec.cut(inputs[modality], start, end)
+        parts = stretch_of(inputs, self._specs, self._required, start, end)
+        for modality, values in parts.items():
+            spec = self._specs[modality]
             if modality == AUDIO:
                 values = augment(as_float(values), self._config.augmentation, rng)
-            if len(values) < spec.min_length:
+            if spec.holds(values):
+                changed[modality] = spec.prepare(values)
+            elif modality in self._required and len(values) < spec.min_length:
                 raise TrainingError(
                     _too_short(clip.clip_id, modality, len(values), spec.min_length)
                 )
-            changed[modality] = spec.prepare(values)
+        for modality in self._required:
+            if modality not in changed:
+                raise TrainingError(f"{clip.clip_id} lacks {modality}: leave it out")
+        if not changed:
+            raise TrainingError(f"{clip.clip_id} lacks all that the model takes: leave it out")
         return changed
+
+    def _some_of(self, inputs: ClipInputs, index: int) -> ClipInputs:
+        """Return a clip's inputs without the optional ones that modality dropout leaves out."""
+        share = self._config.modality_dropout
+        optional = [name for name in inputs if name not in self._required]
+        if not share or not optional:
+            return inputs
+        rng = rng_of(self._config, MODALITY, self._epoch, index)
+        while True:  # drawn again if nothing is left
+            dropped = {name for name in optional if rng.random() < share}
+            if len(dropped) < len(inputs):
+                return {name: values for name, values in inputs.items() if name not in dropped}
 
 
 def _too_short(clip_id: str, modality: str, length: int, expected: int) -> str:

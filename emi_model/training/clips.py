@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-from emi_model.architecture.branch import ClipInputs, size_of
+from emi_model.architecture.branch import ClipInputs
 from emi_model.arrays import Floats
+from emi_model.modalities import size_of
 
 
 class TrainingClip(Protocol):
@@ -54,7 +55,7 @@ class LabelledClip:
 
     @property
     def num_samples(self) -> int:
-        """Samples of the waveform; without one, the length of the longest input."""
+        """Samples of the waveform; without one, as `emi_model.modalities.size_of` counts them."""
         return size_of(self.inputs)
 
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Literal
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
 
 from emi_model.audio.augment import Augmentation
 from emi_model.errors import ConfigError
 from emi_model.training.losses import LOSSES
+
+ADDED: Mapping[str, Any] = {"modality_dropout": 0.0}
+"""Fields of `TrainConfig` that came later, with their defaults."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +39,8 @@ class TrainConfig:
         mixup: mix every clip with another, waveforms and labels, by shares from ``Beta(mixup,
             mixup)`` (Zhang et al., arXiv 1710.09412); the clip itself has the larger share; 0 mixes
             nothing.
+        modality_dropout: probability, in [0, 1), with which an optional modality of a training
+            clip is left out, drawn for each clip, epoch and modality by itself; one is always left.
         ema_decay: keep an exponential moving average of the weights with this decay a step, and
             evaluate and return that; None for the weights themselves.
         keep: ``best``: the epoch with the highest mean validation Pearson; ``last``: the last one.
@@ -56,6 +62,7 @@ class TrainConfig:
     crop_seconds: float | None = None
     augmentation: Augmentation = field(default_factory=Augmentation)
     mixup: float = 0.0
+    modality_dropout: float = 0.0
     ema_decay: float | None = None
     keep: Literal["best", "last"] = "best"
     mixed_precision: bool = False
@@ -75,7 +82,16 @@ class TrainConfig:
         for name in ("weight_decay", "vad_loss_weight", "mixup", "seed"):
             self._expect(name, getattr(self, name) >= 0, "0 or more")
         self._expect("warmup_epochs", 0 <= self.warmup_epochs < self.epochs, "[0, epochs)")
+        self._expect("modality_dropout", 0 <= self.modality_dropout < 1, "[0, 1)")
         self._expect("ema_decay", self.ema_decay is None or 0 < self.ema_decay < 1, "(0, 1)")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return all fields, without those of `ADDED` that have their default.
+
+        A training's identity is a hash of this: fields that came later do not change it.
+        """
+        plain = asdict(self)
+        return {name: plain[name] for name in plain if plain[name] != ADDED.get(name, ADDED)}
 
     def _expect(self, name: str, holds: bool, expected: str) -> None:
         if not holds:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from emi_model.architecture.model import EmiModel
 from emi_model.errors import TrainingError
 from emi_model.metrics.agreement import mean_pearson
+from emi_model.modalities import AUDIO
 from emi_model.training.batches import num_steps
 from emi_model.training.clips import TrainingClip
 from emi_model.training.config import TrainConfig
@@ -117,9 +118,14 @@ def _check(
         raise TrainingError("the model has no targets, expected one output a label")
     if config.vad_loss_weight and not model.config.vad_head:
         raise TrainingError("vad_loss_weight is set, but the model has no VAD head")
-    if config.mixup and len(model.config.modalities) > 1:
+    if config.mixup and model.config.modalities != (AUDIO,):
         raise TrainingError(
-            "mixup is set, which mixes waveforms, but the model takes more than audio"
+            "mixup is set, which mixes waveforms, but the model takes other inputs than audio"
+        )
+    if config.modality_dropout and len(model.config.required) == len(model.config.modalities):
+        raise TrainingError(
+            "modality_dropout is set, but the model needs every modality of each clip: make some "
+            "of its branches optional"
         )
     smallest = len(train_set) // num_steps(len(train_set), config)
     if smallest < group.size:

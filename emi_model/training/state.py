@@ -6,7 +6,6 @@ import hashlib
 import json
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
 from itertools import chain
 from pathlib import Path
 from typing import Any, Protocol
@@ -92,7 +91,7 @@ def fingerprint_of(
     valid_set: Sequence[TrainingClip],
 ) -> str:
     """Return a hash (hex) of what has to be equal for a training to continue."""
-    settings = {"model": model.to_dict(), "train": asdict(config), "num_train": len(train_set)}
+    settings = {"model": model.to_dict(), "train": config.to_dict(), "num_train": len(train_set)}
     found = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
     for clip in chain(train_set, valid_set):
         found.update(f"{clip.clip_id}\0{clip.num_samples}\0".encode())

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import torch
 
-from emi_model.architecture.branch import ClipInputs, InputSpec
+from emi_model.architecture.branch import ClipInputs, stretch_of
 from emi_model.architecture.model import EmiModel
 from emi_model.arrays import Array, Floats
 from emi_model.errors import OutOfMemory, TrainingError
@@ -36,7 +36,7 @@ def predict_clips(
     rows: list[Floats] = []
     for start in range(0, len(clips), CLIPS_AT_ONCE):
         some = [clips[index] for index in range(start, min(start + CLIPS_AT_ONCE, len(clips)))]
-        starts = [first_window(clip.inputs, predictor.specs, limit) for clip in some]
+        starts = [first_window(clip.inputs, model, limit) for clip in some]
         rows += map(_emi_of, predictor(starts))
     return np.stack(rows) if rows else np.zeros((0, model.config.num_targets), np.float32)
 
@@ -81,15 +81,9 @@ def evaluate_clips(
     )
 
 
-def first_window(
-    inputs: ClipInputs, specs: Mapping[str, InputSpec], window_samples: int
-) -> dict[str, Array]:
+def first_window(inputs: ClipInputs, model: EmiModel, window_samples: int) -> dict[str, Array]:
     """Return the part of a clip's inputs that the model sees first, by modality."""
-    return {
-        modality: spec.cut(inputs[modality], 0, window_samples)
-        for modality, spec in specs.items()
-        if modality in inputs
-    }
+    return stretch_of(inputs, model.specs, model.config.required, 0, window_samples)
 
 
 def _emi_of(scores: Scores | OutOfMemory) -> Floats:

@@ -232,7 +232,11 @@ def _ablation_id(gathered: LabelledAudio, recipe: Recipe, origin: Origin) -> str
         "snapshot": gathered.labels.snapshot,
         "split": gathered.labels.split_sha256,
         "clips": splits,
-        "recipe": {**asdict(recipe), "model": recipe.model.to_dict()},
+        "recipe": {
+            **asdict(recipe),
+            "train": recipe.train.to_dict(),
+            "model": recipe.model.to_dict(),
+        },
         "start": origin.sha256,
     }
     return hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()

@@ -134,13 +134,16 @@ def _row(
         return rejected(row, bad.reason, bad.detail)  # no file that an extractor could read
     if media.audio is not None:
         row |= {name: getattr(media.audio, name) for name in _SOURCE}
-    inputs, refusal = [], None
+    inputs, refusal, lacking = [], None, None
     for extractor, is_needed in extractors:
         found = extractor.extract(media)
         if not isinstance(found, Rejection):
             inputs.append(pack(extractor.modality, found))
-        elif is_needed and refusal is None:
-            refusal = found
+        else:
+            lacking = lacking or found
+            refusal = refusal or (found if is_needed else None)
+    if not inputs:  # each modality may be absent, but not all of them
+        refusal = refusal or lacking
     row["modalities"] = [item["modality"] for item in inputs]
     if refusal is not None:
         return rejected(row, refusal.reason, refusal.detail)

@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 
 from emi_model.audio.waveform import Int16Waveform
 from emi_model.errors import CorpusError
-from emi_model.modalities import AUDIO, AUDIO_NEEDED
+from emi_model.modalities import AUDIO, AUDIO_NEEDED, size_of
 from emi_model.units import SAMPLING_RATE
 from tasks.corpus.clips import ClipFile
 from tasks.extraction.audio import TIMEOUT_SECONDS
@@ -153,13 +153,13 @@ class AudioCache:
         return found
 
     def num_samples(self, content_sha256: str) -> int:
-        """Return how many samples are cached of a content; without audio, its longest input.
+        """Return how many samples are cached of a content; without audio, as `size_of` counts.
 
         Raises:
             CorpusError: as `read`.
         """
         if AUDIO not in self.needs or self._file(content_sha256, AUDIO, ABSENT_SUFFIX).exists():
-            return max(map(len, self.inputs(content_sha256).values()), default=0)
+            return size_of(self.inputs(content_sha256))
         with self._opened(content_sha256) as sound:
             return int(sound.frames)
 

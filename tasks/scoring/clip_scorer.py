@@ -101,22 +101,22 @@ class ClipScorer:
         for modality in sorted(inputs, key=lambda name: name != AUDIO):
             spec, values = self.predictor.specs[modality], inputs[modality]
             num_samples = spec.num_samples(values)
-            counts = self._needs[modality] or len(values) >= spec.min_length
+            counts = self._needs[modality] or spec.holds(values)
             if num_samples is not None and counts:
                 return num_samples, spec.min_samples
         return (window_samples, 1) if inputs else (0, 1)
 
     def _window(self, inputs: ClipInputs, start: int, end: int) -> ClipInputs | None:
-        """Return a window's inputs; None if one that the model needs is missing or too short."""
+        """Return a window's inputs; None if one that the model needs is missing, or all are."""
         window = {}
         for modality, needed in self._needs.items():
             spec = self.predictor.specs[modality]
             part = spec.cut(inputs[modality], start, end) if modality in inputs else None
-            if part is not None and len(part) >= spec.min_length:
+            if part is not None and spec.holds(part):
                 window[modality] = part
             elif needed:
                 return None
-        return window
+        return window or None
 
     def _row(self, row: Row, cut: Cut, found: list[Scores | OutOfMemory]) -> Row:
         for one in found:

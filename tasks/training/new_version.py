@@ -11,10 +11,12 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from emi_model.architecture.audio_branch import geometry_of
+from emi_model.architecture.config import EmiConfig
 from emi_model.checkpoints.checkpoint import load_checkpoint
 from emi_model.devices import available_cores
 from emi_model.errors import EmiError, RegistryError
 from emi_model.metrics.resamples import METRIC_NAMES
+from emi_model.modalities import AUDIO
 from emi_model.training.recipes import Recipe
 from emi_model.training.trainer import EpochReport
 from tasks.cluster.budget import training_share
@@ -102,10 +104,14 @@ def load_for_recipe(
         labels,
         corpus,
         splits,
-        min_samples=geometry_of(recipe.model.backbone).min_samples,
+        min_samples=_min_samples(recipe.model),
         needs=recipe.model.needs,
         on_progress=observer().reached,
     )
+
+
+def _min_samples(model: EmiConfig) -> int:
+    return geometry_of(model.backbone).min_samples if AUDIO in model.required else 1
 
 
 def new_version(plan: TrainingPlan, audio: LabelledAudio, labels: str) -> NewVersion:

@@ -175,7 +175,11 @@ def _format_clips(clips: tuple[CachedClip, ...]) -> str:
 def _training_id(job: TrainingJob, start_sha256: str) -> str:
     decides = {
         "name": job.card.name,
-        "recipe": {**asdict(job.recipe), "model": _model_fields(job.recipe.model)},
+        "recipe": {
+            **asdict(job.recipe),
+            "train": job.recipe.train.to_dict(),
+            "model": _model_fields(job.recipe.model),
+        },
         "targets": job.targets,
         "start": [start_sha256, job.warm],
         "split": job.split_sha256,

@@ -9,7 +9,7 @@ import pytest
 from emi_model.architecture.audio_branch import AudioBranch
 from emi_model.architecture.registry import branch_class
 from emi_model.errors import ConfigError
-from emi_model.modalities import add_entry, find_entry
+from emi_model.modalities import add_entry, find_entry, size_of
 
 PLUGIN = """
 from emi_model.architecture.branch import Branch
@@ -62,3 +62,12 @@ def test_a_module_of_ours_that_lacks_a_library_says_so(
 def test_names_are_identifiers_and_used_once(modality: str) -> None:
     with pytest.raises(ConfigError, match=r"registered twice|lower-case identifier"):
         add_entry({"audio": 1}, modality, 2)
+
+
+def test_clips_are_sized_by_their_audio_else_by_how_long_the_rest_takes() -> None:
+    text, faces = b"fifteen letters", range(10)
+    assert size_of({"text": text, "audio": range(700)}) == 700
+    assert size_of({"text": text}) == 16_000
+    assert size_of({"text": text, "vision": faces}) == 32_000
+    assert size_of({"smell": range(11)}) == 11
+    assert size_of({}) == 0

@@ -6,7 +6,13 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from emi_model.architecture.branch import BranchOutput, InputSpec, collate, size_of
+from emi_model.architecture.branch import (
+    BranchOutput,
+    InputSpec,
+    collate,
+    duration_of,
+    stretch_of,
+)
 from emi_model.audio.windows import tile
 
 
@@ -50,11 +56,36 @@ def test_a_clip_that_lacks_a_modality_has_length_zero_in_it() -> None:
     assert batch["face"].values.tolist() == [[[0.0] * 3] * 2, [[1.0] * 3] * 2]
 
 
-def test_batches_are_planned_by_audio_else_by_the_longest() -> None:
-    audio, text, faces = np.zeros(7), np.zeros(9), np.zeros((11, 2))
-    assert size_of({"text": text, "audio": audio}) == 7
-    assert size_of({"text": text, "face": faces}) == 11
-    assert size_of({}) == 0
+SPECS = {
+    "audio": spec(16_000.0, 400),
+    "text": spec(None),
+    "vision": InputSpec(min_length=1, prepare=np.asarray, rate=5.0, usable=np.any),
+}
+
+
+def test_a_clip_lasts_as_long_as_its_audio_else_as_its_longest_input() -> None:
+    audio, text, faces = np.zeros(700), np.zeros(9), np.zeros((11, 2))
+    assert duration_of({"text": text, "vision": faces, "audio": audio}, SPECS) == 700
+    assert duration_of({"text": text, "vision": faces}, SPECS) == 35_200
+    assert duration_of({"text": text}, SPECS) is None
+
+
+def test_a_stretch_holds_what_can_be_encoded_in_it() -> None:
+    audio, text = np.ones(16_000), np.ones(3)
+    faces = np.array([0, 0, 0, 1, 1])  # none in the first 0.6 s
+    clip = {"audio": audio, "text": text, "vision": faces}
+    assert SPECS["vision"].holds(faces)
+    assert not SPECS["vision"].holds(faces[:3])
+    assert not SPECS["audio"].holds(audio[:399])
+    early = stretch_of(clip, SPECS, (), 0, 8_000)
+    assert [*early] == ["audio", "text"]
+    assert len(early["audio"]) == 8_000
+    assert [*stretch_of(clip, SPECS, (), 8_000, 16_000)] == ["audio", "text", "vision"]
+    needed = stretch_of(clip, SPECS, ("vision",), 0, 8_000)
+    assert needed["vision"] is faces  # better the faces of another time than no clip
+    assert stretch_of({"vision": faces}, SPECS, (), 0, 8_000) == {"vision": faces}
+    short = stretch_of({"audio": audio[:9], "text": text}, SPECS, ("audio",), 0, 8_000)
+    assert len(short["audio"]) == 9
 
 
 def test_values_of_some_clips_are_spread_over_all() -> None:

@@ -238,3 +238,58 @@ def test_a_mixture_is_mostly_the_clip_itself() -> None:
         assert np.corrcoef(own, clip.inputs["audio"])[0, 1] > 0.5
         assert np.isfinite(mixed.emi).all()
     assert any(not np.allclose(m.emi, c.emi) for m, c in zip(batch, clips, strict=True))
+
+
+def two_modalities(*, required: tuple[str, ...] = (), share: float = 0.5) -> Preparation:
+    """Return the preparation of 200 clips with waveform and text, one of which has text alone."""
+    specs = SPECS | {"text": InputSpec(min_length=1, prepare=np.asarray)}
+    text = np.arange(1, 4)
+    clips = [
+        replace(clip, inputs={**clip.inputs, "text": text} if index else {"text": text})
+        for index, clip in enumerate(noisy_clips(200))
+    ]
+    config = replace(RANDOM, modality_dropout=share)
+    return Preparation(clips, config, 1, window_samples=192_000, specs=specs, required=required)
+
+
+def inputs_of(prepared: Preparation, index: int) -> Any:
+    found = prepared[index]
+    assert isinstance(found, PreparedClip)
+    return found.inputs
+
+
+def test_modality_dropout_never_takes_all_of_a_clip() -> None:
+    dropping = two_modalities()
+    left = [tuple(inputs_of(dropping, index)) for index in range(200)]
+    assert left[0] == ("text",)
+    counts = {kind: left[1:].count(kind) for kind in set(left[1:])}
+    assert counts.keys() == {("audio", "text"), ("audio",), ("text",)}
+    assert all(45 <= count <= 90 for count in counts.values())  # a third of 199 each
+    assert left == [tuple(inputs_of(two_modalities(), index)) for index in range(200)]
+    needed = two_modalities(required=("text",))
+    assert all("text" in inputs_of(needed, index) for index in range(40))
+
+
+def test_modality_dropout_changes_no_other_draw() -> None:
+    some, every = two_modalities(), two_modalities(share=0.0)
+    for index in range(1, 20):
+        whole = inputs_of(every, index)
+        assert [*whole] == ["audio", "text"]
+        for modality, values in inputs_of(some, index).items():
+            assert np.array_equal(values, whole[modality])
+
+
+def test_what_holds_nothing_is_left_out_and_a_clip_without_anything_is_named() -> None:
+    faces = InputSpec(min_length=1, prepare=np.asarray, rate=5.0, usable=np.any)
+    (heard,) = noisy_clips(1)
+    seen = replace(heard, inputs={**heard.inputs, "vision": np.zeros((9, 2), np.uint8)})
+
+    def prepared(clip: LabelledClip, required: tuple[str, ...] = ()) -> Any:
+        specs = SPECS | {"vision": faces}
+        each = Preparation([clip], PLAIN, 1, window_samples=192_000, specs=specs, required=required)
+        return each[0]
+
+    assert [*prepared(seen).inputs] == ["audio"]
+    assert "lacks vision" in str(prepared(seen, ("vision",)))
+    nothing = replace(heard, inputs={"vision": np.zeros((9, 2), np.uint8)})
+    assert "0.mp4 lacks all that the model takes" in str(prepared(nothing))

@@ -91,6 +91,13 @@ def test_a_clip_without_sound_counts_where_audio_may_be_absent(
     assert (row["reason"], row["modalities"]) == ("unreadable", ["file_bytes"])
 
 
+def test_each_modality_may_be_absent_but_not_all(tmp_path: Path, extracted: Extract) -> None:
+    (tmp_path / "x.mp4").write_text("some text")
+    row = extracted(tmp_path / "x.mp4", file_bytes=False, peak=False)
+    assert (row["status"], row["reason"], row["detail"]) == ("rejected", "unreadable", "an x")
+    assert (row["modalities"], row["inputs"]) == ([], None)
+
+
 def test_audio_that_nothing_needs_is_not_decoded(
     make_media: MakeMedia, extracted: Extract, monkeypatch: pytest.MonkeyPatch
 ) -> None:
