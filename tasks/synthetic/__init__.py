@@ -1,1 +1,1 @@
-"""Synthetic corpora: voices that speak expressions, and noise."""
+"""Synthetic corpora: voices that speak expressions, people who are heard, read and seen, noise."""

@@ -8,23 +8,20 @@ from __future__ import annotations
 
 import csv
 import os
-import tempfile
-import wave
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import ffmpeg
 import numpy as np
 
 from emi_model.audio.waveform import Int16Waveform
-from emi_model.errors import ConfigError, CorpusError, MediaToolError
+from emi_model.errors import ConfigError, CorpusError
 from emi_model.targets import EMI_TARGETS, VAD_DIMENSIONS, column_name
 from emi_model.units import INT16_FULL_SCALE, SAMPLING_RATE, samples_to_seconds, seconds_to_samples
-from tasks.extraction.ffmpeg import find_ffmpeg
-from tasks.processes.bounded import run_bounded
+from tasks.synthetic.encoding import encode, sound_input
 from tasks.synthetic.expressions import Expression, draw_expression, speech_segments
 from tasks.synthetic.voice import Speaker, draw_speaker, render
 
@@ -65,7 +62,6 @@ ROOM_NOISE = 0.002
 RMS_RANGE = (0.05, 0.12)
 AUDIO_RATES = (16_000, 44_100)
 PICTURE = "testsrc=size=160x120:rate=8"
-ENCODE_TIMEOUT_SECONDS = 60.0
 
 
 @dataclass(frozen=True)
@@ -89,6 +85,15 @@ class SyntheticClip:
     seconds: float
     audio_rate: int
     seed: tuple[int, int]
+
+
+class LabelRow(NamedTuple):
+    """One row of a label file: the clip, who speaks, its split, and what it expresses."""
+
+    clip_id: str
+    speaker: str
+    split: str
+    expression: Expression
 
 
 @dataclass(frozen=True)
@@ -192,8 +197,24 @@ def write_corpus(
                 on_progress(done, num_clips)
     broken = _write_broken(folder, clips)
     labels = folder / LABELS_NAME
-    _write_labels(labels, clips)
+    write_labels(labels, map(_label_row, clips))
     return WrittenCorpus(folder, labels, clips, broken)
+
+
+def write_labels(path: Path, rows: Iterable[LabelRow]) -> None:
+    """Write a label file whole: EMI intensities, and the VAD that follows from them."""
+    partial = path.with_suffix(".partial")
+    with partial.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(LABEL_COLUMNS)
+        for row in rows:
+            values = (*row.expression.intensities, *row.expression.vad())
+            writer.writerow([*row[:3], *(f"{value:.3f}" for value in values)])
+    partial.replace(path)
+
+
+def _label_row(clip: SyntheticClip) -> LabelRow:
+    return LabelRow(clip.clip_id, clip.speaker.name, clip.split, clip.expression)
 
 
 def _leaders(num_clips: int, rng: np.random.Generator) -> list[int | None]:
@@ -214,30 +235,13 @@ def _write_clip(folder: Path, clip: SyntheticClip) -> None:
 
 def _encode(path: Path, waveform: Int16Waveform, audio_rate: int) -> None:
     """Write an MP4 of a moving test picture and ``waveform`` (samples,)."""
-    with tempfile.NamedTemporaryFile(suffix=".wav") as audio:
-        with wave.open(audio, "wb") as sound:
-            sound.setparams((1, 2, SAMPLING_RATE, 0, "NONE", ""))
-            sound.writeframes(waveform.astype("<i2").tobytes())
-        audio.flush()
+    with sound_input(waveform, SAMPLING_RATE) as sound:
         picture = _picture(samples_to_seconds(len(waveform)))
-        streams = [picture, ffmpeg.input(f"file:{audio.name}").audio]
-        _run(path, streams, acodec="aac", audio_bitrate="64k", ar=audio_rate)
+        encode(path, [picture, sound], acodec="aac", audio_bitrate="64k", ar=audio_rate)
 
 
 def _picture(seconds: float) -> Any:
     return ffmpeg.input(f"{PICTURE}:duration={seconds:.6f}", format="lavfi").video
-
-
-def _run(path: Path, streams: Sequence[Any], **audio: object) -> None:
-    # bitexact leaves the encoders' versions out of the file: the same seed, the same bytes
-    exact = {"fflags": "+bitexact", "flags:v": "+bitexact", "flags:a": "+bitexact"}
-    video = {"vcodec": "libx264", "preset": "ultrafast", "crf": 35, "pix_fmt": "yuv420p"}
-    output = ffmpeg.output(*streams, f"file:{path}", threads=1, **video, **audio, **exact)
-    output = output.global_args("-nostdin", "-v", "error")
-    command = ffmpeg.compile(output, cmd=str(find_ffmpeg()), overwrite_output=True)
-    result = run_bounded(command, timeout_seconds=ENCODE_TIMEOUT_SECONDS, max_stdout_bytes=0)
-    if result.exit_status != 0:
-        raise MediaToolError(f"ffmpeg could not write {path}: {result.stderr_tail}")
 
 
 def _write_broken(folder: Path, clips: Sequence[SyntheticClip]) -> tuple[str, ...]:
@@ -253,19 +257,6 @@ def _write_broken(folder: Path, clips: Sequence[SyntheticClip]) -> tuple[str, ..
     # the index of an MP4 (moov) stands at its end
     cut_off.write_bytes(whole[: len(whole) // 2])
     listing.write_text(playlist, encoding="utf-8")
-    _run(silent_film, [_picture(SHORTEST_SECONDS)])
+    encode(silent_film, [_picture(SHORTEST_SECONDS)])
     _encode(blink, speak(clips[0])[: seconds_to_samples(BLINK_SECONDS)], AUDIO_RATES[0])
     return tuple(ids)
-
-
-def _write_labels(path: Path, clips: Iterable[SyntheticClip]) -> None:
-    partial = path.with_suffix(".partial")
-    with partial.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(LABEL_COLUMNS)
-        for clip in clips:
-            values = [
-                f"{value:.3f}" for value in (*clip.expression.intensities, *clip.expression.vad())
-            ]
-            writer.writerow([clip.clip_id, clip.speaker.name, clip.split, *values])
-    partial.replace(path)
