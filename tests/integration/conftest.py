@@ -2,9 +2,11 @@
 
 import json
 import os
+import shutil
+import sqlite3
 import subprocess
 import sys
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +18,8 @@ from emi_model.architecture.model import EmiModel
 from emi_model.checkpoints.card import ModelCard
 from emi_model.checkpoints.checkpoint import save_checkpoint
 from tasks.extraction.ffmpeg import find_ffmpeg
+from tasks.processes.server_database import DATABASE_FILE, prefect_folder
+from tasks.processes.temporary_server import TemporaryServer
 from tasks.store.query import answer
 from tasks.synthetic.corpus import write_corpus
 from tests.pseudo_terminal import PseudoTerminal
@@ -55,7 +59,28 @@ def corpus(made_once):
 
 
 @pytest.fixture(scope="session")
-def environment(tmp_path_factory):
+def prefect_database(made_once):
+    """The database of a Prefect server that has started once: its tables take 5 s of CPU to make.
+
+    `test_temporary_server` begins without one, as a user does.
+    """
+
+    def make(home):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("EMI_HOME", str(home))
+            patch.setenv("PREFECT_HOME", str(home))
+            server = TemporaryServer()
+            assert server.wait(), server.cause()
+            server.stop()
+            database = prefect_folder() / DATABASE_FILE
+        with closing(sqlite3.connect(database)) as connection:
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+    return made_once("prefect", make) / "prefect" / DATABASE_FILE
+
+
+@pytest.fixture(scope="session")
+def environment(tmp_path_factory, prefect_database):
     """A user's environment with separate folders for Prefect and models.
 
     The startup timeout is long: several runs may each start a server on two cores.
@@ -65,6 +90,8 @@ def environment(tmp_path_factory):
         "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120",
         "EMI_HOME": str(tmp_path_factory.mktemp("emi")),
     }
+    (Path(own["EMI_HOME"]) / "prefect").mkdir()
+    shutil.copy(prefect_database, Path(own["EMI_HOME"]) / "prefect")
     return {**os.environ, **own}
 
 
@@ -116,7 +143,7 @@ def emi(launch):
 
 
 @pytest.fixture(scope="session")
-def served():
+def served(tmp_path_factory, prefect_database):
     """The environment with a Prefect server for the command; flows in this process use it, too.
 
     A run that starts a server of its own takes 5 to 14 s longer.
@@ -124,7 +151,11 @@ def served():
     from prefect.settings import PREFECT_API_URL
     from prefect.testing.utilities import prefect_test_harness
 
-    with prefect_test_harness(server_startup_timeout=120):
+    folder = tmp_path_factory.mktemp("harness")
+    shutil.copy(prefect_database, folder / "prefect-test.db")
+    with pytest.MonkeyPatch.context() as patch, ExitStack() as harness:
+        patch.setattr("prefect.testing.utilities.mkdtemp", lambda: str(folder))
+        harness.enter_context(prefect_test_harness(server_startup_timeout=120))
         yield {"PREFECT_API_URL": PREFECT_API_URL.value()}
 
 

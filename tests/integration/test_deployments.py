@@ -48,11 +48,12 @@ def wait_for(condition, seconds=240.0):
 
 
 @pytest.fixture(scope="module")
-def homes(tmp_path_factory, mlflow_database):
+def homes(tmp_path_factory, mlflow_database, prefect_database):
     """A folder with a home of its own below."""
     folder = tmp_path_factory.mktemp("site")
-    (folder / "home").mkdir()
+    (folder / "home" / "prefect").mkdir(parents=True)
     shutil.copy(mlflow_database, folder / "home")
+    shutil.copy(prefect_database, folder / "home" / "prefect" / "prefect.db")
     return folder
 
 
