@@ -47,6 +47,11 @@ WAV2VEC2_LARGE_ROBUST_12: dict[str, Any] = {
 OPTIONAL = "optional"
 """Argument of any branch: clips may lack its modality; a learnt token stands in for it."""
 
+SIGMOID = "sigmoid"
+
+OUTPUTS = ("linear", SIGMOID)
+"""Outputs of a model: unbounded, or between 0 and 1 by a sigmoid."""
+
 AUDIO_ALONE: Mapping[str, Mapping[str, Any]] = {AUDIO: {}}
 
 
@@ -69,6 +74,9 @@ class EmiConfig:
         clip_seconds: length of a window, the stretch that the model scores at once.
         branches: arguments of each branch by its modality, in the order in which they are fused;
             `OPTIONAL` may be among them. The audio branch has no others.
+        fusion: ``name`` of the fusion (`emi_model.architecture.fusions`), and its arguments; None:
+            that of the paper, which the switches describe.
+        output: of the fusion, ``linear`` or ``sigmoid``.
     """
 
     backbone: Mapping[str, Any] = field(default_factory=lambda: dict(WAV2VEC2_LARGE_ROBUST_12))
@@ -80,6 +88,8 @@ class EmiConfig:
     lstm_layers: int = 2
     clip_seconds: float = CLIP_SECONDS
     branches: Mapping[str, Mapping[str, Any]] = field(default_factory=lambda: dict(AUDIO_ALONE))
+    fusion: Mapping[str, Any] | None = None
+    output: str = OUTPUTS[0]
 
     def __post_init__(self) -> None:
         """Check every field, so that a model can be built from every `EmiConfig`."""
@@ -95,6 +105,10 @@ class EmiConfig:
         for modality, arguments in self.branches.items():
             if not isinstance(arguments, Mapping):
                 raise ConfigError(f"branch {modality!r} is {arguments!r}, expected its arguments")
+        if self.fusion is not None and not isinstance(self.fusion.get("name"), str):
+            raise ConfigError(f"fusion is {self.fusion!r}, expected its name and arguments")
+        if self.output not in OUTPUTS:
+            raise ConfigError(f"output is {self.output!r}, expected one of {list(OUTPUTS)}")
         if not self.branches:
             raise ConfigError("found no branch, expected one or more")
 
@@ -143,11 +157,21 @@ class EmiConfig:
         return seconds_to_samples(self.clip_seconds)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the content of config.json; without ``branches`` where audio is the only one."""
-        plain = asdict(self) | {"backbone": dict(self.backbone), "targets": list(self.targets)}
-        if self.branches == AUDIO_ALONE:
-            del plain["branches"]
+        """Return the content of config.json, which leaves out what is new and not used."""
+        plain = self.own_fields() | {"targets": list(self.targets)}
         return {"model_type": MODEL_TYPE, "sampling_rate": SAMPLING_RATE, **plain}
+
+    def own_fields(self) -> dict[str, Any]:
+        """Return the fields by name, without the later ones that the first models lack.
+
+        So a model of audio alone has the config, and its training the id, that it always had.
+        """
+        plain = asdict(self) | {"backbone": dict(self.backbone)}
+        return {
+            name: value
+            for name, value in plain.items()
+            if name not in _LATER or value != _LATER[name]
+        }
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> EmiConfig:
@@ -174,6 +198,9 @@ class EmiConfig:
         return cls(**{**given, "targets": tuple(given.get("targets", EMI_TARGETS))})
 
 
+_LATER: Mapping[str, Any] = {"branches": AUDIO_ALONE, "fusion": None, "output": OUTPUTS[0]}
+"""Fields that config.json leaves out where they have these values."""
+
 _SWITCH = ("true or false", lambda value: isinstance(value, bool))
 _OBJECT = ("an object", lambda value: isinstance(value, Mapping))
 _TYPES: Mapping[str, tuple[str, Callable[[Any], bool]]] = {
@@ -183,6 +210,8 @@ _TYPES: Mapping[str, tuple[str, Callable[[Any], bool]]] = {
     "lstm_layers": ("a whole number", lambda value: _is_number(value, int)),
     "clip_seconds": ("a number", lambda value: _is_number(value, (int, float))),
     "branches": _OBJECT,
+    "fusion": ("an object", lambda value: value is None or isinstance(value, Mapping)),
+    "output": ("a text", lambda value: isinstance(value, str)),
 }
 """What each field of config.json holds, in words and as a check."""
 

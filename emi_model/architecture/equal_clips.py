@@ -7,6 +7,7 @@ import warnings
 import torch
 from torch import Tensor, nn
 
+from emi_model.architecture.fusions.paper import PaperFusion
 from emi_model.architecture.model import EmiModel
 from emi_model.audio.waveform import NORMALISATION_EPSILON
 from emi_model.errors import ConfigError
@@ -23,12 +24,16 @@ class EqualClips(nn.Module):
         """Take a model of audio alone.
 
         Raises:
-            ConfigError: it has other branches.
+            ConfigError: it has other branches, or another fusion than the paper's.
         """
         super().__init__()
         if model.config.modalities != (AUDIO,):
             raise ConfigError(
                 f"the model has branches {list(model.config.modalities)}, expected audio alone"
+            )
+        if model.fusion is not None and not isinstance(model.fusion, PaperFusion):
+            raise ConfigError(
+                f"the model has the fusion {model.config.fusion}, expected none named"
             )
         self.model = model
 
@@ -43,6 +48,7 @@ class EqualClips(nn.Module):
             where the model has them, and ``global_vector`` (B, D).
         """
         branch, fusion = self.model.audio, self.model.fusion
+        assert fusion is None or isinstance(fusion, PaperFusion), "checked at the start"
         mean = waveforms.mean(dim=1, keepdim=True)
         variance = waveforms.var(dim=1, keepdim=True, correction=0)
         scaled = (waveforms - mean) / torch.sqrt(variance + NORMALISATION_EPSILON)

@@ -12,7 +12,8 @@ from torch import Tensor, nn
 from emi_model.architecture.audio_branch import AudioBranch
 from emi_model.architecture.branch import Branch, BranchOutput, Inputs, InputSpec, Padded
 from emi_model.architecture.config import EmiConfig
-from emi_model.architecture.fusion import Fused, Fusion
+from emi_model.architecture.fusions.fusion import Fused
+from emi_model.architecture.fusions.registry import build_fusion
 from emi_model.architecture.registry import branch_class
 from emi_model.errors import ConfigError
 from emi_model.modalities import AUDIO
@@ -23,7 +24,7 @@ class EmiOutput:
     """The output of one forward pass for B clips of up to F frames.
 
     Attributes:
-        emi: (B, targets), unbounded; None without targets.
+        emi: (B, targets), unbounded unless the config says otherwise; None without targets.
         vad_mean: (B, 3), mean over frames of the frame VAD; None without a VAD head.
         vad_of_mean: (B, 3), VAD head on the mean hidden state; None without a VAD head.
         frame_vad: (B, F, 3), VAD of each frame, zero after a clip's end; None without it.
@@ -65,7 +66,7 @@ class EmiModel(nn.Module):
             name: Fused(branch.feature_size, branch.is_sequential)
             for name, branch in self.each_branch().items()
         }
-        self.fusion = Fusion(config, fused) if config.targets else None
+        self.fusion = build_fusion(config, fused) if config.targets else None
         untyped: Any = self  # torch has no types for these two
         untyped.register_state_dict_post_hook(_shorten_names)
         untyped.register_load_state_dict_pre_hook(_lengthen_names)

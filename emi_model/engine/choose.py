@@ -6,6 +6,7 @@ import torch
 
 from emi_model.architecture.audio_branch import AudioBranch
 from emi_model.architecture.config import Numerics, Precision
+from emi_model.architecture.fusions.paper import PaperFusion
 from emi_model.architecture.model import EmiModel
 from emi_model.engine.backbone import fits
 from emi_model.engine.model import RaggedModel
@@ -15,7 +16,8 @@ from emi_model.engine.precision import numerics, product_dtype
 def choose_engine(model: EmiModel, precision: Precision) -> tuple[Numerics, RaggedModel | None]:
     """Return the numerics that a precision means, and the engine; None: the model itself runs.
 
-    The engine runs models with the wav2vec2 branch alone whose norms are not over time. In fp32
+    The engine runs models with the wav2vec2 branch alone whose norms are not over time, and with
+    the paper's fusion. In fp32
     the model itself runs, as the reference for the engine; int8 needs the engine.
 
     Args:
@@ -29,6 +31,7 @@ def choose_engine(model: EmiModel, precision: Precision) -> tuple[Numerics, Ragg
     if chosen == "fp32":
         return chosen, None
     (first, *others) = model.each_branch().values()
-    if not others and isinstance(first, AudioBranch) and fits(first.backbone):
+    usual = model.fusion is None or isinstance(model.fusion, PaperFusion)
+    if usual and not others and isinstance(first, AudioBranch) and fits(first.backbone):
         return chosen, RaggedModel(model, product_dtype(chosen), int8=chosen == "int8")
     return ("bf16" if product_dtype(chosen) == torch.bfloat16 else "fp32"), None

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from emi_model.architecture.audio_branch import VadHead
-from emi_model.architecture.fusion import Fusion
+from emi_model.architecture.fusions.paper import PaperFusion
 from emi_model.architecture.model import EmiModel, EmiOutput
 from emi_model.engine.graphed_lstm import GraphedLstm
 from emi_model.engine.layers import whole_numbers
@@ -31,8 +31,10 @@ class RaggedHeads:
         """Use a model in evaluation mode, on its device; it must not change any more."""
         self._vad_head: VadHead | None = model.audio.vad_head
         self._frame_vad = None if self._vad_head is None else _frame_vad(self._vad_head)
-        self._fusion: Fusion | None = model.fusion
-        lstm = model.fusion.lstm if model.fusion is not None else None
+        fusion = model.fusion
+        assert fusion is None or isinstance(fusion, PaperFusion), "others are not for the engine"
+        self._fusion: PaperFusion | None = fusion
+        lstm = fusion.lstm if fusion is not None else None
         self._last_state: PackedLstm | GraphedLstm | None = None
         if lstm is not None:
             on_gpu = lstm.weight_ih_l0.device.type == "cuda"

@@ -10,7 +10,6 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from emi_model.architecture.config import AUDIO_ALONE, EmiConfig
 from emi_model.checkpoints.card import ModelCard
 from emi_model.checkpoints.load import load_model
 from emi_model.checkpoints.resolve import resolve
@@ -178,7 +177,7 @@ def _training_id(job: TrainingJob, start_sha256: str) -> str:
         "recipe": {
             **asdict(job.recipe),
             "train": job.recipe.train.to_dict(),
-            "model": _model_fields(job.recipe.model),
+            "model": job.recipe.model.own_fields(),
         },
         "targets": job.targets,
         "start": [start_sha256, job.warm],
@@ -186,14 +185,6 @@ def _training_id(job: TrainingJob, start_sha256: str) -> str:
         "clips": [[_content(clip) for clip in clips] for clips in (job.train, job.valid)],
     }
     return hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()
-
-
-def _model_fields(model: EmiConfig) -> dict[str, Any]:
-    """Return a model's fields, without the branches where audio is the only one, as ever."""
-    plain = asdict(model)
-    if model.branches == AUDIO_ALONE:
-        del plain["branches"]
-    return plain
 
 
 def _content(clip: CachedClip) -> list[Any]:

@@ -16,7 +16,7 @@ from emi_model.training.config import TrainConfig
 from emi_model.training.recipes import Recipe
 
 _AUGMENTATION, _MODEL, _BACKBONE = "augmentation", "model", "backbone"
-_NOT_OF_A_RECIPE = {"backbone", "targets", "branches"}
+_NOT_OF_A_RECIPE = {"backbone", "targets", "branches", "fusion"}
 """Fields of `EmiConfig` that are the labels' or have settings of their own."""
 
 _MASKS = ("mask_", "apply_spec_augment")

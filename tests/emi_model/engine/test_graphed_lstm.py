@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import pytest
 import torch
 
-from emi_model.architecture.fusion import last_state
+from emi_model.architecture.fusions.fusion import last_state
 from emi_model.engine import graphed_lstm
 from emi_model.engine.graphed_lstm import GraphedLstm
 

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from emi_model.architecture.branch import Padded
-from emi_model.architecture.fusion import last_state
+from emi_model.architecture.fusions.fusion import last_state
 from emi_model.architecture.model import EmiModel
 from emi_model.audio.batching import pad
 from emi_model.audio.waveform import normalise, to_float

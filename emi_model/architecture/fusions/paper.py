@@ -1,35 +1,28 @@
-"""From the branches' outputs to scores: vectors, LSTMs, fusion (Hallmen et al. 2024)."""
+"""``paper``: vectors and last states, concatenated (Hallmen et al., arXiv 2403.11879)."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.nn.utils.rnn import pack_padded_sequence
 
 from emi_model.architecture.branch import BranchOutput
 from emi_model.architecture.config import EmiConfig
+from emi_model.architecture.fusions.fusion import (
+    Fused,
+    Fusion,
+    arguments_of,
+    filled,
+    last_state,
+    missing_token,
+)
+from emi_model.architecture.fusions.registry import PAPER, register_fusion
 from emi_model.modalities import AUDIO
 
-MISSING_DEVIATION = 0.02
-"""Standard deviation of a missing modality's token before training."""
 
-
-class Fused(NamedTuple):
-    """The properties of a branch that the fusion depends on.
-
-    Attributes:
-        feature_size: width of its features and of its vector.
-        is_sequential: an LSTM reads its frames.
-    """
-
-    feature_size: int
-    is_sequential: bool = True
-
-
-class Fusion(nn.Module):
+@register_fusion(PAPER)
+class PaperFusion(Fusion):
     """Fuses each branch's vector and its LSTM's last state into one output a target.
 
     Where a clip lacks an optional modality, a learnt token takes the place of both.
@@ -40,7 +33,8 @@ class Fusion(nn.Module):
 
         The audio branch's LSTM is named ``lstm``, as in every checkpoint; others are in ``lstms``.
         """
-        super().__init__()
+        super().__init__(config)
+        arguments_of(config, {})
         self.uses_global_vector = config.global_vector
         self._branches = dict(branches)
         lstms = {
@@ -61,24 +55,18 @@ class Fusion(nn.Module):
         )
 
     def forward(self, outputs: Mapping[str, BranchOutput], num_clips: int) -> Tensor:
-        """Return (num_clips, targets), unbounded, from the branches' outputs.
-
-        Args:
-            outputs: by modality; a modality that no clip has is left out.
-            num_clips: clips of the batch.
-        """
+        """Return (num_clips, targets) from the branches' outputs; see `Fusion`."""
         return self.fuse(
             [self._read(name, outputs.get(name), num_clips) for name in self._branches]
         )
 
     def fuse(self, vectors: Sequence[Tensor]) -> Tensor:
-        """Return (B, targets), unbounded, from vectors (B, ...), which are concatenated."""
-        emi: Tensor = self.layers(torch.cat(list(vectors), dim=-1))
-        return emi
+        """Return (B, targets) from vectors (B, ...), which are concatenated."""
+        return self.activated(self.layers(torch.cat(list(vectors), dim=-1)))
 
     def _read(self, name: str, output: BranchOutput | None, num_clips: int) -> Tensor:
         if output is None:
-            return self._stand_ins(name, num_clips)
+            return filled(self.stand_ins[name], None, None, num_clips)
         parts = [output.clip_vector()] if self._takes_vector(name) else []
         lstm = self._lstm(name)
         if lstm is not None:
@@ -86,11 +74,7 @@ class Fusion(nn.Module):
         read = torch.cat(parts, dim=-1)
         if output.rows is None:
             return read
-        return self._stand_ins(name, num_clips).index_copy(0, output.rows, read)
-
-    def _stand_ins(self, name: str, num_clips: int) -> Tensor:
-        stand_in: Tensor = self.stand_ins[name]
-        return stand_in.repeat(num_clips, 1)
+        return filled(self.stand_ins[name], read, output.rows, num_clips)
 
     def _lstm(self, name: str) -> nn.LSTM | None:
         if name == AUDIO:
@@ -105,17 +89,3 @@ class Fusion(nn.Module):
     def _width(self, name: str) -> int:
         times = int(self._takes_vector(name)) + int(self._lstm(name) is not None)
         return self._branches[name].feature_size * times
-
-
-def missing_token(*shape: int) -> nn.Parameter:
-    """Return a token to learn, which stands in for a modality that a clip lacks: N(0, 0.02^2)."""
-    return nn.Parameter(torch.empty(shape).normal_(std=MISSING_DEVIATION))
-
-
-def last_state(lstm: nn.LSTM, features: Tensor, num_frames: Tensor) -> Tensor:
-    """Return the top layer's state (B, D) at each clip's last frame, of features (B, F, D)."""
-    packed = pack_padded_sequence(
-        features, num_frames.cpu(), batch_first=True, enforce_sorted=False
-    )
-    state: Tensor = lstm(packed)[1][0][-1]
-    return state

@@ -12,18 +12,19 @@ from torch import nn
 from emi_model.architecture.audio_branch import VadHead
 from emi_model.architecture.branch import BranchOutput, masked_mean
 from emi_model.architecture.config import EmiConfig
-from emi_model.architecture.fusion import Fused, Fusion, last_state
+from emi_model.architecture.fusions.fusion import Fused, last_state
+from emi_model.architecture.fusions.paper import PaperFusion
 
 FRAMES = st.lists(st.integers(1, 12), min_size=1, max_size=6)
 
 
-def fusion_of(config: EmiConfig) -> Fusion:
+def fusion_of(config: EmiConfig) -> PaperFusion:
     """Return the fusion of a model with audio alone."""
-    return Fusion(config, {"audio": Fused(config.feature_size)})
+    return PaperFusion(config, {"audio": Fused(config.feature_size)})
 
 
 def fused(
-    fusion: Fusion, features: torch.Tensor, mean: torch.Tensor, num_frames: torch.Tensor
+    fusion: PaperFusion, features: torch.Tensor, mean: torch.Tensor, num_frames: torch.Tensor
 ) -> torch.Tensor:
     output = BranchOutput(features, num_frames, mean)
     return fusion({"audio": output}, len(features))
@@ -121,7 +122,7 @@ def test_global_vector_goes_before_the_state(
 )
 def test_an_ablation_hears_its_branch_alone(
     tiny_backbone: Callable[..., dict[str, Any]],
-    enliven: Callable[..., Fusion],
+    enliven: Callable[..., PaperFusion],
     branch: str,
     other: str,
 ) -> None:
