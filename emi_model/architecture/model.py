@@ -13,6 +13,7 @@ from emi_model.architecture.audio_branch import AudioBranch
 from emi_model.architecture.branch import Branch, BranchOutput, Inputs, InputSpec, Padded
 from emi_model.architecture.config import EmiConfig
 from emi_model.architecture.fusions.fusion import Fused
+from emi_model.architecture.fusions.predictions import PredictionFusion, Predictions
 from emi_model.architecture.fusions.registry import build_fusion
 from emi_model.architecture.registry import branch_class
 from emi_model.errors import ConfigError
@@ -30,6 +31,7 @@ class EmiOutput:
         frame_vad: (B, F, 3), VAD of each frame, zero after a clip's end; None without it.
         global_vector: (B, D), of the leading branch: for audio, the mean of the frame features.
         num_frames: int64 (B,), frames of each clip in that branch; 0 where it lacks the modality.
+        predictions: of each modality by itself; None where the fusion does not weigh predictions.
     """
 
     emi: Tensor | None
@@ -38,6 +40,7 @@ class EmiOutput:
     frame_vad: Tensor | None
     global_vector: Tensor
     num_frames: Tensor
+    predictions: Predictions | None = None
 
 
 class EmiModel(nn.Module):
@@ -130,7 +133,12 @@ class EmiModel(nn.Module):
 
     def fused(self, outputs: Mapping[str, BranchOutput], num_clips: int) -> EmiOutput:
         """Return the scores of a batch from its branches' outputs; absent modalities left out."""
-        emi = None if self.fusion is None else self.fusion(outputs, num_clips)
+        emi, predictions = None, None
+        if isinstance(self.fusion, PredictionFusion):
+            predictions = self.fusion.predictions(outputs, num_clips)
+            emi = self.fusion.weighed(predictions)
+        elif self.fusion is not None:
+            emi = self.fusion(outputs, num_clips)
         extras = {
             name: output.spread(values, num_clips)
             for output in outputs.values()
@@ -144,6 +152,7 @@ class EmiModel(nn.Module):
             frame_vad=extras.get("frame_vad"),
             global_vector=vector,
             num_frames=num_frames,
+            predictions=predictions,
         )
 
     def _leading_frames(self, output: BranchOutput | None, num_clips: int) -> tuple[Tensor, Tensor]:

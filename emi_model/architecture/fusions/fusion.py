@@ -43,6 +43,7 @@ class Fusion(nn.Module):
     def __init__(self, config: EmiConfig) -> None:
         """Take the config's output: unbounded, or between 0 and 1 by a sigmoid."""
         super().__init__()
+        self.num_targets = config.num_targets
         self._is_bounded = config.output == SIGMOID
 
     def activated(self, emi: Tensor) -> Tensor:
