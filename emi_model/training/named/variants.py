@@ -1,0 +1,69 @@
+"""Variants: small changes to any recipe."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from emi_model.audio.augment import Augmentation
+from emi_model.training.named.recipe import Recipe, trained
+
+
+def frozen_conv(recipe: Recipe) -> Recipe:
+    """Leave the backbone's convolutional encoder as it is (Baevski et al., arXiv 2006.11477)."""
+    return trained(recipe, freeze_conv=True)
+
+
+def ema(recipe: Recipe) -> Recipe:
+    """Average the weights over about the last thousand steps, and return the average."""
+    return trained(recipe, ema_decay=0.999)
+
+
+def vad(recipe: Recipe) -> Recipe:
+    """Learn arousal, dominance, valence beside the targets, where clips are labelled with them."""
+    return trained(recipe, vad_loss_weight=1.0)
+
+
+def spec_augment(recipe: Recipe) -> Recipe:
+    """Mask stretches of frames and of features (SpecAugment, Park et al., arXiv 1904.08779)."""
+    masks = {
+        "apply_spec_augment": True,
+        "mask_time_prob": 0.065,
+        "mask_time_length": 10,
+        "mask_feature_prob": 0.05,
+        "mask_feature_length": max(1, recipe.model.hidden_size // 16),
+    }
+    backbone = {**recipe.model.backbone, **masks}
+    return replace(recipe, model=replace(recipe.model, backbone=backbone))
+
+
+def augmented(recipe: Recipe) -> Recipe:
+    """Change every waveform anew in every epoch: speed, shift, equaliser, gain, noise."""
+    changes = Augmentation(
+        speed=(0.9, 1.1),
+        shift_seconds=0.25,
+        equaliser_decibels=6.0,
+        gain_decibels=(-6.0, 6.0),
+        noise_decibels=(15.0, 40.0),
+    )
+    return trained(recipe, augmentation=changes)
+
+
+def mixup(recipe: Recipe) -> Recipe:
+    """Mix every clip with another, waveforms and labels (Zhang et al., arXiv 1710.09412)."""
+    return trained(recipe, mixup=0.5)
+
+
+def bucketed(recipe: Recipe) -> Recipe:
+    """Sort clips by duration within pools of eight batches: less padding, less random batches."""
+    return trained(recipe, bucket_batches=8)
+
+
+def loss_variant(loss: str) -> Callable[[Recipe], Recipe]:
+    """Return the variant that minimises a loss."""
+
+    def variant(recipe: Recipe) -> Recipe:
+        return trained(recipe, loss=loss)
+
+    variant.__doc__ = f"Minimise {loss} (`emi_model.training.losses`)."
+    return variant
