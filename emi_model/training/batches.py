@@ -147,11 +147,11 @@ class Preparation(Dataset[PreparedClip | EmiError]):
         rng = rng_of(self._config, CLIP, self._epoch, index)
         clip = self._clips[index]
         inputs = self._some_of(self._changed(clip, rng), index)
-        alone = PreparedClip(clip.clip_id, inputs, clip.emi, clip.vad)
+        alone = _prepared(clip, inputs)
         if not self._config.mixup:
             return alone
         clip = self._clips[int(rng.integers(len(self._clips)))]
-        other = PreparedClip(clip.clip_id, self._changed(clip, rng), clip.emi, clip.vad)
+        other = _prepared(clip, self._changed(clip, rng))
         share = float(rng.beta(self._config.mixup, self._config.mixup))
         return mix(alone, other, max(share, 1.0 - share))
 
@@ -193,6 +193,10 @@ class Preparation(Dataset[PreparedClip | EmiError]):
             dropped = {name for name in optional if rng.random() < share}
             if len(dropped) < len(inputs):
                 return {name: values for name, values in inputs.items() if name not in dropped}
+
+
+def _prepared(clip: TrainingClip, inputs: ClipInputs) -> PreparedClip:
+    return PreparedClip(clip.clip_id, inputs, clip.emi, clip.vad, clip.num_raters)
 
 
 def _too_short(clip_id: str, modality: str, length: int, expected: int) -> str:

@@ -26,6 +26,14 @@ class TrainingClip(Protocol):
         """Arousal, dominance, valence (3,) in [0, 1], NaN where one is missing; None: all are."""
 
     @property
+    def speaker(self) -> str:
+        """Who speaks; empty where unknown."""
+
+    @property
+    def num_raters(self) -> float | None:
+        """How many raters its labels are shares of; None where unknown."""
+
+    @property
     def num_samples(self) -> int:
         """Samples of its waveform, by which clips of like durations are batched."""
 
@@ -46,12 +54,16 @@ class LabelledClip:
         inputs: by modality, as `TrainingClip` has them.
         emi: (targets,) in [0, 1], NaN where one is missing.
         vad: (3,) arousal, dominance, valence in [0, 1]; None where nobody rated it.
+        speaker: who speaks; empty where unknown.
+        num_raters: raters behind its labels; None where unknown.
     """
 
     clip_id: str
     inputs: ClipInputs
     emi: Floats
     vad: Floats | None = None
+    speaker: str = ""
+    num_raters: float | None = None
 
     @property
     def num_samples(self) -> int:
@@ -68,9 +80,11 @@ class PreparedClip:
         inputs: prepared, by modality.
         emi: (targets,) in [0, 1], NaN where one is missing.
         vad: (3,) in [0, 1]; None where nobody rated it, or one of two that are mixed.
+        num_raters: raters behind its labels; None where unknown.
     """
 
     clip_id: str
     inputs: ClipInputs
     emi: Floats
     vad: Floats | None
+    num_raters: float | None = None

@@ -8,9 +8,9 @@ from typing import Any, Literal
 
 from emi_model.audio.augment import Augmentation
 from emi_model.errors import ConfigError
-from emi_model.training.losses import LOSSES
+from emi_model.training.objective.losses import LOSSES
 
-ADDED: Mapping[str, Any] = {"modality_dropout": 0.0}
+ADDED: Mapping[str, Any] = {"modality_dropout": 0.0, "rater_weights": False, "folds": 5}
 """Fields of `TrainConfig` that came later, with their defaults."""
 
 
@@ -26,6 +26,10 @@ class TrainConfig:
         warmup_epochs: epochs over which the rate rises linearly from 0, in steps; a cosine then
             takes it to 0 at the end of the last epoch.
         loss: key of ``losses.LOSSES``, for the EMI outputs.
+        rater_weights: a clip counts in the loss by the number of its raters, see
+            `emi_model.training.objective.raters`; in the loss ``binomial`` it always does.
+        folds: parts of the training clips, by speakers, each left out once, where a fusion is
+            fitted on predictions for clips that its heads did not learn from.
         vad_loss_weight: weight of the mean squared error of the clip's mean VAD beside the loss;
             clips without VAD labels are left out of it.
         clip_value: bound on every gradient's absolute value; None for none.
@@ -54,6 +58,8 @@ class TrainConfig:
     weight_decay: float = 0.01
     warmup_epochs: float = 1.0
     loss: str = "mse"
+    rater_weights: bool = False
+    folds: int = 5
     vad_loss_weight: float = 0.0
     clip_value: float | None = None
     clip_norm: float | None = None
@@ -74,6 +80,7 @@ class TrainConfig:
             raise ConfigError(f"loss is {self.loss!r}, expected one of {sorted(LOSSES)}")
         if self.keep not in ("best", "last"):
             raise ConfigError(f"keep is {self.keep!r}, expected 'best' or 'last'")
+        self._expect("folds", self.folds >= 2, "2 or more")
         for name in ("epochs", "batch_size", "bucket_batches"):
             self._expect(name, getattr(self, name) >= 1, "1 or more")
         for name in ("learning_rate", "clip_value", "clip_norm", "crop_seconds"):

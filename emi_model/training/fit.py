@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from emi_model.architecture.config import SIGMOID
 from emi_model.architecture.model import EmiModel
 from emi_model.errors import TrainingError
 from emi_model.metrics.agreement import mean_pearson
@@ -17,6 +18,7 @@ from emi_model.training.batches import num_steps
 from emi_model.training.clips import TrainingClip
 from emi_model.training.config import TrainConfig
 from emi_model.training.group import SingleProcess
+from emi_model.training.objective.losses import BINOMIAL
 from emi_model.training.state import Journal
 from emi_model.training.trainer import EpochReport, Trainer
 from emi_model.training.validate import evaluate_clips
@@ -118,6 +120,11 @@ def _check(
         raise TrainingError("the model has no targets, expected one output a label")
     if config.vad_loss_weight and not model.config.vad_head:
         raise TrainingError("vad_loss_weight is set, but the model has no VAD head")
+    if config.loss == BINOMIAL and model.config.output != SIGMOID:
+        raise TrainingError(
+            f"the loss is {BINOMIAL!r}, but the model's output is {model.config.output!r}: take "
+            f"the variant `+{BINOMIAL}`, or set model.output={SIGMOID}"
+        )
     if config.mixup and model.config.modalities != (AUDIO,):
         raise TrainingError(
             "mixup is set, which mixes waveforms, but the model takes other inputs than audio"

@@ -10,19 +10,21 @@ from dataclasses import replace
 from types import MappingProxyType
 
 from emi_model.errors import ConfigError
-from emi_model.training.losses import LOSSES
 from emi_model.training.named.audio import PUBLIC_VAD_MODEL, debug, demo, paper, paper_small
 from emi_model.training.named.recipe import Recipe
 from emi_model.training.named.variants import (
     augmented,
+    binomial,
     bucketed,
     ema,
     frozen_conv,
     loss_variant,
     mixup,
+    rater_weights,
     spec_augment,
     vad,
 )
+from emi_model.training.objective.losses import BINOMIAL, LOSSES
 
 __all__ = [
     "PUBLIC_VAD_MODEL",
@@ -44,10 +46,24 @@ RECIPES: MappingProxyType[str, Callable[[], Recipe]] = MappingProxyType(
 
 VARIANTS: MappingProxyType[str, Callable[[Recipe], Recipe]] = MappingProxyType(
     {
-        **{loss.replace("+", "_"): loss_variant(loss) for loss in sorted(LOSSES)},
+        **{
+            loss.replace("+", "_"): loss_variant(loss)
+            for loss in sorted(LOSSES)
+            if loss != BINOMIAL
+        },
         **{
             function.__name__: function
-            for function in (frozen_conv, ema, vad, spec_augment, augmented, mixup, bucketed)
+            for function in (
+                frozen_conv,
+                ema,
+                vad,
+                spec_augment,
+                augmented,
+                mixup,
+                rater_weights,
+                binomial,
+                bucketed,
+            )
         },
     }
 )

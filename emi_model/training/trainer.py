@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from emi_model.architecture.branch import Inputs, collate
+from emi_model.architecture.branch import collate
 from emi_model.architecture.model import EmiModel
 from emi_model.errors import TrainingError
 from emi_model.metrics.agreement import TargetMetrics
@@ -24,7 +24,9 @@ from emi_model.training.batches import Preparation, num_steps, plan_epoch, seed_
 from emi_model.training.clips import PreparedClip, TrainingClip
 from emi_model.training.config import TrainConfig
 from emi_model.training.group import SingleProcess
-from emi_model.training.losses import LOSSES, mse_loss
+from emi_model.training.objective.batch_loss import BatchLoss
+from emi_model.training.objective.losses import BINOMIAL
+from emi_model.training.objective.raters import raters_of
 from emi_model.training.optimiser import Optimiser
 from emi_model.training.state import fingerprint_of, read_state, write_state
 
@@ -164,17 +166,26 @@ class Trainer:
     def _step(self, clips: Sequence[PreparedClip]) -> float:
         batch = collate([clip.inputs for clip in clips], self._model.config.modalities)
         inputs = {modality: padded.to(self._device) for modality, padded in batch.items()}
-        labels, rated = (
+        labels, rated, weights = (
             tensor.to(self._device, non_blocking=True)
-            for tensor in (_labels_of(clips, self._model.config.num_targets), _vad_of(clips))
+            for tensor in (
+                _labels_of(clips, self._model.config.num_targets),
+                _vad_of(clips),
+                self._weights_of(clips),
+            )
         )
-        loss, emi = self._batch_loss(inputs, labels, rated, mixed=self.optimiser.mixed)
+        loss, emi = self._batch_loss(inputs, labels, rated, weights, mixed=self.optimiser.mixed)
         value = float(loss.item())
         if not math.isfinite(value):
             raise TrainingError(self._not_finite(value, emi, clips))
         # torch takes the mean of the processes' parts of the gradient, their sum is the gradient
         self.optimiser.step(loss * self.group.size)
         return value
+
+    def _weights_of(self, clips: Sequence[PreparedClip]) -> Tensor:
+        """Return how much each clip counts, (B,); without elements: all the same."""
+        counts = self._config.rater_weights or self._config.loss == BINOMIAL
+        return raters_of(clips) if counts else torch.empty(0)
 
     def _not_finite(self, value: float, emi: Tensor, clips: Sequence[PreparedClip]) -> str:
         """Return a message that names the clips whose own outputs or labels are not finite."""
@@ -189,45 +200,6 @@ class Trainer:
             f"the loss is {value} in epoch {self.epoch}, on {', '.join(found or everyone)}: listen "
             "to these clips, check their labels, or lower the learning rate"
         )
-
-
-class BatchLoss(nn.Module):
-    """The loss of a batch that the processes of a group share.
-
-    torch's DistributedDataParallel finds the weights without a gradient (those of the VAD head in
-    a batch without ratings) from what a module returns, so the module returns the loss.
-    """
-
-    def __init__(self, model: EmiModel, config: TrainConfig, group: SingleProcess) -> None:
-        """Take a model with targets."""
-        super().__init__()
-        self._model = model
-        self._config = config
-        self._group = group
-
-    def forward(
-        self, inputs: Inputs, labels: Tensor, rated: Tensor, *, mixed: bool
-    ) -> tuple[Tensor, Tensor]:
-        """Return the loss of the whole batch, a scalar, and the EMI outputs of the own clips.
-
-        Args:
-            inputs: of this process's clips.
-            labels: (b, targets), NaN where one is missing.
-            rated: (b, 3) VAD, NaN where one is missing.
-            mixed: let the backbone compute in float16.
-        """
-        dtype = torch.float16 if mixed else None
-        output = self._model(inputs, backbone_dtype=dtype)
-        assert output.emi is not None, "a model without targets has been refused"
-        gather = self._group.gather
-        loss = LOSSES[self._config.loss](gather(output.emi), gather(labels.to(output.emi)))
-        emi = output.emi.detach()
-        if not self._config.vad_loss_weight or output.vad_mean is None:
-            return loss, emi
-        vad, ratings = gather(output.vad_mean), gather(rated.to(output.vad_mean))
-        if bool(ratings.isnan().all()):
-            return loss, emi
-        return loss + self._config.vad_loss_weight * mse_loss(vad, ratings), emi
 
 
 def _labels_of(clips: Sequence[PreparedClip], num_targets: int) -> Tensor:

@@ -22,7 +22,7 @@ from emi_model.speed.noise_clips import noise_waveforms, typical_seconds
 from emi_model.training.clips import LabelledClip
 from emi_model.training.config import TrainConfig
 from emi_model.training.fit import fit
-from emi_model.training.losses import mse_loss
+from emi_model.training.objective.losses import mse_loss
 from emi_model.training.optimiser import Optimiser
 
 NUM_EQUAL_STEPS = 20

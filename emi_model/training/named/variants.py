@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
+from emi_model.architecture.config import SIGMOID
 from emi_model.audio.augment import Augmentation
 from emi_model.training.named.recipe import Recipe, trained
+from emi_model.training.objective.losses import BINOMIAL
 
 
 def frozen_conv(recipe: Recipe) -> Recipe:
@@ -65,5 +67,16 @@ def loss_variant(loss: str) -> Callable[[Recipe], Recipe]:
     def variant(recipe: Recipe) -> Recipe:
         return trained(recipe, loss=loss)
 
-    variant.__doc__ = f"Minimise {loss} (`emi_model.training.losses`)."
+    variant.__doc__ = f"Minimise {loss} (`emi_model.training.objective.losses`)."
     return variant
+
+
+def binomial(recipe: Recipe) -> Recipe:
+    """Take labels for shares of raters: a binomial likelihood, outputs between 0 and 1."""
+    bounded = replace(recipe.model, output=SIGMOID)
+    return replace(trained(recipe, loss=BINOMIAL), model=bounded)
+
+
+def rater_weights(recipe: Recipe) -> Recipe:
+    """Count a clip in the loss by the number of its raters, recorded or inferred."""
+    return trained(recipe, rater_weights=True)

@@ -17,7 +17,7 @@ from emi_model.metrics.agreement import TargetMetrics
 from emi_model.training.clips import LabelledClip
 from emi_model.training.config import TrainConfig
 from emi_model.training.fit import fit
-from emi_model.training.losses import LOSSES
+from emi_model.training.objective.losses import LOSSES
 from emi_model.training.optimiser import Optimiser, rate_factor
 from emi_model.training.trainer import EpochReport
 from emi_model.training.validate import evaluate_clips, predict_clips
@@ -173,7 +173,7 @@ def test_a_label_that_is_not_finite_is_named_and_teaches_nothing(
 ) -> None:
     clips = noisy_clips(4)
     clips[2] = replace(clips[2], **odd)
-    model = small(tiny_model)
+    model = small(tiny_model, output="sigmoid" if loss == "binomial" else "linear")
     before = weights_of(model)
     with pytest.raises(TrainingError, match=r"the loss is (nan|inf) in epoch 1, on 2\.mp4: "):
         fit(model, clips, [], replace(QUICK, loss=loss, vad_loss_weight=1.0))
@@ -233,6 +233,7 @@ def test_frozen_convolutions_stay_and_all_else_learns(tiny_model: Build) -> None
         ({}, 2, {"keep": "best"}, "no validation clip"),
         ({"targets": ()}, 2, {}, "no targets"),
         ({"vad_head": False}, 2, {"vad_loss_weight": 1.0}, "no VAD head"),
+        ({}, 2, {"loss": "binomial"}, "output is 'linear': take the variant `\\+binomial`"),
         ({"targets": ("A", "B", "C")}, 2, {}, r"0\.mp4.*expected 3"),
     ],
 )

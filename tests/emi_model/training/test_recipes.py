@@ -9,7 +9,7 @@ from emi_model.architecture.audio_branch import wav2vec2_config
 from emi_model.architecture.model import EmiModel
 from emi_model.errors import ConfigError
 from emi_model.training.config import TrainConfig
-from emi_model.training.losses import LOSSES
+from emi_model.training.objective.losses import LOSSES
 from emi_model.training.recipes import (
     PUBLIC_VAD_MODEL,
     RECIPES,
@@ -87,8 +87,9 @@ def test_every_recipe_with_every_variant_is_a_valid_one(name: str, variant: str)
     if variant == "spec_augment":
         assert changed == set()
         assert varied.model != plain.model
-    else:
-        assert varied.model == plain.model
+    else:  # binomial needs an output between 0 and 1
+        bounded = {"output": "sigmoid"} if variant == "binomial" else {}
+        assert varied.model == replace(plain.model, **bounded)
 
 
 @pytest.mark.parametrize("loss", sorted(LOSSES))
@@ -106,6 +107,8 @@ def test_a_variant_of_each_loss(loss: str) -> None:
         ("ema", "ema_decay", 0.999),
         ("vad", "vad_loss_weight", 1.0),
         ("bucketed", "bucket_batches", 8),
+        ("rater_weights", "rater_weights", True),
+        ("binomial", "loss", "binomial"),
     ],
 )
 def test_what_a_variant_changes(variant: str, field: str, expected: Any) -> None:

@@ -26,7 +26,7 @@ from emi_model.training.clips import LabelledClip
 from emi_model.training.first_weights import from_scratch
 from emi_model.training.fit import FitResult, fit
 from emi_model.training.group import ProcessGroup, SingleProcess
-from emi_model.training.losses import LOSSES
+from emi_model.training.objective.losses import LOSSES
 from emi_model.training.recipes import Recipe, recipe_named
 from emi_model.training.state import FolderJournal
 from emi_model.training.validate import evaluate_clips

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -9,7 +11,7 @@ from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
 from emi_model.metrics import agreement
-from emi_model.training.losses import LOSSES, Loss, ccc_loss, mse_loss, pearson_loss
+from emi_model.training.objective.losses import LOSSES, Loss, ccc_loss, mse_loss, pearson_loss
 
 batches = arrays(np.float64, (6, 2), elements=st.floats(0.0, 1.0, width=32))
 
@@ -95,15 +97,15 @@ def test_a_prediction_beside_a_missing_label_counts_in_no_loss(name: str) -> Non
     rated = ~labels.isnan()
     assert bool((heard.grad[~rated] == 0).all())
     assert bool((heard.grad[rated] != 0).any())
-    if name != "mse":  # which weighs labels, where correlations weigh targets
+    if name not in ("mse", "binomial"):  # which weigh labels, where correlations weigh targets
         columns = [
             LOSSES[name](predictions[rated[:, t], t : t + 1], labels[rated[:, t], t : t + 1])
             for t in range(2)
         ]
         assert loss.item() == pytest.approx(float(sum(columns)) / 2, abs=1e-6)
     else:
-        squares = (predictions - labels)[rated].square()
-        assert loss.item() == pytest.approx(squares.mean().item())
+        there = LOSSES[name](predictions[rated][:, None], labels[rated][:, None])
+        assert loss.item() == pytest.approx(there.item())
 
 
 @pytest.mark.parametrize("name", sorted(LOSSES))
@@ -114,3 +116,61 @@ def test_a_batch_without_any_label_teaches_nothing(name: str) -> None:
     assert loss.item() == 0
     assert heard.grad is not None
     assert bool((heard.grad == 0).all())
+
+
+raters = arrays(np.float64, (6,), elements=st.integers(1, 20))
+
+
+@given(batches, batches, raters, st.sampled_from(sorted(LOSSES)))
+def test_a_weight_counts_a_clip_as_often_as_it_says(
+    predictions: NDArray[np.float64],
+    labels: NDArray[np.float64],
+    weights: NDArray[np.float64],
+    name: str,
+) -> None:
+    times = weights.astype(np.int64)
+    repeated = [torch.from_numpy(np.repeat(v, times, axis=0)) for v in (predictions, labels)]
+    heard = torch.from_numpy(predictions).requires_grad_()
+    found = LOSSES[name](heard, torch.from_numpy(labels), torch.from_numpy(weights))
+    torch.autograd.backward(found)
+    assert found.item() == pytest.approx(LOSSES[name](*repeated).item(), rel=1e-6, abs=1e-6)
+    assert heard.grad is not None
+    assert torch.isfinite(heard.grad).all()
+
+
+@given(
+    arrays(np.float64, (6, 2), elements=st.floats(0.01, 0.99)),
+    arrays(np.float64, (6, 2), elements=st.floats(0.0, 1.0)),
+    raters,
+)
+def test_the_binomial_loss_is_the_likelihood_of_k_of_n_raters(
+    predictions: NDArray[np.float64], shares: NDArray[np.float64], weights: NDArray[np.float64]
+) -> None:
+    counts = np.round(shares * weights[:, None])
+    labels = counts / weights[:, None]
+    tensors = [torch.from_numpy(values) for values in (labels, weights)]
+
+    def log_likelihood(p: NDArray[np.float64]) -> torch.Tensor:
+        total = torch.from_numpy(np.broadcast_to(weights[:, None], p.shape).copy())
+        spread: Any = torch.distributions.Binomial(total, torch.from_numpy(p))
+        found: torch.Tensor = spread.log_prob(torch.from_numpy(counts)).sum()
+        return found
+
+    found = LOSSES["binomial"](torch.from_numpy(predictions), *tensors)
+    best = log_likelihood(labels.clip(1e-15, 1 - 1e-15))
+    expected = (best - log_likelihood(predictions)) / (2 * weights.sum())
+    assert found.item() == pytest.approx(expected.item(), abs=1e-9)
+    assert found.item() >= -1e-12
+    least = torch.from_numpy(labels).requires_grad_()
+    loss = LOSSES["binomial"](least, *tensors)
+    torch.autograd.backward(loss)
+    assert least.grad is not None
+    assert (loss.item(), float(least.grad.abs().max())) == (0.0, 0.0)
+
+
+def test_a_wrong_and_saturated_prediction_has_a_finite_gradient() -> None:
+    heard = torch.tensor([[0.0, 1.0, 0.0]], requires_grad=True)
+    torch.autograd.backward(LOSSES["binomial"](heard, torch.tensor([[1.0, 0.0, 0.0]])))
+    assert heard.grad is not None
+    assert torch.isfinite(heard.grad).all()
+    assert heard.grad[0].sign().tolist() == [-1.0, 1.0, 0.0]
