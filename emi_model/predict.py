@@ -12,6 +12,7 @@ from torch import Tensor
 
 from emi_model.architecture.branch import ClipInputs, collate
 from emi_model.architecture.config import Numerics, Precision
+from emi_model.architecture.fusions.predictions import Predictions
 from emi_model.architecture.model import EmiModel, EmiOutput
 from emi_model.arrays import Floats
 from emi_model.audio.batching import padding_share, plan_batches, plan_ragged
@@ -45,6 +46,9 @@ class Scores:
         frame_vad: (F, 3); None without VAD.
         global_vector: (D,), of the model's leading branch: for audio, the mean frame features.
         num_frames: F, frames of that branch; 0 where the clip lacks its modality.
+        by_modality: what each modality predicts by itself (modalities, targets), NaN where it is
+            absent, and how much there is of it (modalities,); None where the fusion weighs no
+            predictions (`emi_model.architecture.fusions.predictions`).
     """
 
     emi: Floats | None
@@ -53,6 +57,7 @@ class Scores:
     frame_vad: Floats | None
     global_vector: Floats
     num_frames: int
+    by_modality: tuple[Floats, Floats] | None = None
 
 
 class Predictor:
@@ -205,6 +210,7 @@ def _split(output: EmiOutput) -> list[Scores]:
         for values in (output.vad_mean, output.vad_of_mean, output.frame_vad)
     ]
     global_vectors = list(_to_numpy(output.global_vector))
+    apart = [None] * len(num_frames) if output.predictions is None else _each(output.predictions)
     return [
         Scores(
             emi=emi[row],
@@ -213,9 +219,15 @@ def _split(output: EmiOutput) -> list[Scores]:
             frame_vad=None if (found := vad[2][row]) is None or not frames else found[:frames],
             global_vector=global_vectors[row],
             num_frames=frames,
+            by_modality=apart[row],
         )
         for row, frames in enumerate(num_frames)
     ]
+
+
+def _each(predictions: Predictions) -> list[tuple[Floats, Floats]]:
+    values, amounts = map(_to_numpy, predictions)
+    return list(zip(values, amounts, strict=True))
 
 
 def _rows(values: Tensor | None, num_rows: int) -> Sequence[Floats | None]:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from emi_model.architecture.config import SIGMOID
+from emi_model.architecture.fusions.predictions import PredictionFusion
 from emi_model.architecture.model import EmiModel
 from emi_model.errors import TrainingError
 from emi_model.metrics.agreement import mean_pearson
@@ -19,6 +20,7 @@ from emi_model.training.clips import TrainingClip
 from emi_model.training.config import TrainConfig
 from emi_model.training.group import SingleProcess
 from emi_model.training.objective.losses import BINOMIAL
+from emi_model.training.out_of_fold.train import fit_in_folds
 from emi_model.training.state import Journal
 from emi_model.training.trainer import EpochReport, Trainer
 from emi_model.training.validate import evaluate_clips
@@ -72,15 +74,55 @@ def fit(
         TrainingError: sets or a model that do not fit the recipe, a state of another training, or
             a loss that is not finite: no step was taken on it, its clips are named.
     """
-    _check(model, train_set, valid_set, config, group or SingleProcess())
-    trainer = Trainer(model, train_set, valid_set, config, device, group or SingleProcess())
-    if journal is not None and (kept := journal.last()) is not None:
-        trainer.restore(kept)
-    began = time.monotonic() - trainer.seconds
+    group = group or SingleProcess()
+
+    def train(
+        model: EmiModel,
+        train_set: Sequence[TrainingClip],
+        valid_set: Sequence[TrainingClip],
+        config: TrainConfig,
+        journal: Journal | None,
+        seconds_before: float = 0.0,
+        on_epoch: Callable[[EpochReport], None] | None = None,
+    ) -> FitResult:
+        _check(model, train_set, valid_set, config, group)
+        trainer = Trainer(model, train_set, valid_set, config, device, group)
+        if journal is not None and (kept := journal.last()) is not None:
+            trainer.restore(kept)
+        return _run(trainer, valid_set, journal, seconds_before, on_epoch)
+
+    if isinstance(model.fusion, PredictionFusion):
+        _check(model, train_set, valid_set, config, group)
+        return fit_in_folds(
+            train,
+            model,
+            train_set,
+            valid_set,
+            config,
+            on_epoch=on_epoch,
+            device=device,
+            group=group,
+            journal=journal,
+        )
+    return train(model, train_set, valid_set, config, journal, on_epoch=on_epoch)
+
+
+def _run(
+    trainer: Trainer,
+    valid_set: Sequence[TrainingClip],
+    journal: Journal | None,
+    seconds_before: float,
+    on_epoch: Callable[[EpochReport], None] | None,
+) -> FitResult:
+    """Run the epochs that are left, and give the model the weights to keep."""
+    config, model = trainer.config, trainer.model
+    began = time.monotonic() - (trainer.seconds or seconds_before)
     while trainer.epoch < config.epochs:
         train_loss = trainer.run_epoch()
         valid = (
-            evaluate_clips(trainer.smoothed, valid_set, device=device, group=trainer.group)
+            evaluate_clips(
+                trainer.smoothed, valid_set, device=trainer.requested, group=trainer.group
+            )
             if valid_set
             else None
         )

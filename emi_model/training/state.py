@@ -65,18 +65,24 @@ def write_state(path: Path, state: dict[str, Any]) -> None:
         os.fsync(file.fileno())
 
 
-def read_state(path: Path, fingerprint: str) -> dict[str, Any]:
+def read_state(path: Path, fingerprint: str, *, within: str | None = None) -> dict[str, Any]:
     """Read what `write_state` wrote, on the CPU.
+
+    Args:
+        path: the file.
+        fingerprint: that it has to have.
+        within: the entry that has the fingerprint; None: the state itself.
 
     Raises:
         TrainingError: it is damaged, or of another training.
     """
     try:
-        state: Any = torch.load(path, map_location="cpu", weights_only=True)
+        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
     except DAMAGED as error:
         cause = str(error).strip().partition("\n")[0] or type(error).__name__
         raise TrainingError(f"{path}: cannot be read ({cause}): remove it to begin anew") from error
-    if not isinstance(state, dict) or state.get("fingerprint") != fingerprint:
+    owner: Any = state.get(within) if within and isinstance(state, dict) else state
+    if not isinstance(owner, dict) or owner.get("fingerprint") != fingerprint:
         raise TrainingError(
             f"{path}: is of a training with other clips, labels or settings: name another run, or "
             "remove it to begin anew"
@@ -97,4 +103,6 @@ def fingerprint_of(
         found.update(f"{clip.clip_id}\0{clip.num_samples}\0".encode())
         found.update(clip.emi.tobytes())
         found.update(b"" if clip.vad is None else clip.vad.tobytes())
+        if clip.num_raters is not None:
+            found.update(f"{clip.num_raters} raters".encode())
     return found.hexdigest()

@@ -61,6 +61,9 @@ class Trainer:
     """Runs the epochs of a training and keeps their reports.
 
     Attributes:
+        model: the model, in training.
+        config: the recipe.
+        requested: the device that was asked for.
         epoch: number of finished epochs.
         history: their reports.
         best_epoch: the one with the highest mean validation Pearson, if the recipe keeps it.
@@ -77,16 +80,17 @@ class Trainer:
         group: SingleProcess,
     ) -> None:
         """Move the model to its device and give every process of the group the same weights."""
+        self.requested = device
         self._device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
-        self._model = model.to(self._device)
+        self.model = model.to(self._device)
         for branch in model.each_branch().values():
             branch.freeze_first_layers(frozen=config.freeze_conv)
         self._clips = clips
         self._valid_set = valid_set
-        self._config = config
+        self.config = config
         self.group = group
-        self._batch_loss = group.replicate(BatchLoss(self._model, config, group))
-        self.optimiser = Optimiser(self._model, config, num_steps(len(clips), config))
+        self._batch_loss = group.replicate(BatchLoss(self.model, config, group))
+        self.optimiser = Optimiser(self.model, config, num_steps(len(clips), config))
         self.epoch = 0
         self.history: list[EpochReport] = []
         self.best_epoch: int | None = None
@@ -105,17 +109,17 @@ class Trainer:
     def run_epoch(self) -> float:
         """Take one step a batch; return the mean loss over the steps."""
         self.epoch += 1
-        seed_torch(self._config, self.epoch, self.group.rank)
-        self._model.train()
+        seed_torch(self.config, self.epoch, self.group.rank)
+        self.model.train()
         prepared = Preparation(
             self._clips,
-            self._config,
+            self.config,
             self.epoch,
-            window_samples=self._model.config.window_samples,
-            specs=self._model.specs,
-            required=self._model.config.required,
+            window_samples=self.model.config.window_samples,
+            specs=self.model.specs,
+            required=self.model.config.required,
         )
-        plan = plan_epoch([clip.num_samples for clip in self._clips], self._config, self.epoch)
+        plan = plan_epoch([clip.num_samples for clip in self._clips], self.config, self.epoch)
         own = [batch[self.group.rank :: self.group.size] for batch in plan]
         losses = [self._step(batch) for batch in prepared.batches(own, num_workers=self._loaders())]
         return sum(losses) / len(losses)
@@ -125,7 +129,7 @@ class Trainer:
         earlier = [past.valid_pearson for past in self.history]
         self.history.append(report)
         found = report.valid_pearson
-        if self._config.keep != "best" or found is None:
+        if self.config.keep != "best" or found is None:
             return
         if all(pearson is None or found > pearson for pearson in earlier):
             self.best_epoch = report.epoch
@@ -137,7 +141,7 @@ class Trainer:
             "fingerprint": self._fingerprint,
             "epoch": self.epoch,
             "history": [asdict(report) for report in self.history],
-            "model": self._model.state_dict(),
+            "model": self.model.state_dict(),
             "optimiser": self.optimiser.state(),
             "best_epoch": self.best_epoch,
             "best_weights": self.best_weights,
@@ -147,7 +151,7 @@ class Trainer:
     def restore(self, path: Path) -> None:
         """Continue from the state that `write` wrote."""
         state = read_state(path, self._fingerprint)
-        self._model.load_state_dict(state["model"])
+        self.model.load_state_dict(state["model"])
         self.optimiser.restore(state["optimiser"])
         self.epoch = state["epoch"]
         self.history = [report_from_dict(past) for past in state["history"]]
@@ -155,7 +159,7 @@ class Trainer:
 
     @cached_property
     def _fingerprint(self) -> str:
-        return fingerprint_of(self._model.config, self._config, self._clips, self._valid_set)
+        return fingerprint_of(self.model.config, self.config, self._clips, self._valid_set)
 
     def _loaders(self) -> int:
         """Return the number of processes that prepare waveforms: none where the CPU trains."""
@@ -164,12 +168,12 @@ class Trainer:
         return min(MAX_LOADERS, max(1, (os.cpu_count() or 1) // self.group.size - 1))
 
     def _step(self, clips: Sequence[PreparedClip]) -> float:
-        batch = collate([clip.inputs for clip in clips], self._model.config.modalities)
+        batch = collate([clip.inputs for clip in clips], self.model.config.modalities)
         inputs = {modality: padded.to(self._device) for modality, padded in batch.items()}
         labels, rated, weights = (
             tensor.to(self._device, non_blocking=True)
             for tensor in (
-                _labels_of(clips, self._model.config.num_targets),
+                _labels_of(clips, self.model.config.num_targets),
                 _vad_of(clips),
                 self._weights_of(clips),
             )
@@ -184,7 +188,7 @@ class Trainer:
 
     def _weights_of(self, clips: Sequence[PreparedClip]) -> Tensor:
         """Return how much each clip counts, (B,); without elements: all the same."""
-        counts = self._config.rater_weights or self._config.loss == BINOMIAL
+        counts = self.config.rater_weights or self.config.loss == BINOMIAL
         return raters_of(clips) if counts else torch.empty(0)
 
     def _not_finite(self, value: float, emi: Tensor, clips: Sequence[PreparedClip]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
@@ -31,14 +31,23 @@ def predict_clips(
         AudioError: a clip of less than one frame.
         OutOfMemory: a clip that does not fit, even alone.
     """
+    rows = [_emi_of(scores) for scores in scores_of(model, clips, device=device)]
+    return np.stack(rows) if rows else np.zeros((0, model.config.num_targets), np.float32)
+
+
+def scores_of(
+    model: EmiModel, clips: Sequence[TrainingClip], *, device: str | None = None
+) -> Iterator[Scores]:
+    """Yield all outputs for the start of each clip; as in `predict_clips`, where errors stand."""
     predictor = Predictor(model, precision="fp32", device=device)
     limit = model.config.window_samples
-    rows: list[Floats] = []
     for start in range(0, len(clips), CLIPS_AT_ONCE):
         some = [clips[index] for index in range(start, min(start + CLIPS_AT_ONCE, len(clips)))]
         starts = [first_window(clip.inputs, model, limit) for clip in some]
-        rows += map(_emi_of, predictor(starts))
-    return np.stack(rows) if rows else np.zeros((0, model.config.num_targets), np.float32)
+        for scores in predictor(starts):
+            if isinstance(scores, OutOfMemory):
+                raise scores
+            yield scores
 
 
 def evaluate_clips(
@@ -86,8 +95,6 @@ def first_window(inputs: ClipInputs, model: EmiModel, window_samples: int) -> di
     return stretch_of(inputs, model.specs, model.config.required, 0, window_samples)
 
 
-def _emi_of(scores: Scores | OutOfMemory) -> Floats:
-    if isinstance(scores, OutOfMemory):
-        raise scores
+def _emi_of(scores: Scores) -> Floats:
     assert scores.emi is not None, "a model without targets has been refused"
     return scores.emi.clip(0.0, 1.0)

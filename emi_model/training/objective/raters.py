@@ -10,12 +10,12 @@ import torch
 from torch import Tensor
 
 from emi_model.arrays import Floats
-from emi_model.training.clips import PreparedClip
+from emi_model.training.clips import PreparedClip, TrainingClip
 
 MOST_RATERS = 200
 
 
-def raters_of(clips: Sequence[PreparedClip]) -> Tensor:
+def raters_of(clips: Sequence[PreparedClip] | Sequence[TrainingClip]) -> Tensor:
     """Return the number of raters of each clip, float32 (B,): what is recorded, else inferred."""
     found = [
         inferred_raters(clip.emi) if clip.num_raters is None else clip.num_raters for clip in clips
