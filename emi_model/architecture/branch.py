@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -150,6 +151,19 @@ class Branch(nn.Module):
             dtype: type of large matrix products (autocast).
         """
         raise NotImplementedError
+
+    def read_files(self, folder: Path) -> None:
+        """Read what the branch keeps beside the weights; by default nothing.
+
+        Args:
+            folder: below the checkpoint's, with the modality's name.
+
+        Raises:
+            CheckpointError: a file is missing or damaged.
+        """
+
+    def write_files(self, folder: Path) -> None:
+        """Write what `read_files` reads, to a folder that is made if something is written."""
 
     def freeze_first_layers(self, *, frozen: bool) -> None:
         """Freeze the layers next to the input, or unfreeze them; by default a branch has none."""

@@ -9,6 +9,9 @@ from typing import Any
 
 UNKNOWN = "unknown"
 
+NO_LICENCE = "none"
+"""Licence of weights that come from nowhere: of a training from scratch."""
+
 LIMITS = (
     "Scores are a model's estimate of how strongly listeners perceive an expression. They are not "
     "what a person feels, and no basis for decisions about a person."
@@ -29,6 +32,8 @@ class ModelCard:
         split: how clips were divided into training and validation.
         metrics: measured values by name.
         commit: this project's version or commit at training time.
+        encoders: other weights that it was made from, by modality: ``name``, ``licence`` (SPDX) and
+            ``sha256`` of each.
     """
 
     name: str
@@ -40,10 +45,22 @@ class ModelCard:
     split: str = UNKNOWN
     metrics: Mapping[str, float] = field(default_factory=dict)
     commit: str = UNKNOWN
+    encoders: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+
+    @property
+    def licences(self) -> str:
+        """The licences of all weights that the model was made from, as one SPDX expression."""
+        encoders = [encoder.get("licence", UNKNOWN) for encoder in self.encoders.values()]
+        found = dict.fromkeys([self.backbone_licence, *encoders])
+        some = [licence for licence in found if licence != NO_LICENCE] or [NO_LICENCE]
+        return " AND ".join(some)
 
     def to_json(self) -> str:
         """Return the card as JSON, the content of card.json."""
-        content = asdict(self) | {"metrics": dict(self.metrics)}
+        encoders = {modality: dict(facts) for modality, facts in self.encoders.items()}
+        content = asdict(self) | {"metrics": dict(self.metrics), "encoders": encoders}
+        if not encoders:  # as before there were any
+            del content["encoders"]
         return json.dumps(content, indent=2, ensure_ascii=False) + "\n"
 
     @classmethod
@@ -58,6 +75,10 @@ class ModelCard:
             "Targets, in order": ", ".join(self.targets) or "none: valence-arousal-dominance alone",
             "Backbone": self.backbone,
             "Licence of the backbone's weights": self.backbone_licence,
+            **{
+                f"Encoder of {modality}": f"{facts.get('name')} ({facts.get('licence')})"
+                for modality, facts in self.encoders.items()
+            },
             "Recipe": self.recipe,
             "Data": self.data,
             "Split": self.split,

@@ -15,6 +15,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
+from transformers.initialization import no_init_weights
 
 from emi_model.architecture.config import EmiConfig
 from emi_model.architecture.model import EmiModel
@@ -122,7 +123,22 @@ def build(config: EmiConfig, state: Mapping[str, Tensor], source: Path) -> EmiMo
     # copies: safetensors maps the file into memory, and another process may write to it
     own = {name: weight.to(torch.float32, copy=True) for name, weight in state.items()}
     model.load_state_dict(own, assign=True)
+    _fill_buffers(model)
+    for modality, branch in model.each_branch().items():
+        branch.read_files(folder / modality)
     return model.eval()
+
+
+def _fill_buffers(model: EmiModel) -> None:
+    """Compute the buffers of encoders that are in no file: tables of positions."""
+    if not any(buffer.is_meta for buffer in model.buffers()):
+        return
+    with no_init_weights():
+        whole = dict(EmiModel(model.config).named_modules())
+    for name, module in model.named_modules():
+        for own, buffer in module.named_buffers(recurse=False):
+            if buffer.is_meta:
+                module.register_buffer(own, getattr(whole[name], own), persistent=False)
 
 
 def check_weights(
@@ -169,11 +185,14 @@ def _write(folder: Path, model: EmiModel, card: ModelCard) -> None:
     metadata = {"targets": json.dumps(model.config.targets)}
     save_file(state, folder / WEIGHTS_FILE, metadata=metadata)
     _write_json(folder / CONFIG_FILE, model.config.to_dict())
+    for modality, branch in model.each_branch().items():
+        branch.write_files(folder / modality)
     (folder / CARD_FILE).write_text(card.to_json(), encoding="utf-8")
     (folder / README_FILE).write_text(card.to_markdown(), encoding="utf-8")
-    for path in folder.iterdir():
-        with path.open("rb") as content:
-            os.fsync(content.fileno())
+    for path in folder.rglob("*"):
+        if path.is_file():
+            with path.open("rb") as content:
+                os.fsync(content.fileno())
 
 
 def _write_json(path: Path, content: Mapping[str, Any]) -> None:

@@ -1,6 +1,7 @@
 """Model folders without their weights: file names, config, card, intervals, hash.
 
-Beside config.json, model.safetensors, card.json and README.md, a model that was trained on labelled
+Beside config.json, model.safetensors, card.json and README.md, and what branches keep in folders of
+their modalities' names (a tokenizer), a model that was trained on labelled
 clips has intervals.json (`Intervals`) and training_clips.json (hashes of the clips that trained it
 and of those that chose its epoch). Light to import: to read metadata needs no PyTorch.
 """
@@ -74,7 +75,7 @@ def checkpoint_metadata(folder: Path) -> ModelMetadata:
     return ModelMetadata(
         config=config,
         card=card,
-        sha256=_hash(folder),
+        sha256=_hash(folder, config),
         intervals=_read_intervals(folder, config.targets),
         training_clips=_read_training_clips(folder),
     )
@@ -118,12 +119,18 @@ def _recorded(path: Path) -> dict[str, str]:
         raise CheckpointError(f"{path}: cannot be read as safetensors: {error}") from error
 
 
-def _hash(folder: Path) -> str:
+def _hash(folder: Path, config: EmiConfig) -> str:
     """Return the hash of all files that influence a score's row: intervals are among them."""
     names: tuple[str, ...] = (CONFIG_FILE, WEIGHTS_FILE)
     if (folder / INTERVALS_FILE).is_file():
         names += (INTERVALS_FILE,)
-    return hash_files(folder, names)
+    return hash_files(folder, names + branch_files(folder, config))
+
+
+def branch_files(folder: Path, config: EmiConfig) -> tuple[str, ...]:
+    """Return the names of the files that branches keep in a checkpoint: ``text/tokenizer.json``."""
+    found = (path for modality in config.modalities for path in (folder / modality).glob("*"))
+    return tuple(sorted(path.relative_to(folder).as_posix() for path in found if path.is_file()))
 
 
 def _read_intervals(folder: Path, targets: tuple[str, ...]) -> Intervals | None:

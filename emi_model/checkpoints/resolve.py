@@ -14,7 +14,13 @@ from emi_model.checkpoints.metadata import (
 from emi_model.checkpoints.public_vad import vad_metadata
 from emi_model.errors import ModelNotFound
 
-HUB_FILES = ["config.json", "*.safetensors", "pytorch_model.bin", "card.json", "README.md"]
+HUB_FILES = [
+    *("config.json", "*.safetensors", "pytorch_model.bin", "card.json", "README.md"),
+    *("intervals.json", "training_clips.json"),
+    *("*tokenizer*.json", "vocab.*", "merges.txt", "special_tokens_map.json", "*.model"),
+    "preprocessor_config.json",
+]
+"""Files of a model on the hub that are fetched; patterns match in folders, too."""
 
 
 def read_metadata(reference: str) -> ModelMetadata:
