@@ -28,6 +28,8 @@ class ClipMedia:
         max_seconds: seconds from the start that are wanted; None for all.
         timeout_seconds: time after which an extractor should give up.
         options: settings by modality; each extractor reads those of its own.
+        noted: facts by modality, beside the inputs: an extractor adds those of its own. One whose
+            name is a column of `tasks.schema.scores.EXTRACTED` gets into the clip's row.
     """
 
     path: Path
@@ -35,6 +37,7 @@ class ClipMedia:
     max_seconds: float | None
     timeout_seconds: float
     options: Mapping[str, Any] = field(default_factory=dict)
+    noted: dict[str, dict[str, Any]] = field(default_factory=dict)
 
 
 Extract = Callable[[ClipMedia], NDArray[Any] | Rejection]

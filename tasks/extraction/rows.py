@@ -27,6 +27,9 @@ Row = dict[str, Any]
 
 _SOURCE = [field.name for field in fields(Source)]
 
+NOTED = "noted"
+"""Key of a row, in the process that extracted it: `ClipMedia.noted`; only if there is any."""
+
 CLIPPED_FRACTION = 1e-3
 """Share of samples at full scale from which a clip is flagged as clipped."""
 
@@ -145,6 +148,10 @@ def _row(
     if not inputs:  # each modality may be absent, but not all of them
         refusal = refusal or lacking
     row["modalities"] = [item["modality"] for item in inputs]
+    if media.noted:
+        columns = {name: fact for one in media.noted.values() for name, fact in one.items()}
+        row |= {name: fact for name, fact in columns.items() if name in EXTRACTED.names}
+        row[NOTED] = media.noted
     if refusal is not None:
         return rejected(row, refusal.reason, refusal.detail)
     if isinstance(media.audio, Extraction):

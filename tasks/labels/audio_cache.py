@@ -3,6 +3,7 @@
     <root>/v1/1f/1f0c....flac               audio, version 1 of its extractor
     <root>/MODALITY-v2/1f/1f0c....npy       another modality
     <root>/MODALITY-v2/1f/1f0c....absent    the clip lacks it
+    <root>/MODALITY-v2/1f/1f0c....json      facts that its extractor noted, as a text's language
 
 A modality whose extractor has settings that change its input has a folder for each of them:
 MODALITY-v2-KEY.
@@ -13,12 +14,14 @@ cache at once do the same work twice at worst; a file is whole and is never chan
 
 from __future__ import annotations
 
+import json
 import os
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 import soundfile
@@ -33,7 +36,7 @@ from tasks.extraction.audio import TIMEOUT_SECONDS
 from tasks.extraction.headers import Prober
 from tasks.extraction.inputs import unpack
 from tasks.extraction.registry import NO_SETTINGS, extractor_of
-from tasks.extraction.rows import extract_clip
+from tasks.extraction.rows import NOTED, extract_clip
 from tasks.storage.local import place
 from tasks.threads import Progress, map_in_threads
 
@@ -42,6 +45,8 @@ CACHED_SECONDS = 60.0
 
 ABSENT_SUFFIX = ".absent"
 """Suffix of an empty file: the content lacks a modality that it need not have."""
+
+FACTS_SUFFIX = ".json"
 
 CHANGED = "changed"
 """Reason of a clip whose file is no longer the one that was labelled."""
@@ -104,7 +109,7 @@ class AudioCache:
             CorpusError: the cache cannot be written.
             MediaToolError: there is no usable ffmpeg.
         """
-        lacking = [item for item in clips if not self._has(item[1])]
+        lacking = [item for item in clips if self._lacking(item[1])]
         num_there = len(clips) - len(lacking)
 
         def report(num_done: int, _: int) -> None:
@@ -152,6 +157,21 @@ class AudioCache:
                 found[modality] = self._load(self._file(content_sha256, modality))
         return found
 
+    def facts(self, content_sha256: str, modality: str) -> dict[str, Any]:
+        """Return what the modality's extractor noted of a content; empty if nothing.
+
+        Raises:
+            CorpusError: the file is damaged.
+        """
+        file = self._file(content_sha256, modality, FACTS_SUFFIX)
+        try:
+            found: dict[str, Any] = json.loads(file.read_bytes())
+        except FileNotFoundError:
+            return {}
+        except (OSError, ValueError) as error:
+            raise CorpusError(f"{file}: cannot be read ({error}): {_advice(file)}") from error
+        return found
+
     def num_samples(self, content_sha256: str) -> int:
         """Return how many samples are cached of a content; without audio, as `size_of` counts.
 
@@ -163,12 +183,14 @@ class AudioCache:
         with self._opened(content_sha256) as sound:
             return int(sound.frames)
 
-    def _has(self, content_sha256: str) -> bool:
-        return all(
-            self._file(content_sha256, modality).exists()
-            or (not needed and self._file(content_sha256, modality, ABSENT_SUFFIX).exists())
+    def _lacking(self, content_sha256: str) -> dict[str, bool]:
+        """Return the modalities to extract, as `needs`."""
+        return {
+            modality: needed
             for modality, needed in self.needs.items()
-        )
+            if not self._file(content_sha256, modality).exists()
+            and (needed or not self._file(content_sha256, modality, ABSENT_SUFFIX).exists())
+        }
 
     def _file(self, content_sha256: str, modality: str = AUDIO, suffix: str | None = None) -> Path:
         folder = extractor_of(modality).folder(self.options)
@@ -201,12 +223,13 @@ class AudioCache:
             yield lambda item: self._extract(*item, prober)
 
     def _extract(self, clip: ClipFile, content_sha256: str, prober: Prober) -> CacheFailure | None:
+        needs = self._lacking(content_sha256)
         row = extract_clip(
             clip,
             max_seconds=CACHED_SECONDS,
             timeout_seconds=TIMEOUT_SECONDS,
             prober=prober,
-            needs=self.needs,
+            needs=needs,
             options=self.options,
         )
         found = row["content_sha256"]
@@ -218,7 +241,11 @@ class AudioCache:
         if row["inputs"] is None:
             return CacheFailure(row["reason"], row["detail"])
         inputs = unpack(row)
-        for modality in self.needs:
+        for modality in needs:
+            facts = row.get(NOTED, {}).get(modality)
+            if facts is not None:
+                file = self._file(content_sha256, modality, FACTS_SUFFIX)
+                self._write(file, partial(_write_json, facts))
             self._keep(content_sha256, inputs.get(modality), modality)
         return None
 
@@ -226,14 +253,22 @@ class AudioCache:
         self, content_sha256: str, values: NDArray[Any] | None, modality: str = AUDIO
     ) -> None:
         final = self._file(content_sha256, modality, ABSENT_SUFFIX if values is None else None)
+
+        def save(file: BinaryIO) -> None:
+            if values is not None and final.suffix == ".flac":
+                soundfile.write(file, values, SAMPLING_RATE, format="FLAC", subtype="PCM_16")
+            elif values is not None:
+                np.save(file, values, allow_pickle=False)
+
+        self._write(final, save)
+
+    def _write(self, final: Path, save: Callable[[BinaryIO], object]) -> None:
+        """Write a file aside, sync it and rename it."""
         aside = final.with_name(f".{final.stem}-{os.getpid()}-{threading.get_ident()}.tmp")
         try:
             final.parent.mkdir(parents=True, exist_ok=True)
             with aside.open("wb") as file:
-                if values is not None and final.suffix == ".flac":
-                    soundfile.write(file, values, SAMPLING_RATE, format="FLAC", subtype="PCM_16")
-                elif values is not None:
-                    np.save(file, values, allow_pickle=False)
+                save(file)
                 file.flush()
                 os.fsync(file.fileno())
             place(aside, final)
@@ -245,6 +280,10 @@ class AudioCache:
         finally:
             with suppress(OSError):
                 aside.unlink(missing_ok=True)
+
+
+def _write_json(facts: Mapping[str, Any], file: BinaryIO) -> None:
+    file.write(json.dumps(facts).encode())
 
 
 def _advice(file: Path) -> str:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Container
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from emi_model.errors import ConfigError
 
 ASR_VARIABLE = "EMI_ASR"
+
+TEXT_MODALITY = "text"
+"""The modality that an ASR model gives; its extractor's settings are `AsrSettings`."""
 
 BEAM_SIZE = 5
 """Hypotheses that the decoder keeps; 1 is greedy."""
@@ -55,3 +59,19 @@ def asr_settings(
     is_folder = Path(model).expanduser().is_dir()
     absolute = str(Path(model).expanduser().absolute())
     return replace(settings, model=absolute) if is_folder else settings
+
+
+def settings_of_extractors(
+    needs: Container[str], asr: str | None, language: str | None = None
+) -> dict[str, AsrSettings]:
+    """Return the settings of extractors by modality: those of text, if the model reads text.
+
+    Args:
+        needs: the modalities of the model.
+        asr: the ASR model that was named; None: that of ``EMI_ASR``.
+        language: of the speech; None: detected in each clip.
+
+    Raises:
+        ConfigError: the model reads text, and no ASR model is named.
+    """
+    return {TEXT_MODALITY: asr_settings(asr, language)} if TEXT_MODALITY in needs else {}

@@ -51,18 +51,25 @@ class Transcript:
         """Whether there is a word."""
         return bool(self.text)
 
+    def facts(self) -> dict[str, Any]:
+        """Return what is known of it without a word of it."""
+        return {
+            "language": self.language,
+            "language_probability": self.language_probability,
+            "num_words": self.num_words,
+            "speech_seconds": self.speech_seconds,
+        }
+
     def columns(self, *, keep_text: bool) -> dict[str, Any]:
         """Return its columns of ``transcripts``; without the text, nothing that was said."""
         kept = {} if keep_text else {"text": None}
         return {
-            "language": self.language,
-            "language_probability": self.language_probability,
+            **self.facts(),
             "has_speech": self.has_speech,
             "text": self.text,
             "segments": [asdict(segment) | kept for segment in self.segments],
-            "num_words": self.num_words,
-            "speech_seconds": self.speech_seconds,
-        } | kept
+            **kept,
+        }
 
 
 NO_SPEECH_FOUND = Transcript(None, None, "", (), 0, 0.0)
