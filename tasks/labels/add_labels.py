@@ -218,6 +218,7 @@ def _settled(
             vad=_vad(labels, existing.get(clip_id)),
             speaker=speakers[clip_id],
             split=splits[clip_id],
+            num_raters=_raters(labels, existing.get(clip_id)),
         )
         for clip_id, labels in offered.labels.items()
     ]
@@ -227,6 +228,12 @@ def _settled(
 def _vad(labels: ClipLabels, existing: LabelledRow | None) -> Floats | None:
     """Return the file's VAD; a file without these columns keeps the existing one."""
     return labels.vad if labels.vad is not None or existing is None else existing.vad
+
+
+def _raters(labels: ClipLabels, existing: LabelledRow | None) -> float | None:
+    """Return the file's number of raters; a file that does not say keeps the existing one."""
+    known = labels.num_raters
+    return known if known is not None or existing is None else existing.num_raters
 
 
 def _placed(chain: Sequence[Snapshot], offered: Mapping[str, ClipLabels]) -> Iterator[Placed]:

@@ -12,7 +12,8 @@ from tasks.schema.scores import bound_columns, scores_schema, timeline_schema, w
 from tasks.storage.table_file import TableFile
 
 FILENAME, SPEAKER, SPLIT = "filename", "speaker", "split"
-KNOWN_COLUMNS = {FILENAME, SPEAKER, SPLIT, *VAD_DIMENSIONS}
+NUM_RATERS = "num_raters"
+KNOWN_COLUMNS = {FILENAME, SPEAKER, SPLIT, NUM_RATERS, *VAD_DIMENSIONS}
 _STORED = (labels_schema(()), scores_schema(()), timeline_schema(), windows_schema(()))
 RESERVED = {*(name for schema in _STORED for name in schema.names), FILENAME, MEAN, ""}
 """No target may have one of these columns: the store has them already."""
@@ -95,7 +96,7 @@ def _counts(columns: Columns, header: Sequence[str]) -> list[str]:
     ]
     return problems + [
         f"{names.count(name)} columns {name!r}, expected at most one"
-        for name in (SPEAKER, SPLIT)
+        for name in (SPEAKER, SPLIT, NUM_RATERS)
         if names.count(name) > 1
     ]
 

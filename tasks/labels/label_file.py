@@ -1,9 +1,10 @@
 """Label files: a table of clips and their labels, CSV or Parquet.
 
 The challenge's header is ``Filename,Admiration,Amusement,Determination,Empathic Pain,Excitement,
-Joy``. Case, spaces and the order of the columns do not matter. ``speaker``, ``split`` and
-``arousal``, ``dominance``, ``valence`` (all three or none) are optional; every other column is a
-target. An empty cell is a label that is missing; a row without any label is left out.
+Joy``. Case, spaces and the order of the columns do not matter. ``speaker``, ``split``,
+``num_raters`` and ``arousal``, ``dominance``, ``valence`` (all three or none) are optional; every
+other column is a target. An empty cell is a label that is missing; a row without any label is left
+out.
 """
 
 from __future__ import annotations
@@ -18,13 +19,23 @@ import numpy as np
 from emi_model.arrays import Floats
 from emi_model.errors import LabelError
 from emi_model.targets import VAD_DIMENSIONS, column_name
-from tasks.labels.label_columns import FILENAME, SPEAKER, SPLIT, Columns, sort_columns
+from tasks.labels.label_columns import (
+    FILENAME,
+    NUM_RATERS,
+    SPEAKER,
+    SPLIT,
+    Columns,
+    sort_columns,
+)
 from tasks.labels.label_values import is_missing, number_in, share_of, whole_number
 from tasks.labels.splits import SPLITS
 from tasks.storage.table_file import TableFile, read_table_file
 
 MAX_LISTED = 10
 """Problems of a file that its error lists; the others are counted."""
+
+
+MOST_RATERS = 1_000_000
 
 
 class Problem(NamedTuple):
@@ -47,6 +58,7 @@ class ClipLabels:
             any of them.
         speaker: Who speaks; empty where the file has none.
         split: ``train``, ``valid`` or ``test``; empty where the file has none.
+        num_raters: How many raters its labels are shares of; None where the file does not say.
     """
 
     line: int
@@ -55,6 +67,7 @@ class ClipLabels:
     vad: Floats | None
     speaker: str
     split: str
+    num_raters: float | None = None
 
 
 @dataclass(frozen=True)
@@ -224,6 +237,11 @@ def _read_row(
     if split and split not in SPLITS:
         problems.append(f"split is {row[SPLIT]!r}, expected {', '.join(SPLITS)} or nothing")
         split = ""
+    counted = row.get(NUM_RATERS, "")
+    num_raters = None if is_missing(counted) else number_in(counted)
+    if not is_missing(counted) and (num_raters is None or not 1 <= num_raters <= MOST_RATERS):
+        problems.append(f"{NUM_RATERS} is {counted!r}, expected a number from 1 to {MOST_RATERS}")
+        num_raters = None
     vad = np.array([values.pop(name) for name in VAD_DIMENSIONS if name in values], np.float32)
     labels = ClipLabels(
         line=number,
@@ -232,5 +250,6 @@ def _read_row(
         vad=None if np.isnan(vad).all() else vad,
         speaker=whole_number(row.get(SPEAKER, "")),
         split=split,
+        num_raters=num_raters,
     )
     return labels if row[FILENAME] else None, [Problem(number, text) for text in problems]

@@ -31,6 +31,7 @@ class CachedClip:
         emi: (targets,) in [0, 1].
         vad: (3,) arousal, dominance, valence in [0, 1]; None where nobody rated it.
         speaker: who speaks; empty where unknown.
+        num_raters: raters behind its labels; None where unknown.
         num_samples: samples in the cache.
         cache: folder of the cache.
         needs: modalities to read, as the cache was filled with them.
@@ -45,6 +46,7 @@ class CachedClip:
     num_samples: int
     cache: Path
     needs: Mapping[str, bool] = field(default_factory=lambda: dict(AUDIO_NEEDED))
+    num_raters: float | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
 
     @property
@@ -128,6 +130,7 @@ def load_labelled_audio(
                 num_samples=num_samples,
                 cache=cache.root,
                 needs=dict(needs),
+                num_raters=row.num_raters,
                 options=dict(options),
             )
         )

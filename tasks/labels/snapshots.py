@@ -26,6 +26,7 @@ import pyarrow.parquet as pq
 from emi_model.arrays import Floats
 from emi_model.errors import StoreError
 from emi_model.targets import VAD_DIMENSIONS, column_name
+from tasks.labels.label_columns import NUM_RATERS
 from tasks.schema.fields import checked
 from tasks.schema.registers import labels_schema
 from tasks.schema.tables import LABELS
@@ -47,6 +48,7 @@ class LabelledRow:
             of them.
         speaker: who speaks; empty if unknown.
         split: ``train``, ``valid`` or ``test``.
+        num_raters: how many raters its labels are shares of; None if unknown.
     """
 
     clip_id: str
@@ -55,11 +57,14 @@ class LabelledRow:
     vad: Floats | None
     speaker: str
     split: str
+    num_raters: float | None = None
 
     def content(self) -> list[Any]:
         """Return all of it in plain types: two rows are the same if this is."""
         vad = None if self.vad is None else _values(self.vad)
-        return [self.clip_id, self.content_sha256, self.speaker, self.split, _values(self.emi), vad]
+        texts = [self.clip_id, self.content_sha256, self.speaker, self.split]
+        raters = [] if self.num_raters is None else [self.num_raters]  # later: hashes stay
+        return [*texts, _values(self.emi), vad, *raters]
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,6 +137,7 @@ def write_snapshot(store: ResultsStore, snapshot: Snapshot) -> bool:
             "content_sha256": row.content_sha256,
             "speaker": row.speaker or None,
             "split": row.split,
+            NUM_RATERS: row.num_raters,
             **dict(zip(columns, _values(row.emi), strict=True)),
             **({} if row.vad is None else dict(zip(VAD_DIMENSIONS, _values(row.vad), strict=True))),
             **constants,
@@ -187,10 +193,10 @@ def _taken(table: pa.Table) -> Snapshot:
     """Return a table's snapshot; raises KeyError, ValueError and the like for one that is none."""
     facts = {key: json.loads(value) for key, value in (table.schema.metadata or {}).items()}
     targets = tuple(facts[b"targets"])
-    checked(table, labels_schema(targets))
+    table = checked(_with_raters(table), labels_schema(targets))
     emi = _matrix(table, [column_name(target) for target in targets])
     vad = _matrix(table, VAD_DIMENSIONS)
-    names = ("clip_id", "content_sha256", "speaker", "split")
+    names = ("clip_id", "content_sha256", "speaker", "split", NUM_RATERS)
     texts = zip(*(table[name].to_pylist() for name in names), strict=True)
     rows = tuple(
         LabelledRow(
@@ -200,8 +206,9 @@ def _taken(table: pa.Table) -> Snapshot:
             vad=None if np.isnan(vad[n]).all() else vad[n],
             speaker=speaker or "",
             split=split,
+            num_raters=num_raters,
         )
-        for n, (clip_id, content, speaker, split) in enumerate(texts)
+        for n, (clip_id, content, speaker, split, num_raters) in enumerate(texts)
     )
     (constant,) = (
         table.select(["number", "snapshot", "parent", "added_at"])
@@ -212,6 +219,15 @@ def _taken(table: pa.Table) -> Snapshot:
     return Snapshot(
         **constant, targets=targets, rows=rows, file=facts[b"file"], seed=facts[b"seed"]
     )
+
+
+def _with_raters(table: pa.Table) -> pa.Table:
+    """Return a table with the column of raters, which snapshots of earlier versions lack."""
+    names: list[str] = table.schema.names
+    if NUM_RATERS in names or "split" not in names:
+        return table
+    empty = pa.nulls(table.num_rows, pa.float64())
+    return table.add_column(names.index("split") + 1, NUM_RATERS, empty)
 
 
 def _values(labels: Floats) -> list[float | None]:

@@ -50,6 +50,12 @@ def labels_schema(targets: Sequence[str]) -> pa.Schema:
             required("content_sha256", TEXT, "hex", "SHA-256 of the file"),
             described("speaker", TEXT, "", "who speaks; null if the label file has none"),
             required("split", TEXT, SPLITS_UNIT, "what the clip is used for"),
+            described(
+                "num_raters",
+                DOUBLE,
+                "1..",
+                "raters of whom the labels are shares; null if the label file does not say",
+            ),
             *(
                 described(column_name(target), FLOAT, _SHARE, f"label: {target}; null: not rated")
                 for target in targets

@@ -189,7 +189,8 @@ def _training_id(job: TrainingJob, start_sha256: str) -> str:
 
 def _content(clip: CachedClip) -> list[Any]:
     vad = None if clip.vad is None else clip.vad.tolist()
-    return [clip.content_sha256, clip.emi.tolist(), vad]
+    raters = [] if clip.num_raters is None else [clip.num_raters]
+    return [clip.content_sha256, clip.emi.tolist(), vad, *raters]
 
 
 def storage_of(plan: TrainingPlan, root: Path) -> Path:

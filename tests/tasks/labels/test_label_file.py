@@ -67,6 +67,15 @@ class TestRows:
         assert label.vad == pytest.approx([0.1, 0.2, 0.3])
         assert (label.speaker, label.split) == ("anna", "train")
 
+    def test_raters_are_counted_where_the_file_says_how_many(self, write: Write) -> None:
+        file = read_labels(write("Filename,Num_Raters,Joy", "a,12,0.25", "b,,0.5"))
+        assert file.targets == ("Joy",)
+        assert [row.num_raters for row in file.rows] == [12.0, None]
+        odd = read_label_file(write("Filename,num_raters,Joy", "a,0,0.25", "b,few,0.5"))
+        assert [problem.text for problem in odd.problems] == [
+            f"num_raters is {text!r}, expected a number from 1 to 1000000" for text in ("0", "few")
+        ]
+
     def test_every_other_column_is_a_target(self, write: Write) -> None:
         file = read_labels(write("filename,Anger,speaker,fear of flying", "a,0.25,x,0.5"))
         assert file.targets == ("Anger", "fear of flying")

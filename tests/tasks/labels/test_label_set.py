@@ -50,6 +50,14 @@ class TestLoaded:
         assert [clip.clip_id for clip in labels.of_split("valid")] == ["a.wav"]
         assert labels.of_split("test") == ()
 
+    def test_raters_come_back_and_without_them_an_id_is_as_ever(
+        self, store: ResultsStore, keep: Keep
+    ) -> None:
+        counted = [replace(row("a.wav"), num_raters=9.0), row("b.wav")]
+        keep(*counted)
+        assert [one.num_raters for one in load_labels(store.location).clips] == [9.0, None]
+        assert len(row("b.wav").content()) == 6
+
     def test_as_of_any_snapshot(self, store: ResultsStore, keep: Keep) -> None:
         first = keep(row("a.wav"), row("b.wav"))
         second = keep(row("a.wav", value=0.9))

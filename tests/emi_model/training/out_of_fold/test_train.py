@@ -102,10 +102,10 @@ def one_stage(model: EmiModel, clips: Any) -> None:
 def test_what_only_memorises_gets_little_weight(name: str) -> None:
     clips = made_clips(24)
     model = model_of(name)
-    settings = replace(SETTINGS, epochs=8, loss="mse", keep="last")
+    settings = replace(SETTINGS, epochs=12, loss="mse", keep="last")
     fit(model, clips, (), settings, device="cpu")
     shares = dict(zip(("audio", FACTS, "path"), shares_of(model).mean(axis=1), strict=True))
-    assert shares[FACTS] > 0.5, shares
+    assert shares[FACTS] > 0.6, shares
     assert sum(shares.values()) == pytest.approx(1, abs=1e-5)
 
 
