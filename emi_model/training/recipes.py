@@ -12,14 +12,22 @@ from types import MappingProxyType
 from emi_model.errors import ConfigError
 from emi_model.training.named.audio import PUBLIC_VAD_MODEL, debug, demo, paper, paper_small
 from emi_model.training.named.recipe import Recipe
+from emi_model.training.named.several import (
+    all_modalities,
+    audio_text,
+    semantic_matters,
+    text,
+)
 from emi_model.training.named.variants import (
     augmented,
     binomial,
     bucketed,
     ema,
     frozen_conv,
+    fusion_variant,
     loss_variant,
     mixup,
+    modality_dropout,
     rater_weights,
     spec_augment,
     vad,
@@ -31,16 +39,27 @@ __all__ = [
     "RECIPES",
     "VARIANTS",
     "Recipe",
+    "all_modalities",
+    "audio_text",
     "debug",
     "demo",
     "paper",
     "paper_small",
     "recipe_named",
+    "semantic_matters",
+    "text",
     "with_variants",
 ]
 
+FUSIONS = ("concat", "text_anchored", "late", "gated")
+"""Fusions that are variants of any recipe."""
+
 RECIPES: MappingProxyType[str, Callable[[], Recipe]] = MappingProxyType(
-    {function.__name__: function for function in (paper, paper_small, debug, demo)}
+    {
+        **{function.__name__: function for function in (paper, paper_small, debug, demo)},
+        **{function.__name__: function for function in (semantic_matters, text, audio_text)},
+        "all": all_modalities,
+    }
 )
 """Recipes by the names that flags use."""
 
@@ -63,8 +82,10 @@ VARIANTS: MappingProxyType[str, Callable[[Recipe], Recipe]] = MappingProxyType(
                 rater_weights,
                 binomial,
                 bucketed,
+                modality_dropout,
             )
         },
+        **{name: fusion_variant(name) for name in FUSIONS},
     }
 )
 """Variants by the names that follow a ``+``."""

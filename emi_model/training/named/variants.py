@@ -71,6 +71,21 @@ def loss_variant(loss: str) -> Callable[[Recipe], Recipe]:
     return variant
 
 
+def modality_dropout(recipe: Recipe) -> Recipe:
+    """Leave one of ten optional modalities out, drawn anew for each clip and epoch."""
+    return trained(recipe, modality_dropout=0.1)
+
+
+def fusion_variant(name: str) -> Callable[[Recipe], Recipe]:
+    """Return the variant that takes a fusion of this name."""
+
+    def variant(recipe: Recipe) -> Recipe:
+        return replace(recipe, model=replace(recipe.model, fusion={"name": name}))
+
+    variant.__doc__ = f"Take the fusion {name} (`emi_model.architecture.fusions`)."
+    return variant
+
+
 def binomial(recipe: Recipe) -> Recipe:
     """Take labels for shares of raters: a binomial likelihood, outputs between 0 and 1."""
     bounded = replace(recipe.model, output=SIGMOID)

@@ -11,6 +11,7 @@ from emi_model.errors import ConfigError
 from emi_model.training.config import TrainConfig
 from emi_model.training.objective.losses import LOSSES
 from emi_model.training.recipes import (
+    FUSIONS,
     PUBLIC_VAD_MODEL,
     RECIPES,
     VARIANTS,
@@ -19,6 +20,7 @@ from emi_model.training.recipes import (
     demo,
     paper,
     recipe_named,
+    semantic_matters,
 )
 
 
@@ -29,6 +31,33 @@ def test_the_papers_recipe_to_the_letter() -> None:
     assert (recipe.clip_value, recipe.clip_norm) == (100.0, None)
     assert (recipe.mixed_precision, recipe.seed, recipe.keep) == (True, 1, "best")
     assert (recipe.crop_seconds, recipe.ema_decay, recipe.vad_loss_weight) == (None, None, 0.0)
+
+
+def test_semantic_matters_to_the_letter() -> None:
+    recipe = semantic_matters()
+    train, paper_train = recipe.train, paper().train
+    assert train == replace(paper_train, seed=3407)
+    assert recipe.model.clip_seconds == 12.0
+    assert recipe.model.fusion == {"name": "concat", "lstm_sizes": {"vision": 768}}
+    assert recipe.model.branches["text"]["encoder"] == "Alibaba-NLP/gte-en-mlm-base"
+    vision = recipe.model.branches["vision"]
+    assert (vision["encoder"], vision["trained"]) == ("google/vit-huge-patch14-224-in21k", False)
+
+
+@pytest.mark.parametrize(
+    ("name", "needs"),
+    [
+        ("semantic_matters", {"audio": True, "vision": False, "text": False}),
+        ("text", {"text": True}),
+        ("audio_text", {"audio": False, "text": False}),
+        ("all", {"audio": False, "text": False, "vision": False}),
+    ],
+)
+def test_what_a_recipe_needs_of_a_clip(name: str, needs: dict[str, bool]) -> None:
+    recipe = recipe_named(name)
+    assert recipe.model.needs == needs
+    assert (recipe.backbone is None) == ("audio" not in needs)
+    assert bool(recipe.train.modality_dropout) == (name in ("audio_text", "all"))
 
 
 def test_the_demo_keeps_the_last_epoch_so_that_nothing_peeks() -> None:
@@ -88,8 +117,9 @@ def test_every_recipe_with_every_variant_is_a_valid_one(name: str, variant: str)
         assert changed == set()
         assert varied.model != plain.model
     else:  # binomial needs an output between 0 and 1
-        bounded = {"output": "sigmoid"} if variant == "binomial" else {}
-        assert varied.model == replace(plain.model, **bounded)
+        changes: dict[str, Any] = {"output": "sigmoid"} if variant == "binomial" else {}
+        changes |= {"fusion": {"name": variant}} if variant in FUSIONS else {}
+        assert varied.model == replace(plain.model, **changes)
 
 
 @pytest.mark.parametrize("loss", sorted(LOSSES))
@@ -109,6 +139,7 @@ def test_a_variant_of_each_loss(loss: str) -> None:
         ("bucketed", "bucket_batches", 8),
         ("rater_weights", "rater_weights", True),
         ("binomial", "loss", "binomial"),
+        ("modality_dropout", "modality_dropout", 0.1),
     ],
 )
 def test_what_a_variant_changes(variant: str, field: str, expected: Any) -> None:
@@ -134,7 +165,10 @@ def test_variants_add_up_and_the_last_word_holds() -> None:
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("papper", r"no recipe 'papper', expected one of paper, paper_small, debug, demo$"),
+        (
+            "papper",
+            r"no recipe 'papper', expected one of paper, paper_small, debug, demo, .*, all$",
+        ),
         ("", r"no recipe ''"),
         ("paper+emma", r"no variant 'emma', expected one of ccc, mse, .*frozen_conv, ema, vad"),
         ("paper+", r"no variant ''"),
