@@ -85,7 +85,10 @@ class Optimiser:
         old = chain(self.smoothed.parameters(), self.smoothed.buffers())
         new = chain(self._model.parameters(), self._model.buffers())
         for average, weight in zip(old, new, strict=True):
-            average.lerp_(weight, 1.0 - decay)
+            if average.is_floating_point():
+                average.lerp_(weight, 1.0 - decay)
+            else:  # tables of positions, counts of batches
+                average.copy_(weight)
 
 
 def rate_factor(step: int, steps_per_epoch: int, config: TrainConfig) -> float:
