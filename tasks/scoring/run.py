@@ -157,7 +157,7 @@ def _stamp(metadata: ModelMetadata, coverage: Coverage) -> RunStamp:
         model_sha256=metadata.sha256,
         coverage=coverage,
         run_id=new_run_id(),
-        backbone_licence=metadata.card.backbone_licence,
+        backbone_licence=metadata.card.licences,
         targets=metadata.card.targets,
         training_splits=splits_of_contents(metadata.training_clips),
     )

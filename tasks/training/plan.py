@@ -5,16 +5,19 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from emi_model.checkpoints.card import ModelCard
+from emi_model.checkpoints.card import NO_LICENCE, ModelCard
+from emi_model.checkpoints.encoders import encoder_path, load_encoders, references_of
 from emi_model.checkpoints.load import load_model
 from emi_model.checkpoints.resolve import resolve
 from emi_model.devices import available_cores
-from emi_model.errors import LabelError
+from emi_model.errors import ConfigError, LabelError
+from emi_model.modalities import AUDIO
 from emi_model.training.recipes import Recipe
 from tasks.labels.labelled_clips import CachedClip, LabelledAudio
 from tasks.labels.splits import TRAIN, VALID
@@ -58,7 +61,8 @@ class TrainingPlan:
     @property
     def run_name(self) -> str:
         """Return the name of the training's folder and MLflow run: recipe and id."""
-        plain = re.sub(r"[^\w.=,-]+", "-", Path(self.job.recipe.name).name)[:_NAME_CHARS]
+        plain = re.sub(r"[^+=]*/", "", self.job.recipe.name)  # files and folders without paths
+        plain = re.sub(r"[^\w.=,-]+", "-", plain)[:_NAME_CHARS]
         return f"{plain}-{self.training_id[:12]}"
 
     def parameters(self) -> dict[str, Any]:
@@ -99,17 +103,18 @@ def plan_training(
 
     Raises:
         LabelError: there is no clip to learn from, or none to choose the epoch by.
-        CheckpointError: the model to begin with cannot be loaded.
+        CheckpointError: the model to begin with, or an encoder, cannot be loaded.
     """
     train, valid = gathered.of_split(TRAIN), gathered.of_split(VALID)
     _check_splits(gathered, recipe, train, valid)
     labels = gathered.labels
     threads = threads or (1 if gpus else max(1, available_cores() // workers))
     sha256, card = _first_card(name, recipe, labels.targets, start)
+    here, card, encoders = _with_encoders(recipe, card, start)
     clips = f"{_format_clips(train)} to train, {_format_clips(valid)} to choose and calibrate"
     card = replace(card, data=f"labels {labels.snapshot[:12]}: {clips}", split=labels.split_sha256)
     job = TrainingJob(
-        recipe=recipe,
+        recipe=here,
         targets=labels.targets,
         train=train,
         valid=valid,
@@ -119,7 +124,8 @@ def plan_training(
         split_sha256=labels.split_sha256,
         threads=threads,
     )
-    return TrainingPlan(job, _training_id(job, sha256), workers)
+    training_id = _training_id(replace(job, recipe=recipe), sha256, encoders)
+    return TrainingPlan(job, training_id, workers)
 
 
 def start_of(recipe: Recipe, backbone: str | None) -> Start | None:
@@ -130,6 +136,10 @@ def start_of(recipe: Recipe, backbone: str | None) -> Start | None:
         RegistryError: it is a registered model, and the registry does not give it.
     """
     reference = backbone or recipe.backbone
+    if AUDIO not in recipe.model.branches:
+        if backbone:
+            raise ConfigError("a backbone is named, but the recipe's model hears nothing")
+        return None
     if not reference:
         return None
     return Start(str(resolve(resolve_model(reference)).absolute()), warm=False)
@@ -141,13 +151,30 @@ def _first_card(
     """Return the hash of the model to begin with, and a first card of the new model."""
     made = version("emi-workflow")
     if start is None:
-        card = ModelCard(name, targets, FROM_SCRATCH, "none", recipe=recipe.name, commit=made)
+        card = ModelCard(name, targets, FROM_SCRATCH, NO_LICENCE, recipe=recipe.name, commit=made)
         return "", card
     loaded = load_model(start.folder)
     source = loaded.card.backbone if start.warm else loaded.card.name
     licence = loaded.card.backbone_licence
     card = ModelCard(name, targets, source, licence, recipe=recipe.name, commit=made)
+    if start.warm:
+        card = replace(card, encoders=loaded.card.encoders)
     return loaded.sha256, card
+
+
+def _with_encoders(
+    recipe: Recipe, card: ModelCard, start: Start | None
+) -> tuple[Recipe, ModelCard, dict[str, str]]:
+    """Return the recipe with its encoders' folders on this machine, the card, and their hashes."""
+    if start is not None and start.warm:  # the model to begin with has its encoders
+        return recipe, card, {}
+    branches = dict(recipe.model.branches)
+    for modality, reference in references_of(recipe.model).items():
+        branches[modality] = {**branches[modality], "encoder": encoder_path(reference)}
+    here = replace(recipe, model=replace(recipe.model, branches=branches))
+    found = load_encoders(here.model)
+    card = replace(card, encoders={encoder.modality: encoder.facts for encoder in found})
+    return here, card, {encoder.modality: encoder.sha256 for encoder in found}
 
 
 def _check_splits(
@@ -171,8 +198,9 @@ def _format_clips(clips: tuple[CachedClip, ...]) -> str:
     return f"{len(clips)} clips" + (f" of {len(speakers)} speakers" if speakers else "")
 
 
-def _training_id(job: TrainingJob, start_sha256: str) -> str:
-    decides = {
+def _training_id(job: TrainingJob, start_sha256: str, encoders: Mapping[str, str]) -> str:
+    decides: dict[str, Any] = {
+        **({"encoders": dict(encoders)} if encoders else {}),
         "name": job.card.name,
         "recipe": {
             **asdict(job.recipe),

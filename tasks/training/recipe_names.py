@@ -40,10 +40,27 @@ def chosen_recipe(name: str) -> Recipe:
 
 
 def name_with(recipe: str, settings: Mapping[str, object]) -> str:
-    """Return the name of a recipe with some settings changed; those that are None are left out."""
+    """Return the name of a recipe with some settings changed; those that are None are left out.
+
+    Raises:
+        ConfigError: a value with a ``+``, which would begin the next part, other than a loss.
+    """
     given = {key: str(value) for key, value in settings.items() if value is not None}
-    # a + would begin the next part; losses are the only values with one
-    return "+".join([recipe, *(f"{key}={text.replace('+', '_')}" for key, text in given.items())])
+    if "loss" in given:
+        given["loss"] = given["loss"].replace("+", "_")
+    for key, text in given.items():
+        if "+" in text:
+            raise ConfigError(f"{key} is {text!r}, expected a value without '+': rename the folder")
+    return "+".join([recipe, *(f"{key}={text}" for key, text in given.items())])
+
+
+def encoder_settings(text: str | None, vision: str | None) -> dict[str, str | None]:
+    """Return the settings that name encoders; a folder's name does not depend on where one is."""
+    named = {"text.encoder": text, "vision.encoder": vision}
+    return {
+        key: str(Path(found).absolute()) if found and Path(found).exists() else found
+        for key, found in named.items()
+    }
 
 
 def _own_recipe(path: Path, function: str) -> Recipe:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import fields, replace
 from difflib import get_close_matches
-from types import NoneType, UnionType
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Any, get_type_hints
 
 from emi_model.architecture.audio_branch import wav2vec2_config
 from emi_model.architecture.config import EmiConfig
@@ -14,6 +13,8 @@ from emi_model.audio.augment import Augmentation
 from emi_model.errors import ConfigError
 from emi_model.training.config import TrainConfig
 from emi_model.training.recipes import Recipe
+from tasks.training.branch_settings import branch_settings, is_of_a_branch, with_branches
+from tasks.training.parsing import parsed
 
 _AUGMENTATION, _MODEL, _BACKBONE = "augmentation", "model", "backbone"
 _NOT_OF_A_RECIPE = {"backbone", "targets", "branches", "fusion"}
@@ -21,14 +22,6 @@ _NOT_OF_A_RECIPE = {"backbone", "targets", "branches", "fusion"}
 
 _MASKS = ("mask_", "apply_spec_augment")
 """Beginnings of what can be set of a backbone whose weights are published."""
-
-_WORDS: Mapping[type, str] = {
-    bool: "true or false",
-    int: "a whole number",
-    float: "a number",
-    tuple: "two numbers, as in 0.9,1.1",
-    NoneType: "none",
-}
 
 
 def settings_of(recipe: Recipe) -> dict[str, Any]:
@@ -43,6 +36,7 @@ def settings_of(recipe: Recipe) -> dict[str, Any]:
         **{f"{_AUGMENTATION}.{name}": value for name, value in changes.items()},
         **{f"{_MODEL}.{name}": value for name, value in model.items()},
         **{f"{_BACKBONE}.{name}": value for name, value in backbone.items()},
+        **branch_settings(recipe),
     }
 
 
@@ -56,15 +50,18 @@ def with_settings(recipe: Recipe, settings: Mapping[str, str]) -> Recipe:
     Raises:
         ConfigError: no such setting, or a value that does not fit.
     """
+    recipe = with_branches(recipe, settings)
     groups: dict[str, dict[str, Any]] = {"": {}, _AUGMENTATION: {}, _MODEL: {}, _BACKBONE: {}}
     types = {"": _types(TrainConfig), _AUGMENTATION: _types(Augmentation), _MODEL: _model_types()}
     types[""].pop(_AUGMENTATION)
     for key, text in settings.items():
+        if is_of_a_branch(key):
+            continue
         group, _, name = key.rpartition(".")
         if group == _BACKBONE:
             groups[group][name] = _of_backbone(recipe, name, text)
         elif name in types.get(group, {}):
-            groups[group][name] = _parsed(key, text, types[group][name])
+            groups[group][name] = parsed(key, text, types[group][name])
         else:
             raise ConfigError(_unknown(key, settings_of(recipe)))
     if "loss" in groups[""]:
@@ -109,28 +106,5 @@ def _of_backbone(recipe: Recipe, name: str, text: str) -> Any:
             f"{key} is that of the weights which the recipe starts from: only masks can be set"
         )
     if isinstance(usual[name], (list, tuple)):
-        return [_parsed(key, part, int) for part in text.split(",")]
-    return _parsed(key, text, type(usual[name]))
-
-
-def _parsed(key: str, text: str, hint: Any) -> Any:
-    """Return a text as a value of a type."""
-    kinds = get_args(hint) if get_origin(hint) in (Union, UnionType) else (hint,)
-    plain = [get_origin(kind) or kind for kind in kinds]
-    if NoneType in plain and text.lower() == "none":
-        return None
-    for kind in plain:
-        try:
-            if kind is bool:
-                return {"true": True, "false": False}[text.lower()]
-            if kind is tuple:
-                low, high = map(float, text.split(","))
-                return low, high
-            if kind in (int, float):
-                return kind(text)
-        except (KeyError, ValueError):
-            continue
-        if kind in (str, Literal):
-            return text
-    expected = " or ".join(_WORDS.get(kind, str(kind)) for kind in plain)
-    raise ConfigError(f"{key} is {text!r}, expected {expected}")
+        return [parsed(key, part, int) for part in text.split(",")]
+    return parsed(key, text, type(usual[name]))

@@ -17,6 +17,7 @@ from ray.exceptions import RayError
 from ray.train import CheckpointConfig, Result, RunConfig, ScalingConfig, TrainingFailedError
 from ray.train.torch import TorchTrainer
 
+from emi_model.checkpoints.encoders import references_of
 from emi_model.errors import TrainingError
 from emi_model.training.trainer import EpochReport, report_from_dict
 from tasks.cluster.mailbox import ReportMailbox
@@ -85,7 +86,7 @@ def train(
             this training, or a node of the cluster does not see its files.
     """
     with alone_at(storage):
-        check_shared(storage, job.start)
+        check_shared(storage, job.start, *references_of(job.recipe.model).values())
         done, deaths = -1, 0
         while True:
             watcher = actor_on_this_node(ReportMailbox)

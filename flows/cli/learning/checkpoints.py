@@ -40,13 +40,22 @@ def import_checkpoint(authors: Path, backbone: Path, out: Path, licence: str | N
 @click.command("check-backbone")
 @click.argument("reference", type=LOCATION, metavar="REF")
 def check_backbone(reference: str) -> None:
-    """Run the public VAD model's zero-signal reference: one second of zeros."""
+    """Say what REF is, and check a VAD model on one second of zeros against its model card.
+
+    REF is a model with a VAD head, or an encoder of text or faces for `emi train`.
+    """
+    from emi_model.checkpoints.encoders import encoder_facts
     from emi_model.reference import check_backbone as check
     from emi_model.targets import VAD_DIMENSIONS
     from flows.display.tables import plain_table, show
     from tasks.registry.registry import resolve_model
 
-    found = check(resolve_model(reference))
+    where = resolve_model(reference)
+    facts = encoder_facts(where)
+    if facts is not None:
+        show(plain_table(["what", "value"], list(facts.items())), sys.stdout)
+        return
+    found = check(where)
     rows = zip(VAD_DIMENSIONS, found.expected, found.found, strict=True)
     show(plain_table(["dimension", "expected", "found"], rows), sys.stdout)
     say("agrees within 0.001" if found.passed else "differs by more than 0.001")

@@ -28,6 +28,18 @@ _backbone = click.option(
     metavar="REF",
     help="Model folder or hub id to start from, in place of the recipe's own.",
 )
+_text_encoder = click.option(
+    "--text-encoder",
+    type=LOCATION,
+    metavar="REF",
+    help="Encoder of transcripts: folder or hub id. Adds the branch if the recipe has none.",
+)
+_vision_encoder = click.option(
+    "--vision-encoder",
+    type=LOCATION,
+    metavar="REF",
+    help="Encoder of faces: folder, hub id, or an .hdf5 file of Keras. Adds the branch likewise.",
+)
 _settings = click.option(
     "--set",
     "settings",
@@ -56,6 +68,8 @@ _workers = click.option(
 )
 @_settings
 @_backbone
+@_text_encoder
+@_vision_encoder
 @_workers
 @ray_option
 @wheel_option
@@ -68,6 +82,8 @@ def train(
     seed: int | None,
     epochs: int | None,
     learning_rate: float | None,
+    text_encoder: str | None,
+    vision_encoder: str | None,
     **options: Any,
 ) -> None:
     """Train a model on labelled clips and register it as a new version.
@@ -75,10 +91,11 @@ def train(
     The split `train` teaches; `valid` chooses the epoch, measures and calibrates. A training that
     was stopped goes on where it was; one that is done is not done again.
     """
-    from tasks.training.recipe_names import chosen_recipe, name_with
+    from tasks.training.recipe_names import chosen_recipe, encoder_settings, name_with
 
     named = {"seed": seed, "epochs": epochs, "learning_rate": learning_rate}
-    recipe = name_with(recipe, {**named, **dict(map(_setting, settings))})
+    encoders = encoder_settings(text_encoder, vision_encoder)
+    recipe = name_with(recipe, {**named, **encoders, **dict(map(_setting, settings))})
     chosen_recipe(recipe)
     _prepare(labels, "train")
 
@@ -107,6 +124,8 @@ def train(
     help="Begin with the recipe's backbone (or new weights), or with the champion's weights.",
 )
 @_backbone
+@_text_encoder
+@_vision_encoder
 @_workers
 @click.option(
     "--level",

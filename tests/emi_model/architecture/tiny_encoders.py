@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
+import torch
 from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
 from tokenizers.normalizers import Lowercase
 from tokenizers.pre_tokenizers import Whitespace
 from tokenizers.processors import TemplateProcessing
+from transformers import BertConfig, BertModel
 
 WORDS = ("so", "glad", "to", "see", "you", "this", "is", "sad", "and", "very", "odd")
 
@@ -118,6 +121,15 @@ VISION_BRANCHES: dict[str, dict[str, Any]] = {
     },
 }
 """Arguments of vision branches."""
+
+
+def tiny_text_encoder(folder: Path) -> Path:
+    """Write a tiny BERT with tokenizer and licence in the layout of the hub; return its folder."""
+    torch.manual_seed(3)
+    BertModel(BertConfig(**_TEXT), add_pooling_layer=False).save_pretrained(folder)
+    tiny_tokenizer().save(str(folder / "tokenizer.json"))
+    (folder / "README.md").write_text("---\nlicense: apache-2.0\n---\n")
+    return folder
 
 
 def tiny_tokenizer() -> Tokenizer:

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import fields
+from dataclasses import fields, replace
 
 import pytest
 from hypothesis import given
@@ -65,3 +65,17 @@ def test_people_read_everything_and_the_limits() -> None:
 
 def test_a_vad_model_says_that_it_has_no_targets() -> None:
     assert "none: valence-arousal-dominance alone" in ModelCard("x", ()).to_markdown()
+
+
+def test_encoders_are_named_with_their_licences() -> None:
+    facts = {"name": "owner/encoder", "licence": "Apache-2.0", "sha256": "ab"}
+    card = replace(FULL, encoders={"text": facts, "vision": {**facts, "licence": "MIT"}})
+    assert ModelCard.from_dict(json.loads(card.to_json())) == card
+    assert "| Encoder of text | owner/encoder (Apache-2.0) |" in card.to_markdown()
+    assert card.licences == "CC-BY-NC-SA-4.0 AND Apache-2.0 AND MIT"
+    assert replace(card, backbone_licence="none").licences == "Apache-2.0 AND MIT"
+    assert (FULL.licences, replace(FULL, backbone_licence="none").licences) == (
+        FULL.backbone_licence,
+        "none",
+    )
+    assert "encoders" not in json.loads(FULL.to_json())  # as it was before there were any

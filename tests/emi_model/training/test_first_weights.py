@@ -7,17 +7,20 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from emi_model.architecture.model import EmiModel
 from emi_model.checkpoints.card import ModelCard
 from emi_model.checkpoints.checkpoint import LoadedModel, load_checkpoint, save_checkpoint
-from emi_model.errors import CheckpointError
+from emi_model.errors import CheckpointError, ConfigError
 from emi_model.targets import EMI_TARGETS
 from emi_model.training.first_weights import from_backbone, from_model, from_scratch
 from emi_model.training.fit import fit
 from emi_model.training.recipes import Recipe, recipe_named
+from tests.emi_model.architecture.tiny_encoders import tiny_text_encoder
 from tests.emi_model.training.noisy_clips import noisy_clips
 
 Build = Callable[..., EmiModel]
@@ -135,3 +138,32 @@ def test_a_trained_model_goes_on_as_it_is(saved: Save) -> None:
 def test_a_trained_model_of_other_targets_is_refused(saved: Save, targets: tuple[str, ...]) -> None:
     with pytest.raises(CheckpointError, match=r"tiny has targets .*start from the backbone"):
         from_model(targets, saved(targets=TARGETS))
+
+
+def test_an_encoder_that_a_recipe_refers_to_is_loaded(tmp_path: Path, saved: Save) -> None:
+    folder = tiny_text_encoder(tmp_path / "bert")
+    recipe = recipe_named("debug")
+    text = {"encoder": str(folder), "trained": False, "optional": True, "tokens": "words"}
+    both = replace(recipe, model=replace(recipe.model, branches={"audio": {}, "text": text}))
+    alone = replace(recipe, model=replace(recipe.model, branches={"text": text}))
+    given = load_file(folder / "model.safetensors")
+    for made in (
+        from_scratch(both, TARGETS),
+        from_scratch(replace(alone, filterbank=True), TARGETS),
+        from_backbone(both, TARGETS, saved()),
+    ):
+        state = made.state_dict()
+        encoder = "branches.text.encoder."
+        assert all(torch.equal(state[encoder + name], weight) for name, weight in given.items())
+        arguments = made.config.branches["text"]
+        assert arguments["encoder"]["model_type"] == "bert"
+        assert "tokens" not in arguments
+        save_checkpoint(tmp_path / "made", made, ModelCard("made", TARGETS))
+        (folder / "config.json").rename(folder / "hidden.json")  # the checkpoint is complete
+        loaded = load_checkpoint(tmp_path / "made").model
+        (folder / "hidden.json").rename(folder / "config.json")
+        words = np.frombuffer(b"so glad to see you", np.uint8)
+        prepared = loaded.specs["text"].prepare(words)
+        assert prepared.tolist() == [1, 4, 5, 6, 7, 8, 2]
+    with pytest.raises(ConfigError, match="name a folder or hub id with --text-encoder"):
+        EmiModel(both.model)

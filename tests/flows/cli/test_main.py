@@ -17,6 +17,7 @@ from tasks.corpus.clips import hash_content
 from tasks.schema.scores import scores_schema
 from tasks.storage.open import open_folder
 from tasks.synthetic.corpus import plan_corpus, speak
+from tests.emi_model.architecture.tiny_encoders import tiny_text_encoder
 from tests.tiny import BACKBONE
 
 
@@ -138,6 +139,14 @@ def test_check_backbone_prints_expected_against_found(emi, vad_model):
     assert code == 1
     assert "0.546" in out
     assert "differs by more than 0.001" in out
+
+
+def test_check_backbone_says_what_an_encoder_is(emi, tmp_path):
+    folder = tiny_text_encoder(tmp_path / "bert")
+    code, out, _ = emi("check-backbone", folder)
+    assert code == 0
+    for said in ("--text-encoder", "bert", "apache-2.0"):
+        assert said in out
 
 
 def test_no_model_is_one_line_that_says_how_to_get_one(emi, clip):

@@ -70,6 +70,13 @@ def test_a_model_is_fetched_once(
     assert start.folder == str(folder)
 
 
+def test_files_of_branches_are_fetched(served: FaultyBucket, models: Path) -> None:
+    for name in ("text/tokenizer.json", "text/model.safetensors", "text/old/tokenizer.json"):
+        served.objects[f"models/my model#1/{name}"] = b"{}"
+    folder = Path(resolve_model(f"{served.uri}/models/my model#1"))
+    assert [path.name for path in (folder / "text").rglob("*")] == ["tokenizer.json"]
+
+
 def test_another_content_is_another_model(bucket: str, models: Path, checkpoint: Path) -> None:
     place = open_folder(f"{bucket}/tiny")
     for path in checkpoint.iterdir():

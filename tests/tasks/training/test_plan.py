@@ -5,16 +5,20 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
+from emi_model.architecture.config import EmiConfig
 from emi_model.architecture.model import EmiModel
 from emi_model.checkpoints.card import ModelCard
 from emi_model.checkpoints.checkpoint import save_checkpoint
-from emi_model.errors import LabelError, ModelNotFound
+from emi_model.errors import ConfigError, LabelError, ModelNotFound
 from emi_model.training.first_weights import from_scratch
 from emi_model.training.recipes import Recipe, recipe_named
 from tasks.labels.label_set import load_labels
 from tasks.labels.labelled_clips import LabelledAudio, load_labelled_audio
 from tasks.training.plan import Start, TrainingPlan, plan_training, start_of, storage_of
+from tasks.training.recipe_names import chosen_recipe
+from tests.emi_model.architecture.tiny_encoders import tiny_text_encoder
 from tests.tasks.labels.labelled_corpus import TARGETS, labelled_store
 
 DEBUG = recipe_named("debug")
@@ -59,6 +63,7 @@ def test_a_folder_can_have_the_name_of_any_recipe(gathered: LabelledAudio) -> No
         ("paper+mse_ccc", "paper-mse_ccc"),
         ("debug+epochs=5+augmentation.speed=0.9,1.1", "debug-epochs=5-augmentation.speed=0.9,1.1"),
         ("/home/me/my recipes.py:mine+ema", "my-recipes.py-mine-ema"),
+        ("debug+text.encoder=/of/me/small-bert+ema", "debug-text.encoder=small-bert-ema"),
         ("debug" + "+seed=1" * 99, ("debug" + "-seed=1" * 99)[:100]),
     ):
         plan = planned(gathered, replace(DEBUG, name=name))
@@ -129,3 +134,38 @@ def test_an_empty_split_is_refused(gathered: LabelledAudio) -> None:
         planned(unwatched)
     last = replace(DEBUG, train=replace(DEBUG.train, keep="last"))
     assert planned(unwatched, last).job.valid == ()
+
+
+def test_encoders_are_in_the_card_the_id_and_where_workers_find_them(
+    gathered: LabelledAudio, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tiny_text_encoder(tmp_path / "bert")
+    monkeypatch.chdir(tmp_path)
+    recipe = chosen_recipe("debug+text.encoder=./bert")
+    assert recipe.model.branches["text"] == {
+        "optional": True,
+        "trained": False,
+        "encoder": "./bert",
+    }
+    plan = planned(gathered, recipe)
+    assert plan.job.recipe.model.branches["text"]["encoder"] == str(folder)
+    facts = plan.job.card.encoders["text"]
+    assert (facts["name"], facts["licence"]) == ("bert", "apache-2.0")
+    assert plan.job.card.licences == "apache-2.0"
+    weights = load_file(folder / "model.safetensors")
+    weights["embeddings.LayerNorm.bias"] += 1
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+    other = planned(gathered, recipe)
+    assert other.training_id not in (plan.training_id, planned(gathered).training_id)
+    model = other.job.first_model()
+    assert torch.equal(
+        model.state_dict()["branches.text.encoder.embeddings.LayerNorm.bias"],
+        weights["embeddings.LayerNorm.bias"],
+    )
+
+
+def test_a_model_that_hears_nothing_starts_from_no_backbone() -> None:
+    deaf = replace(recipe_named("paper"), model=EmiConfig(branches={"text": {}}))
+    assert start_of(deaf, None) is None
+    with pytest.raises(ConfigError, match="hears nothing"):
+        start_of(deaf, "owner/backbone")

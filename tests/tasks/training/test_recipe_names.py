@@ -6,7 +6,8 @@ import pytest
 
 from emi_model.errors import ConfigError
 from emi_model.training.recipes import debug, recipe_named
-from tasks.training.recipe_names import chosen_recipe, name_with
+from tasks.training.recipe_names import chosen_recipe, encoder_settings, name_with
+from tasks.training.recipe_settings import settings_of
 
 OWN = """
 from dataclasses import replace
@@ -38,6 +39,35 @@ def test_settings_become_part_of_the_name_and_survive_it() -> None:
     assert name == "debug+epochs=5+loss=mse_ccc"
     assert chosen_recipe(name).train.loss == "mse+ccc"
     assert name_with("debug", {"seed": None}) == "debug"
+    with pytest.raises(ConfigError, match="without '\\+': rename the folder"):
+        name_with("debug", {"text.encoder": "a+b"})
+
+
+def test_encoders_become_part_of_the_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "bert").mkdir()
+    monkeypatch.chdir(tmp_path)
+    settings = encoder_settings("bert", "owner/vit")
+    name = name_with("debug", settings)
+    assert name == f"debug+text.encoder={tmp_path}/bert+vision.encoder=owner/vit"
+    branches = chosen_recipe(f"{name}+vision.trained=true+vision.max_frames=60").model.branches
+    assert [*branches] == ["audio", "text", "vision"]
+    assert branches["text"]["encoder"] == f"{tmp_path}/bert"
+    vision = {"optional": True, "trained": True, "encoder": "owner/vit", "max_frames": 60}
+    assert branches["vision"] == vision
+    assert settings_of(chosen_recipe(name))["text.trained"] is False
+
+
+@pytest.mark.parametrize(
+    ("setting", "said"),
+    [
+        ("text.layers=3", r"no setting 'text\.layers', expected one of text\.encoder"),
+        ("text.trained=maybe", r"text\.trained is 'maybe', expected true or false"),
+        ("audio.trained=true", r"expected one of audio\.optional"),
+    ],
+)
+def test_settings_that_no_branch_has_are_refused(setting: str, said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        chosen_recipe(f"debug+{setting}")
 
 
 def test_a_recipe_of_ones_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
