@@ -20,7 +20,7 @@ from emi_model.units import SAMPLING_RATE, samples_to_seconds, seconds_to_sample
 from tasks.extraction.decoding.commands import View
 from tasks.extraction.decoding.decode import Decoded, decode, decode_links
 from tasks.extraction.decoding.mixing import Mixing, may_cancel
-from tasks.extraction.decoding.pictures import Pictures
+from tasks.extraction.decoding.pictures import DecodedPictures
 from tasks.extraction.decoding.sound import Gap
 from tasks.extraction.decoding.together import NO_VIEWS, Heard, audible, decode_common, track_of
 from tasks.extraction.headers import Prober
@@ -129,7 +129,7 @@ def extract_found(
     *,
     max_seconds: float | None,
     views: Mapping[int, View] = NO_VIEWS,
-    seen: dict[int, Pictures] | None = None,
+    seen: dict[int, DecodedPictures] | None = None,
 ) -> Iterator[Extraction | Rejection]:
     """Decode the audio tracks of several files, and with them pictures; yields as `extract` does.
 

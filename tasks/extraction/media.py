@@ -16,7 +16,7 @@ from tasks.extraction.audio import (
 )
 from tasks.extraction.decoding.commands import View
 from tasks.extraction.decoding.decode import decode_pictures
-from tasks.extraction.decoding.pictures import MAX_FRAMES, Pictures, num_frames_within
+from tasks.extraction.decoding.pictures import MAX_FRAMES, DecodedPictures, num_frames_within
 from tasks.extraction.headers import Prober
 from tasks.extraction.tracks import Tracks, Visible, choose_track, find_tracks, one_line
 from tasks.schema.outcomes import Reason, Rejection
@@ -29,7 +29,7 @@ class Media(NamedTuple):
     """What was decoded of one clip; None in place of what is not needed."""
 
     audio: Extraction | Rejection | None
-    pictures: Pictures | Rejection | None
+    pictures: DecodedPictures | Rejection | None
 
 
 def extract_media(
@@ -104,7 +104,7 @@ def _decode_run(
         for place, one in enumerate(run)
         if isinstance(one.sight, Visible)
     }
-    seen: dict[int, Pictures] = {}
+    seen: dict[int, DecodedPictures] = {}
     heard: Iterator[Extraction | Rejection | None] = iter([None] * len(run))
     if sound:
         tracks = [one.sound for one in run]
@@ -124,7 +124,7 @@ def _view_of(found: Visible, num_frames: int) -> View:
     return View(video.index, num_frames, video.start_seconds if is_timed else None)
 
 
-def _decode_alone(found: Visible, view: View) -> Pictures | Rejection:
+def _decode_alone(found: Visible, view: View) -> DecodedPictures | Rejection:
     header = found.header
     clock_index = None
     if header.container in _BROADCASTS and header.tracks:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from emi_model.modalities import add_entry, find_entry
 from tasks.extraction.audio import Extraction
+from tasks.extraction.decoding.pictures import DecodedPictures
 from tasks.schema.outcomes import Rejection
 from tasks.schema.scores import EXTRACTION
 
@@ -30,6 +31,7 @@ class ClipMedia:
         options: settings by modality; each extractor reads those of its own.
         noted: facts by modality, beside the inputs: an extractor adds those of its own. One whose
             name is a column of `tasks.schema.scores.EXTRACTED` gets into the clip's row.
+        pictures: its pictures or their rejection; None where no extractor of the model needs them.
     """
 
     path: Path
@@ -38,6 +40,7 @@ class ClipMedia:
     timeout_seconds: float
     options: Mapping[str, Any] = field(default_factory=dict)
     noted: dict[str, dict[str, Any]] = field(default_factory=dict)
+    pictures: DecodedPictures | Rejection | None = None
 
 
 Extract = Callable[[ClipMedia], NDArray[Any] | Rejection]
@@ -63,6 +66,7 @@ class Extractor:
         extract: the function.
         own_stage: it is heavy: a cluster's decoders leave it out, and a stage of its own runs it.
         key: what beside the version decides its input; part of the cache's keys.
+        needs_pictures: it reads `ClipMedia.pictures`.
     """
 
     modality: str
@@ -71,6 +75,7 @@ class Extractor:
     extract: Extract
     own_stage: bool = False
     key: InputKey = _no_key
+    needs_pictures: bool = False
 
     def folder(self, options: Mapping[str, Any] = NO_SETTINGS) -> str:
         """Return the name of a folder for its inputs under these settings: ``text-v1-KEY``."""
@@ -88,6 +93,7 @@ def register_extractor(
     needs_audio: bool = False,
     own_stage: bool = False,
     key: InputKey = _no_key,
+    needs_pictures: bool = False,
 ) -> Callable[[Extract], Extract]:
     """Decorator: register a function as the extractor of a modality.
 
@@ -98,7 +104,7 @@ def register_extractor(
     """
 
     def registered(extract: Extract) -> Extract:
-        found = Extractor(modality, version, needs_audio, extract, own_stage, key)
+        found = Extractor(modality, version, needs_audio, extract, own_stage, key, needs_pictures)
         add_entry(_EXTRACTORS, modality, found)
         return extract
 

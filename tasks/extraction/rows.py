@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, fields
-from itertools import repeat
 from typing import Any
 
 from emi_model.audio.waveform import SILENCE_DBFS, measure_levels
@@ -13,10 +12,11 @@ from emi_model.modalities import AUDIO_NEEDED
 from emi_model.units import samples_to_seconds
 from tasks.corpus.clips import ClipFile, hash_clip, hash_content
 from tasks.corpus.fetching import Local, fetched
-from tasks.extraction.audio import Extraction, extract_together
+from tasks.extraction.audio import Extraction
 from tasks.extraction.decoding.mixing import Mixing
 from tasks.extraction.headers import Prober
 from tasks.extraction.inputs import pack
+from tasks.extraction.media import extract_media
 from tasks.extraction.registry import NO_SETTINGS, ClipMedia, Extractor, extractor_of
 from tasks.extraction.tracks import reject_path
 from tasks.schema.outcomes import Flag, Rejection, Source, Status, rejected
@@ -110,16 +110,22 @@ def extract_group(
     """
     extractors = [(extractor_of(modality), needed) for modality, needed in needs.items()]
     paths = [local.path for _, local in group if isinstance(local, Local)]
-    decoded: Iterator[Extraction | Rejection | None] = repeat(None)
-    if any(extractor.needs_audio for extractor, _ in extractors):
-        decoded = extract_together(
-            paths, max_seconds=max_seconds, timeout_seconds=timeout_seconds, prober=prober
-        )
+    decoded = extract_media(
+        paths,
+        sound=any(extractor.needs_audio for extractor, _ in extractors),
+        sight=any(extractor.needs_pictures for extractor, _ in extractors),
+        max_seconds=max_seconds,
+        timeout_seconds=timeout_seconds,
+        prober=prober,
+    )
     for clip, local in group:
         if isinstance(local, Rejection):
             yield rejected(_listed_row(clip, None), local.reason, local.detail)
         else:
-            media = ClipMedia(local.path, next(decoded), max_seconds, timeout_seconds, options)
+            audio, pictures = next(decoded)
+            media = ClipMedia(
+                local.path, audio, max_seconds, timeout_seconds, options, pictures=pictures
+            )
             yield _row(clip, local, media, extractors)
 
 

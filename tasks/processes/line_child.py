@@ -36,8 +36,13 @@ class LineChild:
         """Process id of the child; None while there is none."""
         return self._child.pid if self._child else None
 
-    def ask(self, request: bytes, timeout_seconds: float) -> bytes:
+    def ask(self, request: bytes, timeout_seconds: float, payload: bytes = b"") -> bytes:
         """Return the child's answer, a line, to a request, a line of less than 4 KiB.
+
+        Args:
+            request: the line.
+            timeout_seconds: wall-clock limit.
+            payload: bytes that follow the line; the child reads all of them before it answers.
 
         Raises:
             TimeoutError: it did not answer in time; it was killed.
@@ -51,7 +56,7 @@ class LineChild:
                         self._command, stdin=subprocess.PIPE, stderr=subprocess.DEVNULL
                     )
                 try:
-                    return _exchange(self._child, request, deadline)
+                    return _exchange(self._child, request, payload, deadline)
                 except TimeoutError:
                     self._drop()
                     raise
@@ -85,7 +90,9 @@ class LineChild:
         return child.returncode
 
 
-def _exchange(child: subprocess.Popen[bytes], request: bytes, deadline: float) -> bytes:
+def _exchange(
+    child: subprocess.Popen[bytes], request: bytes, payload: bytes, deadline: float
+) -> bytes:
     """Return the answer's line.
 
     Raises:
@@ -97,6 +104,8 @@ def _exchange(child: subprocess.Popen[bytes], request: bytes, deadline: float) -
     assert child.stdout is not None, "a pipe was asked for"
     # Cannot block: the pipe is empty and the request is shorter than a pipe is wide.
     child.stdin.write(request)
+    if payload:
+        _send(child.stdin.fileno(), payload, deadline)
     answer = bytearray()
     with selectors.DefaultSelector() as selector:
         selector.register(child.stdout, selectors.EVENT_READ)
@@ -108,3 +117,23 @@ def _exchange(child: subprocess.Popen[bytes], request: bytes, deadline: float) -
             if not piece or len(answer) > _MAX_ANSWER_BYTES:
                 raise EOFError
     return bytes(answer)
+
+
+def _send(pipe: int, payload: bytes, deadline: float) -> None:
+    """Write as the child reads.
+
+    Raises:
+        TimeoutError: it had not read all at the deadline.
+        BrokenPipeError: it is dead.
+    """
+    left = memoryview(payload)
+    os.set_blocking(pipe, False)
+    try:
+        with selectors.DefaultSelector() as selector:
+            selector.register(pipe, selectors.EVENT_WRITE)
+            while left:
+                if not selector.select(max(deadline - time.monotonic(), 0.0)):
+                    raise TimeoutError
+                left = left[os.write(pipe, left[:_PIECE_BYTES]) :]
+    finally:
+        os.set_blocking(pipe, True)

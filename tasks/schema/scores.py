@@ -128,6 +128,22 @@ _AUDIO = [
     described("silent_fraction", DOUBLE, "0..1", "share of 20 ms steps below -60 dBFS"),
 ]
 
+_SEEN = [
+    described(
+        "num_frames_seen",
+        pa.int32(),
+        "frames of 0.2 s",
+        "pictures of the clip that were searched for a face, five a second, at most 300; null: the "
+        "model does not look at faces",
+    ),
+    described(
+        "face_share",
+        DOUBLE,
+        "0..1",
+        "share of these pictures that show a face; null where none was looked for",
+    ),
+]
+
 _MODALITIES = described(
     "modalities",
     pa.list_(TEXT),
@@ -176,7 +192,7 @@ def window_item(targets: Sequence[str]) -> pa.StructType:
     )
 
 
-EXTRACTED = pa.schema([*_FILE, *_OUTCOME, *_AUDIO, _MODALITIES, _INPUTS])
+EXTRACTED = pa.schema([*_FILE, *_OUTCOME, *_AUDIO, *_SEEN, _MODALITIES, _INPUTS])
 """A clip between extraction and scoring; ``inputs`` are read by `tasks.extraction.inputs`."""
 
 
@@ -246,5 +262,6 @@ def _score_columns(targets: Sequence[str]) -> list[pa.Field]:
         *_vad("mean over the frames"),
         *_vad("of the mean frame, as the public model gives it", "_of_mean"),
         *_AUDIO,
+        *_SEEN,
         _MODALITIES,
     ]

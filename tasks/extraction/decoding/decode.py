@@ -17,10 +17,10 @@ from tasks.extraction.decoding.messages import (
     ended_early,
     error_lines,
     files_ended_early,
-    in_words,
     lacks_decoder,
+    what_it_said,
 )
-from tasks.extraction.decoding.pictures import Pictures, max_picture_bytes, read_pictures
+from tasks.extraction.decoding.pictures import DecodedPictures, max_picture_bytes, read_pictures
 from tasks.extraction.decoding.sound import Sound, max_matroska_bytes, ogg_links, read_matroska
 from tasks.extraction.ffmpeg import find_ffmpeg, run_ffmpeg
 from tasks.processes.bounded import run_piped
@@ -57,7 +57,7 @@ class Seen(NamedTuple):
         timed_out: It was stopped at the time limit.
     """
 
-    pictures: Pictures
+    pictures: DecodedPictures
     words: str
     timed_out: bool
 
@@ -71,7 +71,7 @@ class Taken(NamedTuple):
     """
 
     sound: Sound | None
-    pictures: Pictures | None
+    pictures: DecodedPictures | None
 
 
 def decode(track: TrackOfFile, *, num_samples: int, timeout_seconds: float) -> Decoded:
@@ -90,7 +90,7 @@ def decode(track: TrackOfFile, *, num_samples: int, timeout_seconds: float) -> D
     lines = error_lines(finished, track.url)
     return Decoded(
         sound=read_matroska(finished.stdout),
-        words=in_words(finished, lines),
+        words=what_it_said(finished, lines),
         timed_out=finished.timed_out,
         no_decoder=lacks_decoder(lines),
         ended_early=finished.over_limit or ended_early(lines),
@@ -141,7 +141,7 @@ def decode_pictures(
     lines = error_lines(finished, url)
     early = finished.exit_status != 0 or ended_early(lines)
     pictures = read_pictures(finished.stdout, ended_early=early)
-    return Seen(pictures, in_words(finished, lines), finished.timed_out)
+    return Seen(pictures, what_it_said(finished, lines), finished.timed_out)
 
 
 def decode_together(
@@ -185,7 +185,7 @@ def decode_together(
         sound: Sound | None = read_matroska(next(outputs))
         if sound is not None and sound.waveform.size != num_samples and not complete:
             sound = None
-        pictures: Pictures | None = None
+        pictures: DecodedPictures | None = None
         if track.view is not None:
             pictures = read_pictures(next(outputs))
             if not complete and len(pictures.ticks) < track.view.num_frames:

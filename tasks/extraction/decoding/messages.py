@@ -52,7 +52,7 @@ def error_lines(finished: Finished, url: str) -> list[str]:
     return list(dict.fromkeys(line for line in lines if line and not _EXPECTED.search(line)))
 
 
-def in_words(finished: Finished, lines: Sequence[str]) -> str:
+def what_it_said(finished: Finished, lines: Sequence[str]) -> str:
     """Return ffmpeg's lines as one, or how it ended."""
     if lines or finished.exit_status is None:
         return "; ".join(lines) or "no message"

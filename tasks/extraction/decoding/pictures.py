@@ -32,12 +32,12 @@ _TICK_MILLISECONDS = 1_000 // FRAMES_PER_SECOND
 _HEADER_BYTES = 4 * 1024
 _PNG_END = b"IEND\xaeB`\x82"
 
-Picture = NDArray[np.uint8]
+RgbPicture = NDArray[np.uint8]
 """uint8 (height, width, 3), RGB."""
 
 
 @dataclass(frozen=True, eq=False)
-class Pictures:
+class DecodedPictures:
     """What ffmpeg decoded of a video track.
 
     Attributes:
@@ -51,7 +51,7 @@ class Pictures:
     encoded: Sequence[memoryview]
     ended_early: bool = False
 
-    def __iter__(self) -> Iterator[tuple[int, Picture]]:
+    def __iter__(self) -> Iterator[tuple[int, RgbPicture]]:
         """Yield time and content of each picture; all have the size of the first."""
         for tick, one in zip(self.ticks, self.encoded, strict=True):
             yield tick, np.asarray(Image.open(io.BytesIO(one), formats=["PNG"]).convert("RGB"))
@@ -91,11 +91,11 @@ def max_picture_bytes(num_frames: int) -> int:
     return (num_frames + 1) * (3 * LONGEST_SIDE**2 + LONGEST_SIDE + _HEADER_BYTES)
 
 
-def read_pictures(data: bytes, *, ended_early: bool = False) -> Pictures:
+def read_pictures(data: bytes, *, ended_early: bool = False) -> DecodedPictures:
     """Read the pictures of Matroska that ffmpeg wrote, up to where it was stopped."""
     found = {
         round(time / _TICK_MILLISECONDS): payload
         for time, payload in zip(*read_blocks(memoryview(data)), strict=True)
         if payload[-len(_PNG_END) :] == _PNG_END
     }
-    return Pictures(tuple(found), tuple(found.values()), ended_early)
+    return DecodedPictures(tuple(found), tuple(found.values()), ended_early)

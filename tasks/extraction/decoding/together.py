@@ -19,7 +19,7 @@ from tasks.extraction.decoding.mixing import (
     may_cancel,
     may_mirror,
 )
-from tasks.extraction.decoding.pictures import Pictures
+from tasks.extraction.decoding.pictures import DecodedPictures
 from tasks.extraction.decoding.sound import Sound
 from tasks.extraction.tracks import Decodable
 
@@ -47,7 +47,7 @@ class Common(NamedTuple):
     """What one run gave completely, by the place of the file."""
 
     heard: dict[int, Heard]
-    pictures: dict[int, Pictures]
+    pictures: dict[int, DecodedPictures]
 
 
 def decode_common(
@@ -103,7 +103,7 @@ def audible(heard: Heard, first: Sound) -> Heard:
 
 def _complete(
     tracks: Mapping[int, TrackOfFile], num_wanted: int, bound: int, timeout_seconds: float
-) -> tuple[dict[int, Sound], dict[int, Pictures]]:
+) -> tuple[dict[int, Sound], dict[int, DecodedPictures]]:
     taken = decode_together(
         list(tracks.values()), num_samples=bound, timeout_seconds=timeout_seconds
     )

@@ -16,7 +16,7 @@ from tasks.extraction.decoding.pictures import (
     FRAMES_PER_SECOND,
     LONGEST_SIDE,
     MAX_FRAMES,
-    Pictures,
+    DecodedPictures,
     max_picture_bytes,
     num_frames_within,
     read_pictures,
@@ -85,7 +85,7 @@ def shown(path: Path, prober: Prober, max_seconds: float | None = None) -> dict[
 
 
 def pictures_of(found: Media) -> dict[int, int]:
-    assert isinstance(found.pictures, Pictures), found.pictures
+    assert isinstance(found.pictures, DecodedPictures), found.pictures
     return {tick: round(int(picture[5, 5, 0]) / 10) for tick, picture in found.pictures}
 
 
@@ -165,7 +165,7 @@ class TestBounds:
     def test_a_clip_in_4k(self, film: Film, prober: Prober) -> None:
         path = film("a.mp4", [0.0, 0.7], *LOSSLESS, size="3840x2160")
         found = look(path, prober).pictures
-        assert isinstance(found, Pictures)
+        assert isinstance(found, DecodedPictures)
         assert [picture.shape for _, picture in found] == [(270, 480, 3)] * 4
         assert sum(map(len, found.encoded)) < max_picture_bytes(4)
 
@@ -193,7 +193,7 @@ class TestBounds:
 
 
 def seen(found: Media) -> list[tuple[int, np.ndarray]]:
-    assert isinstance(found.pictures, Pictures), found.pictures
+    assert isinstance(found.pictures, DecodedPictures), found.pictures
     return list(found.pictures)
 
 

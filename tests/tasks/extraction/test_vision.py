@@ -1,0 +1,202 @@
+"""Rows of clips for a model that looks at faces."""
+
+from __future__ import annotations
+
+import random
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tasks.corpus.listing import clip_file
+from tasks.extraction.decoding.commands import TrackOfFile, View, common_command, sound_command
+from tasks.extraction.ffmpeg import find_ffmpeg
+from tasks.extraction.formats import ALLOWED_VIDEO_DECODERS
+from tasks.extraction.headers import Prober
+from tasks.extraction.inputs import unpack
+from tasks.extraction.rows import extract_group, local_file
+from tasks.synthetic.face import Look, draw_face, paint, paint_back
+from tasks.synthetic.film import draw_scene
+from tests.places import RECORDINGS
+
+Film = Callable[..., Path]
+Rows = Callable[..., list[dict[str, Any]]]
+
+SOUND_ALONE = {"audio": True}
+BOTH = {"audio": True, "vision": False}
+MUST_SEE = {"audio": False, "vision": True}
+AVC = ("-c:v", "libx264", "-pix_fmt", "yuv420p", "-c:a", "aac")
+
+
+@pytest.fixture
+def film(tmp_path: Path) -> Film:
+    """Return a function that writes ten pictures a second of somebody, and a tone.
+
+    A word tells what is seen, half a second a letter: a face, or the back of the head.
+    """
+    rng = np.random.default_rng(1)
+    scene, person = draw_scene(rng), draw_face(rng)
+    looks = {"f": paint(person, Look(), scene), "b": paint_back(person, scene)}
+
+    def write(name: str, word: str, *options: str, hertz: int = 440) -> Path:
+        path = tmp_path / name
+        raw = np.repeat(np.stack([looks[letter] for letter in word]), 5, axis=0)
+        tone = f"sine=frequency={hertz}:duration={len(word) / 2}:sample_rate=16000"
+        command = [find_ffmpeg(), "-hide_banner", "-loglevel", "error", "-y", "-f", "rawvideo"]
+        command += ["-pixel_format", "rgb24", "-video_size", f"{scene.size}x{scene.size}"]
+        command += ["-framerate", "10", "-i", "-", "-f", "lavfi", "-i", tone]
+        command += [*(options or AVC), f"file:{path}"]
+        subprocess.run(command, check=True, timeout=60, input=raw.tobytes())
+        return path
+
+    return write
+
+
+@pytest.fixture
+def rows(prober: Prober) -> Rows:
+    def extract(*paths: Path, needs: dict[str, bool], **limits: Any) -> list[dict[str, Any]]:
+        clips = [clip_file(path.name, bytes(path)) for path in paths]
+        group = []
+        for clip in clips:
+            with local_file(clip) as local:
+                group.append((clip, local))
+        limits = {"max_seconds": 12.0, "timeout_seconds": 60.0} | limits
+        return list(extract_group(group, needs=needs, prober=prober, **limits))
+
+    return extract
+
+
+def heard_in(row: dict[str, Any]) -> dict[str, Any]:
+    """Return all of a row that does not depend on what is seen, with the samples."""
+    seen = ("num_frames_seen", "face_share", "modalities", "inputs", "noted")
+    samples = unpack(row)["audio"].tobytes() if row["inputs"] else None
+    return {name: fact for name, fact in row.items() if name not in seen} | {"samples": samples}
+
+
+def face_is_seen(row: dict[str, Any]) -> str:
+    """Return a letter for each fifth of a second: f where the crop shows something."""
+    return "".join("f" if crop.any() else "-" for crop in unpack(row)["vision"])
+
+
+def test_crops_of_the_time_in_which_a_face_is_seen(film: Film, rows: Rows) -> None:
+    path = film("a.mp4", "ffbbf")
+    (row,) = rows(path, needs=BOTH)
+    vision = unpack(row)["vision"]
+    assert vision.dtype == np.uint8
+    assert vision.shape == (13, 112, 112, 3)
+    assert face_is_seen(row) == "fffff-----fff"
+    assert (row["num_frames_seen"], row["face_share"]) == (13, 8 / 13)
+    assert row["modalities"] == ["audio", "vision"]
+    (row,) = rows(path, needs=MUST_SEE, max_seconds=1.0)
+    assert face_is_seen(row) == "fffff"
+
+
+def test_without_a_face(film: Film, rows: Rows) -> None:
+    path = film("a.mp4", "bb")
+    (row,) = rows(path, needs=BOTH)
+    assert (row["status"], row["modalities"]) == ("scored", ["audio"])
+    assert (row["num_frames_seen"], row["face_share"]) == (5, 0.0)
+    (row,) = rows(path, needs=MUST_SEE)
+    assert (row["reason"], row["detail"]) == ("no_face", "no face in 5 pictures")
+    assert (row["num_frames_seen"], row["face_share"]) == (5, 0.0)
+
+
+def test_without_sound_or_without_video(film: Film, rows: Rows) -> None:
+    mute, deaf = film("mute.mp4", "ff", *AVC, "-an"), film("deaf.mp4", "ff", *AVC, "-vn")
+    silent, unseen = rows(mute, deaf, needs={"audio": False, "vision": False})
+    assert (silent["modalities"], silent["face_share"]) == (["vision"], 1.0)
+    assert (unseen["modalities"], unseen["face_share"]) == (["audio"], None)
+    assert unseen["num_frames_seen"] == 0
+    silent, unseen = rows(mute, deaf, needs={"audio": True, "vision": True})
+    assert [silent["reason"], unseen["reason"]] == ["no_audio_track", "no_video_track"]
+
+
+def test_nobody_looks_where_no_model_sees(film: Film, rows: Rows) -> None:
+    (row,) = rows(film("a.mp4", "f"), needs=SOUND_ALONE)
+    assert (row["num_frames_seen"], row["face_share"]) == (None, None)
+
+
+def test_several_clips_through_one_run(
+    film: Film, rows: Rows, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paths = [film(f"{n}.mp4", word, hertz=300 + n) for n, word in enumerate(["ff", "fb", "bbf"])]
+    paths.append(film("gone.mp4", "f").rename(tmp_path / "sound.mp4"))
+    alone = [rows(path, needs=BOTH)[0] for path in paths]
+    log, script = tmp_path / "log", tmp_path / "ffmpeg"
+    script.write_text(f'#!/bin/sh\necho "$*" >> "{log}"\nexec "{find_ffmpeg()}" "$@"\n')
+    script.chmod(0o755)
+    monkeypatch.setenv("EMI_FFMPEG", str(script))
+    assert rows(*paths, needs=BOTH) == alone
+    (run,) = log.read_text().splitlines()
+    assert (run.count(" -i "), run.count("matroska pipe:")) == (4, 0)
+    assert run.count("pipe:") == 8
+
+
+def test_video_decoders_are_allowed_only_where_pictures_are_wanted() -> None:
+    heard = TrackOfFile("file:a", 0)
+    seen = TrackOfFile("file:b", 0, view=View(1, 60))
+    assert "h264" in ALLOWED_VIDEO_DECODERS
+    assert "h264" not in " ".join(sound_command("ffmpeg", seen, "pipe:", 10))
+    command = common_command("ffmpeg", [heard, seen], [3, 4, 5], 10)
+    lists = [command[n + 1] for n, arg in enumerate(command) if arg == "-codec_whitelist"]
+    assert ["h264" in decoders.split(",") for decoders in lists] == [False, True]
+
+
+def test_damage_to_the_video_leaves_the_sound_as_it_is(
+    film: Film, rows: Rows, tmp_path: Path
+) -> None:
+    """The same samples, flags and facts, byte for byte, whatever becomes of the pictures."""
+    chance = random.Random(1)
+    contents = [film(name, "ffb").read_bytes() for name in ("a.mp4", "a.mkv", "a.ts")]
+    paths = []
+    for number in range(12):
+        damaged = bytearray(contents[number % 3])
+        for _ in range(chance.choice([3, 30, 300])):
+            damaged[chance.randrange(600, len(damaged))] = chance.randrange(256)
+        if number % 4 == 3:
+            del damaged[len(damaged) * 2 // 3 :]
+        paths.append(tmp_path / f"{number}.{('mp4', 'mkv', 'ts')[number % 3]}")
+        paths[-1].write_bytes(damaged)
+    heard, both = rows(*paths, needs=SOUND_ALONE), rows(*paths, needs=BOTH)
+    for one, other in zip(heard, both, strict=True):
+        assert heard_in(one) == heard_in(other)
+    assert sum(bool(row["num_frames_seen"]) for row in both) >= 6
+
+
+@pytest.mark.skipif(not RECORDINGS.is_dir(), reason="real recordings lie beside the repository")
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("single_face.mp4", "f" * 12),
+        ("face_noface.mov", "f" * 12 + "-" * 21),
+        ("noface_face.mov", "-" * 20 + "f" * 12),
+        ("WolfgangLanger_Pexels.mp4", "f" * 60),
+    ],
+)
+def test_a_real_face_when_a_person_sees_it(name: str, shown: str, rows: Rows) -> None:
+    (row,) = rows(RECORDINGS / name, needs=BOTH)
+    assert face_is_seen(row) == shown
+    assert row["num_frames_seen"] == len(shown)
+    assert row["face_share"] == shown.count("f") / len(shown)
+
+
+@pytest.mark.skipif(not RECORDINGS.is_dir(), reason="real recordings lie beside the repository")
+def test_real_clips_of_all_kinds_sound_as_without_pictures(rows: Rows) -> None:
+    names = ["nasa_13013_rotated.mp4", "with-attached-pic.mp3", "video_with_failing_audio.mp4"]
+    names += ["big_buck_bunny_small.mp4", "bbb_2500ms.ts", "video_desks.3gp", "sample.avi"]
+    paths = [RECORDINGS / name for name in [*names, "sample_fragmented.mp4", "no_duration.webm"]]
+    heard = rows(*paths, needs={"audio": False, "vision": False})
+    alone = rows(*paths[1:], needs=SOUND_ALONE)
+    assert [row["num_frames_seen"] for row in heard] == [3, 0, 56, 27, 13, 25, 21, 6, 25]
+    shares = dict(
+        zip([path.name for path in paths], [row["face_share"] for row in heard], strict=True)
+    )
+    assert shares.pop("sample_fragmented.mp4") == 1.0  # a man with glasses
+    assert shares.pop("big_buck_bunny_small.mp4") < 0.1  # a hare with the face of a man
+    assert {*shares.values()} == {0.0, None}
+    for one, other in zip(heard[1:], alone, strict=True):
+        assert unpack(one)["audio"].tobytes() == unpack(other)["audio"].tobytes()
+        assert one["flags"] == other["flags"]
