@@ -44,6 +44,8 @@ def ablate(
     out: str | None = None,
     snapshot: str | None = None,
     ray_address: str | None = None,
+    asr: str | None = None,
+    language: str | None = None,
 ) -> dict[str, Any]:
     """Train a recipe whole and with each part switched off, and compare.
 
@@ -61,6 +63,8 @@ def ablate(
         snapshot: label snapshot, by number or id; default: the latest.
         ray_address: Ray cluster to train on, ``HOST:PORT``, whose nodes share ``EMI_HOME``;
             default: ``RAY_ADDRESS``, else Ray is started on this machine.
+        asr: ASR model that writes the text, for a model that reads; default: ``EMI_ASR``.
+        language: of the speech, as ``en``; default: detected in each clip.
 
     Returns:
         ``report``, an `AblationReport`; ``failed``, the trainings that failed and why; ``folder``
@@ -76,7 +80,7 @@ def ablate(
     chosen = chosen_recipe(recipe)
     store = create_store(results or labels)
     origins = find_origins(chosen, start=start_from, backbones=backbones or [])
-    gathered = gather_clips(chosen, labels, corpus, snapshot)
+    gathered = gather_clips(chosen, labels, corpus, snapshot, asr, language)
     ablation = plan_ablation(gathered, chosen, origins, num_seeds=seeds)
     num_missing = len(missing_runs(ablation, store))
     failed = train_cells(ablation, store, ray_address) if num_missing else {}
@@ -93,9 +97,17 @@ def ablate(
 
 
 @task(name="gather", cache_policy=NO_CACHE, persist_result=False)
-def gather_clips(recipe: Recipe, labels: str, corpus: str, snapshot: str | None) -> LabelledAudio:
-    """Return the clips to train and to measure on, their audio in the cache."""
-    return load_for_recipe(recipe, load_labels(labels, snapshot), corpus, (TRAIN, VALID))
+def gather_clips(
+    recipe: Recipe,
+    labels: str,
+    corpus: str,
+    snapshot: str | None,
+    asr: str | None,
+    language: str | None,
+) -> LabelledAudio:
+    """Return the clips to train and to measure on, their inputs in the cache."""
+    label_set = load_labels(labels, snapshot)
+    return load_for_recipe(recipe, label_set, corpus, (TRAIN, VALID), asr, language)
 
 
 @task(name="train-cells", cache_policy=NO_CACHE, persist_result=False)

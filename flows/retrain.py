@@ -68,6 +68,8 @@ def retrain_model(
     margin: Annotated[float, Field(ge=-2, le=2)] = MARGIN,
     rescore: str | None = None,
     ray_address: str | None = None,
+    asr: str | None = None,
+    language: str | None = None,
 ) -> dict[str, Any]:
     """Train a challenger on all labels and make it champion only if it is better beyond doubt.
 
@@ -93,6 +95,8 @@ def retrain_model(
             beside the rows of other versions.
         ray_address: Ray cluster to train and score on, ``HOST:PORT``, whose nodes share
             ``EMI_HOME``; default: ``RAY_ADDRESS``, else Ray is started on this machine.
+        asr: ASR model that writes the text, for a model that reads; default: ``EMI_ASR``.
+        language: of the speech, as ``en``; default: detected in each clip.
 
     Returns:
         The decision's row, with the challenger's under ``training``. Where the champion was trained
@@ -108,7 +112,9 @@ def retrain_model(
     chosen = _recipe(recipe, champion, label_set, encoders)
     with joined_cluster(ray_address):
         splits = (TRAIN, VALID, TEST)
-        gathered = stage("extract", load_for_recipe, chosen, label_set, corpus, splits)
+        gathered = stage(
+            "extract", load_for_recipe, chosen, label_set, corpus, splits, asr, language
+        )
         begin = _warm(champion, name) if start == "champion" else start_of(chosen, backbone)
         share = training_share(workers, machines())
         plan = plan_training(gathered, chosen, name=name, start=begin, **share)

@@ -26,6 +26,8 @@ def train_model(
     backbone: str | None = None,
     workers: Annotated[int | None, Field(ge=1)] = None,
     ray_address: str | None = None,
+    asr: str | None = None,
+    language: str | None = None,
 ) -> dict[str, Any]:
     """Train a model on labelled clips and register it; the champion stays as it is.
 
@@ -39,6 +41,8 @@ def train_model(
         workers: processes that train together; default: one, or one a GPU of one machine.
         ray_address: Ray cluster to train on, ``HOST:PORT``, whose nodes share ``EMI_HOME``;
             default: ``RAY_ADDRESS``, else Ray is started on this machine.
+        asr: ASR model that writes the text, for a model that reads; default: ``EMI_ASR``.
+        language: of the speech, as ``en``; default: detected in each clip.
 
     Returns:
         The version's row, with its folder and its numbers of clips.
@@ -62,6 +66,8 @@ def train_model(
         backbone=backbone,
         workers=workers,
         ray_address=ray_address,
+        asr=asr,
+        language=language,
     )
     show_version(made)
     return summary(made, audio)

@@ -2,45 +2,22 @@
 
 from __future__ import annotations
 
-import ctypes
 from functools import cache
-from typing import Any
 
-import espeakng_loader
 import numpy as np
 
 from emi_model.audio.waveform import Int16Waveform
+from emi_model.units import SAMPLING_RATE
+from tasks.synthetic.speech import SPOKEN_RATE, Speaking, Talker, speak_sentence
 
-_SYNCHRONOUS, _UTF8 = 2, 1
-_RATE = 22_050
-_Callback = ctypes.CFUNCTYPE(
-    ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes.c_int, ctypes.c_void_p
-)
-
-
-def spoken(sentence: str, voice: str = "en-us") -> Int16Waveform:
-    """Return int16 (samples,), 16 kHz mono, half a second of silence before and after the words."""
-    pieces: list[np.ndarray[Any, Any]] = []
-
-    def receive(samples: Any, num_samples: int, _: Any) -> int:
-        if samples and num_samples:
-            pieces.append(np.ctypeslib.as_array(samples, (num_samples,)).copy())
-        return 0
-
-    library, callback = _library(), _Callback(receive)
-    library.espeak_SetSynthCallback(callback)
-    assert library.espeak_SetVoiceByName(voice.encode()) == 0
-    text = sentence.encode()
-    assert library.espeak_Synth(text, len(text) + 1, 0, 0, 0, _UTF8, None, None) == 0
-    speech = np.concatenate(pieces)
-    times = np.arange(0, len(speech) / _RATE, 1 / 16_000)
-    resampled = np.interp(times, np.arange(len(speech)) / _RATE, speech)
-    return np.pad(resampled, 8_000).astype(np.int16)
+_TALKER = Talker("a voice", "en-us", pitch=50, rate=160.0)
 
 
 @cache
-def _library() -> Any:
-    library = ctypes.CDLL(espeakng_loader.get_library_path())
-    data = espeakng_loader.get_data_path().encode()
-    assert library.espeak_Initialize(_SYNCHRONOUS, 0, data, 0) == _RATE
-    return library
+def spoken(sentence: str) -> Int16Waveform:
+    """Return int16 (samples,), 16 kHz mono, half a second of silence before and after the words."""
+    speech = speak_sentence(sentence, _TALKER, Speaking(), np.random.default_rng(0))
+    num_samples = round(len(speech) * SAMPLING_RATE / SPOKEN_RATE)
+    spectrum = np.fft.rfft(3_000 * speech)[: num_samples // 2 + 1]
+    resampled = np.fft.irfft(spectrum, num_samples) * num_samples / len(speech)
+    return np.pad(resampled, SAMPLING_RATE // 2).clip(-(2**15), 2**15 - 1).astype(np.int16)

@@ -34,6 +34,7 @@ class ModelCard:
         commit: this project's version or commit at training time.
         encoders: other weights that it was made from, by modality: ``name``, ``licence`` (SPDX) and
             ``sha256`` of each.
+        extractors: facts of what made its inputs by modality, as the ASR model of the text.
     """
 
     name: str
@@ -46,6 +47,7 @@ class ModelCard:
     metrics: Mapping[str, float] = field(default_factory=dict)
     commit: str = UNKNOWN
     encoders: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    extractors: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     @property
     def licences(self) -> str:
@@ -59,8 +61,9 @@ class ModelCard:
         """Return the card as JSON, the content of card.json."""
         encoders = {modality: dict(facts) for modality, facts in self.encoders.items()}
         content = asdict(self) | {"metrics": dict(self.metrics), "encoders": encoders}
-        if not encoders:  # as before there were any
-            del content["encoders"]
+        for later in ("encoders", "extractors"):
+            if not content[later]:  # as before there were any
+                del content[later]
         return json.dumps(content, indent=2, ensure_ascii=False) + "\n"
 
     @classmethod
@@ -83,8 +86,13 @@ class ModelCard:
             "Data": self.data,
             "Split": self.split,
             "Made by version": self.commit,
+            **{f"Made {name} of clips": _told(facts) for name, facts in self.extractors.items()},
         }
         rows = [f"| {key} | {value} |" for key, value in facts.items()]
         measured = [f"| {key} | {value:.4f} |" for key, value in self.metrics.items()]
         table = ["| what | value |", "|---|---|", *rows, *measured]
         return "\n".join([f"# {self.name}", "", *table, "", LIMITS, ""])
+
+
+def _told(facts: Mapping[str, str]) -> str:
+    return ", ".join(f"{key} {value}" for key, value in facts.items())

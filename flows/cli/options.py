@@ -100,6 +100,18 @@ recipe_option = click.option(
     help="Recipe, with variants: paper, paper_small+ccc, ... (`emi recipes` lists them); or "
     "FILE.py:FUNCTION, a recipe of your own.",
 )
+asr_option = click.option(
+    "--asr",
+    type=LOCATION,
+    metavar="REF",
+    help="For a model that reads: Whisper folder, hub id or size that writes the text (default: "
+    "EMI_ASR).",
+)
+language_option = click.option(
+    "--language",
+    metavar="CODE",
+    help="Language of the speech, as en (default: detected in each clip).",
+)
 ray_option = click.option(
     "--ray-address",
     envvar="RAY_ADDRESS",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -51,8 +51,16 @@ InputKey = Callable[[Any], str]
 decides the input that a clip gives. Empty: nothing does."""
 
 
+Facts = Callable[[Any], Mapping[str, str]]
+"""Returns, for a modality's settings or None, what a model's card says of the extractor."""
+
+
 def _no_key(_: Any) -> str:
     return ""
+
+
+def _no_facts(_: Any) -> Mapping[str, str]:
+    return {}
 
 
 @dataclass(frozen=True)
@@ -67,6 +75,7 @@ class Extractor:
         own_stage: it is heavy: a cluster's decoders leave it out, and a stage of its own runs it.
         key: what beside the version decides its input; part of the cache's keys.
         needs_pictures: it reads `ClipMedia.pictures`.
+        facts: what the card of a model that was trained on its inputs says of it.
     """
 
     modality: str
@@ -75,6 +84,7 @@ class Extractor:
     extract: Extract
     own_stage: bool = False
     key: InputKey = _no_key
+    facts: Facts = _no_facts
     needs_pictures: bool = False
 
     def folder(self, options: Mapping[str, Any] = NO_SETTINGS) -> str:
@@ -94,6 +104,7 @@ def register_extractor(
     own_stage: bool = False,
     key: InputKey = _no_key,
     needs_pictures: bool = False,
+    facts: Facts = _no_facts,
 ) -> Callable[[Extract], Extract]:
     """Decorator: register a function as the extractor of a modality.
 
@@ -104,7 +115,9 @@ def register_extractor(
     """
 
     def registered(extract: Extract) -> Extract:
-        found = Extractor(modality, version, needs_audio, extract, own_stage, key, needs_pictures)
+        found = Extractor(
+            modality, version, needs_audio, extract, own_stage, key, facts, needs_pictures
+        )
         add_entry(_EXTRACTORS, modality, found)
         return extract
 
@@ -118,6 +131,19 @@ def extractor_of(modality: str) -> Extractor:
         ConfigError: the modality has none.
     """
     return find_entry(_EXTRACTORS, modality, f"{__package__}.{modality}", "extractor")
+
+
+def extractor_facts(
+    modalities: Iterable[str], settings: Mapping[str, Any]
+) -> dict[str, Mapping[str, str]]:
+    """Return what a model's card says of extractors, by modality; none of those without facts.
+
+    Args:
+        modalities: of the model.
+        settings: of extractors by modality.
+    """
+    found = {name: extractor_of(name).facts(settings.get(name)) for name in modalities}
+    return {name: facts for name, facts in found.items() if facts}
 
 
 @register_extractor("audio", version=EXTRACTION, needs_audio=True)

@@ -13,7 +13,7 @@ from emi_model.devices import available_cores
 from emi_model.units import samples_to_seconds
 from tasks.extraction.registry import ClipMedia, register_extractor
 from tasks.schema.outcomes import Reason, Rejection
-from tasks.transcription.asr_models import TRANSCRIPTION, asr_key
+from tasks.transcription.asr_models import TRANSCRIPTION, asr_columns, asr_key
 from tasks.transcription.settings import TEXT_MODALITY, AsrSettings, asr_settings
 from tasks.transcription.transcriber import Transcriber
 from tasks.transcription.transcript import Transcript
@@ -51,6 +51,7 @@ def _given(settings: AsrSettings | None) -> AsrSettings:
     needs_audio=True,
     own_stage=True,
     key=lambda settings: asr_key(_given(settings)),
+    facts=lambda settings: asr_columns(_given(settings)),
 )
 def _text(media: ClipMedia) -> NDArray[Any] | Rejection:
     """Return uint8 (N,), the UTF-8 bytes of what is said.

@@ -14,30 +14,30 @@ cache at once do the same work twice at worst; a file is whole and is never chan
 
 from __future__ import annotations
 
-import json
-import os
-import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
-from functools import partial
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, NamedTuple
 
-import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
 from emi_model.audio.waveform import Int16Waveform
 from emi_model.errors import CorpusError
 from emi_model.modalities import AUDIO, AUDIO_NEEDED, size_of
-from emi_model.units import SAMPLING_RATE
 from tasks.corpus.clips import ClipFile
 from tasks.extraction.audio import TIMEOUT_SECONDS
 from tasks.extraction.headers import Prober
 from tasks.extraction.inputs import unpack
 from tasks.extraction.registry import NO_SETTINGS, extractor_of
 from tasks.extraction.rows import NOTED, extract_clip
-from tasks.storage.local import place
+from tasks.labels.cache_files import (
+    advice,
+    read_facts,
+    read_values,
+    write_facts,
+    write_values,
+)
 from tasks.threads import Progress, map_in_threads
 
 CACHED_SECONDS = 60.0
@@ -82,11 +82,24 @@ class AudioCache:
         root: Path,
         needs: Mapping[str, bool] = AUDIO_NEEDED,
         options: Mapping[str, Any] = NO_SETTINGS,
+        folders: Mapping[str, str] = NO_SETTINGS,
     ) -> None:
-        """Take a folder; nothing is read or written yet."""
+        """Take a folder; nothing is read or written yet.
+
+        Args:
+            root: as the attribute.
+            needs: likewise.
+            options: likewise; to read alone, the folders are enough.
+            folders: names of the modalities' folders, as `folders` gave them.
+        """
         self.root = root
         self.needs = needs
         self.options = options
+        self._folders = dict(folders)
+
+    def folders(self) -> dict[str, str]:
+        """Return the names of the modalities' folders."""
+        return {modality: self._folder(modality) for modality in self.needs}
 
     def fill(
         self,
@@ -154,7 +167,7 @@ class AudioCache:
             if modality == AUDIO:
                 found[modality] = self.read(content_sha256)
             else:
-                found[modality] = self._load(self._file(content_sha256, modality))
+                found[modality] = read_values(self._file(content_sha256, modality))
         return found
 
     def facts(self, content_sha256: str, modality: str) -> dict[str, Any]:
@@ -163,14 +176,15 @@ class AudioCache:
         Raises:
             CorpusError: the file is damaged.
         """
-        file = self._file(content_sha256, modality, FACTS_SUFFIX)
-        try:
-            found: dict[str, Any] = json.loads(file.read_bytes())
-        except FileNotFoundError:
-            return {}
-        except (OSError, ValueError) as error:
-            raise CorpusError(f"{file}: cannot be read ({error}): {_advice(file)}") from error
-        return found
+        return read_facts(self._file(content_sha256, modality, FACTS_SUFFIX))
+
+    def absent(self, content_sha256: str) -> tuple[str, ...]:
+        """Return the modalities that a content lacks."""
+        return tuple(
+            modality
+            for modality in self.needs
+            if self._file(content_sha256, modality, ABSENT_SUFFIX).exists()
+        )
 
     def num_samples(self, content_sha256: str) -> int:
         """Return how many samples are cached of a content; without audio, as `size_of` counts.
@@ -193,18 +207,15 @@ class AudioCache:
         }
 
     def _file(self, content_sha256: str, modality: str = AUDIO, suffix: str | None = None) -> Path:
-        folder = extractor_of(modality).folder(self.options)
-        if modality == AUDIO:
-            folder = folder.removeprefix(f"{AUDIO}-")
+        folder = self._folder(modality)
         suffix = suffix or (".flac" if modality == AUDIO else ".npy")
         return self.root / folder / content_sha256[:2] / f"{content_sha256}{suffix}"
 
-    def _load(self, file: Path) -> NDArray[Any]:
-        try:
-            values: NDArray[Any] = np.load(file, allow_pickle=False)
-        except (OSError, ValueError, EOFError) as error:
-            raise CorpusError(f"{file}: cannot be read ({error}): {_advice(file)}") from error
-        return values
+    def _folder(self, modality: str) -> str:
+        if modality not in self._folders:
+            folder = extractor_of(modality).folder(self.options)
+            self._folders[modality] = folder.removeprefix(f"{AUDIO}-")
+        return self._folders[modality]
 
     @contextmanager
     def _opened(self, content_sha256: str) -> Iterator[Any]:
@@ -214,7 +225,7 @@ class AudioCache:
                 yield sound
         except soundfile.LibsndfileError as error:
             raise CorpusError(
-                f"{file}: no cached audio ({error.error_string}): {_advice(file)}"
+                f"{file}: no cached audio ({error.error_string}): {advice(file)}"
             ) from error
 
     @contextmanager
@@ -244,47 +255,8 @@ class AudioCache:
         for modality in needs:
             facts = row.get(NOTED, {}).get(modality)
             if facts is not None:
-                file = self._file(content_sha256, modality, FACTS_SUFFIX)
-                self._write(file, partial(_write_json, facts))
-            self._keep(content_sha256, inputs.get(modality), modality)
+                write_facts(self._file(content_sha256, modality, FACTS_SUFFIX), facts)
+            values = inputs.get(modality)
+            suffix = ABSENT_SUFFIX if values is None else None
+            write_values(self._file(content_sha256, modality, suffix), values)
         return None
-
-    def _keep(
-        self, content_sha256: str, values: NDArray[Any] | None, modality: str = AUDIO
-    ) -> None:
-        final = self._file(content_sha256, modality, ABSENT_SUFFIX if values is None else None)
-
-        def save(file: BinaryIO) -> None:
-            if values is not None and final.suffix == ".flac":
-                soundfile.write(file, values, SAMPLING_RATE, format="FLAC", subtype="PCM_16")
-            elif values is not None:
-                np.save(file, values, allow_pickle=False)
-
-        self._write(final, save)
-
-    def _write(self, final: Path, save: Callable[[BinaryIO], object]) -> None:
-        """Write a file aside, sync it and rename it."""
-        aside = final.with_name(f".{final.stem}-{os.getpid()}-{threading.get_ident()}.tmp")
-        try:
-            final.parent.mkdir(parents=True, exist_ok=True)
-            with aside.open("wb") as file:
-                save(file)
-                file.flush()
-                os.fsync(file.fileno())
-            place(aside, final)
-        except (OSError, soundfile.LibsndfileError) as error:
-            raise CorpusError(
-                f"{final}: the audio cache cannot be written ({error}): make room, or set EMI_HOME "
-                "to another folder"
-            ) from error
-        finally:
-            with suppress(OSError):
-                aside.unlink(missing_ok=True)
-
-
-def _write_json(facts: Mapping[str, Any], file: BinaryIO) -> None:
-    file.write(json.dumps(facts).encode())
-
-
-def _advice(file: Path) -> str:
-    return "remove it and run again" if file.exists() else "the cache must be filled"

@@ -15,7 +15,7 @@ from emi_model.modalities import AUDIO_NEEDED
 from tasks.cluster.budget import machine_budget
 from tasks.corpus.clips import ClipFile
 from tasks.corpus.listing import list_clips
-from tasks.extraction.registry import NO_SETTINGS
+from tasks.extraction.registry import NO_SETTINGS, extractor_facts
 from tasks.home import home
 from tasks.labels.audio_cache import AudioCache
 from tasks.labels.label_set import LabelledRow, LabelSet
@@ -35,7 +35,7 @@ class CachedClip:
         num_samples: samples in the cache.
         cache: folder of the cache.
         needs: modalities to read, as the cache was filled with them.
-        options: settings of extractors by modality, likewise.
+        folders: of the modalities in the cache, by name.
     """
 
     clip_id: str
@@ -47,12 +47,24 @@ class CachedClip:
     cache: Path
     needs: Mapping[str, bool] = field(default_factory=lambda: dict(AUDIO_NEEDED))
     num_raters: float | None = None
-    options: Mapping[str, Any] = field(default_factory=dict)
+    folders: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def inputs(self) -> dict[str, NDArray[Any]]:
         """By modality; ``audio`` is int16 (samples,), 16 kHz mono. An absent one is left out."""
-        return AudioCache(self.cache, self.needs, self.options).inputs(self.content_sha256)
+        return self._cached().inputs(self.content_sha256)
+
+    def facts(self, modality: str) -> dict[str, Any]:
+        """Return what the modality's extractor noted of the clip, as a text's language."""
+        return self._cached().facts(self.content_sha256, modality)
+
+    @property
+    def absent(self) -> tuple[str, ...]:
+        """The modalities that it lacks."""
+        return self._cached().absent(self.content_sha256)
+
+    def _cached(self) -> AudioCache:
+        return AudioCache(self.cache, self.needs, folders=self.folders)
 
 
 CACHE_FOLDER = "cache"
@@ -69,11 +81,13 @@ class LabelledAudio:
         labels: the labels that were asked for.
         clips: whose audio is in the cache, by split, in the labels' order.
         missing: why a labelled clip is not among them, by clip id.
+        extractors: facts of the extractors of their inputs by modality, for a model's card.
     """
 
     labels: LabelSet
     clips: Mapping[str, tuple[CachedClip, ...]]
     missing: Mapping[str, str]
+    extractors: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     def of_split(self, split: str) -> tuple[CachedClip, ...]:
         """Return the clips of a split."""
@@ -112,6 +126,7 @@ def load_labelled_audio(
     decoders = machine_budget().cores
     failed = cache.fill(found, decoders=decoders, on_progress=on_progress)
     missing |= {clip_id: f"{why.reason}: {why.detail}" for clip_id, why in failed.items()}
+    folders = cache.folders()
     clips: dict[str, list[CachedClip]] = {split: [] for split in splits}
     for row in wanted:
         if row.clip_id in missing:
@@ -131,10 +146,11 @@ def load_labelled_audio(
                 cache=cache.root,
                 needs=dict(needs),
                 num_raters=row.num_raters,
-                options=dict(options),
+                folders=folders,
             )
         )
-    return LabelledAudio(labels, {split: tuple(rows) for split, rows in clips.items()}, missing)
+    of_splits = {split: tuple(rows) for split, rows in clips.items()}
+    return LabelledAudio(labels, of_splits, missing, extractor_facts(needs, options))
 
 
 def _files_of(rows: Sequence[LabelledRow], clips: Sequence[ClipFile]) -> dict[str, ClipFile]:

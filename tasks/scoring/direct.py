@@ -13,12 +13,14 @@ from emi_model.targets import EMI_TARGETS, column_name
 from tasks.corpus.listing import clip_file
 from tasks.extraction.audio import TIMEOUT_SECONDS
 from tasks.extraction.headers import Prober
-from tasks.extraction.rows import extract_clip
+from tasks.extraction.rows import NOTED, extract_clip
 from tasks.registry.registry import resolve_model
 from tasks.schema.scores import bound_columns
 from tasks.scoring.clip_scorer import ClipScorer
 from tasks.scoring.commit import splits_of_contents
 from tasks.scoring.settings import Coverage
+from tasks.transcription.other_asr import remark_other_asr
+from tasks.transcription.settings import settings_of_extractors
 
 
 def score_files(
@@ -28,6 +30,8 @@ def score_files(
     coverage: Coverage = "first",
     precision: Precision = "auto",
     raw: bool = False,
+    asr: str | None = None,
+    language: str | None = None,
 ) -> tuple[list[dict[str, Any]], tuple[str, ...]]:
     """Score files.
 
@@ -38,11 +42,14 @@ def score_files(
         coverage: ``first`` window or ``full``.
         precision: ``fp32``, ``bf16``, ``int8`` (CPU), or ``auto``: the machine's fast type.
         raw: leave EMI scores unclipped.
+        asr: ASR model that writes the text, for a model that reads; default: ``EMI_ASR``.
+        language: of the speech; default: detected in each clip.
 
     Returns:
         Rows with the store's columns, and the model's targets.
 
     Raises:
+        ConfigError: the model reads text, and no ASR model is named.
         CheckpointError: the model cannot be loaded.
         RegistryError: the registry does not have the model or does not answer.
         CorpusError: a storage does not answer.
@@ -50,6 +57,8 @@ def score_files(
     loaded = load_model(resolve_model(model))
     config = loaded.model.config
     max_seconds = config.clip_seconds if coverage == "first" else None
+    options = settings_of_extractors(loaded.modalities, asr, language)
+    remark_other_asr(loaded.card.extractors, options)
     clips = [clip_file(file, os.fsencode(file)) for file in files]
     with Prober() as prober:
         extracted = [
@@ -59,9 +68,12 @@ def score_files(
                 timeout_seconds=TIMEOUT_SECONDS,
                 prober=prober,
                 needs=loaded.modalities,
+                options=options,
             )
             for clip in clips
         ]
+    for row in extracted:
+        row.pop(NOTED, None)  # no columns of the store
     score = ClipScorer(
         Predictor(loaded.model, precision=precision),
         coverage,

@@ -38,6 +38,7 @@ from tasks.store.store import open_store
 from tasks.training.plan import TrainingPlan, plan_training, start_of, storage_of
 from tasks.training.recipe_names import chosen_recipe
 from tasks.training.run import Trained, train
+from tasks.transcription.settings import settings_of_extractors
 
 
 @dataclass(frozen=True)
@@ -67,6 +68,8 @@ def train_version(
     backbone: str | None = None,
     workers: int | None = None,
     ray_address: str | None = None,
+    asr: str | None = None,
+    language: str | None = None,
 ) -> tuple[NewVersion, LabelledAudio]:
     """Train a model on labelled clips and register it; the champion stays as it is.
 
@@ -79,6 +82,8 @@ def train_version(
         backbone: model folder or hub id to start from in place of the recipe's own.
         workers: processes that train together; default: one, or one a GPU of one machine.
         ray_address: Ray cluster to train on, ``HOST:PORT``; None starts Ray on this machine.
+        asr: ASR model that writes the text, for a model that reads; default: ``EMI_ASR``.
+        language: of the speech; default: detected in each clip.
 
     Returns:
         The version, and the labelled clips that it was trained and measured on.
@@ -88,7 +93,8 @@ def train_version(
     """
     chosen = chosen_recipe(recipe)
     with joined_cluster(ray_address):
-        audio = load_for_recipe(chosen, load_labels(labels, snapshot), corpus, (TRAIN, VALID))
+        label_set = load_labels(labels, snapshot)
+        audio = load_for_recipe(chosen, label_set, corpus, (TRAIN, VALID), asr, language)
         start = start_of(chosen, backbone)
         share = training_share(workers, machines())
         plan = plan_training(audio, chosen, name=name, start=start, **share)
@@ -96,9 +102,19 @@ def train_version(
 
 
 def load_for_recipe(
-    recipe: Recipe, labels: LabelSet, corpus: str, splits: tuple[str, ...]
+    recipe: Recipe,
+    labels: LabelSet,
+    corpus: str,
+    splits: tuple[str, ...],
+    asr: str | None = None,
+    language: str | None = None,
 ) -> LabelledAudio:
-    """Return clips of some splits that are long enough for a recipe's model; cache their audio."""
+    """Return clips of some splits that are long enough for a recipe's model; cache their inputs.
+
+    Raises:
+        ConfigError: the model reads text, and no ASR model is named.
+    """
+    options = settings_of_extractors(recipe.model.needs, asr, language)
     observer().begin("extracting audio", None, "clips")
     return load_labelled_audio(
         labels,
@@ -106,6 +122,7 @@ def load_for_recipe(
         splits,
         min_samples=_min_samples(recipe.model),
         needs=recipe.model.needs,
+        options=options,
         on_progress=observer().reached,
     )
 

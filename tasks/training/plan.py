@@ -112,7 +112,12 @@ def plan_training(
     sha256, card = _first_card(name, recipe, labels.targets, start)
     here, card, encoders = _with_encoders(recipe, card, start)
     clips = f"{_format_clips(train)} to train, {_format_clips(valid)} to choose and calibrate"
-    card = replace(card, data=f"labels {labels.snapshot[:12]}: {clips}", split=labels.split_sha256)
+    card = replace(
+        card,
+        data=f"labels {labels.snapshot[:12]}: {clips}",
+        split=labels.split_sha256,
+        extractors=gathered.extractors,
+    )
     job = TrainingJob(
         recipe=here,
         targets=labels.targets,
@@ -212,6 +217,8 @@ def _training_id(job: TrainingJob, start_sha256: str, encoders: Mapping[str, str
         "split": job.split_sha256,
         "clips": [[_content(clip) for clip in clips] for clips in (job.train, job.valid)],
     }
+    if job.card.extractors:
+        decides["extractors"] = job.card.extractors
     return hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()
 
 

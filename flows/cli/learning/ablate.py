@@ -10,9 +10,11 @@ import click
 from emi_model.errors import EXIT_USAGE
 from flows.cli.options import (
     LOCATION,
+    asr_option,
     corpus_option,
     figures_option,
     json_option,
+    language_option,
     other_labels_option,
     ray_option,
     recipe_option,
@@ -62,6 +64,8 @@ if TYPE_CHECKING:
     help="Folder of the report (default: reports/ablation-... in the results store).",
 )
 @snapshot_option
+@asr_option
+@language_option
 @ray_option
 @wheel_option
 @json_option

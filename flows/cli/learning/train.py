@@ -9,9 +9,11 @@ import click
 
 from flows.cli.options import (
     LOCATION,
+    asr_option,
     corpus_option,
     json_option,
     labels_option,
+    language_option,
     name_option,
     ray_option,
     recipe_option,
@@ -71,6 +73,8 @@ _workers = click.option(
 @_text_encoder
 @_vision_encoder
 @_workers
+@asr_option
+@language_option
 @ray_option
 @wheel_option
 @json_option
@@ -147,6 +151,8 @@ def train(
     metavar="DIR",
     help="If promoted, score the corpus into this results store, beside the old rows.",
 )
+@asr_option
+@language_option
 @ray_option
 @wheel_option
 @json_option

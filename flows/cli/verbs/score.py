@@ -13,8 +13,10 @@ from emi_model.loading import without_gc
 from flows.cli.exits import EXIT_REJECTED
 from flows.cli.options import (
     LOCATION,
+    asr_option,
     coverage_option,
     json_option,
+    language_option,
     model_option,
     precision_option,
     resolve_model_option,
@@ -32,6 +34,8 @@ if TYPE_CHECKING:
 @model_option
 @coverage_option
 @precision_option
+@asr_option
+@language_option
 @click.option("--raw", is_flag=True, help="Leave EMI scores as the model gives them, unclipped.")
 @strict_option
 @json_option

@@ -79,3 +79,10 @@ def test_encoders_are_named_with_their_licences() -> None:
         "none",
     )
     assert "encoders" not in json.loads(FULL.to_json())  # as it was before there were any
+
+
+def test_a_card_says_what_made_the_inputs() -> None:
+    assert "extractors" not in json.loads(FULL.to_json())
+    read = replace(FULL, extractors={"text": {"asr_model": "tiny.en", "asr_sha256": "ab"}})
+    assert ModelCard.from_dict(json.loads(read.to_json())) == read
+    assert "| Made text of clips | asr_model tiny.en, asr_sha256 ab |" in read.to_markdown()

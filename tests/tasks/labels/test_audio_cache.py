@@ -18,6 +18,7 @@ from tasks.corpus.listing import list_clips
 from tasks.extraction.audio import Extraction
 from tasks.extraction.registry import ClipMedia, register_extractor
 from tasks.labels.audio_cache import CACHED_SECONDS, AudioCache, CacheFailure
+from tasks.labels.cache_files import write_values
 from tasks.schema.outcomes import Reason, Rejection
 from tasks.schema.scores import EXTRACTION
 
@@ -73,7 +74,7 @@ class TestRead:
     @pytest.mark.parametrize("num_samples", [1, 15, 16, 4097])
     def test_every_sample_value_and_every_length(self, num_samples: int, cache: AudioCache) -> None:
         samples = np.random.default_rng(0).integers(-(2**15), 2**15, num_samples).astype(np.int16)
-        cache._keep("ab", samples)
+        write_values(cache.root / f"v{EXTRACTION}/ab/ab.flac", samples)
         assert np.array_equal(cache.read("ab"), samples)
         assert cache.num_samples("ab") == num_samples
 
@@ -87,7 +88,7 @@ class TestRead:
     def test_what_is_not_there_or_damaged(self, cache: AudioCache) -> None:
         with pytest.raises(CorpusError, match="the cache must be filled"):
             cache.read("ab")
-        cache._keep("ab", np.zeros(100, np.int16))
+        write_values(cache.root / f"v{EXTRACTION}/ab/ab.flac", np.zeros(100, np.int16))
         (file,) = files_below(cache.root)
         file.write_bytes(b"fLaC torn")
         with pytest.raises(CorpusError, match="remove it and run again"):

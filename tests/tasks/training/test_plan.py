@@ -169,3 +169,16 @@ def test_a_model_that_hears_nothing_starts_from_no_backbone() -> None:
     assert start_of(deaf, None) is None
     with pytest.raises(ConfigError, match="hears nothing"):
         start_of(deaf, "owner/backbone")
+
+
+def test_text_of_another_asr_model_is_another_training(gathered: LabelledAudio) -> None:
+    read = [
+        planned(replace(gathered, extractors={"text": {"asr_model": name, "asr_key": name}}))
+        for name in ("tiny.en", "small.en")
+    ]
+    assert [plan.job.card.extractors["text"]["asr_model"] for plan in read] == [
+        "tiny.en",
+        "small.en",
+    ]
+    ids = {planned(gathered).training_id, *(plan.training_id for plan in read)}
+    assert len(ids) == 3

@@ -14,7 +14,7 @@ from tasks.transcription.settings import AsrSettings, asr_settings
 from tasks.transcription.transcriber import Transcriber
 from tests.spoken import spoken
 
-SENTENCE = "The weather is lovely today and we are going to the park."
+SENTENCE = "I would like to thank you for your help with this project."
 WORDS = SENTENCE.lower().rstrip(".").split()
 SECONDS = np.arange(5 * SAMPLING_RATE) / SAMPLING_RATE
 
