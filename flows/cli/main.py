@@ -18,6 +18,7 @@ from flows.cli.verbs.process import process
 from flows.cli.verbs.query import query, status
 from flows.cli.verbs.schema import schema
 from flows.cli.verbs.score import score
+from flows.cli.verbs.transcribe import transcribe
 from flows.cli.verbs.up import deploy, up
 from flows.cli.verbs.verify import verify
 from flows.display.text import write_any_letter
@@ -45,6 +46,7 @@ def cli(context: click.Context) -> None:
 for _verb in (
     process,
     score,
+    transcribe,
     embed,
     query,
     status,

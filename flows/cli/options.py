@@ -59,6 +59,26 @@ precision_option = click.option(
     show_default=True,
     help="fp32 is exact, bf16 fast, int8 (CPU) faster and coarser; auto: bf16 where it pays.",
 )
+asr_option = click.option(
+    "--asr",
+    type=LOCATION,
+    envvar="EMI_ASR",
+    metavar="REF",
+    help="Model that turns speech into text: a Whisper folder, a hub id, or a size as tiny.en "
+    "(default: EMI_ASR).",
+)
+language_option = click.option(
+    "--language",
+    metavar="CODE",
+    help="Language of the speech, as en (default: detected in each clip).",
+)
+keep_text_option = click.option(
+    "--no-text",
+    "keep_text",
+    flag_value=False,
+    default=True,
+    help="Keep language, counts and seconds, and not a word that was said.",
+)
 labels_option = click.option(
     "--results",
     "--labels",

@@ -22,6 +22,8 @@ from flows.display.numbers import format_number
 from flows.display.text import printable
 from tasks.progress import Observer
 
+_MADE = {"scores": "scored", "transcripts": "transcribed"}
+
 ABSENT = "-"
 PLAIN_WIDTH = 160
 """Columns of a table that goes to a file or a pipe."""
@@ -97,7 +99,7 @@ class ProgressBar(Observer):
 def run_summary(record: Mapping[str, Any], results: str) -> str:
     """Return what a run did, in a few lines."""
     lines = [
-        f"{record['num_listed']} clips: {record['num_scored']} scored, "
+        f"{record['num_listed']} clips: {record['num_scored']} {_MADE[record['made']]}, "
         f"{record['num_rejected']} rejected, {record['num_skipped']} skipped (done before)",
     ]
     lines += [f"  rejected, {reason}: {count}" for reason, count in record["reasons"].items()]

@@ -18,6 +18,11 @@ def scored() -> str:
     return f"{_place(given['source'])} with {_model(given['model'])}"
 
 
+def transcribed() -> str:
+    """Return a name such as ``clips transcribed``."""
+    return f"{_place(_parameters()['source'])} transcribed"
+
+
 def evaluated() -> str:
     """Return a name such as ``emi@champion on labels``."""
     given = _parameters()

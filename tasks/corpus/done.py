@@ -14,9 +14,10 @@ import pyarrow.dataset as ds
 from emi_model.devices import available_cores
 from tasks.corpus.clips import ClipFile, hash_clip
 from tasks.corpus.objects import READERS
-from tasks.schema.outcomes import Flag, Reason
+from tasks.schema.outcomes import Flag, Reason, Status
 from tasks.schema.scores import EXTRACTION, scores_schema
-from tasks.schema.tables import SCORES
+from tasks.schema.tables import SCORES, TRANSCRIPTS
+from tasks.schema.transcripts import transcripts_schema
 from tasks.store.query import answer
 from tasks.store.store import ResultsStore
 from tasks.threads import map_in_threads
@@ -27,7 +28,8 @@ QUALIFY row_number() OVER (PARTITION BY clip_id ORDER BY scored_at DESC) = 1
 """
 
 
-_HEARD = ["extraction", "reason", "detail", "flags", "channels", "codec"]
+_IDENTITY = ["clip_id", "content_sha256", "bytes", "modified_ns", "uri"]
+_SOUND = ["extraction", "reason", "detail", "flags", "channels", "codec"]
 
 
 class DoneClip(NamedTuple):
@@ -82,15 +84,38 @@ def done_clips(store: ResultsStore, model_sha256: str, coverage: str) -> dict[st
     that its clip is scored again.
     """
     wanted = (ds.field("model_sha256") == model_sha256) & (ds.field("coverage") == coverage)
-    columns = ["clip_id", "content_sha256", "bytes", "modified_ns", "uri", *_HEARD, "scored_at"]
-    table = store.rows(SCORES, scores_schema(), wanted, columns)
-    # of rows of one time the later part's counts, as in the views: its uri was renewed
+    columns = [*_IDENTITY, *_SOUND, "scored_at"]
+    table = _by_time(store.rows(SCORES, scores_schema(), wanted, columns), "scored_at")
+    return _latest(table, _outdated(table))
+
+
+def done_transcripts(
+    store: ResultsStore, asr_key: str, *, keep_text: bool = True
+) -> dict[str, DoneClip]:
+    """Return the latest transcripts under an ASR model and its settings by clip id.
+
+    Where words are to be kept, a row without them comes without its clip's content.
+    """
+    columns = [*_IDENTITY, "status", "text", "transcribed_at"]
+    wanted = ds.field("asr_key") == asr_key
+    found = store.rows(TRANSCRIPTS, transcripts_schema(), wanted, columns)
+    table = _by_time(found, "transcribed_at")
+    transcribed = pc.equal(table["status"], Status.TRANSCRIBED.value)
+    wordless = pc.and_(transcribed, pc.is_null(table["text"])).to_pylist()
+    return _latest(table, [keep_text and lacks for lacks in wordless])
+
+
+def _by_time(table: pa.Table, column: str) -> pa.Table:
+    """Return rows by time; of one time the later part's last, as in the views: it was renewed."""
     table = table.append_column("place", pa.array(range(table.num_rows), pa.int64()))
-    table = table.sort_by([("scored_at", "ascending"), ("place", "ascending")])
-    values = zip(*(table[column].to_pylist() for column in columns[:5]), strict=True)
+    return table.sort_by([(column, "ascending"), ("place", "ascending")])
+
+
+def _latest(table: pa.Table, outdated: Sequence[bool]) -> dict[str, DoneClip]:
+    values = zip(*(table[column].to_pylist() for column in _IDENTITY), strict=True)
     return {
         clip_id: DoneClip(None, None, None) if is_outdated else DoneClip(*rest)
-        for (clip_id, *rest), is_outdated in zip(values, _outdated(table), strict=True)
+        for (clip_id, *rest), is_outdated in zip(values, outdated, strict=True)
     }
 
 
@@ -102,7 +127,7 @@ def _outdated(table: pa.Table) -> list[bool]:
     sound that begins far into a disc's file was not found.
     """
     found = pc.less(pc.fill_null(table["extraction"], 1), EXTRACTION)
-    rows = zip(*(table[name].to_pylist() for name in _HEARD[1:]), strict=True)
+    rows = zip(*(table[name].to_pylist() for name in _SOUND[1:]), strict=True)
     return [
         is_old and _is_suspect(*row) for is_old, row in zip(found.to_pylist(), rows, strict=True)
     ]

@@ -21,7 +21,8 @@ from tasks.corpus.manifest import MANIFEST_SUFFIXES
 from tasks.schema.fields import checked
 from tasks.schema.scores import scores_schema
 from tasks.schema.standing import CURRENT_SCHEMA, MISSING_SCHEMA
-from tasks.schema.tables import CURRENT_MODEL, MISSING_CLIPS, SCORES
+from tasks.schema.tables import CURRENT_MODEL, MISSING_CLIPS, SCORES, TRANSCRIPTS
+from tasks.schema.transcripts import transcripts_schema
 from tasks.storage.open import child, is_remote, local_path, open_folder
 from tasks.store.store import ResultsStore
 
@@ -145,10 +146,15 @@ def _not_found(store: ResultsStore, source: str, listed: pa.Array) -> set[str]:
 
 
 def _places(store: ResultsStore, wanted: ds.Expression) -> dict[str, str]:
-    """Return where clips were found last, by clip id."""
-    rows = store.rows(SCORES, scores_schema(), wanted, ["clip_id", "uri", "scored_at"])
-    rows = rows.sort_by("scored_at")
-    return dict(zip(rows["clip_id"].to_pylist(), rows["uri"].to_pylist(), strict=True))
+    """Return where clips were found last, by clip id; by their scores, if they have any."""
+    found: dict[str, str] = {}
+    for table, schema, time in (
+        (TRANSCRIPTS, transcripts_schema(), "transcribed_at"),
+        (SCORES, scores_schema(), "scored_at"),
+    ):
+        rows = store.rows(table, schema, wanted, ["clip_id", "uri", time]).sort_by(time)
+        found |= zip(rows["clip_id"].to_pylist(), rows["uri"].to_pylist(), strict=True)
+    return found
 
 
 def _is_there(uri: str) -> bool:

@@ -17,6 +17,12 @@ RUNS_SCHEMA = pa.schema(
     [
         required("run_id", TEXT, "", "id of the run; it sorts by time"),
         required("state", TEXT, _STATES, "how the run stands or ended"),
+        described(
+            "made",
+            TEXT,
+            "scores|transcripts",
+            "table in which clips got rows; null: scores",
+        ),
         required("source", TEXT, "", "corpus: folder, file, bucket or manifest"),
         *MODEL_FIELDS,
         required("coverage", TEXT, "first|full", "what was scored: the first 12 s, or all windows"),
@@ -44,6 +50,12 @@ RUNS_SCHEMA = pa.schema(
         ),
         described("list_seconds", DOUBLE, "s", "time to list the corpus and find what is missing"),
         described("extract_seconds", DOUBLE, "s", "time to extract audio, summed over processes"),
+        described(
+            "transcribe_seconds",
+            DOUBLE,
+            "s",
+            "time to transcribe, summed over processes",
+        ),
         described("score_seconds", DOUBLE, "s", "time to score, summed over processes"),
         described("commit_seconds", DOUBLE, "s", "time to write the results"),
         described("wall_seconds", DOUBLE, "s", "time from start to end of the run"),

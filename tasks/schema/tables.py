@@ -17,8 +17,10 @@ MISSING_CLIPS, CURRENT_MODEL = "missing_clips", "current_model"
 COMPANIONS = (TIMELINE, WINDOWS)
 """Tables whose rows belong to a row of scores."""
 
-LEADING: Mapping[str, tuple[str, ...]] = {SCORES: COMPANIONS, TRANSCRIPTS: ()}
-"""Tables of clips' rows, in the order in which a part's are written, each with its companions."""
+LEADING: Mapping[str, tuple[str, ...]] = {TRANSCRIPTS: (), SCORES: COMPANIONS}
+"""Tables of clips' rows, in the order in which a part's are written, each with its companions.
+
+Scores come last: their row says that a clip is done, so its transcript must be there by then."""
 
 REGISTERS = (LABELS, EVALUATIONS, DECISIONS, ABLATIONS)
 """Tables of small files that are never changed; their schemas stand in `tasks.schema.registers`."""

@@ -67,3 +67,10 @@ def transcripts_schema() -> pa.Schema:
             required("transcribed_at", TIME, "UTC", "when the row was computed"),
         ]
     )
+
+
+OF_RUN = ("asr_model", "asr_sha256", "asr_settings", "run_id", "transcribed_at")
+"""Columns that a run adds to the rows of its workers."""
+
+HEARD = pa.schema([field for field in transcripts_schema() if field.name not in OF_RUN])
+"""A clip's transcript on its way from a worker to the store."""

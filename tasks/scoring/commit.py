@@ -66,6 +66,7 @@ class Tally:
     rejected: int = 0
     audio_seconds: float = 0.0
     extract_seconds: float = 0.0
+    transcribe_seconds: float = 0.0
     score_seconds: float = 0.0
     commit_seconds: float = 0.0
     model_samples: int = 0
@@ -98,7 +99,7 @@ class Tally:
                 counter.update(rows[name].drop_null().to_pylist())
         seconds = next(name for name in _SECONDS if name in rows.schema.names)
         self.audio_seconds += pc.sum(rows[seconds], min_count=0).as_py()
-        for name in (cost.name for cost in COSTS):
+        for name in (*(cost.name for cost in COSTS), "transcribe_seconds"):
             if name in rows.schema.names:
                 setattr(self, name, getattr(self, name) + pc.sum(rows[name], min_count=0).as_py())
 

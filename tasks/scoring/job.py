@@ -193,6 +193,7 @@ def run_job(
             started_at,
             num_listed=len(clips),
             passed_over=most_frequent(passed),
+            made=job.tables[0],
         )
         run = Run(job, store, record, Tally())
         with store.alive(run_id), _recorded(run, on_end, interrupts):

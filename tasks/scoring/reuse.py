@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 import pyarrow as pa
@@ -81,14 +81,7 @@ def _copies(
     of_scores: str,
     of_companion: str,
 ) -> dict[str, pa.Table]:
-    pairs = pa.table(
-        {
-            "clip_id": [clip.clip_id for clip, _ in reused],
-            "uri": [clip.uri for clip, _ in reused],
-            "modified_ns": pa.array([clip.modified_ns for clip, _ in reused], pa.int64()),
-            "source_id": [source for _, source in reused],
-        }
-    )
+    pairs = pairs_table(reused)
     timeline, windows = (
         of_companion.format(table=current_view(table)) for table in (TIMELINE, WINDOWS)
     )
@@ -97,6 +90,18 @@ def _copies(
         TIMELINE: _copy(store, pairs, stamp, timeline, timeline_schema()),
         WINDOWS: _copy(store, pairs, stamp, windows, windows_schema(stamp.targets)),
     }
+
+
+def pairs_table(reused: Sequence[tuple[ClipFile, str]]) -> pa.Table:
+    """Return clips, each with the id of the clip that has the row, as `copied` takes them."""
+    return pa.table(
+        {
+            "clip_id": [clip.clip_id for clip, _ in reused],
+            "uri": [clip.uri for clip, _ in reused],
+            "modified_ns": pa.array([clip.modified_ns for clip, _ in reused], pa.int64()),
+            "source_id": [source for _, source in reused],
+        }
+    )
 
 
 def _copy(
@@ -108,13 +113,34 @@ def _copy(
         "coverage": stamp.coverage,
         "scored_at": datetime.now(UTC),
     }
-    parameters = {name: value for name, value in parameters.items() if f"${name}" in sql}
+    views = [current_view(table) for table in (SCORES, *COMPANIONS)]
+    return copied(store, pairs, views, sql, parameters, schema)
+
+
+def copied(
+    store: ResultsStore,
+    pairs: pa.Table,
+    views: Sequence[str],
+    sql: str,
+    parameters: Mapping[str, object],
+    schema: pa.Schema,
+) -> pa.Table:
+    """Return the rows that a question to a store gives; it may read the pairs as ``reused``.
+
+    Args:
+        store: the store.
+        pairs: of `pairs_table`.
+        views: that the question reads.
+        sql: the question.
+        parameters: values for it; those that it does not name are left out.
+        schema: of the rows; columns that parts of an earlier version lack are null.
+    """
+    named = {name: value for name, value in parameters.items() if f"${name}" in sql}
 
     def query() -> pa.Table:
-        views = [current_view(table) for table in (SCORES, *COMPANIONS)]
         with connect(store.location, views=views) as connection:
             connection.register("reused", pairs)
-            return connection.sql(sql, params=parameters).to_arrow_table()
+            return connection.sql(sql, params=named).to_arrow_table()
 
     rows = reread(query)
     if not rows.num_rows:  # then the view need not have this model's columns

@@ -14,7 +14,7 @@ from emi_model.errors import StoreError
 from tasks.provenance import package_versions, source_commit
 from tasks.schema.fields import checked
 from tasks.schema.runs import RUNS_SCHEMA
-from tasks.schema.tables import RUNS
+from tasks.schema.tables import RUNS, SCORES
 from tasks.scoring.commit import RunStamp, Tally
 from tasks.store.store import DamagedPart, ResultsStore
 
@@ -47,6 +47,7 @@ class RunRecord:
         num_adopted: rows copied from clips of equal content.
         list_seconds: listing and planning.
         message: why a run did not complete.
+        made: the table of which every clip gets a row.
     """
 
     stamp: RunStamp
@@ -60,6 +61,7 @@ class RunRecord:
     num_adopted: int = 0
     list_seconds: float = 0.0
     message: str | None = None
+    made: str = SCORES
 
     def row(self, tally: Tally) -> dict[str, Any]:
         """Return the row of the runs table."""
@@ -68,6 +70,7 @@ class RunRecord:
         return {
             "run_id": self.stamp.run_id,
             "state": self.state.value,
+            "made": self.made,
             "source": self.source,
             "model": self.stamp.model,
             "model_sha256": self.stamp.model_sha256,
@@ -87,6 +90,7 @@ class RunRecord:
             "numerics": sorted(tally.numerics.items()),
             "list_seconds": self.list_seconds,
             "extract_seconds": tally.extract_seconds,
+            "transcribe_seconds": tally.transcribe_seconds,
             "score_seconds": tally.score_seconds,
             "commit_seconds": tally.commit_seconds,
             "wall_seconds": wall,

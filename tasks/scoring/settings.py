@@ -9,6 +9,7 @@ from typing import Any, Literal
 from emi_model.architecture.config import Precision
 from emi_model.modalities import AUDIO_NEEDED
 from tasks.provenance import code_version
+from tasks.transcription.settings import AsrSettings
 
 Coverage = Literal["first", "full"]
 
@@ -42,4 +43,34 @@ class ScoringSettings:
     elsewhere: str | None = None
     version: str = field(default_factory=code_version)
     needs: Mapping[str, bool] = field(default_factory=lambda: dict(AUDIO_NEEDED))
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class TranscriptionSettings:
+    """The settings of workers that transcribe.
+
+    Attributes:
+        asr: the ASR model, and how it is used.
+        asr_sha256: its hash.
+        asr_key: hash of all that decides the text of a whole clip.
+        cut_key: likewise of a clip that was cut off after ``max_seconds``.
+        max_seconds: seconds of a clip to decode; None for all.
+        needs: modalities that are wanted of a clip, each with whether it is rejected without it;
+            with ``is_last`` those of the decoders.
+        is_last: nothing comes next; else a model scores the clips.
+        timeout_seconds: for the extraction of one clip.
+        version: of this project on the run's driver.
+        options: as `ScoringSettings`.
+    """
+
+    asr: AsrSettings
+    asr_sha256: str
+    asr_key: str
+    cut_key: str
+    max_seconds: float | None = None
+    needs: Mapping[str, bool] = field(default_factory=lambda: dict(AUDIO_NEEDED))
+    is_last: bool = True
+    timeout_seconds: float = 120.0
+    version: str = field(default_factory=code_version)
     options: Mapping[str, Any] = field(default_factory=dict)

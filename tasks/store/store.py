@@ -100,9 +100,8 @@ class ResultsStore:
         """Commit one part; the tables are `tasks.schema.fields.checked`.
 
         Args:
-            name: of the part, new in the store.
-            tables: by name: leading tables, each with its companions; empty companions are left
-                out.
+            name: new in the store.
+            tables: by name: leading tables with their companions; empty ones are left out.
             replaces: names of committed parts of these tables that it replaces; they are removed.
 
         Raises:
@@ -110,7 +109,8 @@ class ResultsStore:
         """
         metadata = {REPLACES: json.dumps(replaces).encode()} if replaces else None
         try:
-            for leading in (table for table in LEADING if table in tables):
+            written = (one for one in LEADING if one in tables)
+            for leading in (one for one in written if tables[one].num_rows or replaces):
                 for table in LEADING[leading]:
                     if tables[table].num_rows:
                         self._put(table, name, tables[table])

@@ -26,7 +26,9 @@ ASIDE = "damaged"
 OF_CLIPS = (SCORES, *COMPANIONS)
 
 _RUNS = """
-SELECT DISTINCT source, coverage, model, model_sha256, run_id FROM runs ORDER BY ALL
+SELECT DISTINCT source, coverage, model, model_sha256, run_id FROM runs
+WHERE made IS DISTINCT FROM 'transcripts'
+ORDER BY ALL
 """
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +50,17 @@ def asr_folder(reference: str) -> Path:
             f"with {WEIGHTS}: give --asr a Whisper model"
         )
     return converted(folder)
+
+
+def check_asr(reference: str) -> None:
+    """Check that an ASR model is there, and the engine that runs it.
+
+    Raises:
+        ConfigError, CheckpointError: as `asr_folder`.
+    """
+    if find_spec("faster_whisper") is None:
+        raise ConfigError(_MISSING)
+    asr_folder(reference)
 
 
 def asr_sha256(reference: str) -> str:

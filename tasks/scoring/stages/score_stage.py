@@ -13,16 +13,15 @@ import pyarrow as pa
 import ray
 
 from emi_model.checkpoints.resolve import read_metadata
-from emi_model.errors import CheckpointError, ClusterError, EmiError
+from emi_model.errors import CheckpointError, EmiError
 from emi_model.loading import without_gc
 from tasks.cluster.budget import Budget
 from tasks.extraction.rows import Row
-from tasks.provenance import code_version
 from tasks.schema.outcomes import Status
 from tasks.schema.scores import costed_schema
 from tasks.scoring.clip_scorer import ClipScorer
 from tasks.scoring.settings import ScoringSettings
-from tasks.scoring.stages.ledger import SCORE, enlisted, this_worker
+from tasks.scoring.stages.ledger import SCORE, check_version, enlisted, this_worker
 
 if TYPE_CHECKING:
     from emi_model.checkpoints.checkpoint import LoadedModel
@@ -89,11 +88,7 @@ def load_here(settings: ScoringSettings, node: str) -> LoadedModel:
         resolve_model,  # loads MLflow, which few nodes need
     )
 
-    if settings.version != code_version():
-        raise ClusterError(
-            f"node {node[:8]}: found emi-workflow {code_version()}, expected {settings.version}: "
-            "start all nodes from one image, or send the code along (--wheel)"
-        )
+    check_version(settings.version, node)
     try:
         reference = settings.model
         if settings.elsewhere is not None and not Path(reference).is_dir():

@@ -82,3 +82,23 @@ def test_where_a_store_takes_no_log_it_goes_to_emi_home(read_only, tmp_path, mon
     monkeypatch.setenv("EMI_HOME", str(read_only / "logs"))
     with pytest.raises(ConfigError, match="takes no log file: set EMI_HOME"):
         log_verb_to(read_only / "logs", "train")
+
+
+def test_what_cannot_be_transcribed_is_one_line(emi, places, monkeypatch):
+    monkeypatch.delenv("EMI_ASR", raising=False)
+    command = ("transcribe", places["corpus"], "--results", places["gone"])
+    before = sorted(places["model"].parent.rglob("*"))
+    for options, expected in {
+        (): "give --asr (a Whisper folder, or a hub id",
+        ("--asr", places["model"]): "expected 'whisper'",
+        ("--asr", places["empty"]): "emi: ",
+    }.items():
+        code, out, err = emi(*command, *options)
+        assert (code, out) == (2, "")
+        assert expected in err
+        assert len(err.strip().splitlines()) == 1
+    monkeypatch.setattr("tasks.transcription.asr_models.find_spec", lambda name: None)
+    code, out, err = emi(*command, "--asr", places["model"])
+    assert (code, out) == (2, "")
+    assert "pip install 'emi-workflow[text]'" in err
+    assert sorted(places["model"].parent.rglob("*")) == before

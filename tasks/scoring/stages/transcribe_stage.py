@@ -1,0 +1,221 @@
+"""The transcription stage in a Ray worker: an actor that holds an ASR model.
+
+A run's main process imports this class, too: an actor loads the model when it starts.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import pyarrow as pa
+import ray
+
+from emi_model.errors import CheckpointError, EmiError
+from emi_model.loading import without_gc
+from emi_model.modalities import AUDIO
+from tasks.cluster.budget import Budget
+from tasks.extraction.inputs import pack, unpack
+from tasks.extraction.rows import Row
+from tasks.extraction.text import text_input
+from tasks.schema.outcomes import Flag, Reason, Rejection, Status, rejected
+from tasks.schema.scores import COSTS, EXTRACTED, NODE
+from tasks.schema.transcripts import HEARD
+from tasks.scoring.settings import TranscriptionSettings
+from tasks.scoring.stages.ledger import TRANSCRIBE, check_version, enlisted, this_worker
+from tasks.scoring.stages.score_stage import SHARE_IT
+from tasks.transcription.asr_models import asr_sha256
+from tasks.transcription.settings import TEXT_MODALITY
+from tasks.transcription.transcript import SpokenSegment, Transcript
+
+if TYPE_CHECKING:
+    from tasks.transcription.transcriber import Transcriber
+
+TRANSCRIPT = "transcript"
+"""Column of a row on its way to a scorer: its row of transcripts under `HEARD`, if it is new."""
+
+TRANSCRIBE_SECONDS = "transcribe_seconds"
+
+NICENESS = 5
+"""Scorers have priority over transcribers, and these over decoders."""
+
+CLIPS_TO_TRANSCRIBE = 8
+"""Most clips of one block: speech to text takes longer than all else, and rows wait for a block."""
+
+HEARD_LAST = pa.schema([*HEARD, COSTS[0], NODE])
+"""Rows of a run that only transcribes."""
+
+HEARD_ON_THE_WAY = pa.schema(
+    [*EXTRACTED, COSTS[0], HEARD.field(TRANSCRIBE_SECONDS), pa.field(TRANSCRIPT, pa.struct(HEARD))]
+)
+"""Rows of a run that scores what was transcribed."""
+
+
+class TranscriberActor:
+    """Holds an ASR model in a worker process and transcribes blocks of extracted clips."""
+
+    def __init__(
+        self,
+        settings: TranscriptionSettings,
+        budget: Budget,
+        ledger: Any,
+        given: pa.Table | None = None,
+    ) -> None:
+        """Load the model.
+
+        Args:
+            settings: of the run.
+            budget: of the machine or the cluster.
+            ledger: of the pass.
+            given: transcripts of contents that the store has, under `HEARD`.
+        """
+        self.node = enlisted(TRANSCRIBE, ledger)
+        self.ledger, self.worker = ledger, this_worker(TRANSCRIBE)
+        if not settings.is_last:
+            os.nice(NICENESS)
+        device = "auto" if budget.gpus_per_scorer else "cpu"
+        try:
+            transcriber = transcriber_here(
+                settings, self.node, threads=budget.threads_per_scorer, device=device
+            )
+        except EmiError as error:
+            ray.get(ledger.refuse.remote(error))
+            raise
+        self.transcribe = ClipTranscriber(transcriber, settings, given)
+        self.settings = settings
+        self.schema = HEARD_LAST if settings.is_last else HEARD_ON_THE_WAY
+
+    def __call__(self, block: pa.Table) -> pa.Table:
+        """Transcribe one block."""
+        rows = block.to_pylist()
+        ray.get(self.ledger.take.remote(self.worker, [row["clip_id"] for row in rows]))
+        if self.settings.is_last:
+            made = [{**self.transcribe.last(row), "node": self.node} for row in rows]
+        else:
+            made = [self.transcribe.with_text(row) for row in rows]
+        self.ledger.give.remote(self.worker)
+        return pa.Table.from_pylist(made, self.schema)
+
+
+class Found(NamedTuple):
+    """The transcript of a clip, and what it took.
+
+    Attributes:
+        transcript: what is said.
+        seconds: spent on it; None if the store has it of this content.
+        is_new: the store does not have it of this clip.
+    """
+
+    transcript: Transcript
+    seconds: float | None
+    is_new: bool
+
+
+class ClipTranscriber:
+    """Turns extracted rows into rows of transcripts, or adds the text that a model reads."""
+
+    def __init__(
+        self,
+        transcriber: Transcriber,
+        settings: TranscriptionSettings,
+        known: pa.Table | None = None,
+    ) -> None:
+        """Transcribe with a loaded model what is not among the ``known`` transcripts."""
+        self.transcriber = transcriber
+        self.settings = settings
+        self._known = HEARD.empty_table() if known is None else known
+        keys = (self._known[name].to_pylist() for name in ("content_sha256", "asr_key"))
+        self._places = {key: place for place, key in enumerate(zip(*keys, strict=True))}
+
+    def last(self, row: Row) -> Row:
+        """Return a clip's row of transcripts under `HEARD`, with what its extraction took."""
+        cost = {COSTS[0].name: row[COSTS[0].name]}
+        found = self._found(row)
+        return heard_row(found if isinstance(found, dict) else row, self.settings, found) | cost
+
+    def with_text(self, row: Row) -> Row:
+        """Return a clip's row under `HEARD_ON_THE_WAY`, its text among the model's inputs."""
+        found = self._found(row)
+        if not isinstance(found, Found):
+            return {**found, TRANSCRIPT: None, TRANSCRIBE_SECONDS: None}
+        heard = heard_row(row, self.settings, found)
+        facts = {name: heard[name] for name in found.transcript.facts() if name in EXTRACTED.names}
+        extra = {TRANSCRIBE_SECONDS: found.seconds, TRANSCRIPT: heard if found.is_new else None}
+        text = text_input(found.transcript, len(unpack(row)[AUDIO]))
+        if isinstance(text, Rejection) and self.settings.needs[TEXT_MODALITY]:
+            return rejected(row, text.reason, text.detail) | facts | extra
+        items = {item["modality"]: item for item in row["inputs"]}
+        if not isinstance(text, Rejection):
+            items[TEXT_MODALITY] = pack(TEXT_MODALITY, text)
+        inputs = [items[modality] for modality in self.settings.needs if modality in items]
+        modalities = [item["modality"] for item in inputs]
+        return {**row, "inputs": inputs, "modalities": modalities, **facts, **extra}
+
+    def _found(self, row: Row) -> Found | Row:
+        """Return a clip's transcript, or its row where it has none: it was rejected, is mute."""
+        waveform = unpack(row).get(AUDIO)
+        if row["status"] == Status.REJECTED.value or waveform is None:
+            return row
+        place = self._places.get((row["content_sha256"], _key(row, self.settings)))
+        if place is not None:
+            (known,) = self._known.slice(place, 1).to_pylist()
+            return Found(_transcript(known), None, known["clip_id"] != row["clip_id"])
+        started = time.perf_counter()
+        try:
+            transcript = self.transcriber(waveform)
+        except RuntimeError as error:  # of CTranslate2, on a GPU
+            if "out of memory" not in str(error):
+                raise
+            return rejected(row, Reason.OUT_OF_MEMORY, str(error).partition("\n")[0][:300])
+        return Found(transcript, time.perf_counter() - started, True)
+
+
+def transcriber_here(
+    settings: TranscriptionSettings, node: str, *, threads: int, device: str
+) -> Transcriber:
+    """Load a run's ASR model on a node.
+
+    Raises:
+        CheckpointError: this node does not find the model, or finds a different one.
+        ClusterError: this node runs another version of this project.
+        ConfigError: faster-whisper is not installed here.
+    """
+    with without_gc():
+        from tasks.transcription.transcriber import Transcriber
+
+    check_version(settings.version, node)
+    try:
+        found = asr_sha256(settings.asr.model)
+    except EmiError as error:
+        raise type(error)(f"node {node[:8]}: {error}") from error
+    if found != settings.asr_sha256:
+        raise CheckpointError(
+            f"node {node[:8]}: found the ASR model {found[:12]} at {settings.asr.model}, expected "
+            f"{settings.asr_sha256[:12]}: {SHARE_IT}"
+        )
+    return Transcriber(settings.asr, threads=threads, device=device)
+
+
+def heard_row(row: Row, settings: TranscriptionSettings, found: Found | Row | None = None) -> Row:
+    """Return a clip's row of transcripts under `HEARD`; without a transcript, of a rejection."""
+    made: Row = {name: row.get(name) for name in HEARD.names}
+    made |= {"flags": row["flags"] or [], "asr_key": _key(row, settings)}
+    if not isinstance(found, Found):
+        return made
+    heard = {"status": Status.TRANSCRIBED.value, TRANSCRIBE_SECONDS: found.seconds}
+    return made | found.transcript.columns(keep_text=settings.asr.keep_text) | heard
+
+
+def _key(row: Row, settings: TranscriptionSettings) -> str:
+    """Return the hash of all that decides a clip's text: also where it was cut off."""
+    is_cut = settings.max_seconds is not None and Flag.TRUNCATED in (row["flags"] or ())
+    return settings.cut_key if is_cut else settings.asr_key
+
+
+def _transcript(known: Row) -> Transcript:
+    """Return the transcript in a row under `HEARD`."""
+    names = (field.name for field in fields(Transcript))
+    segments = tuple(SpokenSegment(**segment) for segment in known["segments"])
+    return Transcript(**{**{name: known[name] for name in names}, "segments": segments})
