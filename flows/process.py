@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Annotated, Any
 
 from prefect import flow, task
@@ -21,6 +22,7 @@ from tasks.cluster.budget import ScorerPool
 from tasks.scoring.job import do_missing, reuse_rows
 from tasks.scoring.run import score_corpus
 from tasks.scoring.settings import Coverage
+from tasks.transcription.settings import ASR_VARIABLE, AsrSettings, asr_settings
 
 RETRY_SECONDS = [10.0, 60.0]
 """Waits before retries of scoring, where a retry can help."""
@@ -45,6 +47,10 @@ def process_corpus(
     gpus_per_scorer: Annotated[float | None, Field(gt=0, le=1)] = None,
     ray_address: str | None = None,
     wait_minutes: Annotated[float, Field(ge=0)] = 0,
+    asr: str | None = None,
+    language: str | None = None,
+    keep_text: bool = True,
+    require: list[str] | None = None,
 ) -> dict[str, Any]:
     """Score every clip of a corpus that the results store has no row for.
 
@@ -62,6 +68,10 @@ def process_corpus(
         ray_address: Ray cluster to run on, ``HOST:PORT``; default: ``RAY_ADDRESS``, else Ray is
             started on this machine.
         wait_minutes: how long to wait while another run writes to the results store.
+        asr: the ASR model for a model that reads text; default: ``EMI_ASR``.
+        language: of the speech, as ``en``; default: detected in each clip.
+        keep_text: keep what was said in the table ``transcripts``.
+        require: modalities without which a clip is rejected, such as ``text``.
 
     Returns:
         The run's row in the ``runs`` table.
@@ -71,7 +81,8 @@ def process_corpus(
         CheckpointError: the model cannot be loaded.
         RegistryError: the registry does not have the model or does not answer.
         StoreError: the results store is locked, or the folder is no results store.
-        ConfigError: ``workers`` or ``gpus_per_scorer`` is out of its range.
+        ConfigError: ``workers`` or ``gpus_per_scorer`` is out of its range; the model reads text,
+            and no ASR model is named; it does not take a modality that is required.
         ClusterError: Ray does not start, or the cluster cannot be joined.
         ScoringError: the workers cannot work.
     """
@@ -83,6 +94,8 @@ def process_corpus(
         limit=limit,
         rescore=rescore,
         precision=precision,
+        asr=_asr(asr, language, keep_text),
+        require=require or (),
         pool=ScorerPool(workers, gpus_per_scorer),
         ray_address=ray_address,
         wait_minutes=wait_minutes,
@@ -93,6 +106,12 @@ def process_corpus(
     )
     show_run(row)
     return row
+
+
+def _asr(model: str | None, language: str | None, keep_text: bool) -> AsrSettings | None:
+    """Return how an ASR model is used; None if none is named anywhere."""
+    named = model or os.environ.get(ASR_VARIABLE)
+    return asr_settings(named, language, keep_text=keep_text) if named else None
 
 
 def can_heal(_task: object, _run: object, state: State[Any]) -> bool:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Container, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
 
 from emi_model.devices import available_cores
+from emi_model.modalities import AUDIO_NEEDED
 from tasks.corpus.clips import ClipFile, hash_clip
 from tasks.corpus.objects import READERS
 from tasks.schema.outcomes import Flag, Reason, Status
@@ -27,6 +28,13 @@ SELECT clip_id, content_sha256, bytes, modified_ns FROM all_scores
 QUALIFY row_number() OVER (PARTITION BY clip_id ORDER BY scored_at DESC) = 1
 """
 
+
+_LACKING: Mapping[str, str] = {
+    Reason.NO_SPEECH: "text",
+    Reason.NO_FACE: "vision",
+    Reason.NO_VIDEO: "vision",
+}
+"""The modality that a clip of this reason lacks; optional, it is no reason."""
 
 _IDENTITY = ["clip_id", "content_sha256", "bytes", "modified_ns", "uri"]
 _SOUND = ["extraction", "reason", "detail", "flags", "channels", "codec"]
@@ -77,16 +85,46 @@ class ScoringPlan:
         return len(self.todo) + len(self.reusable) + self.num_skipped
 
 
-def done_clips(store: ResultsStore, model_sha256: str, coverage: str) -> dict[str, DoneClip]:
+def done_clips(
+    store: ResultsStore,
+    model_sha256: str,
+    coverage: str,
+    *,
+    needs: Mapping[str, bool] = AUDIO_NEEDED,
+    asr_key: str | None = None,
+) -> dict[str, DoneClip]:
     """Return the latest rows under a model and coverage by clip id.
 
-    One that an earlier version of the extraction may have got wrong comes without its content, so
-    that its clip is scored again.
+    One that may be another now comes without its content, so that its clip is scored again: an
+    earlier version of the extraction may have got it wrong, its model read another ASR model's
+    text, or it lacks a modality that was optional and is needed, or the other way round.
+
+    Args:
+        store: the store.
+        model_sha256: of the model, hex.
+        coverage: ``first`` or ``full``.
+        needs: modalities that are wanted, each with whether a clip is rejected without it.
+        asr_key: of the ASR model and settings whose text the model reads; None: it reads none.
     """
     wanted = (ds.field("model_sha256") == model_sha256) & (ds.field("coverage") == coverage)
-    columns = [*_IDENTITY, *_SOUND, "scored_at"]
+    columns = [*_IDENTITY, *_SOUND, "modalities", "asr_key", "scored_at"]
     table = _by_time(store.rows(SCORES, scores_schema(), wanted, columns), "scored_at")
-    return _latest(table, _outdated(table))
+    found = table.select(["reason", "modalities", "asr_key"]).to_pylist()
+    changed = [_is_changed(row, needs, asr_key) for row in found]
+    both = zip(_outdated(table), changed, strict=True)
+    return _latest(table, [is_old or is_changed for is_old, is_changed in both])
+
+
+def _is_changed(row: Mapping[str, Any], needs: Mapping[str, bool], asr_key: str | None) -> bool:
+    """Return whether a row would be another under these needs and this ASR model."""
+    reason, modalities = row["reason"], row["modalities"]
+    lacks = _LACKING.get(reason or "")
+    if asr_key not in (None, row["asr_key"]) and (reason is None or lacks == "text"):
+        return True
+    if reason is not None:
+        return lacks is not None and not needs.get(lacks, False)
+    must = {modality for modality, needed in needs.items() if needed}
+    return modalities is not None and not must <= set(modalities)
 
 
 def done_transcripts(

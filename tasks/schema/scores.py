@@ -240,7 +240,14 @@ def scores_schema(targets: Sequence[str] = EMI_TARGETS) -> pa.Schema:
         "train|valid",
         "what the model's training used this clip for; null: nothing",
     )
-    return pa.schema([*_score_columns(targets), *MODEL_FIELDS, licence, split, *_RUN, scored_at])
+    asr_key = described(
+        "asr_key",
+        TEXT,
+        "hex",
+        "hash of the ASR model and settings whose transcript the model read; null: it reads none",
+    )
+    of_model = [*MODEL_FIELDS, licence, split, asr_key]
+    return pa.schema([*_score_columns(targets), *of_model, *_RUN, scored_at])
 
 
 def timeline_schema() -> pa.Schema:

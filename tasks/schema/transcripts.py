@@ -74,3 +74,13 @@ OF_RUN = ("asr_model", "asr_sha256", "asr_settings", "run_id", "transcribed_at")
 
 HEARD = pa.schema([field for field in transcripts_schema() if field.name not in OF_RUN])
 """A clip's transcript on its way from a worker to the store."""
+
+TRANSCRIPT_COLUMN = "transcript"
+
+WITH_TRANSCRIPT = (
+    HEARD.field("transcribe_seconds"),
+    described(
+        TRANSCRIPT_COLUMN, pa.struct(HEARD), "", "its row of transcripts, if the store lacks it"
+    ),
+)
+"""Columns of a clip that was transcribed, on its way through a scorer to the store."""

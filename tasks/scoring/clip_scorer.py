@@ -53,15 +53,16 @@ class ClipScorer:
         *,
         raw: bool = False,
         intervals: Intervals | None = None,
+        needs: Mapping[str, bool] | None = None,
     ) -> None:
-        """Score with a loaded model."""
+        """Score with a loaded model; ``needs`` of clips may say more than the model's own."""
         self.predictor = predictor
         self.coverage = coverage
         self.raw = raw
         self.intervals = None if raw else intervals
         self._targets = predictor.model.config.targets
         self._columns = score_columns(self._targets)
-        self._needs = predictor.model.config.needs
+        self._needs = needs or predictor.model.config.needs
 
     def __call__(self, rows: Sequence[Row]) -> list[Row]:
         """Return rows under `tasks.schema.scores.scored_schema`, in the order of ``rows``.

@@ -46,6 +46,7 @@ class RunStamp:
         run_id: the run.
         backbone_licence: licence of the weights that the model was made from.
         targets: the model's targets, in order.
+        asr_key: hash of the ASR model and settings, for a model that reads text.
         training_splits: split of each content of its training, by the content's hash.
     """
 
@@ -55,6 +56,7 @@ class RunStamp:
     run_id: str
     backbone_licence: str
     targets: tuple[str, ...]
+    asr_key: str | None = None
     training_splits: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
 
 

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,20 +15,26 @@ import pyarrow as pa
 from emi_model.architecture.config import Precision
 from emi_model.checkpoints.metadata import ModelMetadata
 from emi_model.checkpoints.resolve import read_metadata
+from emi_model.errors import ConfigError
 from tasks.cluster.budget import ScorerPool
 from tasks.corpus.clips import ClipFile
 from tasks.corpus.done import DoneClip, ScoringPlan, done_clips
 from tasks.corpus.standing import note_current
 from tasks.provenance import new_run_id
 from tasks.registry.registry import is_champion, pin_model, resolve_model
-from tasks.schema.tables import SCORES
+from tasks.schema.tables import SCORES, TRANSCRIPTS
+from tasks.schema.transcripts import TRANSCRIPT_COLUMN
 from tasks.scoring.commit import RunStamp, splits_of_contents, tables_of
 from tasks.scoring.job import Job, OnEnd, Run, do_missing, reuse_rows, run_job
 from tasks.scoring.reuse import renew, reuse
 from tasks.scoring.score_clips import scoring_work
-from tasks.scoring.settings import Coverage, ScoringSettings
+from tasks.scoring.settings import Coverage, ScoringSettings, TranscriptionSettings
 from tasks.scoring.stages.stage import Work
+from tasks.scoring.transcribe import transcription_settings
+from tasks.scoring.transcripts import copied_transcripts, known_transcripts, transcripts_table
 from tasks.store.store import ResultsStore
+from tasks.transcription.asr_models import asr_columns, check_asr
+from tasks.transcription.settings import TEXT_MODALITY, AsrSettings, asr_settings
 
 
 @dataclass(frozen=True)
@@ -39,6 +45,7 @@ class ScoringJob(Job):
         stamp: as `Job`.
         settings: of the workers.
         is_champion: whether the model is the registered champion.
+        asr: columns that name the ASR model, for a model that reads text.
         tables: as `Job`.
         doing: as `Job`.
     """
@@ -46,6 +53,7 @@ class ScoringJob(Job):
     stamp: RunStamp
     settings: ScoringSettings
     is_champion: bool
+    asr: Mapping[str, str] = field(default_factory=dict)
     tables: tuple[str, ...] = (SCORES,)
     doing: str = "scoring"
 
@@ -56,23 +64,62 @@ class ScoringJob(Job):
 
     def work(self, store: ResultsStore) -> Work:
         """Return extraction and scoring."""
-        return scoring_work(self.settings)
+        if self.settings.transcription is None:
+            return scoring_work(self.settings)
+        keys = self._keys(self.settings.transcription)
+        return scoring_work(self.settings, lambda clips: known_transcripts(store, clips, keys))
 
     def done_clips(self, store: ResultsStore) -> dict[str, DoneClip]:
         """Return the latest rows of this model and coverage by clip id."""
-        return done_clips(store, self.stamp.model_sha256, self.stamp.coverage)
+        stamp, needs = self.stamp, self.settings.needs
+        return done_clips(
+            store, stamp.model_sha256, stamp.coverage, needs=needs, asr_key=stamp.asr_key
+        )
 
     def tables_of(self, rows: pa.Table) -> Mapping[str, pa.Table]:
-        """Return scores, and the seconds and windows in their rows."""
-        return tables_of(rows, self.stamp)
+        """Return scores, the seconds and windows in their rows, and new transcripts."""
+        tables = tables_of(rows, self.stamp)
+        if self.settings.transcription is None:
+            return tables
+        heard = rows[TRANSCRIPT_COLUMN].combine_chunks()
+        new = pa.Table.from_struct_array(heard.filter(heard.is_valid()))
+        return tables | {TRANSCRIPTS: transcripts_table(new, self.asr, self.stamp.run_id)}
 
     def reuse(self, store: ResultsStore, reused: Sequence[tuple[ClipFile, str]]) -> pa.Table:
         """Commit rows of equal content; return the scores."""
+        self._reuse_transcripts(store, reused, "adopted")
         return reuse(store, reused, self.stamp)
 
     def renew(self, store: ResultsStore, moved: Sequence[ClipFile]) -> None:
         """Commit the rows of clips that lie elsewhere now."""
+        pairs = [(clip, clip.clip_id) for clip in moved]
+        self._reuse_transcripts(store, pairs, "moved", moved=True)
         renew(store, moved, self.stamp)
+
+    def _reuse_transcripts(
+        self,
+        store: ResultsStore,
+        pairs: Sequence[tuple[ClipFile, str]],
+        name: str,
+        *,
+        moved: bool = False,
+    ) -> None:
+        """Commit transcripts of clips whose scores are reused."""
+        settings, run_id = self.settings.transcription, self.stamp.run_id
+        if settings is None or not pairs:
+            return
+        rows = copied_transcripts(
+            store,
+            pairs,
+            self._keys(settings),
+            run_id,
+            keep_text=settings.asr.keep_text,
+            moved=moved,
+        )
+        store.commit(f"{run_id}-{name}", {TRANSCRIPTS: rows})
+
+    def _keys(self, settings: TranscriptionSettings) -> tuple[str, str]:
+        return settings.asr_key, settings.cut_key
 
     def conclude(self, store: ResultsStore) -> None:
         """Let the view of scores show this run's model and coverage."""
@@ -95,6 +142,8 @@ def score_corpus(
     limit: int | None = None,
     rescore: bool = False,
     precision: Precision = "auto",
+    asr: AsrSettings | None = None,
+    require: Sequence[str] = (),
     pool: ScorerPool | None = None,
     ray_address: str | None = None,
     wait_minutes: float = 0,
@@ -113,6 +162,9 @@ def score_corpus(
         limit: number of clips to take at most, from the first.
         rescore: score clips again that have a row; the new rows replace the old ones.
         precision: ``fp32``, ``bf16``, ``int8`` (CPU), or ``auto``: the machine's fast type.
+        asr: the ASR model for a model that reads text; default: that of ``EMI_ASR``.
+        require: modalities without which a clip is rejected, beside those the model cannot do
+            without.
         pool: number of scoring processes and their GPUs; default: see `ScorerPool`.
         ray_address: Ray cluster to run on, ``HOST:PORT``; None starts Ray on this machine.
         wait_minutes: how long to wait while another run writes to the results store.
@@ -133,7 +185,19 @@ def score_corpus(
         champion, folder = is_champion(pinned), resolve_model(pinned)
         metadata = read_metadata(folder)
         settings = _settings(pinned, folder, metadata, coverage, precision)
-        return ScoringJob(_stamp(metadata, coverage), settings, champion)
+        settings = replace(settings, needs=needs_with(settings.needs, require))
+        stamp = _stamp(metadata, coverage)
+        if TEXT_MODALITY not in settings.needs:
+            return ScoringJob(stamp, settings, champion)
+        named = asr or asr_settings(None)
+        check_asr(named.model)
+        columns = asr_columns(named)
+        transcription = transcription_settings(
+            named, columns, settings.max_seconds, needs=settings.needs, is_last=False
+        )
+        settings = replace(settings, options={TEXT_MODALITY: named}, transcription=transcription)
+        stamp = replace(stamp, asr_key=columns["asr_key"])
+        return ScoringJob(stamp, settings, champion, columns, (SCORES, TRANSCRIPTS))
 
     return run_job(
         source,
@@ -149,6 +213,21 @@ def score_corpus(
         reuse_stage=reuse_stage,
         work_stage=score_stage,
     )
+
+
+def needs_with(needs: Mapping[str, bool], require: Sequence[str]) -> dict[str, bool]:
+    """Return a model's modalities, those that are required as ones that a clip must have.
+
+    Raises:
+        ConfigError: the model does not take a required one.
+    """
+    unknown = [modality for modality in require if modality not in needs]
+    if unknown:
+        raise ConfigError(
+            f"found {', '.join(unknown)} required of the clips, but this model takes "
+            f"{', '.join(needs)}: name only those with --require"
+        )
+    return {modality: needed or modality in require for modality, needed in needs.items()}
 
 
 def _stamp(metadata: ModelMetadata, coverage: Coverage) -> RunStamp:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 from collections import Counter
-from collections.abc import Collection, Generator, Iterator, Sequence
+from collections.abc import Callable, Collection, Generator, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import replace
 
@@ -19,13 +19,14 @@ from tasks.cluster.nodes import node_sizes
 from tasks.corpus.clips import ClipFile
 from tasks.extraction.rows import listed_row
 from tasks.schema.outcomes import Reason, rejected
-from tasks.schema.scores import COSTS, WORKED, costed_schema
+from tasks.schema.scores import COSTS, WORKED
 from tasks.scoring.clip_scorer import without_scores
 from tasks.scoring.passes import PassFailed, run_pass
 from tasks.scoring.settings import ScoringSettings
-from tasks.scoring.stages.ledger import SCORE
-from tasks.scoring.stages.score_stage import ScorerActor
-from tasks.scoring.stages.stage import CLIPS_PER_GPU_BATCH, ActorStage, Work
+from tasks.scoring.stages.ledger import SCORE, TRANSCRIBE
+from tasks.scoring.stages.score_stage import ScorerActor, scorers_schema
+from tasks.scoring.stages.stage import CLIPS_PER_BLOCK, CLIPS_PER_GPU_BATCH, ActorStage, Work
+from tasks.scoring.stages.transcribe_stage import CLIPS_TO_TRANSCRIBE, TranscriberActor
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -81,16 +82,38 @@ def score_clips(
     return work_through(clips, scoring_work(settings), budget)
 
 
-def scoring_work(settings: ScoringSettings) -> Work:
-    """Return what a run does that scores clips."""
+def scoring_work(
+    settings: ScoringSettings, known: Callable[[Sequence[ClipFile]], pa.Table] | None = None
+) -> Work:
+    """Return what a run does that scores clips.
+
+    Args:
+        settings: of the workers; with a transcription, that is a stage before the scoring.
+        known: returns the transcripts that the store has of the contents of some clips.
+    """
     free = dict.fromkeys((cost.name for cost in COSTS), 0)
     nowhere = dict.fromkeys(column.name for column in WORKED)
     return Work(
-        extraction=settings,
-        stages=(ActorStage(SCORE, ScorerActor, settings, CLIPS_PER_GPU_BATCH),),
-        schema=costed_schema(settings.targets),
+        extraction=settings.of_decoders(),
+        stages=(*_before(settings, known), _scoring(settings)),
+        schema=scorers_schema(settings),
         finished=lambda row: without_scores(row, settings.targets) | free | nowhere,
+        clips_per_block=CLIPS_TO_TRANSCRIBE if settings.transcription else CLIPS_PER_BLOCK,
     )
+
+
+def _before(
+    settings: ScoringSettings, known: Callable[[Sequence[ClipFile]], pa.Table] | None
+) -> list[ActorStage]:
+    if settings.transcription is None:
+        return []
+    return [ActorStage(TRANSCRIBE, TranscriberActor, settings.transcription, given=known)]
+
+
+def _scoring(settings: ScoringSettings) -> ActorStage:
+    """Return the stage of scorers; behind slow transcribers it waits for fewer clips."""
+    at_once = CLIPS_PER_BLOCK if settings.transcription else CLIPS_PER_GPU_BATCH
+    return ActorStage(SCORE, ScorerActor, settings, at_once)
 
 
 def work_through(

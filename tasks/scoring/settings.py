@@ -3,47 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from emi_model.architecture.config import Precision
-from emi_model.modalities import AUDIO_NEEDED
+from emi_model.modalities import AUDIO, AUDIO_NEEDED
 from tasks.provenance import code_version
-from tasks.transcription.settings import AsrSettings
+from tasks.transcription.settings import TEXT_MODALITY, AsrSettings
 
 Coverage = Literal["first", "full"]
-
-
-@dataclass(frozen=True)
-class ScoringSettings:
-    """The settings that every worker gets.
-
-    Attributes:
-        model: reference of the model.
-        targets: its targets, in order.
-        max_seconds: seconds of a clip to decode; None for all.
-        coverage: first window or all windows.
-        precision: numerics requested, see `emi_model.predict.Predictor`.
-        timeout_seconds: for the extraction of one clip.
-        model_sha256: hash of the model; None: any.
-        elsewhere: reference for nodes that do not have the folder ``model``: a registered version
-            or a bucket's URI; None: there is none.
-        version: of this project on the run's driver.
-        needs: modalities that the model takes, each with whether a clip is rejected without it.
-        options: settings of extractors by modality; for ``text`` an `AsrSettings`.
-    """
-
-    model: str
-    targets: tuple[str, ...]
-    max_seconds: float | None
-    coverage: Coverage
-    precision: Precision
-    timeout_seconds: float = 120.0
-    model_sha256: str | None = None
-    elsewhere: str | None = None
-    version: str = field(default_factory=code_version)
-    needs: Mapping[str, bool] = field(default_factory=lambda: dict(AUDIO_NEEDED))
-    options: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -74,3 +42,49 @@ class TranscriptionSettings:
     timeout_seconds: float = 120.0
     version: str = field(default_factory=code_version)
     options: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class ScoringSettings:
+    """The settings that every worker gets.
+
+    Attributes:
+        model: reference of the model.
+        targets: its targets, in order.
+        max_seconds: seconds of a clip to decode; None for all.
+        coverage: first window or all windows.
+        precision: numerics requested, see `emi_model.predict.Predictor`.
+        timeout_seconds: for the extraction of one clip.
+        model_sha256: hash of the model; None: any.
+        elsewhere: reference for nodes that do not have the folder ``model``: a registered version
+            or a bucket's URI; None: there is none.
+        version: of this project on the run's driver.
+        needs: modalities that the model takes, each with whether a clip is rejected without it.
+        options: settings of extractors by modality; for ``text`` an `AsrSettings`.
+        transcription: of the workers that transcribe a clip before it is scored; None: the model
+            reads no text.
+    """
+
+    model: str
+    targets: tuple[str, ...]
+    max_seconds: float | None
+    coverage: Coverage
+    precision: Precision
+    timeout_seconds: float = 120.0
+    model_sha256: str | None = None
+    elsewhere: str | None = None
+    version: str = field(default_factory=code_version)
+    needs: Mapping[str, bool] = field(default_factory=lambda: dict(AUDIO_NEEDED))
+    options: Mapping[str, Any] = field(default_factory=dict)
+    transcription: TranscriptionSettings | None = None
+
+    def of_decoders(self) -> ScoringSettings:
+        """Return the settings of decoders, who leave the text to transcribers but need its sound.
+
+        A clip without sound has no text, and is rejected if it must have one.
+        """
+        if self.transcription is None:
+            return self
+        needed = self.needs.get(AUDIO, False) or self.needs[TEXT_MODALITY]
+        others = {name: must for name, must in self.needs.items() if name != TEXT_MODALITY}
+        return replace(self, needs=others | {AUDIO: needed})

@@ -12,9 +12,12 @@ from emi_model.loading import without_gc
 from flows.cli.exits import EXIT_REJECTED
 from flows.cli.options import (
     LOCATION,
+    asr_option,
     coverage_option,
     gpus_option,
     json_option,
+    keep_text_option,
+    language_option,
     model_option,
     pin_model_option,
     precision_option,
@@ -44,6 +47,15 @@ from flows.display.text import say
     help="Scoring processes (default: two, or one a GPU; on a cluster as many as have room).",
 )
 @gpus_option
+@asr_option
+@language_option
+@keep_text_option
+@click.option(
+    "--require",
+    metavar="MODALITIES",
+    callback=lambda _context, _option, named: named.split(",") if named else None,
+    help="Reject clips without these, as text,vision (default: what the model cannot do without).",
+)
 @ray_option
 @wheel_option
 @strict_option
@@ -55,7 +67,7 @@ def process(
 
     SOURCE is a folder (searched at any depth), one media file, or a manifest: CSV or Parquet with a
     column uri; on a disk, or as s3://, gs:// or az://. Run it again at any time: it does what is
-    missing.
+    missing. A model that reads text needs --asr: what is said goes to the table transcripts, too.
     """
     with without_gc():
         from emi_model.checkpoints.resolve import resolve

@@ -19,6 +19,7 @@ from tasks.cluster.budget import Budget
 from tasks.extraction.rows import Row
 from tasks.schema.outcomes import Status
 from tasks.schema.scores import costed_schema
+from tasks.schema.transcripts import WITH_TRANSCRIPT
 from tasks.scoring.clip_scorer import ClipScorer
 from tasks.scoring.settings import ScoringSettings
 from tasks.scoring.stages.ledger import SCORE, check_version, enlisted, this_worker
@@ -49,8 +50,10 @@ class ScorerActor:
             ray.get(ledger.refuse.remote(error))
             raise
         self.predictor = Predictor(loaded.model, precision=settings.precision)
-        self.score = ClipScorer(self.predictor, settings.coverage, intervals=loaded.intervals)
-        self.schema = costed_schema(settings.targets)
+        self.score = ClipScorer(
+            self.predictor, settings.coverage, intervals=loaded.intervals, needs=settings.needs
+        )
+        self.schema = scorers_schema(settings)
 
     def __call__(self, block: pa.Table) -> pa.Table:
         """Score one block."""
@@ -73,6 +76,12 @@ class ScorerActor:
         """Return the samples of a whole block, which are stored in its first row."""
         own, padded = (now - then for now, then in zip(self.predictor.padding, before, strict=True))
         return {"model_samples": own, "padded_samples": padded}
+
+
+def scorers_schema(settings: ScoringSettings) -> pa.Schema:
+    """Return the schema of a scorer's rows; where a clip was transcribed, with its transcript."""
+    added = [] if settings.transcription is None else WITH_TRANSCRIPT
+    return pa.schema([*costed_schema(settings.targets), *added])
 
 
 def load_here(settings: ScoringSettings, node: str) -> LoadedModel:

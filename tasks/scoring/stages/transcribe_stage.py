@@ -22,7 +22,7 @@ from tasks.extraction.rows import Row
 from tasks.extraction.text import text_input
 from tasks.schema.outcomes import Flag, Reason, Rejection, Status, rejected
 from tasks.schema.scores import COSTS, EXTRACTED, NODE
-from tasks.schema.transcripts import HEARD
+from tasks.schema.transcripts import HEARD, TRANSCRIPT_COLUMN, WITH_TRANSCRIPT
 from tasks.scoring.settings import TranscriptionSettings
 from tasks.scoring.stages.ledger import TRANSCRIBE, check_version, enlisted, this_worker
 from tasks.scoring.stages.score_stage import SHARE_IT
@@ -33,12 +33,9 @@ from tasks.transcription.transcript import SpokenSegment, Transcript
 if TYPE_CHECKING:
     from tasks.transcription.transcriber import Transcriber
 
-TRANSCRIPT = "transcript"
-"""Column of a row on its way to a scorer: its row of transcripts under `HEARD`, if it is new."""
-
 TRANSCRIBE_SECONDS = "transcribe_seconds"
 
-NICENESS = 5
+TRANSCRIBER_NICENESS = 5
 """Scorers have priority over transcribers, and these over decoders."""
 
 CLIPS_TO_TRANSCRIBE = 8
@@ -47,9 +44,7 @@ CLIPS_TO_TRANSCRIBE = 8
 HEARD_LAST = pa.schema([*HEARD, COSTS[0], NODE])
 """Rows of a run that only transcribes."""
 
-HEARD_ON_THE_WAY = pa.schema(
-    [*EXTRACTED, COSTS[0], HEARD.field(TRANSCRIBE_SECONDS), pa.field(TRANSCRIPT, pa.struct(HEARD))]
-)
+HEARD_ON_THE_WAY = pa.schema([*EXTRACTED, COSTS[0], *WITH_TRANSCRIPT])
 """Rows of a run that scores what was transcribed."""
 
 
@@ -61,7 +56,7 @@ class TranscriberActor:
         settings: TranscriptionSettings,
         budget: Budget,
         ledger: Any,
-        given: pa.Table | None = None,
+        given: Any = None,
     ) -> None:
         """Load the model.
 
@@ -69,12 +64,12 @@ class TranscriberActor:
             settings: of the run.
             budget: of the machine or the cluster.
             ledger: of the pass.
-            given: transcripts of contents that the store has, under `HEARD`.
+            given: Ray's reference of the transcripts, under `HEARD`, that need not be made again.
         """
         self.node = enlisted(TRANSCRIBE, ledger)
         self.ledger, self.worker = ledger, this_worker(TRANSCRIBE)
         if not settings.is_last:
-            os.nice(NICENESS)
+            os.nice(TRANSCRIBER_NICENESS)
         device = "auto" if budget.gpus_per_scorer else "cpu"
         try:
             transcriber = transcriber_here(
@@ -83,7 +78,8 @@ class TranscriberActor:
         except EmiError as error:
             ray.get(ledger.refuse.remote(error))
             raise
-        self.transcribe = ClipTranscriber(transcriber, settings, given)
+        known = None if given is None else ray.get(given)
+        self.transcribe = ClipTranscriber(transcriber, settings, known)
         self.settings = settings
         self.schema = HEARD_LAST if settings.is_last else HEARD_ON_THE_WAY
 
@@ -99,7 +95,7 @@ class TranscriberActor:
         return pa.Table.from_pylist(made, self.schema)
 
 
-class Found(NamedTuple):
+class HeardClip(NamedTuple):
     """The transcript of a clip, and what it took.
 
     Attributes:
@@ -138,11 +134,14 @@ class ClipTranscriber:
     def with_text(self, row: Row) -> Row:
         """Return a clip's row under `HEARD_ON_THE_WAY`, its text among the model's inputs."""
         found = self._found(row)
-        if not isinstance(found, Found):
-            return {**found, TRANSCRIPT: None, TRANSCRIBE_SECONDS: None}
+        if not isinstance(found, HeardClip):
+            return {**found, TRANSCRIPT_COLUMN: None, TRANSCRIBE_SECONDS: None}
         heard = heard_row(row, self.settings, found)
         facts = {name: heard[name] for name in found.transcript.facts() if name in EXTRACTED.names}
-        extra = {TRANSCRIBE_SECONDS: found.seconds, TRANSCRIPT: heard if found.is_new else None}
+        extra = {
+            TRANSCRIBE_SECONDS: found.seconds,
+            TRANSCRIPT_COLUMN: heard if found.is_new else None,
+        }
         text = text_input(found.transcript, len(unpack(row)[AUDIO]))
         if isinstance(text, Rejection) and self.settings.needs[TEXT_MODALITY]:
             return rejected(row, text.reason, text.detail) | facts | extra
@@ -153,7 +152,7 @@ class ClipTranscriber:
         modalities = [item["modality"] for item in inputs]
         return {**row, "inputs": inputs, "modalities": modalities, **facts, **extra}
 
-    def _found(self, row: Row) -> Found | Row:
+    def _found(self, row: Row) -> HeardClip | Row:
         """Return a clip's transcript, or its row where it has none: it was rejected, is mute."""
         waveform = unpack(row).get(AUDIO)
         if row["status"] == Status.REJECTED.value or waveform is None:
@@ -161,7 +160,7 @@ class ClipTranscriber:
         place = self._places.get((row["content_sha256"], _key(row, self.settings)))
         if place is not None:
             (known,) = self._known.slice(place, 1).to_pylist()
-            return Found(_transcript(known), None, known["clip_id"] != row["clip_id"])
+            return HeardClip(_transcript(known), None, known["clip_id"] != row["clip_id"])
         started = time.perf_counter()
         try:
             transcript = self.transcriber(waveform)
@@ -169,7 +168,7 @@ class ClipTranscriber:
             if "out of memory" not in str(error):
                 raise
             return rejected(row, Reason.OUT_OF_MEMORY, str(error).partition("\n")[0][:300])
-        return Found(transcript, time.perf_counter() - started, True)
+        return HeardClip(transcript, time.perf_counter() - started, True)
 
 
 def transcriber_here(
@@ -198,11 +197,13 @@ def transcriber_here(
     return Transcriber(settings.asr, threads=threads, device=device)
 
 
-def heard_row(row: Row, settings: TranscriptionSettings, found: Found | Row | None = None) -> Row:
+def heard_row(
+    row: Row, settings: TranscriptionSettings, found: HeardClip | Row | None = None
+) -> Row:
     """Return a clip's row of transcripts under `HEARD`; without a transcript, of a rejection."""
     made: Row = {name: row.get(name) for name in HEARD.names}
     made |= {"flags": row["flags"] or [], "asr_key": _key(row, settings)}
-    if not isinstance(found, Found):
+    if not isinstance(found, HeardClip):
         return made
     heard = {"status": Status.TRANSCRIBED.value, TRANSCRIBE_SECONDS: found.seconds}
     return made | found.transcript.columns(keep_text=settings.asr.keep_text) | heard

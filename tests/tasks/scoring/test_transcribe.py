@@ -27,7 +27,7 @@ from tasks.scoring.stages.transcribe_stage import (
     HEARD_LAST,
     HEARD_ON_THE_WAY,
     TRANSCRIBE_SECONDS,
-    TRANSCRIPT,
+    TRANSCRIPT_COLUMN,
     ClipTranscriber,
 )
 from tasks.scoring.transcribe import transcribe_corpus, transcription_settings
@@ -188,16 +188,16 @@ def test_a_text_becomes_an_input_of_the_model(
     assert inputs["text"].tobytes() == b"16000 samples"
     assert inputs["audio"].shape == (16_000,)
     assert made["1.wav"]["modalities"] == ["audio", "text"]
-    assert made["1.wav"][TRANSCRIPT]["text"] == "16000 samples"
+    assert made["1.wav"][TRANSCRIPT_COLUMN]["text"] == "16000 samples"
     assert made["quiet.wav"]["modalities"] == ["audio"]
-    assert made["quiet.wav"][TRANSCRIPT]["has_speech"] is False
-    assert made["broken.wav"][TRANSCRIPT] is None
+    assert made["quiet.wav"][TRANSCRIPT_COLUMN]["has_speech"] is False
+    assert made["broken.wav"][TRANSCRIPT_COLUMN] is None
 
     with before_a_scorer({"text": True}) as (transcribe, _):
         spoken_row, quiet = (transcribe.with_text(rows[name]) for name in ("2.wav", "quiet.wav"))
     assert [*unpack(spoken_row)] == ["text"], "the model takes no audio"
     assert (quiet["status"], quiet["reason"]) == ("rejected", "no_speech")
-    assert quiet[TRANSCRIPT]["status"] == "transcribed"
+    assert quiet[TRANSCRIPT_COLUMN]["status"] == "transcribed"
 
 
 def test_a_transcript_of_the_same_content_is_not_made_again(
@@ -218,12 +218,12 @@ def test_a_transcript_of_the_same_content_is_not_made_again(
     with before_a_scorer({"audio": True, "text": False}, 1.5, known) as (transcribe, counting):
         made = {name: transcribe.with_text(row) for name, row in extracted(1.5).items()}
     assert counting.times == 2, "of the longer clips only the beginning is wanted"
-    assert made["1.wav"][TRANSCRIPT] is None
+    assert made["1.wav"][TRANSCRIPT_COLUMN] is None
     assert made["1.wav"][TRANSCRIBE_SECONDS] is None
     assert unpack(made["1.wav"])["text"].tobytes() == b"16000 samples"
-    copy = made["copy.wav"][TRANSCRIPT]
+    copy = made["copy.wav"][TRANSCRIPT_COLUMN]
     assert (copy["clip_id"], copy["asr_key"], copy["text"]) == ("copy.wav", "aa", "16000 samples")
-    cut = made["3.wav"][TRANSCRIPT]
+    cut = made["3.wav"][TRANSCRIPT_COLUMN]
     assert (cut["text"], cut["asr_key"] != "aa") == ("24000 samples", True)
 
 
