@@ -12,9 +12,7 @@ from emi_model.arrays import Floats
 from emi_model.audio.waveform import (
     Int16Waveform,
     Waveform,
-    as_float,
     check_waveform,
-    normalise,
 )
 from emi_model.audio.windows import tile
 from emi_model.errors import AudioError
@@ -76,7 +74,7 @@ class Embedder:
 
     @torch.inference_mode()
     def _frames(self, waveform: Int16Waveform | Waveform) -> Floats:
-        prepared = torch.from_numpy(normalise(as_float(waveform)))[None].to(self.device)
+        prepared = torch.from_numpy(self._branch.spec.prepare(waveform))[None].to(self.device)
         lengths = torch.tensor([prepared.shape[1]], device=self.device)
         found: Floats = self._branch(prepared, lengths).features[0].cpu().numpy()
         return found

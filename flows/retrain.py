@@ -112,10 +112,10 @@ def retrain_model(
     chosen = _recipe(recipe, champion, label_set, encoders)
     with joined_cluster(ray_address):
         splits = (TRAIN, VALID, TEST)
-        gathered = stage(
-            "extract", load_for_recipe, chosen, label_set, corpus, splits, asr, language
-        )
         begin = _warm(champion, name) if start == "champion" else start_of(chosen, backbone)
+        gathered = stage(
+            "extract", load_for_recipe, chosen, label_set, corpus, splits, asr, language, begin
+        )
         share = training_share(workers, machines())
         plan = plan_training(gathered, chosen, name=name, start=begin, **share)
         challenger = stage("train", new_version, plan, gathered, labels)

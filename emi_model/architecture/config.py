@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Literal
 
+from emi_model.architecture.backbones.families import width_of
 from emi_model.errors import ConfigError
 from emi_model.modalities import AUDIO
 from emi_model.targets import EMI_TARGETS, VAD_DIMENSIONS, validate_targets
@@ -63,7 +64,8 @@ class EmiConfig:
     All fields but the last describe the audio branch, and how frames of any branch are fused.
 
     Attributes:
-        backbone: arguments of a ``transformers.Wav2Vec2Config``.
+        backbone: arguments of a ``transformers`` config; its ``model_type`` names the family
+            (`emi_model.architecture.backbones`), without one it is a ``Wav2Vec2Config``.
         targets: names and order of the EMI outputs; empty for a model that gives VAD alone.
         vad_head: predict arousal, dominance, valence on every frame and append them to its
             features; off: frame features are the hidden states and the model gives no VAD.
@@ -73,7 +75,7 @@ class EmiConfig:
         lstm_layers: layers of the LSTM.
         clip_seconds: length of a window, the stretch that the model scores at once.
         branches: arguments of each branch by its modality, in the order in which they are fused;
-            `OPTIONAL` may be among them. The audio branch has no others.
+            `OPTIONAL` may be among them. The audio branch has no others but ``trained``.
         fusion: ``name`` of the fusion (`emi_model.architecture.fusions`), and its arguments; None:
             that of the paper, which the switches describe.
         output: of the fusion, ``linear`` or ``sigmoid``.
@@ -139,7 +141,7 @@ class EmiConfig:
     @property
     def hidden_size(self) -> int:
         """Width of the backbone's hidden states."""
-        return int(self.backbone.get("hidden_size", 768))
+        return int(width_of(self.backbone)[1])
 
     @property
     def feature_size(self) -> int:
@@ -227,6 +229,9 @@ def _check_type(name: str, value: Any) -> None:
         raise ConfigError(f"{name} is {value!r}, expected {expected}")
     if name != "backbone":
         return
+    width, given = width_of(value)
+    if width not in WAV2VEC2_LARGE_ROBUST_12 and not _is_number(given, int):
+        raise ConfigError(f"backbone.{width} is {given!r}, expected a whole number")
     for argument, usual in WAV2VEC2_LARGE_ROBUST_12.items():
         given = value.get(argument, usual)
         if isinstance(usual, list):

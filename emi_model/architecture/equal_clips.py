@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -24,7 +25,8 @@ class EqualClips(nn.Module):
         """Take a model of audio alone.
 
         Raises:
-            ConfigError: it has other branches, or another fusion than the paper's.
+            ConfigError: it has other branches, another fusion than the paper's, or a backbone other
+                than wav2vec2.
         """
         super().__init__()
         if model.config.modalities != (AUDIO,):
@@ -34,6 +36,12 @@ class EqualClips(nn.Module):
         if model.fusion is not None and not isinstance(model.fusion, PaperFusion):
             raise ConfigError(
                 f"the model has the fusion {model.config.fusion}, expected none named"
+            )
+        backbone = model.audio.backbone
+        if backbone.model_type != "wav2vec2":
+            raise ConfigError(
+                f"the model has a {backbone.model_type} backbone, expected wav2vec2: others cannot "
+                "be exported"
             )
         self.model = model
 
@@ -52,7 +60,8 @@ class EqualClips(nn.Module):
         mean = waveforms.mean(dim=1, keepdim=True)
         variance = waveforms.var(dim=1, keepdim=True, correction=0)
         scaled = (waveforms - mean) / torch.sqrt(variance + NORMALISATION_EPSILON)
-        hidden = branch.backbone.wav2vec2(scaled).last_hidden_state
+        wav2vec2: Any = branch.backbone.get_submodule("wav2vec2")
+        hidden = wav2vec2(scaled).last_hidden_state
         num_frames = hidden.new_full((hidden.shape[0],), hidden.shape[1], dtype=torch.int64)
         output = branch.heads(hidden, num_frames)
         vector = output.clip_vector()

@@ -36,7 +36,10 @@ DAMAGED = (
 """What torch raises on a file that is no state dict, or on a damaged one."""
 
 _OURS = {
-    "wav2vec2.": "backbone.wav2vec2.",
+    **{
+        f"{prefix}.": f"backbone.{prefix}."
+        for prefix in ("wav2vec2", "hubert", "wavlm", "data2vec_audio", "wav2vec2_bert", "whisper")
+    },
     "classifier.": "vad_head.",
     "lstm_audio.": "fusion.lstm.",
     "fusion_model.": "fusion.layers.",
@@ -53,7 +56,7 @@ def load_vad_model(folder: Path, name: str, metadata: ModelMetadata | None = Non
     """Load a model in the public VAD model's layout: VAD without EMI.
 
     Raises:
-        CheckpointError: no wav2vec2 model, no VAD head in it, labels in another order, or a weight
+        CheckpointError: no such model, no VAD head in it, labels in another order, or a weight
             missing that would have to be newly initialised.
     """
     metadata = metadata or vad_metadata(folder, name)

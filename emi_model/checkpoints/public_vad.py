@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from emi_model.architecture.backbones.families import FAMILIES
 from emi_model.architecture.config import EmiConfig
 from emi_model.checkpoints.card import UNKNOWN, ModelCard
 from emi_model.checkpoints.metadata import (
@@ -17,10 +19,12 @@ from emi_model.checkpoints.metadata import (
     named,
     read_config,
 )
-from emi_model.errors import CheckpointError
+from emi_model.errors import CheckpointError, ConfigError
 from emi_model.targets import VAD_DIMENSIONS
+from emi_model.units import SAMPLING_RATE
 
 PICKLE_FILE = "pytorch_model.bin"
+PREPROCESSOR_FILE = "preprocessor_config.json"
 
 PUBLIC_VAD_LICENCES = {
     "audeering/wav2vec2-large-robust-12-ft-emotion-msp-dim": "CC-BY-NC-SA-4.0",
@@ -35,7 +39,7 @@ def vad_metadata(folder: Path, name: str) -> ModelMetadata:
     """Read the metadata of a model in the public VAD model's layout: VAD without EMI.
 
     Raises:
-        CheckpointError: no wav2vec2 model, labels in another order, or no weights.
+        CheckpointError: no audio model, labels in another order, or no weights.
     """
     arguments = read_config(folder)
     _check_labels(arguments, folder)
@@ -48,12 +52,46 @@ def vad_metadata(folder: Path, name: str) -> ModelMetadata:
         name=name, targets=(), backbone=name, backbone_licence=licence_of(folder, name)
     )
     with named(folder / CONFIG_FILE):
-        config = EmiConfig(backbone=arguments, targets=())
+        config = EmiConfig(backbone=backbone_arguments(folder, arguments), targets=())
     return ModelMetadata(
         config=config,
         card=card,
-        sha256=hash_files(folder, (CONFIG_FILE, weights)),
+        sha256=hash_files(folder, decisive_files(config.backbone, weights)),
     )
+
+
+def backbone_arguments(folder: Path, config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a published model's config with ``do_normalize: false`` where it wants raw waveforms.
+
+    WavLM's base models do. It is in the folder's preprocessor_config.json; without that file
+    waveforms are normalised, as the extractor of ``transformers`` does.
+
+    Raises:
+        ConfigError: its sampling rate is not 16 kHz.
+    """
+    found = _preprocessor(folder)
+    rate = found.get("sampling_rate", SAMPLING_RATE)
+    if rate != SAMPLING_RATE:
+        raise ConfigError(f"the model takes audio at {rate} Hz, expected {SAMPLING_RATE}")
+    return {**config, **({} if found.get("do_normalize", True) else {"do_normalize": False})}
+
+
+def decisive_files(arguments: Mapping[str, Any], weights: str) -> tuple[str, ...]:
+    """Return the files of a published model's folder that decide its outputs."""
+    raw = not arguments.get("do_normalize", True)
+    return (CONFIG_FILE, weights, *([PREPROCESSOR_FILE] if raw else []))
+
+
+def _preprocessor(folder: Path) -> dict[str, Any]:
+    """Return the settings of a model folder's feature extractor; empty without a file of them."""
+    path = folder / PREPROCESSOR_FILE
+    if not path.is_file():
+        return {}
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise CheckpointError(f"{path}: cannot be read as JSON: {error}") from error
+    return found if isinstance(found, dict) else {}
 
 
 def weights_file(folder: Path) -> str:
@@ -105,16 +143,17 @@ def origin_of(folder: Path) -> str:
 
 
 def _check_labels(config: Mapping[str, Any], folder: Path) -> None:
-    if config.get("model_type") != "wav2vec2":
+    kind = config.get("model_type")
+    if kind not in FAMILIES:
         raise CheckpointError(
-            f"{folder}: model_type is {config.get('model_type')!r}, expected a checkpoint of this "
+            f"{folder}: model_type is {kind!r}, expected a checkpoint of this "
             "project or a wav2vec2 model with a VAD head"
         )
     with named(folder / CONFIG_FILE):
         order = labels_of(config)
     if not set(VAD_DIMENSIONS) & set(order):
         raise CheckpointError(
-            f"{folder}: is a plain wav2vec2 model, expected one with a head for "
+            f"{folder}: is a plain {kind} model, expected one with a head for "
             f"{', '.join(VAD_DIMENSIONS)}: name {next(iter(PUBLIC_VAD_LICENCES))}, a model that "
             "was fine-tuned like it, or a checkpoint of this project"
         )

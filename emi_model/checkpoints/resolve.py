@@ -18,7 +18,7 @@ HUB_FILES = [
     *("config.json", "*.safetensors", "pytorch_model.bin", "card.json", "README.md"),
     *("intervals.json", "training_clips.json"),
     *("*tokenizer*.json", "vocab.*", "merges.txt", "special_tokens_map.json", "*.model"),
-    "preprocessor_config.json",
+    *("preprocessor_config.json", "model.bin"),
 ]
 """Files of a model on the hub that are fetched; patterns match in folders, too."""
 

@@ -11,11 +11,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import TypeGuard
 
 import torch
 from torch import Tensor
 
-from emi_model.architecture.audio_branch import Backbone
+from emi_model.architecture.backbones.base import Backbone
+from emi_model.architecture.backbones.wav2vec2 import Wav2Vec2Backbone
 from emi_model.engine.encoder import Layer
 from emi_model.engine.layers import Conv, Linear, Norm, Positional, spaced
 
@@ -24,8 +26,13 @@ CHUNK_FRAMES = {"cpu": 100, "cuda": 6_400}
 3 MB a second in bfloat16, is read again before it leaves the caches; a GPU needs large products."""
 
 
-def fits(backbone: Backbone) -> bool:
-    """Return whether a backbone can run on clips laid end to end: no norm of it is over time."""
+def fits(backbone: Backbone) -> TypeGuard[Wav2Vec2Backbone]:
+    """Return whether a backbone can run on clips laid end to end: no norm of it is over time.
+
+    Of the families only wav2vec2 can; others run as they are.
+    """
+    if not isinstance(backbone, Wav2Vec2Backbone) or not backbone.normalises:
+        return False
     config = backbone.wav2vec2.config
     return config.feat_extract_norm == "layer" and getattr(config, "adapter_attn_dim", None) is None
 
@@ -37,7 +44,7 @@ class Engine:
     """
 
     def __init__(
-        self, backbone: Backbone, dtype: torch.dtype = torch.float32, *, int8: bool = False
+        self, backbone: Wav2Vec2Backbone, dtype: torch.dtype = torch.float32, *, int8: bool = False
     ) -> None:
         """Convert the weights of a backbone that `fits`; it must not change any more.
 

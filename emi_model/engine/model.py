@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from emi_model.architecture.backbones.wav2vec2 import Wav2Vec2Backbone
 from emi_model.architecture.model import EmiModel, EmiOutput
 from emi_model.audio.batching import plan_ragged
 from emi_model.audio.waveform import (
@@ -39,7 +40,9 @@ class RaggedModel:
             int8: compute those of the encoder's linear layers in int8; only on a CPU.
         """
         self._device = next(model.parameters()).device
-        self._engine = Engine(model.audio.backbone, dtype, int8=int8)
+        backbone = model.audio.backbone
+        assert isinstance(backbone, Wav2Vec2Backbone), "it fits"
+        self._engine = Engine(backbone, dtype, int8=int8)
         self._heads = RaggedHeads(model)
 
     def __call__(self, waveforms: Sequence[Int16Waveform | Waveform]) -> EmiOutput:

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from emi_model.architecture.audio_branch import wav2vec2_config
+from emi_model.architecture.backbones.families import DEFAULT
+from emi_model.architecture.backbones.registry import backbone_config, family_of
 from emi_model.architecture.config import EmiConfig
+from emi_model.errors import ConfigError
 from emi_model.targets import VAD_DIMENSIONS
 
 NUM_GATES = 4
@@ -59,10 +61,13 @@ class FlopCounter:
         """Take the model's architecture.
 
         Raises:
-            ConfigError: the backbone's arguments make no wav2vec2 model.
+            ConfigError: the backbone is no wav2vec2 model.
         """
+        family = family_of(config.backbone).model_type
+        if family != DEFAULT:
+            raise ConfigError(f"found a {family} backbone, can count those of {DEFAULT} alone")
         self._config = config
-        self._backbone = wav2vec2_config(config.backbone)
+        self._backbone = backbone_config(config.backbone)
 
     def __call__(self, num_samples: int) -> Flops:
         """Count the operations of one clip of ``num_samples``, alone and without padding."""

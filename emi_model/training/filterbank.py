@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import torch
 from torch import Tensor
 
+from emi_model.architecture.backbones.convolutional import ConvolutionalBackbone
 from emi_model.architecture.model import EmiModel
 from emi_model.errors import ConfigError
 from emi_model.units import SAMPLING_RATE
@@ -29,10 +29,16 @@ def initialise_filterbank(model: EmiModel) -> None:
     any other weight. After SincNet (arXiv 1808.00158) and LEAF (arXiv 2101.08596).
 
     Raises:
-        ConfigError: a first layer whose channels are no multiple of `PHASES`, or no audio branch.
+        ConfigError: a first layer whose channels are no multiple of `PHASES`, no audio branch, or
+            a backbone whose first layer is no convolution of the waveform.
     """
-    wav2vec2: Any = model.audio.backbone.wav2vec2
-    conv = wav2vec2.feature_extractor.conv_layers[0].conv
+    backbone = model.audio.backbone
+    if not isinstance(backbone, ConvolutionalBackbone):
+        raise ConfigError(
+            f"a {backbone.model_type} backbone has no convolutions of the waveform: leave out the "
+            "recipe's filterbank"
+        )
+    conv = backbone.model.feature_extractor.conv_layers[0].conv
     num_filters, _, kernel = conv.weight.shape
     if num_filters % PHASES:
         raise ConfigError(

@@ -10,13 +10,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from emi_model.architecture.audio_branch import geometry_of
-from emi_model.architecture.config import EmiConfig
 from emi_model.checkpoints.checkpoint import load_checkpoint
 from emi_model.devices import available_cores
 from emi_model.errors import EmiError, RegistryError
 from emi_model.metrics.resamples import METRIC_NAMES
-from emi_model.modalities import AUDIO
 from emi_model.training.recipes import Recipe
 from emi_model.training.trainer import EpochReport
 from tasks.cluster.budget import training_share
@@ -35,7 +32,14 @@ from tasks.registry.registry import folder_of, list_versions, register
 from tasks.registry.tracking import TRAINING_ID, TrainingRun, start_run
 from tasks.registry.version import MODEL, Version
 from tasks.store.store import open_store
-from tasks.training.plan import TrainingPlan, plan_training, start_of, storage_of
+from tasks.training.plan import (
+    Start,
+    TrainingPlan,
+    min_samples_of,
+    plan_training,
+    start_of,
+    storage_of,
+)
 from tasks.training.recipe_names import chosen_recipe
 from tasks.training.run import Trained, train
 from tasks.transcription.settings import settings_of_extractors
@@ -93,9 +97,10 @@ def train_version(
     """
     chosen = chosen_recipe(recipe)
     with joined_cluster(ray_address):
-        label_set = load_labels(labels, snapshot)
-        audio = load_for_recipe(chosen, label_set, corpus, (TRAIN, VALID), asr, language)
         start = start_of(chosen, backbone)
+        label_set = load_labels(labels, snapshot)
+        splits = (TRAIN, VALID)
+        audio = load_for_recipe(chosen, label_set, corpus, splits, asr, language, start)
         share = training_share(workers, machines())
         plan = plan_training(audio, chosen, name=name, start=start, **share)
         return new_version(plan, audio, labels), audio
@@ -108,8 +113,18 @@ def load_for_recipe(
     splits: tuple[str, ...],
     asr: str | None = None,
     language: str | None = None,
+    start: Start | None = None,
 ) -> LabelledAudio:
     """Return clips of some splits that are long enough for a recipe's model; cache their inputs.
+
+    Args:
+        recipe: what is trained.
+        labels: which clips.
+        corpus: where they lie.
+        splits: those to take.
+        asr: ASR model of a model that reads text.
+        language: that is spoken; None: it is detected.
+        start: the model to begin with, if it is another than the recipe's.
 
     Raises:
         ConfigError: the model reads text, and no ASR model is named.
@@ -120,15 +135,11 @@ def load_for_recipe(
         labels,
         corpus,
         splits,
-        min_samples=_min_samples(recipe.model),
+        min_samples=min_samples_of(recipe, start),
         needs=recipe.model.needs,
         options=options,
         on_progress=observer().reached,
     )
-
-
-def _min_samples(model: EmiConfig) -> int:
-    return geometry_of(model.backbone).min_samples if AUDIO in model.required else 1
 
 
 def new_version(plan: TrainingPlan, audio: LabelledAudio, labels: str) -> NewVersion:

@@ -11,9 +11,12 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from emi_model.architecture.backbones.registry import geometry_of
 from emi_model.checkpoints.card import NO_LICENCE, ModelCard
+from emi_model.checkpoints.checkpoint import LoadedModel
 from emi_model.checkpoints.encoders import encoder_path, load_encoders, references_of
 from emi_model.checkpoints.load import load_model
+from emi_model.checkpoints.pretrained import LoadedBackbone, arguments_of, load_backbone
 from emi_model.checkpoints.resolve import resolve
 from emi_model.devices import available_cores
 from emi_model.errors import ConfigError, LabelError
@@ -109,7 +112,9 @@ def plan_training(
     _check_splits(gathered, recipe, train, valid)
     labels = gathered.labels
     threads = threads or (1 if gpus else max(1, available_cores() // workers))
-    sha256, card = _first_card(name, recipe, labels.targets, start)
+    recipe, begun = _begun(recipe, start)
+    sha256, card = _first_card(name, recipe, labels.targets, begun)
+    del begun  # the workers load their own
     here, card, encoders = _with_encoders(recipe, card, start)
     clips = f"{_format_clips(train)} to train, {_format_clips(valid)} to choose and calibrate"
     card = replace(
@@ -150,21 +155,57 @@ def start_of(recipe: Recipe, backbone: str | None) -> Start | None:
     return Start(str(resolve(resolve_model(reference)).absolute()), warm=False)
 
 
+def min_samples_of(recipe: Recipe, start: Start | None) -> int:
+    """Return the samples of the shortest clip that a training takes: one frame of its backbone.
+
+    1 where clips may lack audio.
+
+    Raises:
+        CheckpointError: the model to begin with has no backbone that can be built here.
+    """
+    if AUDIO not in recipe.model.required:
+        return 1
+    arguments = recipe.model.backbone if start is None else arguments_of(Path(start.folder))
+    return geometry_of(arguments).min_samples
+
+
+def _begun(
+    recipe: Recipe, start: Start | None
+) -> tuple[Recipe, LoadedModel | LoadedBackbone | None]:
+    """Return the recipe for the model to begin with, and that model.
+
+    A backbone without a VAD head gets a new one only where the recipe trains it: an untrained head
+    would fill the columns of arousal, dominance, valence with noise.
+    """
+    if start is None:
+        return recipe, None
+    if start.warm:
+        return recipe, load_model(start.folder)
+    loaded = load_backbone(start.folder)
+    if not loaded.head and not recipe.train.vad_loss_weight:
+        recipe = replace(recipe, model=replace(recipe.model, vad_head=False))
+    return recipe, loaded
+
+
 def _first_card(
-    name: str, recipe: Recipe, targets: tuple[str, ...], start: Start | None
+    name: str,
+    recipe: Recipe,
+    targets: tuple[str, ...],
+    begun: LoadedModel | LoadedBackbone | None,
 ) -> tuple[str, ModelCard]:
     """Return the hash of the model to begin with, and a first card of the new model."""
     made = version("emi-workflow")
-    if start is None:
+    if begun is None:
         card = ModelCard(name, targets, FROM_SCRATCH, NO_LICENCE, recipe=recipe.name, commit=made)
         return "", card
-    loaded = load_model(start.folder)
-    source = loaded.card.backbone if start.warm else loaded.card.name
-    licence = loaded.card.backbone_licence
+    if isinstance(begun, LoadedBackbone):
+        source, licence, encoders = begun.name, begun.licence, {}
+    else:
+        old = begun.card
+        source, licence, encoders = old.backbone, old.backbone_licence, dict(old.encoders)
     card = ModelCard(name, targets, source, licence, recipe=recipe.name, commit=made)
-    if start.warm:
-        card = replace(card, encoders=loaded.card.encoders)
-    return loaded.sha256, card
+    card = replace(card, encoders=encoders)
+    return begun.sha256, card
 
 
 def _with_encoders(

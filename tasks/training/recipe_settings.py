@@ -7,7 +7,7 @@ from dataclasses import fields, replace
 from difflib import get_close_matches
 from typing import Any, get_type_hints
 
-from emi_model.architecture.audio_branch import wav2vec2_config
+from emi_model.architecture.backbones.registry import backbone_config
 from emi_model.architecture.config import EmiConfig
 from emi_model.audio.augment import Augmentation
 from emi_model.errors import ConfigError
@@ -98,9 +98,9 @@ def _masks_of(recipe: Recipe) -> dict[str, Any]:
 def _of_backbone(recipe: Recipe, name: str, text: str) -> Any:
     """Return an argument of the backbone, of the type that it has in transformers."""
     key = f"{_BACKBONE}.{name}"
-    usual = vars(wav2vec2_config(recipe.model.backbone))
+    usual = vars(backbone_config(recipe.model.backbone))
     if name not in usual or name.startswith("_"):
-        raise ConfigError(f"no setting {key!r}, expected an argument of Wav2Vec2Config")
+        raise ConfigError(f"no setting {key!r}, expected an argument of its transformers config")
     if recipe.backbone is not None and not name.startswith(_MASKS):
         raise ConfigError(
             f"{key} is that of the weights which the recipe starts from: only masks can be set"

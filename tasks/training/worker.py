@@ -22,6 +22,7 @@ from emi_model.architecture.model import EmiModel
 from emi_model.checkpoints.card import ModelCard
 from emi_model.checkpoints.checkpoint import save_checkpoint
 from emi_model.checkpoints.load import load_model
+from emi_model.checkpoints.pretrained import load_backbone
 from emi_model.errors import EmiError
 from emi_model.metrics.conformal import calibrate
 from emi_model.training.first_weights import from_backbone, from_model, from_scratch
@@ -68,10 +69,10 @@ class TrainingJob:
         """Return the model with its first weights."""
         if self.start is None:
             return from_scratch(self.recipe, self.targets)
-        loaded = load_model(self.start)
         if self.warm:
-            return from_model(self.targets, loaded)
-        return from_backbone(self.recipe, self.targets, loaded)
+            return from_model(self.targets, load_model(self.start))
+        loaded = load_backbone(self.start)
+        return from_backbone(self.recipe, self.targets, loaded, fresh_head=True)
 
 
 def local_folder(checkpoint: Checkpoint) -> Path:

@@ -40,11 +40,13 @@ def import_checkpoint(authors: Path, backbone: Path, out: Path, licence: str | N
 @click.command("check-backbone")
 @click.argument("reference", type=LOCATION, metavar="REF")
 def check_backbone(reference: str) -> None:
-    """Say what REF is, and check a VAD model on one second of zeros against its model card.
+    """Say what REF is; where it has a VAD head, run the public VAD model's reference.
 
-    REF is a model with a VAD head, or an encoder of text or faces for `emi train`.
+    REF is a backbone, or an encoder of text or faces for `emi train`. The reference is one second
+    of zeros, and the values of the model's card.
     """
     from emi_model.checkpoints.encoders import encoder_facts
+    from emi_model.checkpoints.pretrained import load_backbone
     from emi_model.reference import check_backbone as check
     from emi_model.targets import VAD_DIMENSIONS
     from flows.display.tables import plain_table, show
@@ -54,6 +56,17 @@ def check_backbone(reference: str) -> None:
     facts = encoder_facts(where)
     if facts is not None:
         show(plain_table(["what", "value"], list(facts.items())), sys.stdout)
+        return
+    backbone = load_backbone(where)
+    found_facts = {
+        "family": backbone.family,
+        "layers": backbone.num_layers,
+        "seconds a frame": backbone.hop_seconds,
+        "licence": backbone.licence,
+        "VAD head": "yes" if backbone.head else "no",
+    }
+    show(plain_table(["backbone", backbone.name], found_facts.items()), sys.stdout)
+    if not backbone.head:
         return
     found = check(where)
     rows = zip(VAD_DIMENSIONS, found.expected, found.found, strict=True)

@@ -9,7 +9,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from emi_model.architecture.audio_branch import Backbone, FrameGeometry, frame_mask, wav2vec2_config
+from emi_model.architecture.backbones.base import Backbone, FrameGeometry
+from emi_model.architecture.backbones.registry import backbone_config, build_backbone
+from emi_model.architecture.branch import frame_mask
 from emi_model.architecture.config import WAV2VEC2_LARGE_ROBUST_12
 from emi_model.audio.batching import pad
 from emi_model.errors import ConfigError
@@ -44,7 +46,7 @@ def test_frames_of_the_standard_stack() -> None:
 
 
 def test_the_papers_backbone_has_the_standard_stack() -> None:
-    config = wav2vec2_config(WAV2VEC2_LARGE_ROBUST_12)
+    config = backbone_config(WAV2VEC2_LARGE_ROBUST_12)
     assert FrameGeometry(config.conv_kernel, config.conv_stride).layers == STANDARD.layers
 
 
@@ -82,7 +84,7 @@ def test_hidden_states_are_zero_behind_a_clips_end(
     noises: Callable[..., list[np.ndarray]],
     norm: str,
 ) -> None:
-    backbone = enliven(Backbone(tiny_backbone(feat_extract_norm=norm)))
+    backbone = enliven(build_backbone(tiny_backbone(feat_extract_norm=norm)))
     with torch.inference_mode():
         hidden = backbone(*pad(noises([4_000, 400, 2_000])))
     num_frames = frames_of(backbone.geometry, 4_000, 400, 2_000)
@@ -99,7 +101,7 @@ def test_an_odd_stack_gives_the_frames_its_geometry_says(
     norm: str,
 ) -> None:
     stack = {"conv_dim": [16] * 3, "conv_kernel": [7, 4, 2], "conv_stride": [4, 3, 2]}
-    backbone = Backbone(tiny_backbone(feat_extract_norm=norm, **stack)).eval()
+    backbone = build_backbone(tiny_backbone(feat_extract_norm=norm, **stack)).eval()
     lengths = [900, 901, 1_300]
     with torch.inference_mode():
         hidden = backbone(*pad(noises(lengths)))
@@ -110,7 +112,7 @@ def test_group_norm_backbones_ask_for_equal_lengths(
     tiny_backbone: Callable[..., dict[str, Any]],
 ) -> None:
     needs = [
-        Backbone(tiny_backbone(feat_extract_norm=norm)).needs_equal_lengths
+        build_backbone(tiny_backbone(feat_extract_norm=norm)).needs_equal_lengths
         for norm in ("layer", "group")
     ]
     assert needs == [False, True]
@@ -132,5 +134,5 @@ def test_arguments_that_make_no_backbone_are_refused(
     tiny_backbone: Callable[..., dict[str, Any]], arguments: dict[str, Any], said: str
 ) -> None:
     with pytest.raises(ConfigError, match=said) as caught:
-        Backbone(tiny_backbone(**arguments))
+        build_backbone(tiny_backbone(**arguments))
     assert "\n" not in str(caught.value)

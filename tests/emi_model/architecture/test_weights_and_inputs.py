@@ -38,9 +38,9 @@ def test_a_needed_modality_that_is_missing_is_refused(
         tiny_model()({"text": text})
 
 
-def test_the_audio_branch_takes_no_arguments(
+def test_the_audio_branch_takes_one_argument(
     tiny_backbone: Callable[..., dict[str, Any]],
 ) -> None:
     config = EmiConfig(backbone=tiny_backbone(), branches={"audio": {"width": 3}})
-    with pytest.raises(ConfigError, match=r"\['width'\], expected no arguments"):
+    with pytest.raises(ConfigError, match=r"\['width'\], expected no argument but 'trained'"):
         EmiModel(config)

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from emi_model.architecture.audio_branch import wav2vec2_config
+from emi_model.architecture.backbones.registry import backbone_config
 from emi_model.architecture.model import EmiModel
 from emi_model.errors import ConfigError
 from emi_model.training.config import TrainConfig
@@ -106,7 +106,7 @@ def test_every_recipe_with_every_variant_is_a_valid_one(name: str, variant: str)
     plain, varied = recipe_named(name), recipe_named(f"{name}+{variant}")
     assert varied.name == f"{name}+{variant}"
     assert varied.backbone == plain.backbone
-    config = wav2vec2_config(varied.model.backbone)
+    config = backbone_config(varied.model.backbone)
     assert config.hidden_size == varied.model.hidden_size
     assert config.mask_feature_length <= config.hidden_size
     changed = {
@@ -182,7 +182,7 @@ def test_an_unknown_name_lists_what_there_is(name: str, message: str) -> None:
 
 @pytest.mark.parametrize("recipe", [debug(), demo()], ids=lambda recipe: recipe.name)
 def test_nothing_is_random_in_a_small_backbone_but_what_is_named(recipe: Recipe) -> None:
-    config = wav2vec2_config(recipe.model.backbone)
+    config = backbone_config(recipe.model.backbone)
     chances = [value for name, value in vars(config).items() if name.endswith(("drop", "dropout"))]
     assert len(chances) >= 5
     assert {chance for chance in chances if chance} <= {recipe.model.backbone["final_dropout"]}

