@@ -8,6 +8,7 @@ import itertools
 import logging
 import os
 import shutil
+import signal
 import sqlite3
 import threading
 import urllib.request
@@ -25,6 +26,11 @@ BUCKET_NUMBERS = itertools.count(1)
 # For the tests and the commands that they start, since several processes share the cores.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
+
+# A shell lets what it starts in the background ignore Ctrl-C, and so do all processes below:
+# tests that interrupt one would wait for ever.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # pytest loads readline, which gives the processes of pytest-xdist a terminal's size.
 for _size in ("COLUMNS", "LINES"):

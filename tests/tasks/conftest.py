@@ -121,7 +121,7 @@ def wait_until_gone() -> Callable[[int], bool]:
     """Return a function that waits for a process to end and returns whether it did."""
 
     def wait(pid: int) -> bool:
-        deadline = time.monotonic() + 5
+        deadline = time.monotonic() + 30
         while time.monotonic() < deadline:
             try:
                 # A zombie that was not reaped yet has ended, too.

@@ -44,7 +44,7 @@ def test_each_thread_has_a_worker_of_its_own() -> None:
     @contextmanager
     def worker() -> Iterator[Callable[[int], int]]:
         opened.append(threading.get_ident())
-        together.wait(5)
+        together.wait(60)
         yield lambda item: threading.get_ident()
 
     assert set(map_in_threads(range(50), worker, threads=3)) <= set(opened)

@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import NamedTuple
 
 import pytest
@@ -134,7 +135,7 @@ def test_a_file_that_may_still_be_written_waits(
     monkeypatch.setattr(inbox, "PAUSE_SECONDS", 1.0)
     grow = lambda _: disk.drop("growing.csv", "1,ben,0.5", "2,cleo,0.5")  # noqa: E731
     with monkeypatch.context() as patch:
-        patch.setattr("tasks.labels.inbox.time.sleep", grow)
+        patch.setattr(inbox, "time", SimpleNamespace(sleep=grow, time_ns=time.time_ns))
         assert disk.outcomes() == {"young.csv": "waiting", "growing.csv": "waiting"}
     monkeypatch.setattr(inbox, "PAUSE_SECONDS", 0.0)
     assert disk.outcomes() == {"growing.csv": "taken"} | {"young.csv": "waiting"}

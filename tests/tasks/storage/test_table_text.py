@@ -73,7 +73,7 @@ def test_what_is_refused(content: bytes, cause: str) -> None:
 
 
 def test_a_million_columns_are_refused_at_once() -> None:
-    began = time.monotonic()
+    began = time.process_time()
     with pytest.raises(ValueError, match="line 1 has 1000000 columns"):
         read_text_table(b",".join(b"%d" % number for number in range(1_000_000)))
-    assert time.monotonic() - began < 5
+    assert time.process_time() - began < 5
