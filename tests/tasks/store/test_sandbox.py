@@ -14,6 +14,7 @@ import pytest
 
 from emi_model.errors import QueryError
 from tasks.home import home
+from tasks.storage.folder import StoredFile
 from tasks.storage.open import child, open_folder
 from tasks.store.query import answer
 from tasks.store.store import ResultsStore, create_store
@@ -114,35 +115,48 @@ MIRRORED = [
 
 
 class Place(NamedTuple):
-    """A folder with a store and other things beside it."""
+    """A folder with a store and other things beside it, and the files in it at first."""
 
     around: str
     store: str
+    files: frozenset[StoredFile]
+
+
+@pytest.fixture(scope="module")
+def new_bucket(
+    make_bucket: Callable[[], str], bucket_environment: dict[str, str]
+) -> Iterator[Callable[[], str]]:
+    """Return what makes a bucket, in the environment with which clients find it."""
+    with pytest.MonkeyPatch.context() as environment:
+        for name, value in bucket_environment.items():
+            environment.setenv(name, value)
+        yield make_bucket
 
 
 @pytest.fixture(scope="module", params=["disk", "bucket"])
 def place(
     request: pytest.FixtureRequest,
     tmp_path_factory: pytest.TempPathFactory,
-    make_bucket: Callable[[], str],
-    bucket_environment: dict[str, str],
-) -> Iterator[Place]:
-    with pytest.MonkeyPatch.context() as environment:
-        for name, value in bucket_environment.items():
-            environment.setenv(name, value)
-        in_bucket = request.param == "bucket"
-        around = make_bucket() if in_bucket else str(tmp_path_factory.mktemp("sandbox"))
-        create_store(child(around, "store"))
-        other = io.BytesIO()
-        pq.write_table(pa.table({"a": [1]}), other)
-        open_folder(around).write("outside/secret.txt", SECRET.encode())
-        open_folder(around).write("outside/other.parquet", other.getvalue())
-        yield Place(around, child(around, "store"))
+    new_bucket: Callable[[], str],
+) -> Place:
+    in_bucket = request.param == "bucket"
+    around = new_bucket() if in_bucket else str(tmp_path_factory.mktemp("sandbox"))
+    create_store(child(around, "store"))
+    other = io.BytesIO()
+    pq.write_table(pa.table({"a": [1]}), other)
+    open_folder(around).write("outside/secret.txt", SECRET.encode())
+    open_folder(around).write("outside/other.parquet", other.getvalue())
+    return Place(around, child(around, "store"), frozenset(open_folder(around).files()))
+
+
+@pytest.fixture(scope="module")
+def other(new_bucket: Callable[[], str]) -> ResultsStore:
+    """Return another store, in a bucket of its own."""
+    return create_store(f"{new_bucket()}/another store")
 
 
 @pytest.mark.parametrize("sql", [*ESCAPES, *NAMED_IN_ADVANCE])
 def test_no_way_out(sql: str, place: Place) -> None:
-    before = set(open_folder(place.around).files())
     names = {"{out}": child(place.around, "outside"), "{scores}": child(place.store, "scores")}
     for name, text in names.items():
         sql = sql.replace(name, text)
@@ -151,12 +165,11 @@ def test_no_way_out(sql: str, place: Place) -> None:
     # the cause, what may be meant, and the place in the question's own line: nothing from a file
     assert len(str(caught.value).splitlines()) <= 4
     assert SECRET not in str(caught.value)
-    assert set(open_folder(place.around).files()) == before
+    assert set(open_folder(place.around).files()) == place.files
 
 
 @pytest.mark.parametrize("sql", MIRRORED)
-def test_no_way_to_what_is_mirrored(sql: str, place: Place, bucket: str) -> None:
-    other = create_store(f"{bucket}/another store")
+def test_no_way_to_what_is_mirrored(sql: str, place: Place, other: ResultsStore) -> None:
     assert answer(other.location, "FROM scores").num_rows == 0
     parts = home() / "parts"
     before = {path: path.read_bytes() for path in parts.iterdir()}
