@@ -59,19 +59,6 @@ precision_option = click.option(
     show_default=True,
     help="fp32 is exact, bf16 fast, int8 (CPU) faster and coarser; auto: bf16 where it pays.",
 )
-asr_option = click.option(
-    "--asr",
-    type=LOCATION,
-    envvar="EMI_ASR",
-    metavar="REF",
-    help="Model that turns speech into text: a Whisper folder, a hub id, or a size as tiny.en "
-    "(default: EMI_ASR).",
-)
-language_option = click.option(
-    "--language",
-    metavar="CODE",
-    help="Language of the speech, as en (default: detected in each clip).",
-)
 keep_text_option = click.option(
     "--no-text",
     "keep_text",
@@ -124,8 +111,8 @@ asr_option = click.option(
     "--asr",
     type=LOCATION,
     metavar="REF",
-    help="For a model that reads: Whisper folder, hub id or size that writes the text (default: "
-    "EMI_ASR).",
+    help="What turns speech into text, for a model that reads: a Whisper folder, a hub id, or a "
+    "size as tiny.en (default: EMI_ASR).",
 )
 language_option = click.option(
     "--language",

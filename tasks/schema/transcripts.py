@@ -79,8 +79,6 @@ TRANSCRIPT_COLUMN = "transcript"
 
 WITH_TRANSCRIPT = (
     HEARD.field("transcribe_seconds"),
-    described(
-        TRANSCRIPT_COLUMN, pa.struct(HEARD), "", "its row of transcripts, if the store lacks it"
-    ),
+    described(TRANSCRIPT_COLUMN, pa.struct(HEARD), "", "its row of transcripts, if new"),
 )
 """Columns of a clip that was transcribed, on its way through a scorer to the store."""

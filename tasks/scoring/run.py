@@ -34,6 +34,7 @@ from tasks.scoring.transcribe import transcription_settings
 from tasks.scoring.transcripts import copied_transcripts, known_transcripts, transcripts_table
 from tasks.store.store import ResultsStore
 from tasks.transcription.asr_models import asr_columns, check_asr
+from tasks.transcription.other_asr import remark_other_asr
 from tasks.transcription.settings import TEXT_MODALITY, AsrSettings, asr_settings
 
 
@@ -191,6 +192,7 @@ def score_corpus(
             return ScoringJob(stamp, settings, champion)
         named = asr or asr_settings(None)
         check_asr(named.model)
+        remark_other_asr(metadata.card.extractors, {TEXT_MODALITY: named})
         columns = asr_columns(named)
         transcription = transcription_settings(
             named, columns, settings.max_seconds, needs=settings.needs, is_last=False

@@ -216,3 +216,39 @@ class TestDoneClips:
         assert found == [{"a.mp4"}, {"b.mp4"}]
         assert set(done_clips(store, "aa", "full")) == {"c.mp4"}
         assert done_clips(store, "bb", "full") == {}
+
+
+@pytest.mark.parametrize(
+    ("facts", "needs", "is_done"),
+    [
+        ({"modalities": ["audio", "text"]}, {"audio": True, "text": True}, True),
+        ({"modalities": ["audio"]}, {"audio": True, "text": False}, True),
+        ({"modalities": ["audio"]}, {"audio": True, "text": True}, False),
+        ({"modalities": None}, {"audio": True}, True),  # of an earlier version
+        ({"reason": "no_speech", "modalities": ["audio"]}, {"text": True}, True),
+        ({"reason": "no_speech", "modalities": ["audio"]}, {"text": False}, False),
+        ({"reason": "no_face", "modalities": ["audio"]}, {"text": True, "vision": False}, False),
+        ({"reason": "unreadable", "modalities": []}, {"audio": True}, True),
+    ],
+)
+def test_what_a_clip_must_have_decides_whether_its_row_stands(
+    facts: dict[str, Any],
+    needs: dict[str, bool],
+    is_done: bool,
+    store: ResultsStore,
+    commit: Commit,
+    make_stamp: MakeStamp,
+) -> None:
+    commit("one", "a.mp4", stamp=make_stamp(asr_key="ab"), **facts)
+    row = done_clips(store, "aa", "first", needs=needs, asr_key="ab")["a.mp4"]
+    assert (row.content_sha256 is not None) == is_done
+
+
+def test_scores_of_another_asr_models_text_are_not_done(
+    store: ResultsStore, commit: Commit, make_stamp: MakeStamp
+) -> None:
+    commit("one", "a.mp4", stamp=make_stamp(asr_key="ab"))
+    commit("two", "b.mp4", reason="unreadable", stamp=make_stamp(asr_key="ab"))
+    for asr_key, expected in {"ab": {"a.mp4", "b.mp4"}, "cd": {"b.mp4"}}.items():
+        found = done_clips(store, "aa", "first", asr_key=asr_key)
+        assert {name for name, row in found.items() if row.content_sha256} == expected
