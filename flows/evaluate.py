@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from prefect import flow
 
+from emi_model.checkpoints.checkpoint import LoadedModel
 from emi_model.checkpoints.load import load_model
 from flows.exclusive import exclusive
 from flows.server import run_names
@@ -15,12 +18,14 @@ from tasks.evaluation.evaluate import evaluate_gathered, label_columns
 from tasks.evaluation.kept import keep_report
 from tasks.evaluation.plots import check_picture
 from tasks.evaluation.report import EvaluationReport
-from tasks.labels.label_set import load_labels
+from tasks.labels.label_set import LabelSet, load_labels
 from tasks.labels.labelled_clips import load_labelled_audio
 from tasks.labels.splits import Split
 from tasks.progress import observer
 from tasks.registry.registry import resolve_model
 from tasks.store.store import create_store, open_store
+from tasks.transcription.other_asr import remark_other_asr
+from tasks.transcription.settings import settings_of_extractors
 
 
 @dataclass(frozen=True)
@@ -30,10 +35,13 @@ class Evaluated:
     Attributes:
         report: the metrics, which are in the store.
         plot: path of the picture, on a disk or in a bucket.
+        other: the metrics with the text of another ASR model, which are in the store likewise;
+            None: there was none.
     """
 
     report: EvaluationReport
     plot: str
+    other: EvaluationReport | None = None
 
 
 @flow(
@@ -51,6 +59,9 @@ def evaluate_model(
     results: str | None = None,
     snapshot: str | None = None,
     plot: str | None = None,
+    asr: str | None = None,
+    language: str | None = None,
+    other_asr: str | None = None,
 ) -> Evaluated:
     """Measure how well a model follows the labels of a split, and keep the metrics.
 
@@ -63,9 +74,12 @@ def evaluate_model(
             the labels.
         snapshot: label snapshot, by number or id; default: the latest.
         plot: file of the picture; default: ``plots/<evaluation id>.png`` in that store.
+        asr: ASR model that writes the text, for a model that reads; default: ``EMI_ASR``.
+        language: of the speech, as ``en``; default: detected in each clip.
+        other_asr: another one, whose text of the same clips is evaluated as well.
 
     Raises:
-        ConfigError: a picture of no known format.
+        ConfigError: a picture of no known format, or a model that reads and no ASR model.
         CheckpointError: the model cannot be loaded.
         LabelError: no labels, no clip of the split, or labels of other targets.
         CorpusError: no such corpus.
@@ -78,22 +92,36 @@ def evaluate_model(
     store = open_store(labels) if results is None else create_store(results)
     loaded = load_model(resolve_model(model))
     label_columns(wanted, loaded.model.config.targets)  # fail before anything slow
+    options = settings_of_extractors(loaded.modalities, asr, language)
+    others = settings_of_extractors(loaded.modalities, other_asr, language) if other_asr else {}
+    remark_other_asr(loaded.card.extractors, options)
+    report = _measured(loaded, wanted, corpus, split, options)
+    other = _measured(loaded, wanted, corpus, split, others) if others else None
+    observer().begin("drawing", None, "")
+    picture = keep_report(report, store, plot)
+    show_report(report, f"{report.model} on {split}")
+    if other is not None:
+        other.write(store)
+        show_report(other, f"{report.model} on {split}, text of {other_asr}")
+    return Evaluated(report, picture, other)
+
+
+def _measured(
+    loaded: LoadedModel, labels: LabelSet, corpus: str, split: Split, options: Mapping[str, Any]
+) -> EvaluationReport:
     observer().begin("extracting audio", None, "clips")
     gathered = stage(
         "extract",
         load_labelled_audio,
-        wanted,
+        labels,
         corpus,
         (split,),
         min_samples=loaded.model.min_samples,
         needs=loaded.modalities,
+        options=options,
         on_progress=observer().reached,
     )
     observer().begin("predicting", len(gathered.of_split(split)), "clips")
-    report = stage(
+    return stage(
         "predict", evaluate_gathered, loaded, gathered, split, on_progress=observer().reached
     )
-    observer().begin("drawing", None, "")
-    picture = keep_report(report, store, plot)
-    show_report(report, f"{report.model} on {split}")
-    return Evaluated(report, picture)

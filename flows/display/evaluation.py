@@ -11,9 +11,11 @@ from rich.table import Column, Table
 
 from emi_model.metrics.agreement import UNDEFINED
 from emi_model.metrics.bootstrap import FEW_GROUPS
+from emi_model.modalities import TRANSCRIPT
 from flows.display.numbers import format_number
 from flows.display.tables import show
 from flows.display.text import say
+from tasks.evaluation.sensitivity import asr_difference
 from tasks.schema.registers import MEAN
 
 if TYPE_CHECKING:
@@ -32,20 +34,25 @@ def show_evaluation(report: EvaluationReport, plot: str, out: TextIO) -> None:
     if warning is not None:
         say(warning, out)
     show(evaluation_table(report), out)
+    if report.subsets:
+        show(subset_table(report), out)
     for line in [*evaluation_notes(report), *missing_notes(report)]:
         say(line, out)
     say(f"evaluation {report.evaluation_id}, picture {plot}", out)
 
 
 def evaluation_rows(report: EvaluationReport, plot: str) -> list[dict[str, Any]]:
-    """Return the rows of the store; the row of the mean also has missing clips, notes, plot."""
+    """Return the rows of the store; the row of the mean also has missing clips, notes, plot.
+
+    The rows of the subsets follow it.
+    """
     *rows, mean = report.rows()
     about = {
         "missing": dict(report.missing),
         "notes": list(evaluation_notes(report)),
         "plot": str(plot),
     }
-    return [*rows, mean | about]
+    return [*rows, mean | about, *report.subset_rows()]
 
 
 def evaluation_table(report: EvaluationReport) -> Table:
@@ -59,6 +66,33 @@ def evaluation_table(report: EvaluationReport) -> Table:
     table.add_section()
     table.add_row(MEAN, *_cells(report.evaluation.mean), _share(report.coverage_mean))
     return table
+
+
+def subset_table(report: EvaluationReport) -> Table:
+    """Return a table with a row a subset of the clips: the means over the targets."""
+    columns = ["Clips", "Pearson", "CCC", "MAE", "RMSE"]
+    table = Table(f"{MEAN} of clips", *(Column(name, justify="right") for name in columns))
+    for subset in report.subsets:
+        found = subset.evaluation
+        table.add_row(subset.name, str(found.num_clips), *_cells(found.mean))
+    return table
+
+
+def asr_notes(report: EvaluationReport, other: EvaluationReport) -> Iterator[str]:
+    """Yield what the text of another ASR model changes."""
+    for one in (report, other):
+        yield f"text of {_asr_of(one)}: mean Pearson {_with_interval(one.evaluation.mean.pearson)}"
+    found = asr_difference(report, other)
+    if found is None:
+        yield "no difference: with one of the two texts other clips are missing"
+    elif found.low is None or found.high is None:
+        yield f"difference: {format_number(found.difference)}"
+    else:
+        share = 2 * found.level - 1
+        yield (
+            f"difference: {format_number(found.difference)} [{found.low:+.3f}, {found.high:+.3f}], "
+            f"a {100 * share:.0f} % interval of the paired bootstrap"
+        )
 
 
 def training_warning(report: EvaluationReport) -> str | None:
@@ -145,6 +179,11 @@ def _on_coverage(report: EvaluationReport) -> Iterator[str]:
             f"coverage is measured on {standing.num_held_out} of the {num_clips} clips: the others "
             "trained the model or calibrated its intervals"
         )
+
+
+def _asr_of(report: EvaluationReport) -> str:
+    text = report.extractors.get(TRANSCRIPT, {})
+    return f"{text.get('asr_model')} ({text.get('asr_sha256', '')[:12]})"
 
 
 def _cells(figures: TargetFigures) -> list[str]:

@@ -18,6 +18,7 @@ from emi_model.metrics.conformal import Intervals
 from emi_model.targets import column_name
 from emi_model.training.validate import predict_clips
 from tasks.evaluation.report import EvaluationReport, Standing
+from tasks.evaluation.subsets import evaluate_subsets
 from tasks.labels.label_set import LabelledRow, LabelSet
 from tasks.labels.labelled_clips import CachedClip, LabelledAudio
 from tasks.labels.splits import TRAIN, VALID
@@ -57,6 +58,7 @@ def evaluate_gathered(
         missing=gathered.missing,
         intervals=loaded.intervals,
         training_clips=loaded.training_clips,
+        extractors=gathered.extractors,
     )
 
 
@@ -87,6 +89,7 @@ def evaluate_predictions(
     missing: Mapping[str, str],
     intervals: Intervals | None = None,
     training_clips: Mapping[str, Collection[str]] | None = None,
+    extractors: Mapping[str, Mapping[str, str]] | None = None,
 ) -> EvaluationReport:
     """Return a model's figures on labelled clips: 95 % intervals clustered by speaker.
 
@@ -104,6 +107,7 @@ def evaluate_predictions(
         training_clips: SHA-256 (hex) of the contents that its training used, by split, of which
             ``train`` fitted the weights and ``valid`` chose the epoch and calibrated the
             intervals; None or empty: unknown.
+        extractors: facts of what made the model's inputs by modality.
 
     Raises:
         LabelError: the labels are of other targets, or no clip is left.
@@ -122,6 +126,7 @@ def evaluate_predictions(
     if not np.isfinite(predicted).all():
         raise CheckpointError(f"{model}: gives values that are not finite: train it again")
     speakers = tuple(clip.speaker for clip in clips)
+    cached = [clip for clip in clips if isinstance(clip, CachedClip)]
     used = training_clips or _calibrated_on(intervals, labels, split, clips)
     return EvaluationReport(
         evaluation_id=new_run_id(),
@@ -138,6 +143,8 @@ def evaluate_predictions(
         truth=truth,
         speakers=speakers,
         intervals=intervals,
+        subsets=evaluate_subsets(cached, predicted, truth, targets) if cached else (),
+        extractors=extractors or {},
     )
 
 

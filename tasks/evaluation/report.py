@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -12,6 +12,8 @@ from emi_model.metrics.agreement import mean_defined
 from emi_model.metrics.bootstrap import Evaluation, TargetFigures
 from emi_model.metrics.conformal import Intervals
 from emi_model.metrics.resamples import METRIC_NAMES
+from emi_model.modalities import TRANSCRIPT
+from tasks.evaluation.subsets import Subset
 from tasks.labels.label_set import LabelSet
 from tasks.provenance import source_commit
 from tasks.schema.registers import MEAN, register_table
@@ -37,6 +39,9 @@ class Standing:
     coverage_level: float | None
 
 
+_NOT_ASKED = Standing(None, None, {}, None)
+
+
 @dataclass(frozen=True, eq=False)
 class EvaluationReport:
     """One model on the labelled clips of one split.
@@ -56,6 +61,9 @@ class EvaluationReport:
         truth: labels (N, T).
         speakers: N of them; empty where unknown.
         intervals: the model's.
+        subsets: figures on some of the clips.
+        extractors: facts of what made the model's inputs by modality.
+        subset: which of the clips; None: all.
     """
 
     evaluation_id: str
@@ -72,6 +80,9 @@ class EvaluationReport:
     truth: Doubles
     speakers: tuple[str, ...]
     intervals: Intervals | None
+    subsets: tuple[Subset, ...] = ()
+    extractors: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    subset: str | None = None
 
     @property
     def num_labelled(self) -> int:
@@ -92,15 +103,33 @@ class EvaluationReport:
         ]
         return [*rows, self._row(MEAN, self.evaluation.mean, self.coverage_mean)]
 
+    def subset_rows(self) -> list[dict[str, Any]]:
+        """Return the rows of the subsets: of each one a target, then their mean."""
+        return [
+            row
+            for subset in self.subsets
+            for row in replace(
+                self,
+                evaluation=subset.evaluation,
+                standing=_NOT_ASKED,
+                missing={},
+                num_speakers=None,
+                subsets=(),
+                subset=subset.name,
+            ).rows()
+        ]
+
     def write(self, store: ResultsStore) -> None:
         """Add the rows to a store's register of evaluations.
 
         Raises:
             StoreError: the disk is full, or does not take the file for another reason.
         """
-        store.record(EVALUATIONS, self.evaluation_id, register_table(EVALUATIONS, self.rows()))
+        rows = [*self.rows(), *self.subset_rows()]
+        store.record(EVALUATIONS, self.evaluation_id, register_table(EVALUATIONS, rows))
 
     def _row(self, target: str, figures: TargetFigures, coverage: float | None) -> dict[str, Any]:
+        text = self.extractors.get(TRANSCRIPT, {})
         return {
             "evaluation_id": self.evaluation_id,
             "evaluated_at": self.evaluated_at,
@@ -109,6 +138,7 @@ class EvaluationReport:
             "snapshot": self.labels.snapshot,
             "split": self.split,
             "split_sha256": self.labels.split_sha256,
+            "subset": self.subset,
             "target": target,
             "num_labelled": self.num_labelled,
             "num_clips": self.evaluation.num_clips,
@@ -121,6 +151,8 @@ class EvaluationReport:
             "num_resamples": self.evaluation.num_resamples,
             "coverage": coverage,
             "coverage_level": self.standing.coverage_level,
+            "asr_model": text.get("asr_model"),
+            "asr_sha256": text.get("asr_sha256"),
             "commit": source_commit(),
         }
 

@@ -10,11 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emi_model.devices import available_cores
+from emi_model.modalities import TRANSCRIPT
 from emi_model.units import samples_to_seconds
 from tasks.extraction.registry import ClipMedia, register_extractor
 from tasks.schema.outcomes import Reason, Rejection
 from tasks.transcription.asr_models import TRANSCRIPTION, asr_columns, asr_key
-from tasks.transcription.settings import TEXT_MODALITY, AsrSettings, asr_settings
+from tasks.transcription.settings import AsrSettings, asr_settings
 from tasks.transcription.transcriber import Transcriber
 from tasks.transcription.transcript import Transcript
 
@@ -46,7 +47,7 @@ def _given(settings: AsrSettings | None) -> AsrSettings:
 
 
 @register_extractor(
-    TEXT_MODALITY,
+    TRANSCRIPT,
     version=TRANSCRIPTION,
     needs_audio=True,
     own_stage=True,
@@ -65,6 +66,6 @@ def _text(media: ClipMedia) -> NDArray[Any] | Rejection:
         return media.audio
     waveform = media.audio.waveform
     with _ONE_AT_A_TIME:
-        found = _transcriber(_given(media.options.get(TEXT_MODALITY)))(waveform)
-    media.noted[TEXT_MODALITY] = found.facts()
+        found = _transcriber(_given(media.options.get(TRANSCRIPT)))(waveform)
+    media.noted[TRANSCRIPT] = found.facts()
     return text_input(found, len(waveform))

@@ -130,8 +130,8 @@ _ENTRIES: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "labels": ("a labelled clip: its latest labels; one column a target", ("clip_id",)),
     "label_snapshots": ("a label file that was added", ("snapshot",)),
     "evaluations": (
-        "a target of an evaluation, and one for their mean",
-        ("evaluation_id", "target"),
+        "a target of an evaluation, and one for their mean; again of each subset of its clips",
+        ("evaluation_id", "subset", "target"),
     ),
     "decisions": ("a decision whether a new model becomes champion", ("decision_id",)),
     "ablations": (

@@ -89,6 +89,12 @@ EVALUATIONS_SCHEMA = pa.schema(
         _SNAPSHOT,
         required("split", TEXT, SPLITS_UNIT, "split whose clips were used"),
         _SPLIT_HASH,
+        described(
+            "subset",
+            TEXT,
+            "",
+            "which of the clips: under 1 s, no speech, no face, language en; null: all of them",
+        ),
         required("target", TEXT, "", f"the target, or {MEAN!r}: the mean over all targets"),
         required("num_labelled", _COUNT, "clips", "clips of the split that have labels"),
         required("num_clips", _COUNT, "clips", "clips that were evaluated"),
@@ -111,6 +117,8 @@ EVALUATIONS_SCHEMA = pa.schema(
         described("num_resamples", _COUNT, "", "times that the bootstrap drew a sample"),
         described("coverage", DOUBLE, _SHARE, "share of unseen labels in the model's own interval"),
         described("coverage_level", DOUBLE, _SHARE, "share that coverage should be"),
+        described("asr_model", TEXT, "", "what wrote the text; null: the model reads none"),
+        described("asr_sha256", TEXT, "hex", "SHA-256 of that ASR model"),
         _COMMIT,
     ]
 )

@@ -259,6 +259,7 @@ def _evaluated(
         missing=audio.missing,
         intervals=loaded.intervals,
         training_clips=loaded.training_clips,
+        extractors=audio.extractors,
     )
 
 

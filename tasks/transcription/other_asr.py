@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from emi_model.modalities import TRANSCRIPT
 from tasks.progress import remark
 from tasks.transcription.asr_models import asr_columns
-from tasks.transcription.settings import TEXT_MODALITY
 
 
 def remark_other_asr(
@@ -19,7 +19,7 @@ def remark_other_asr(
         extractors: of the model's card.
         options: settings of extractors by modality.
     """
-    trained, settings = extractors.get(TEXT_MODALITY), options.get(TEXT_MODALITY)
+    trained, settings = extractors.get(TRANSCRIPT), options.get(TRANSCRIPT)
     if not trained or settings is None:
         return
     given = asr_columns(settings)

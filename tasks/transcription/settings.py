@@ -8,11 +8,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from emi_model.errors import ConfigError
+from emi_model.modalities import TRANSCRIPT
 
 ASR_VARIABLE = "EMI_ASR"
-
-TEXT_MODALITY = "text"
-"""The modality that an ASR model gives; its extractor's settings are `AsrSettings`."""
 
 BEAM_SIZE = 5
 """Hypotheses that the decoder keeps; 1 is greedy."""
@@ -74,4 +72,4 @@ def settings_of_extractors(
     Raises:
         ConfigError: the model reads text, and no ASR model is named.
     """
-    return {TEXT_MODALITY: asr_settings(asr, language)} if TEXT_MODALITY in needs else {}
+    return {TRANSCRIPT: asr_settings(asr, language)} if TRANSCRIPT in needs else {}

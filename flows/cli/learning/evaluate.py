@@ -10,6 +10,7 @@ from flows.cli.options import (
     LOCATION,
     figures_option,
     json_option,
+    language_option,
     model_option,
     other_labels_option,
     resolve_model_option,
@@ -18,6 +19,7 @@ from flows.cli.options import (
 )
 from flows.cli.run import log_verb_to, progress_bar, write_json
 from flows.display.terminal import message, terminal
+from flows.display.text import say
 
 if TYPE_CHECKING:
     from tasks.evaluation.report import EvaluationReport
@@ -53,6 +55,16 @@ if TYPE_CHECKING:
     show_default=True,
     help="Split whose clips are used.",
 )
+@click.option(
+    "--asr",
+    "asr",
+    type=LOCATION,
+    multiple=True,
+    metavar="REF",
+    help="For a model that reads: ASR model that writes the text (default: EMI_ASR); a second one "
+    "shows how much the figures depend on it.",
+)
+@language_option
 @figures_option
 @snapshot_option
 @click.option(
@@ -69,6 +81,8 @@ def evaluate(
     predictions: str | None,
     scale: float,
     split: Split,
+    asr: tuple[str, ...],
+    language: str | None,
     results: str | None,
     snapshot: str | None,
     plot: str | None,
@@ -83,6 +97,8 @@ def evaluate(
     from emi_model.checkpoints.resolve import resolve
     from tasks.store.store import create_store, open_store
 
+    if len(asr) > 2:
+        raise click.UsageError(f"found {len(asr)} times --asr, expected two at most")
     label_store, results = stores_of(labels, results)
     if predictions is not None:
         _show(*_of_file(predictions, label_store, results, split, snapshot, plot, scale), as_json)
@@ -105,8 +121,13 @@ def evaluate(
             results=results,
             snapshot=snapshot,
             plot=plot,
+            asr=asr[0] if asr else None,
+            language=language,
+            other_asr=asr[1] if len(asr) == 2 else None,
         )
     _show(found.report, found.plot, as_json)
+    if found.other is not None:
+        _show_other(found.report, found.other, as_json)
 
 
 def _of_file(
@@ -142,3 +163,12 @@ def _show(report: EvaluationReport, plot: str, as_json: bool) -> None:
     warning = training_warning(report)
     if warning is not None:
         message(warning)
+
+
+def _show_other(report: EvaluationReport, other: EvaluationReport, as_json: bool) -> None:
+    from flows.display.evaluation import asr_notes
+
+    if as_json:
+        write_json([*other.rows(), *other.subset_rows()])
+    for line in asr_notes(report, other):
+        message(line) if as_json else say(line, terminal().out)
