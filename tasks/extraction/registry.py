@@ -146,6 +146,16 @@ def extractor_facts(
     return {name: facts for name, facts in found.items() if facts}
 
 
+def require_extractors(modalities: Iterable[str], options: Mapping[str, Any] = NO_SETTINGS) -> None:
+    """Check, before any clip is touched, that this machine can extract what a model takes.
+
+    Raises:
+        ConfigError: a modality has no extractor, or that lacks a package, a model or a setting.
+    """
+    for modality in modalities:
+        extractor_of(modality).folder(options)
+
+
 @register_extractor("audio", version=EXTRACTION, needs_audio=True)
 def _waveform(media: ClipMedia) -> NDArray[Any] | Rejection:
     """Return int16 (samples,), 16 kHz mono."""

@@ -20,6 +20,7 @@ from tasks.cluster.budget import ScorerPool
 from tasks.corpus.clips import ClipFile
 from tasks.corpus.done import DoneClip, ScoringPlan, done_clips
 from tasks.corpus.standing import note_current
+from tasks.extraction.registry import require_extractors
 from tasks.provenance import new_run_id
 from tasks.registry.registry import is_champion, pin_model, resolve_model
 from tasks.schema.tables import SCORES, TRANSCRIPTS
@@ -187,6 +188,7 @@ def score_corpus(
         metadata = read_metadata(folder)
         settings = _settings(pinned, folder, metadata, coverage, precision)
         settings = replace(settings, needs=needs_with(settings.needs, require))
+        require_extractors({*settings.needs} - {TEXT_MODALITY})  # text: once its ASR is named
         stamp = _stamp(metadata, coverage)
         if TEXT_MODALITY not in settings.needs:
             return ScoringJob(stamp, settings, champion)

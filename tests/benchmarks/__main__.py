@@ -20,6 +20,7 @@ from tasks.extraction.inputs import unpack
 from tasks.extraction.rows import extract_clip
 from tasks.store.query import answer
 from tests.benchmarks.extraction import extraction
+from tests.benchmarks.faces import faces
 from tests.benchmarks.learning import coverage, emodb, retraining
 from tests.benchmarks.odd_one import odd_one
 from tests.benchmarks.scale import scale
@@ -128,6 +129,7 @@ BENCHMARKS: dict[str, Callable[[Path, Path], Iterator[Row]]] = {
     for function in (
         startup,
         extraction,
+        faces,
         speed,
         whole,
         odd_one,

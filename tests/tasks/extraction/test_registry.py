@@ -17,7 +17,12 @@ from tasks.corpus.listing import clip_file
 from tasks.extraction.audio import Extraction
 from tasks.extraction.headers import Prober
 from tasks.extraction.inputs import pack, unpack
-from tasks.extraction.registry import ClipMedia, extractor_of, register_extractor
+from tasks.extraction.registry import (
+    ClipMedia,
+    extractor_of,
+    register_extractor,
+    require_extractors,
+)
 from tasks.extraction.rows import extract_clip
 from tasks.schema.outcomes import Reason, Rejection
 from tasks.schema.scores import EXTRACTED, EXTRACTION
@@ -110,6 +115,16 @@ def test_audio_that_nothing_needs_is_not_decoded(
 def test_a_file_that_is_gone_has_no_modalities(tmp_path: Path, extracted: Extract) -> None:
     row = extracted(tmp_path / "gone.wav", audio=True, file_bytes=False)
     assert (row["reason"], row["modalities"], row["inputs"]) == ("missing", None, None)
+
+
+def test_what_a_model_takes_is_checked_before_the_first_clip(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    require_extractors({"audio": True, "vision": False, "file_bytes": True})
+    monkeypatch.setenv("EMI_FACES", "eyes")
+    require_extractors({"audio": True})
+    with pytest.raises(ConfigError, match=r"EMI_FACES is 'eyes', expected one of"):
+        require_extractors({"audio": True, "vision": False})
 
 
 def test_an_unknown_modality_is_an_error(tmp_path: Path, extracted: Extract) -> None:
