@@ -8,6 +8,7 @@ from typing import Any
 
 from emi_model.architecture.config import Precision
 from emi_model.checkpoints.load import load_model
+from emi_model.modalities import TRANSCRIPT
 from emi_model.predict import Predictor
 from emi_model.targets import EMI_TARGETS, column_name
 from tasks.corpus.listing import clip_file
@@ -19,6 +20,7 @@ from tasks.schema.scores import bound_columns
 from tasks.scoring.clip_scorer import ClipScorer
 from tasks.scoring.commit import splits_of_contents
 from tasks.scoring.settings import Coverage
+from tasks.transcription.asr_models import asr_key
 from tasks.transcription.other_asr import remark_other_asr
 from tasks.transcription.settings import settings_of_extractors
 
@@ -86,6 +88,7 @@ def score_files(
         "model_sha256": loaded.sha256,
         "backbone_licence": loaded.card.licences,
         "coverage": coverage,
+        "asr_key": asr_key(options[TRANSCRIPT]) if TRANSCRIPT in options else None,
     }
     if not config.targets:  # VAD alone: the store's columns of the six EMI scores are null
         facts |= dict.fromkeys([*map(column_name, EMI_TARGETS), *bound_columns(EMI_TARGETS)])

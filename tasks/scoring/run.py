@@ -16,6 +16,7 @@ from emi_model.architecture.config import Precision
 from emi_model.checkpoints.metadata import ModelMetadata
 from emi_model.checkpoints.resolve import read_metadata
 from emi_model.errors import ConfigError
+from emi_model.modalities import TRANSCRIPT
 from tasks.cluster.budget import ScorerPool
 from tasks.corpus.clips import ClipFile
 from tasks.corpus.done import DoneClip, ScoringPlan, done_clips
@@ -36,7 +37,7 @@ from tasks.scoring.transcripts import copied_transcripts, known_transcripts, tra
 from tasks.store.store import ResultsStore
 from tasks.transcription.asr_models import asr_columns, check_asr
 from tasks.transcription.other_asr import remark_other_asr
-from tasks.transcription.settings import TEXT_MODALITY, AsrSettings, asr_settings
+from tasks.transcription.settings import AsrSettings, asr_settings
 
 
 @dataclass(frozen=True)
@@ -188,18 +189,18 @@ def score_corpus(
         metadata = read_metadata(folder)
         settings = _settings(pinned, folder, metadata, coverage, precision)
         settings = replace(settings, needs=needs_with(settings.needs, require))
-        require_extractors({*settings.needs} - {TEXT_MODALITY})  # text: once its ASR is named
+        require_extractors({*settings.needs} - {TRANSCRIPT})  # text: once its ASR is named
         stamp = _stamp(metadata, coverage)
-        if TEXT_MODALITY not in settings.needs:
+        if TRANSCRIPT not in settings.needs:
             return ScoringJob(stamp, settings, champion)
         named = asr or asr_settings(None)
         check_asr(named.model)
-        remark_other_asr(metadata.card.extractors, {TEXT_MODALITY: named})
+        remark_other_asr(metadata.card.extractors, {TRANSCRIPT: named})
         columns = asr_columns(named)
         transcription = transcription_settings(
             named, columns, settings.max_seconds, needs=settings.needs, is_last=False
         )
-        settings = replace(settings, options={TEXT_MODALITY: named}, transcription=transcription)
+        settings = replace(settings, options={TRANSCRIPT: named}, transcription=transcription)
         stamp = replace(stamp, asr_key=columns["asr_key"])
         return ScoringJob(stamp, settings, champion, columns, (SCORES, TRANSCRIPTS))
 

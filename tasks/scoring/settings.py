@@ -7,9 +7,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from emi_model.architecture.config import Precision
-from emi_model.modalities import AUDIO, AUDIO_NEEDED
+from emi_model.modalities import AUDIO, AUDIO_NEEDED, TRANSCRIPT
 from tasks.provenance import code_version
-from tasks.transcription.settings import TEXT_MODALITY, AsrSettings
+from tasks.transcription.settings import AsrSettings
 
 Coverage = Literal["first", "full"]
 
@@ -85,6 +85,6 @@ class ScoringSettings:
         """
         if self.transcription is None:
             return self
-        needed = self.needs.get(AUDIO, False) or self.needs[TEXT_MODALITY]
-        others = {name: must for name, must in self.needs.items() if name != TEXT_MODALITY}
+        needed = self.needs.get(AUDIO, False) or self.needs[TRANSCRIPT]
+        others = {name: must for name, must in self.needs.items() if name != TRANSCRIPT}
         return replace(self, needs=others | {AUDIO: needed})

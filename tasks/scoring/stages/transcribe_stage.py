@@ -15,7 +15,7 @@ import ray
 
 from emi_model.errors import CheckpointError, EmiError
 from emi_model.loading import without_gc
-from emi_model.modalities import AUDIO
+from emi_model.modalities import AUDIO, TRANSCRIPT
 from tasks.cluster.budget import Budget
 from tasks.extraction.inputs import pack, unpack
 from tasks.extraction.rows import Row
@@ -27,7 +27,6 @@ from tasks.scoring.settings import TranscriptionSettings
 from tasks.scoring.stages.ledger import TRANSCRIBE, check_version, enlisted, this_worker
 from tasks.scoring.stages.score_stage import SHARE_IT
 from tasks.transcription.asr_models import asr_sha256
-from tasks.transcription.settings import TEXT_MODALITY
 from tasks.transcription.transcript import SpokenSegment, Transcript
 
 if TYPE_CHECKING:
@@ -143,11 +142,11 @@ class ClipTranscriber:
             TRANSCRIPT_COLUMN: heard if found.is_new else None,
         }
         text = text_input(found.transcript, len(unpack(row)[AUDIO]))
-        if isinstance(text, Rejection) and self.settings.needs[TEXT_MODALITY]:
+        if isinstance(text, Rejection) and self.settings.needs[TRANSCRIPT]:
             return rejected(row, text.reason, text.detail) | facts | extra
         items = {item["modality"]: item for item in row["inputs"]}
         if not isinstance(text, Rejection):
-            items[TEXT_MODALITY] = pack(TEXT_MODALITY, text)
+            items[TRANSCRIPT] = pack(TRANSCRIPT, text)
         inputs = [items[modality] for modality in self.settings.needs if modality in items]
         modalities = [item["modality"] for item in inputs]
         return {**row, "inputs": inputs, "modalities": modalities, **facts, **extra}
