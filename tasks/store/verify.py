@@ -13,7 +13,7 @@ from typing import NamedTuple
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tasks.schema.tables import COMPANIONS, SCORES, TABLES
+from tasks.schema.tables import COMPANIONS, SCORES, TABLES, TRANSCRIPTS
 from tasks.store.damage import damaged_parts
 from tasks.store.paths import Part, file_name
 from tasks.store.query import answer
@@ -49,6 +49,11 @@ class Finding(NamedTuple):
     def is_of_clips(self) -> bool:
         """Whether scoring its clips again makes up for it."""
         return self.part.table in OF_CLIPS
+
+    @property
+    def is_of_transcripts(self) -> bool:
+        """Whether transcribing its clips again makes up for it."""
+        return self.part.table == TRANSCRIPTS
 
 
 class Scored(NamedTuple):
@@ -86,16 +91,18 @@ def set_aside(store: ResultsStore, findings: Iterable[Finding]) -> list[str]:
     Returns:
         Names of the parts, sorted.
     """
-    names = sorted({finding.part.name for finding in findings if finding.is_of_clips})
+    found = list(findings)
+    names = sorted({finding.part.name for finding in found if finding.is_of_clips})
+    heard = sorted({finding.part.name for finding in found if finding.is_of_transcripts})
+    # scores first: without them nothing of the others is shown
+    files = [(table, name) for name in names for table in OF_CLIPS]
     with store.storage_errors():
-        for name in names:
-            # scores first: without them nothing of the others is shown
-            for table in OF_CLIPS:
-                file = file_name(table, name)
-                with suppress(FileNotFoundError):
-                    store.folder.write(f"{ASIDE}/{table}-{name}", store.folder.read(file))
-                    store.folder.remove(file)
-    return names
+        for table, name in [*files, *((TRANSCRIPTS, name) for name in heard)]:
+            file = file_name(table, name)
+            with suppress(FileNotFoundError):
+                store.folder.write(f"{ASIDE}/{table}-{name}", store.folder.read(file))
+                store.folder.remove(file)
+    return sorted({*names, *heard})
 
 
 def scored_by(store: ResultsStore, names: Sequence[str]) -> list[Scored]:
@@ -109,9 +116,9 @@ def scored_by(store: ResultsStore, names: Sequence[str]) -> list[Scored]:
 
 def _clip_ids(store: ResultsStore, part: Part) -> tuple[str, ...] | None:
     """Return whose rows a part holds: as it says, or the parts of the same name beside it."""
-    if part.table not in OF_CLIPS:
+    if part.table not in (*OF_CLIPS, TRANSCRIPTS):
         return None
-    for table in (part.table, *OF_CLIPS):
+    for table in (part.table, *(OF_CLIPS if part.table != TRANSCRIPTS else ())):
         with suppress(OSError, ValueError, pa.ArrowException):
             content = pa.BufferReader(store.folder.read(file_name(table, part.name)))
             rows = pq.read_table(content, columns=["clip_id"])

@@ -41,20 +41,26 @@ def verify(results: str, repair: bool, model: str | None, as_json: bool) -> None
     """Read every part of a results store whole, and name the clips of damaged ones.
 
     Exits with 1 if parts are damaged. With --repair they are moved to DIR/damaged, and their clips
-    are scored again from where they were scored before, by the same model.
+    are scored again from where they were scored before, by the same model; transcripts are made
+    again by `emi transcribe`.
     """
     from tasks.store.store import open_store
-    from tasks.store.verify import scored_by
+    from tasks.store.verify import scored_by, set_aside
     from tasks.store.verify import verify as verify_store
 
     store = open_store(results)
     found = verify_store(store)
     _show(found, results, as_json)
-    mendable = [finding for finding in found if finding.is_of_clips]
-    if repair and mendable:
-        sources = scored_by(store, [finding.part.name for finding in mendable])
-        _score_again(store, mendable, sources, model)
-    if len(found) > len(mendable) or (mendable and not repair):
+    scores = [finding for finding in found if finding.is_of_clips]
+    heard = [finding for finding in found if finding.is_of_transcripts]
+    if repair and heard:
+        with store.lock():
+            set_aside(store, heard)
+        say("their transcripts are gone: `emi transcribe` makes them again", terminal().out)
+    if repair and scores:
+        sources = scored_by(store, [finding.part.name for finding in scores])
+        _score_again(store, scores, sources, model)
+    if len(found) > len(scores) + len(heard) or (found and not repair):
         sys.exit(EXIT_DIFFERS)
 
 
@@ -77,7 +83,7 @@ def _show(found: Sequence[Finding], results: str, as_json: bool) -> None:
 
 def _lines(finding: Finding) -> list[str]:
     head = f"{finding.part.file}: {finding.why}"
-    if not finding.is_of_clips:
+    if not (finding.is_of_clips or finding.is_of_transcripts):
         return [f"{head}: put back a copy"]
     if finding.clip_ids is None:
         return [head, "  its clips cannot be read"]

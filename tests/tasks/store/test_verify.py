@@ -116,3 +116,19 @@ def record_runs(store: ResultsStore, make_stamp: Callable[..., RunStamp]) -> Non
 def test_where_rows_came_from(part: str, sources: list[str], store: ResultsStore) -> None:
     expected = [Scored(source, "first", "tiny", "aa") for source in sources]
     assert scored_by(store, [part]) == expected
+
+
+@pytest.mark.usefixtures("record_runs")
+def test_damaged_transcripts_leave_scores_of_the_same_name(
+    store: ResultsStore, commit: Commit
+) -> None:
+    commit("a-00001", "one.mp4", num_windows=1)
+    store.folder.write("transcripts/a-00001.parquet", b"")
+    findings = verify(store)
+    assert [finding.part.file for finding in findings] == ["transcripts/a-00001.parquet"]
+    assert set_aside(store, findings) == ["a-00001"]
+    assert verify(store) == []
+    assert store.folder.read(f"{ASIDE}/transcripts-a-00001") == b""
+    assert answer(store.location, "SELECT clip_id FROM scores").to_pylist() == [
+        {"clip_id": "one.mp4"}
+    ]

@@ -97,3 +97,14 @@ def test_what_cannot_be_scored_again_stays(emi, tmp_path, model):
     assert code == 1
     assert out.startswith("labels/000001.parquet: an empty file: put back a copy\n")
     assert store.folder.exists("labels/000001.parquet")
+
+
+def test_damaged_transcripts_are_set_aside_and_to_be_made_again(emi, tmp_path):
+    store = create_store(tmp_path / "store")
+    store.folder.write("transcripts/run1-00000.parquet", b"")
+    code, out, err = emi("verify", "--results", store.location)
+    assert (code, err) == (1, "")
+    code, out, err = emi("verify", "--results", store.location, "--repair")
+    assert (code, err) == (0, "")
+    assert out.splitlines()[-1] == "their transcripts are gone: `emi transcribe` makes them again"
+    assert emi("verify", "--results", store.location)[0] == 0
