@@ -190,7 +190,7 @@ os.kill(os.getpid(), signal.SIGKILL)
     assert killed.returncode == -signal.SIGKILL
 
 
-SENTENCE = "The weather is lovely today and we are going to the park"
+SENTENCE = "I would like to thank you for your help with this project"
 
 
 @pytest.fixture

@@ -234,9 +234,9 @@ def test_speech_is_heard(
     transcribed: Callable[..., tuple[dict[str, Any], int]],
 ) -> None:
     (tmp_path / "speech").mkdir()
-    waveform = spoken("The weather is lovely today and we are going to the park.")
+    waveform = spoken("I would like to thank you for your help with this project.")
     soundfile.write(tmp_path / "speech" / "a.wav", waveform, SAMPLING_RATE)
     transcribed(tmp_path / "speech", transcriber)
     ((text, sha, language),) = rows_of(tmp_path, "text, asr_sha256, language")
-    assert text == "The weather is lovely today and we are going to the park."
+    assert text == "I would like to thank you for your help with this project."
     assert (sha, language) == (asr_columns(asr)["asr_sha256"], "en")
