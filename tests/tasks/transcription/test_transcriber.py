@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 
 import numpy as np
 import pytest
@@ -93,6 +94,16 @@ def test_without_a_model_the_error_says_what_to_give(monkeypatch: pytest.MonkeyP
 def test_a_beam_without_a_hypothesis_is_refused() -> None:
     with pytest.raises(ConfigError, match=r"found beam_size=0, expected 1 or more"):
         AsrSettings("tiny.en", beam_size=0)
+
+
+def test_without_the_extra_one_line_names_it(
+    asr: AsrSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("faster_whisper", "faster_whisper.utils"):
+        monkeypatch.setitem(sys.modules, name, None)
+    for model in (asr.model, "small"):
+        with pytest.raises(ConfigError, match=r"pip install 'emi-workflow\[text\]'$"):
+            Transcriber(AsrSettings(model), threads=1)
 
 
 def test_what_is_no_asr_model_is_refused(tmp_path) -> None:
