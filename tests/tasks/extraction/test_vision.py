@@ -11,13 +11,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tasks.corpus.listing import clip_file
+from tasks.corpus.clips import hash_content
+from tasks.corpus.listing import clip_file, list_clips
 from tasks.extraction.decoding.commands import TrackOfFile, View, common_command, sound_command
 from tasks.extraction.ffmpeg import find_ffmpeg
 from tasks.extraction.formats import ALLOWED_VIDEO_DECODERS
 from tasks.extraction.headers import Prober
 from tasks.extraction.inputs import unpack
 from tasks.extraction.rows import extract_group, local_file
+from tasks.labels.audio_cache import AudioCache
 from tasks.synthetic.face import Look, draw_face, paint, paint_back
 from tasks.synthetic.film import draw_scene
 from tests.places import RECORDINGS
@@ -133,6 +135,24 @@ def test_several_clips_through_one_run(
     (run,) = log.read_text().splitlines()
     assert (run.count(" -i "), run.count("matroska pipe:")) == (4, 0)
     assert run.count("pipe:") == 8
+
+
+def test_training_keeps_crops_and_who_has_none(
+    film: Film, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clips = [
+        list_clips(str(film(name, word)))[0] for name, word in (("a.mp4", "f"), ("b.mp4", "b"))
+    ]
+    contents = [str(hash_content(clip.file())) for clip in clips]
+    cache = AudioCache(tmp_path / "cache", BOTH)
+    assert cache.fill(list(zip(clips, contents, strict=True)), decoders=1) == {}
+    monkeypatch.setenv("EMI_FFMPEG", "/nowhere")
+    seen, unseen = map(cache.inputs, contents)
+    assert [*seen] == ["audio", "vision"]
+    assert seen["vision"].shape == (3, 112, 112, 3)
+    assert [*unseen] == ["audio"]
+    kept = sorted(path.suffix for path in (tmp_path / "cache").glob("vision-v1-*/*/*"))
+    assert kept == [".absent", ".json", ".json", ".npy"]
 
 
 def test_video_decoders_are_allowed_only_where_pictures_are_wanted() -> None:
