@@ -158,8 +158,8 @@ def _pictures(source: Any, view: View, target: str, **options: Any) -> Any:
         format="matroska",
         map_metadata=-1,
         map_chapters=-1,
-        vcodec="png",  # Matroska takes no plain RGB
-        compression_level=0,
+        vcodec="rawvideo",
+        allow_raw_vfw=1,
         pix_fmt="rgb24",
         vf=picture_filter(view.num_frames, view.start_seconds),
         fps_mode="passthrough",

@@ -7,13 +7,12 @@ recording began: the last one that was shown by then. It stays until the next on
 
 from __future__ import annotations
 
-import io
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from tasks.extraction.decoding.sound import read_blocks
 
@@ -30,7 +29,9 @@ LATE_SECONDS = 0.1
 
 _TICK_MILLISECONDS = 1_000 // FRAMES_PER_SECOND
 _HEADER_BYTES = 4 * 1024
-_PNG_END = b"IEND\xaeB`\x82"
+# Matroska takes plain pixels only with the header of a Windows bitmap, which has their size:
+# the element's name, its length, then 40 (the header's own length), width and height.
+_BITMAP = re.compile(rb"\x63\xa2.\x28\0\0\0(.{4})(.{4})", re.DOTALL)
 
 RgbPicture = NDArray[np.uint8]
 """uint8 (height, width, 3), RGB."""
@@ -43,18 +44,17 @@ class DecodedPictures:
     Attributes:
         ticks: the time of each picture, in 1/`FRAMES_PER_SECOND` s after the recording began,
             ascending; those before the first picture of the track are absent.
-        encoded: the pictures, packed.
+        pictures: uint8 (height, width, 3) RGB, each; all have the size of the first.
         ended_early: ffmpeg did not reach the end of what was wanted.
     """
 
     ticks: tuple[int, ...]
-    encoded: Sequence[memoryview]
+    pictures: Sequence[RgbPicture]
     ended_early: bool = False
 
     def __iter__(self) -> Iterator[tuple[int, RgbPicture]]:
-        """Yield time and content of each picture; all have the size of the first."""
-        for tick, one in zip(self.ticks, self.encoded, strict=True):
-            yield tick, np.asarray(Image.open(io.BytesIO(one), formats=["PNG"]).convert("RGB"))
+        """Yield time and content of each picture."""
+        return zip(self.ticks, self.pictures, strict=True)
 
 
 def num_frames_within(seconds: float) -> int:
@@ -88,14 +88,20 @@ def picture_filter(num_frames: int, start_seconds: float | None = None) -> str:
 
 def max_picture_bytes(num_frames: int) -> int:
     """Return the most bytes that ffmpeg may write for so many pictures."""
-    return (num_frames + 1) * (3 * LONGEST_SIDE**2 + LONGEST_SIDE + _HEADER_BYTES)
+    return num_frames * 3 * LONGEST_SIDE**2 + (num_frames + 1) * _HEADER_BYTES
 
 
 def read_pictures(data: bytes, *, ended_early: bool = False) -> DecodedPictures:
     """Read the pictures of Matroska that ffmpeg wrote, up to where it was stopped."""
+    header = _BITMAP.search(data, 0, _HEADER_BYTES)
+    if header is None:
+        return DecodedPictures((), (), ended_early)
+    width, height = (
+        abs(int.from_bytes(number, "little", signed=True)) for number in header.groups()
+    )
     found = {
-        round(time / _TICK_MILLISECONDS): payload
-        for time, payload in zip(*read_blocks(memoryview(data)), strict=True)
-        if payload[-len(_PNG_END) :] == _PNG_END
+        round(time / _TICK_MILLISECONDS): np.frombuffer(pixels, np.uint8).reshape(height, width, 3)
+        for time, pixels in zip(*read_blocks(memoryview(data)), strict=True)
+        if len(pixels) == 3 * height * width  # the last one may be cut off
     }
     return DecodedPictures(tuple(found), tuple(found.values()), ended_early)
