@@ -15,7 +15,7 @@ from emi_model.architecture.branch import BranchOutput, InputSpec, frame_mask, m
 from emi_model.architecture.config import EmiConfig
 from emi_model.architecture.encoder_branch import EncoderBranch, is_encoded
 from emi_model.architecture.encoders.gte import GTE, GteEncoder
-from emi_model.architecture.encoders.hub_models import hub_model, last_states, width_of
+from emi_model.architecture.encoders.hub_models import hub_model, last_states, states_width
 from emi_model.architecture.encoders.small_networks import HASHED_WORDS, hashed_words
 from emi_model.architecture.registry import register_branch
 from emi_model.arrays import Array, Floats
@@ -65,7 +65,7 @@ class TextBranch(EncoderBranch):
         self._pad = int(getattr(sizes, "pad_token_id", None) or 0)
         self._vocab_size = int(sizes.vocab_size)
         self._tokenizer: Tokenizer | None = None
-        self.feature_size = self.hidden_size = width_of(sizes)
+        self.feature_size = self.hidden_size = states_width(sizes)
         self.is_sequential = False
         self.spec = InputSpec(min_length=1, prepare=self.prepared)
         self.train(self.training)

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from emi_model.architecture.branch import BranchOutput, InputSpec, frame_mask
 from emi_model.architecture.config import EmiConfig
 from emi_model.architecture.encoder_branch import EncoderBranch, is_encoded
-from emi_model.architecture.encoders.hub_models import hub_model, last_states, width_of
+from emi_model.architecture.encoders.hub_models import hub_model, last_states, states_width
 from emi_model.architecture.encoders.keras_network import KERAS, KerasNetwork
 from emi_model.architecture.encoders.pictures import Processor
 from emi_model.architecture.encoders.small_networks import SMALL_CONV, SmallConv
@@ -63,7 +63,7 @@ class VisionBranch(EncoderBranch):
         self.encoder = self._built()
         sizes: Any = getattr(self.encoder, "config", self.encoder)
         logits = int(sizes.num_labels) if self._pooling == CLASSIFIER else 0
-        self.hidden_size = width_of(sizes)
+        self.hidden_size = states_width(sizes)
         self.feature_size = self.hidden_size + logits
         self.hop_samples = int(SAMPLING_RATE / FACES_PER_SECOND)
         self.spec = InputSpec(

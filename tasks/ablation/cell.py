@@ -20,6 +20,7 @@ from emi_model.training.fit import fit
 from emi_model.training.recipes import Recipe
 from emi_model.training.state import FolderJournal
 from emi_model.training.trainer import EpochReport
+from tasks.evaluation.encoded_clips import with_encoded
 
 TrainingClips = Sequence[TrainingClip]
 
@@ -86,6 +87,7 @@ def train_cell(
     """
     model = job.first_model()
     journal = FolderJournal(job.journal)
+    train, valid = with_encoded(model, train), with_encoded(model, valid)
     result = fit(model, train, valid, job.recipe.train, on_epoch=on_epoch, journal=journal)
     figures = result.history[result.epoch - 1].valid
     assert figures is not None, "there are validation clips"

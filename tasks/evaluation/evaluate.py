@@ -17,6 +17,7 @@ from emi_model.metrics.bootstrap import evaluate_with_intervals
 from emi_model.metrics.conformal import Intervals
 from emi_model.targets import column_name
 from emi_model.training.validate import predict_clips
+from tasks.evaluation.encoded_clips import with_encoded
 from tasks.evaluation.report import EvaluationReport, Standing
 from tasks.evaluation.subsets import evaluate_subsets
 from tasks.labels.label_set import LabelledRow, LabelSet
@@ -69,6 +70,7 @@ def predict(
     on_progress: Callable[[int, int], None] | None = None,
 ) -> NDArray[np.float32]:
     """Return what `emi_model.training.validate.predict_clips` gives, and report how far it is."""
+    clips = with_encoded(model, clips)
     predicted = [np.zeros((0, model.config.num_targets), np.float32)]
     for start in range(0, len(clips), CLIPS_PER_REPORT):
         predicted.append(predict_clips(model, clips[start : start + CLIPS_PER_REPORT]))

@@ -4,6 +4,7 @@
     <root>/MODALITY-v2/1f/1f0c....npy       another modality
     <root>/MODALITY-v2/1f/1f0c....absent    the clip lacks it
     <root>/MODALITY-v2/1f/1f0c....json      facts that its extractor noted, as a text's language
+    <root>/MODALITY-v2-eHASH/1f/...         what a frozen encoder of that hash made of the input
 
 A modality whose extractor has settings that change its input has a folder for each of them:
 MODALITY-v2-KEY.
@@ -197,6 +198,19 @@ class AudioCache:
         with self._opened(content_sha256) as sound:
             return int(sound.frames)
 
+    def has(self, content_sha256: str) -> bool:
+        """Return whether a content is in the cache, in all modalities."""
+        return not self._lacking(content_sha256)
+
+    def keep(self, content_sha256: str, modality: str, values: NDArray[Any] | None) -> None:
+        """Write a content's input, or for None that it lacks the modality.
+
+        Raises:
+            CorpusError: the cache cannot be written.
+        """
+        suffix = ABSENT_SUFFIX if values is None else None
+        write_values(self._file(content_sha256, modality, suffix), values)
+
     def _lacking(self, content_sha256: str) -> dict[str, bool]:
         """Return the modalities to extract, as `needs`."""
         return {
@@ -256,7 +270,5 @@ class AudioCache:
             facts = row.get(NOTED, {}).get(modality)
             if facts is not None:
                 write_facts(self._file(content_sha256, modality, FACTS_SUFFIX), facts)
-            values = inputs.get(modality)
-            suffix = ABSENT_SUFFIX if values is None else None
-            write_values(self._file(content_sha256, modality, suffix), values)
+            self.keep(content_sha256, modality, inputs.get(modality))
         return None

@@ -31,6 +31,7 @@ from emi_model.training.group import ProcessGroup, SingleProcess
 from emi_model.training.recipes import Recipe
 from emi_model.training.state import STATE_FILE
 from emi_model.training.validate import predict_clips
+from tasks.evaluation.encoded_clips import with_encoded
 from tasks.labels.labelled_clips import CachedClip
 from tasks.labels.splits import TRAIN, VALID
 
@@ -135,13 +136,19 @@ def train_loop(settings: dict[str, Any]) -> None:
 
     try:
         model = job.first_model()
+        device = str(get_device())
+        job = replace(
+            job,
+            train=with_encoded(model, job.train, device=device, group=group),
+            valid=with_encoded(model, job.valid, device=device, group=group),
+        )
         result = fit(
             model,
             job.train,
             job.valid,
             job.recipe.train,
             on_epoch=send,
-            device=str(get_device()),
+            device=device,
             group=group,
             journal=journal,
         )

@@ -91,7 +91,7 @@ def hub_model(arguments: Mapping[str, Any], *, classifies: bool = False) -> nn.M
     return built
 
 
-def width_of(config: Any) -> int:
+def states_width(config: Any) -> int:
     """Return the width of an encoder's states."""
     width = getattr(config, "hidden_size", None) or config.hidden_sizes[-1]
     return int(width)

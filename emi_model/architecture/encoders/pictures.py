@@ -14,7 +14,7 @@ from torch import Tensor
 
 from emi_model.errors import ConfigError
 
-Pictures = NDArray[np.uint8]
+PictureArray = NDArray[np.uint8]
 
 BILINEAR = 2
 """PIL's number of the filter that most processors resize with."""
@@ -69,7 +69,7 @@ class Processor:
         """Channels of a picture."""
         return 1 if self.grey else 3
 
-    def resized(self, pictures: Pictures) -> Pictures:
+    def resized(self, pictures: PictureArray) -> PictureArray:
         """Return RGB pictures (N, H, W, 3) in their size, uint8 (N, height, width, channels)."""
         if not len(pictures):
             return pictures[..., : self.num_channels]
@@ -83,14 +83,14 @@ class Processor:
         values = (pictures.float() * self.factor - mean) / deviation
         return values.permute(0, 3, 1, 2).contiguous()
 
-    def _resized(self, picture: Pictures) -> Pictures:
+    def _resized(self, picture: PictureArray) -> PictureArray:
         image = Image.fromarray(picture)
         if self.grey:
             image = image.convert("L")
         if self.side is not None:
             height, width = self.side
             image = image.resize((width, height), resample=Image.Resampling(self.resample))
-        array: Pictures = np.asarray(image).reshape(image.height, image.width, -1)
+        array: PictureArray = np.asarray(image).reshape(image.height, image.width, -1)
         if self.crop is None:
             return array
         top, left = ((has - wants) // 2 for has, wants in zip(array.shape, self.crop, strict=False))

@@ -270,6 +270,11 @@ def test_modality_dropout_never_takes_all_of_a_clip() -> None:
     assert all("text" in inputs_of(needed, index) for index in range(40))
 
 
+def test_modality_dropout_is_in_a_trainings_identity_where_it_is_set() -> None:
+    assert replace(PLAIN, modality_dropout=0.1).to_dict()["modality_dropout"] == 0.1
+    assert "modality_dropout" not in PLAIN.to_dict()  # as before there was such a field
+
+
 def test_modality_dropout_changes_no_other_draw() -> None:
     some, every = two_modalities(), two_modalities(share=0.0)
     for index in range(1, 20):
