@@ -18,6 +18,7 @@ from emi_model.architecture.branch import (
 )
 from emi_model.architecture.config import EmiConfig
 from emi_model.architecture.encoder_branch import TRAINED
+from emi_model.architecture.longest_clip import LONGEST_SAMPLES, LongestClip
 from emi_model.architecture.registry import register_branch
 from emi_model.errors import AudioError, ConfigError
 from emi_model.modalities import AUDIO
@@ -62,11 +63,15 @@ class AudioBranch(Branch):
         """Build the branch from the fields of the config, with fresh weights.
 
         Raises:
-            ConfigError: arguments other than `TRAINED`, or windows that the backbone cannot encode.
+            ConfigError: unknown arguments, or windows that the backbone cannot encode.
         """
         super().__init__()
-        if unknown := sorted(set(arguments) - {TRAINED}):
-            raise ConfigError(f"branch 'audio' has {unknown}, expected no argument but {TRAINED!r}")
+        if unknown := sorted(set(arguments) - {TRAINED, LONGEST_SAMPLES}):
+            raise ConfigError(
+                f"branch 'audio' has {unknown}, expected no argument but {TRAINED!r} and "
+                f"{LONGEST_SAMPLES!r}"
+            )
+        self.longest_clip = LongestClip.of(arguments)
         self.backbone = build_backbone(config.backbone)
         longest = self.backbone.max_samples
         if longest is not None and config.window_samples > longest:
@@ -109,6 +114,12 @@ class AudioBranch(Branch):
                 f"found a clip of {int(lengths.min())} samples, expected at least "
                 f"{self.spec.min_length} (one frame)"
             )
+        if self.longest_clip is not None:
+            values, padded = self.longest_clip.padded(values, lengths)
+            num_frames = self.longest_clip.read_frames(
+                lengths, self.backbone.geometry.num_frames(padded)
+            )
+            lengths = padded
         with torch.autocast(values.device.type, dtype=dtype, enabled=dtype is not None):
             hidden = self.backbone(values, lengths)
         return self.heads(hidden.float(), num_frames)

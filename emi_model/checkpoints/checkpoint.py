@@ -109,8 +109,20 @@ def load_checkpoint(folder: Path, metadata: ModelMetadata | None = None) -> Load
     )
 
 
-def build(config: EmiConfig, state: Mapping[str, Tensor], source: Path) -> EmiModel:
+def build(
+    config: EmiConfig,
+    state: Mapping[str, Tensor],
+    source: Path,
+    *,
+    files: Mapping[str, Path] | None = None,
+) -> EmiModel:
     """Return the model of a config with exactly these weights.
+
+    Args:
+        config: of the model.
+        state: its weights by name.
+        source: where they come from.
+        files: folders of branches' own files, by modality, that do not lie beside the weights.
 
     Raises:
         CheckpointError: a weight is missing, superfluous or of another shape.
@@ -125,7 +137,7 @@ def build(config: EmiConfig, state: Mapping[str, Tensor], source: Path) -> EmiMo
     model.load_state_dict(own, assign=True)
     _fill_buffers(model)
     for modality, branch in model.each_branch().items():
-        branch.read_files(folder / modality)
+        branch.read_files((files or {}).get(modality, folder / modality))
     return model.eval()
 
 

@@ -23,13 +23,13 @@ from emi_model.architecture.text_branch import TextBranch
 from emi_model.architecture.vision_branch import CLASSIFIER
 from emi_model.checkpoints.card import UNKNOWN
 from emi_model.checkpoints.checkpoint import check_weights
-from emi_model.checkpoints.hub_folder import (
+from emi_model.checkpoints.layouts.hub_folder import (
     PROCESSOR_FILE,
     read_encoder,
     read_processor,
     read_tokenizer,
 )
-from emi_model.checkpoints.keras_file import KERAS_SUFFIXES, read_keras
+from emi_model.checkpoints.layouts.keras_file import KERAS_SUFFIXES, read_keras
 from emi_model.checkpoints.metadata import CONFIG_FILE, hash_files, read_config
 from emi_model.checkpoints.public_vad import licence_of, weights_file
 from emi_model.checkpoints.resolve import name_of, resolve

@@ -7,6 +7,8 @@
 | the authors' state dict: the same below ``audio_model.`` | the same |
 | ``lstm_audio.*`` | ``fusion.lstm.*`` |
 | ``fusion_model.{0,2}.*`` | ``fusion.layers.{0,2}.*`` |
+
+The state dict of 2025 is read by `emi_model.checkpoints.layouts.semantic_matters`.
 """
 
 from __future__ import annotations

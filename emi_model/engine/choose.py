@@ -16,9 +16,9 @@ from emi_model.engine.precision import numerics, product_dtype
 def choose_engine(model: EmiModel, precision: Precision) -> tuple[Numerics, RaggedModel | None]:
     """Return the numerics that a precision means, and the engine; None: the model itself runs.
 
-    The engine runs models with the wav2vec2 branch alone whose norms are not over time, and with
-    the paper's fusion. In fp32
-    the model itself runs, as the reference for the engine; int8 needs the engine.
+    The engine runs models with the wav2vec2 branch alone whose norms are not over time, with the
+    paper's fusion. In fp32 the model itself runs, as the reference for the engine; int8 needs the
+    engine.
 
     Args:
         model: on its device, in evaluation mode.
@@ -32,6 +32,7 @@ def choose_engine(model: EmiModel, precision: Precision) -> tuple[Numerics, Ragg
         return chosen, None
     (first, *others) = model.each_branch().values()
     usual = model.fusion is None or isinstance(model.fusion, PaperFusion)
-    if usual and not others and isinstance(first, AudioBranch) and fits(first.backbone):
+    heard = isinstance(first, AudioBranch) and first.longest_clip is None
+    if usual and heard and not others and fits(model.audio.backbone):
         return chosen, RaggedModel(model, product_dtype(chosen), int8=chosen == "int8")
     return ("bf16" if product_dtype(chosen) == torch.bfloat16 else "fp32"), None

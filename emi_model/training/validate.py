@@ -31,11 +31,11 @@ def predict_clips(
         AudioError: a clip of less than one frame.
         OutOfMemory: a clip that does not fit, even alone.
     """
-    rows = [_emi_of(scores) for scores in scores_of(model, clips, device=device)]
+    rows = [_emi_of(scores) for scores in outputs_of(model, clips, device=device)]
     return np.stack(rows) if rows else np.zeros((0, model.config.num_targets), np.float32)
 
 
-def scores_of(
+def outputs_of(
     model: EmiModel, clips: Sequence[TrainingClip], *, device: str | None = None
 ) -> Iterator[Scores]:
     """Yield all outputs for the start of each clip; as in `predict_clips`, where errors stand."""

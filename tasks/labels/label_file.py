@@ -35,7 +35,7 @@ MAX_LISTED = 10
 """Problems of a file that its error lists; the others are counted."""
 
 
-MOST_RATERS = 1_000_000
+HIGHEST_COUNT = 1_000_000
 
 
 class Problem(NamedTuple):
@@ -239,8 +239,8 @@ def _read_row(
         split = ""
     counted = row.get(NUM_RATERS, "")
     num_raters = None if is_missing(counted) else number_in(counted)
-    if not is_missing(counted) and (num_raters is None or not 1 <= num_raters <= MOST_RATERS):
-        problems.append(f"{NUM_RATERS} is {counted!r}, expected a number from 1 to {MOST_RATERS}")
+    if not is_missing(counted) and (num_raters is None or not 1 <= num_raters <= HIGHEST_COUNT):
+        problems.append(f"{NUM_RATERS} is {counted!r}, expected a number from 1 to {HIGHEST_COUNT}")
         num_raters = None
     vad = np.array([values.pop(name) for name in VAD_DIMENSIONS if name in values], np.float32)
     labels = ClipLabels(

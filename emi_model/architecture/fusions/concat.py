@@ -13,8 +13,8 @@ from emi_model.architecture.config import EmiConfig
 from emi_model.architecture.fusions.fusion import (
     Fused,
     Fusion,
-    arguments_of,
     filled,
+    fusion_arguments,
     last_state,
     missing_token,
 )
@@ -49,7 +49,7 @@ class ConcatFusion(Fusion):
             ConfigError: unknown arguments, or a width for a modality without an LSTM.
         """
         super().__init__(config)
-        arguments = arguments_of(config, USUAL)
+        arguments = fusion_arguments(config, USUAL)
         first = [name for name in FIRST if name in branches]
         self._order = (*first, *(name for name in branches if name not in first))
         widths = {name: branches[name].feature_size for name in self._order}

@@ -36,8 +36,8 @@ class Fusion(nn.Module):
     """The part of a model that turns its branches' outputs into one output a target.
 
     A subclass is built from the model's `EmiConfig` and its branches' properties by modality, in
-    the config's order; its own arguments are in ``config.fusion``, see `arguments_of`. Register it
-    with `emi_model.architecture.fusions.registry.register_fusion`.
+    the config's order; its own arguments are in ``config.fusion``, see `fusion_arguments`. Register
+    it with `emi_model.architecture.fusions.registry.register_fusion`.
     """
 
     def __init__(self, config: EmiConfig) -> None:
@@ -60,7 +60,7 @@ class Fusion(nn.Module):
         raise NotImplementedError
 
 
-def arguments_of(config: EmiConfig, usual: Mapping[str, Any]) -> dict[str, Any]:
+def fusion_arguments(config: EmiConfig, usual: Mapping[str, Any]) -> dict[str, Any]:
     """Return a fusion's arguments: those in the config, else the usual ones.
 
     Args:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from emi_model.architecture.config import EmiConfig
-from emi_model.architecture.fusions.fusion import Fused, arguments_of
+from emi_model.architecture.fusions.fusion import Fused, fusion_arguments
 from emi_model.architecture.fusions.predictions import PredictionFusion, Predictions
 from emi_model.architecture.fusions.registry import register_fusion
 
@@ -26,7 +26,7 @@ class GatedFusion(PredictionFusion):
     def __init__(self, config: EmiConfig, branches: Mapping[str, Fused]) -> None:
         """Build the heads and the gate with fresh weights; all modalities weigh the same."""
         super().__init__(config, branches)
-        size = arguments_of(config, USUAL_GATE)["gate_size"]
+        size = fusion_arguments(config, USUAL_GATE)["gate_size"]
         outputs = len(branches) * config.num_targets
         last = nn.Linear(size, outputs)
         nn.init.zeros_(last.weight)

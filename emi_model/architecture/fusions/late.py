@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from emi_model.architecture.config import EmiConfig
-from emi_model.architecture.fusions.fusion import Fused, arguments_of
+from emi_model.architecture.fusions.fusion import Fused, fusion_arguments
 from emi_model.architecture.fusions.predictions import PredictionFusion, Predictions
 from emi_model.architecture.fusions.registry import register_fusion
 
@@ -20,7 +20,7 @@ class LateFusion(PredictionFusion):
     def __init__(self, config: EmiConfig, branches: Mapping[str, Fused]) -> None:
         """Build the heads with fresh weights; all modalities weigh the same."""
         super().__init__(config, branches)
-        arguments_of(config, {})
+        fusion_arguments(config, {})
         self.shared_logits = nn.Parameter(torch.zeros(len(branches), config.num_targets))
 
     def logits(self, predictions: Predictions) -> Tensor:

@@ -12,8 +12,8 @@ from emi_model.architecture.config import EmiConfig
 from emi_model.architecture.fusions.fusion import (
     Fused,
     Fusion,
-    arguments_of,
     filled,
+    fusion_arguments,
     last_state,
     missing_token,
 )
@@ -34,7 +34,7 @@ class PaperFusion(Fusion):
         The audio branch's LSTM is named ``lstm``, as in every checkpoint; others are in ``lstms``.
         """
         super().__init__(config)
-        arguments_of(config, {})
+        fusion_arguments(config, {})
         self.uses_global_vector = config.global_vector
         self._branches = dict(branches)
         lstms = {

@@ -10,7 +10,13 @@ from torch import Tensor, nn
 
 from emi_model.architecture.branch import BranchOutput, frame_mask
 from emi_model.architecture.config import EmiConfig
-from emi_model.architecture.fusions.fusion import Fused, Fusion, arguments_of, filled, missing_token
+from emi_model.architecture.fusions.fusion import (
+    Fused,
+    Fusion,
+    filled,
+    fusion_arguments,
+    missing_token,
+)
 from emi_model.architecture.fusions.registry import register_fusion
 from emi_model.errors import ConfigError
 
@@ -77,7 +83,7 @@ class TextAnchoredFusion(Fusion):
             ConfigError: unknown arguments, no branch that asks, or heads that do not divide.
         """
         super().__init__(config)
-        arguments = arguments_of(config, USUAL_SIZES)
+        arguments = fusion_arguments(config, USUAL_SIZES)
         self._anchor, size = arguments["anchor"], arguments["size"]
         if self._anchor not in branches:
             raise ConfigError(

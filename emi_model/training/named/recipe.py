@@ -30,7 +30,7 @@ class Recipe:
     filterbank: bool = False
 
 
-def trained(recipe: Recipe, **changes: Any) -> Recipe:
+def with_training(recipe: Recipe, **changes: Any) -> Recipe:
     """Return a recipe with settings of its training changed."""
     return replace(recipe, train=replace(recipe.train, **changes))
 

@@ -7,23 +7,23 @@ from dataclasses import replace
 
 from emi_model.architecture.config import SIGMOID
 from emi_model.audio.augment import Augmentation
-from emi_model.training.named.recipe import Recipe, trained
+from emi_model.training.named.recipe import Recipe, with_training
 from emi_model.training.objective.losses import BINOMIAL
 
 
 def frozen_conv(recipe: Recipe) -> Recipe:
     """Leave the backbone's convolutional encoder as it is (Baevski et al., arXiv 2006.11477)."""
-    return trained(recipe, freeze_conv=True)
+    return with_training(recipe, freeze_conv=True)
 
 
 def ema(recipe: Recipe) -> Recipe:
     """Average the weights over about the last thousand steps, and return the average."""
-    return trained(recipe, ema_decay=0.999)
+    return with_training(recipe, ema_decay=0.999)
 
 
 def vad(recipe: Recipe) -> Recipe:
     """Learn arousal, dominance, valence beside the targets, where clips are labelled with them."""
-    return trained(recipe, vad_loss_weight=1.0)
+    return with_training(recipe, vad_loss_weight=1.0)
 
 
 def spec_augment(recipe: Recipe) -> Recipe:
@@ -48,24 +48,24 @@ def augmented(recipe: Recipe) -> Recipe:
         gain_decibels=(-6.0, 6.0),
         noise_decibels=(15.0, 40.0),
     )
-    return trained(recipe, augmentation=changes)
+    return with_training(recipe, augmentation=changes)
 
 
 def mixup(recipe: Recipe) -> Recipe:
     """Mix every clip with another, waveforms and labels (Zhang et al., arXiv 1710.09412)."""
-    return trained(recipe, mixup=0.5)
+    return with_training(recipe, mixup=0.5)
 
 
 def bucketed(recipe: Recipe) -> Recipe:
     """Sort clips by duration within pools of eight batches: less padding, less random batches."""
-    return trained(recipe, bucket_batches=8)
+    return with_training(recipe, bucket_batches=8)
 
 
 def loss_variant(loss: str) -> Callable[[Recipe], Recipe]:
     """Return the variant that minimises a loss."""
 
     def variant(recipe: Recipe) -> Recipe:
-        return trained(recipe, loss=loss)
+        return with_training(recipe, loss=loss)
 
     variant.__doc__ = f"Minimise {loss} (`emi_model.training.objective.losses`)."
     return variant
@@ -73,7 +73,7 @@ def loss_variant(loss: str) -> Callable[[Recipe], Recipe]:
 
 def modality_dropout(recipe: Recipe) -> Recipe:
     """Leave one of ten optional modalities out, drawn anew for each clip and epoch."""
-    return trained(recipe, modality_dropout=0.1)
+    return with_training(recipe, modality_dropout=0.1)
 
 
 def fusion_variant(name: str) -> Callable[[Recipe], Recipe]:
@@ -89,9 +89,9 @@ def fusion_variant(name: str) -> Callable[[Recipe], Recipe]:
 def binomial(recipe: Recipe) -> Recipe:
     """Take labels for shares of raters: a binomial likelihood, outputs between 0 and 1."""
     bounded = replace(recipe.model, output=SIGMOID)
-    return replace(trained(recipe, loss=BINOMIAL), model=bounded)
+    return replace(with_training(recipe, loss=BINOMIAL), model=bounded)
 
 
 def rater_weights(recipe: Recipe) -> Recipe:
     """Count a clip in the loss by the number of its raters, recorded or inferred."""
-    return trained(recipe, rater_weights=True)
+    return with_training(recipe, rater_weights=True)

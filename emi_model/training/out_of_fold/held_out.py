@@ -14,9 +14,9 @@ from emi_model.training.clips import TrainingClip
 from emi_model.training.config import TrainConfig
 from emi_model.training.group import SingleProcess
 from emi_model.training.objective.losses import LOSSES
-from emi_model.training.validate import scores_of
+from emi_model.training.validate import outputs_of
 
-STEPS = 400
+WEIGHT_STEPS = 400
 LEARNING_RATE = 0.05
 WEIGHT_DECAY = 0.1
 """Pulls towards equal weights: a gate has more parameters than a small corpus has clips."""
@@ -33,7 +33,7 @@ def predicted_apart(
     num_modalities = len(fusion.modalities)
     values = np.zeros((len(own), num_modalities, model.config.num_targets), np.float32)
     amounts = np.zeros((len(own), num_modalities), np.float32)
-    scored = scores_of(model, [clips[index] for index in own], device=device)
+    scored = outputs_of(model, [clips[index] for index in own], device=device)
     for place, scores in enumerate(scored):
         assert scores.by_modality is not None
         values[place], amounts[place] = scores.by_modality
@@ -65,8 +65,8 @@ def fit_weights(
     fusion.cpu()
     own = fusion.weighing()
     adam = torch.optim.AdamW(own, lr=LEARNING_RATE, weight_decay=WEIGHT_DECAY)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(adam, STEPS)
-    for _ in range(STEPS):
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(adam, WEIGHT_STEPS)
+    for _ in range(WEIGHT_STEPS):
         adam.zero_grad()
         torch.autograd.backward(
             LOSSES[config.loss](fusion.weighed(predictions), labels, raters), inputs=own

@@ -15,7 +15,7 @@ from emi_model.training.state import Journal, read_state, write_state
 
 
 @dataclass
-class Stage:
+class FoldStage:
     """Where a training in stages stands.
 
     Attributes:
@@ -39,13 +39,13 @@ class Stage:
         }
 
 
-def first_stage(num_clips: int, num_modalities: int, num_targets: int) -> Stage:
+def first_stage(num_clips: int, num_modalities: int, num_targets: int) -> FoldStage:
     """Return the stage before anything is predicted."""
     values = torch.zeros(num_clips, num_modalities, num_targets)
-    return Stage(0, 0.0, Predictions(values, torch.zeros(num_clips, num_modalities)))
+    return FoldStage(0, 0.0, Predictions(values, torch.zeros(num_clips, num_modalities)))
 
 
-def kept_stage(path: Path, whole: str) -> Stage:
+def kept_stage(path: Path, whole: str) -> FoldStage:
     """Return the stage that a state file is of.
 
     Raises:
@@ -53,13 +53,13 @@ def kept_stage(path: Path, whole: str) -> Stage:
     """
     found = read_state(path, whole, within="stage")["stage"]
     values: Tensor = found["values"]
-    return Stage(found["number"], found["seconds"], Predictions(values, found["amounts"]))
+    return FoldStage(found["number"], found["seconds"], Predictions(values, found["amounts"]))
 
 
 class StageJournal:
     """A journal for one stage; its states say which stage they are of."""
 
-    def __init__(self, journal: Journal, stage: Stage, whole: str, num_epochs: int) -> None:
+    def __init__(self, journal: Journal, stage: FoldStage, whole: str, num_epochs: int) -> None:
         """Take the journal of all stages, and the epochs of each."""
         self._journal = journal
         self._stage = stage

@@ -26,7 +26,7 @@ from emi_model.training.objective.losses import BINOMIAL
 from emi_model.training.objective.raters import raters_of
 from emi_model.training.out_of_fold.folds import folds_of
 from emi_model.training.out_of_fold.held_out import fit_weights, predicted_apart
-from emi_model.training.out_of_fold.stages import Stage, StageJournal, first_stage, kept_stage
+from emi_model.training.out_of_fold.stages import FoldStage, StageJournal, first_stage, kept_stage
 from emi_model.training.state import Journal, fingerprint_of
 
 
@@ -38,11 +38,11 @@ class Fitted(Protocol):
         """Wall-clock time of the training, that of the stages before it included."""
 
 
-Result = TypeVar("Result", bound=Fitted)
+FoldResult = TypeVar("FoldResult", bound=Fitted)
 
 
 def fit_in_folds(
-    train: Callable[..., Result],
+    train: Callable[..., FoldResult],
     model: EmiModel,
     train_set: Sequence[TrainingClip],
     valid_set: Sequence[TrainingClip],
@@ -52,7 +52,7 @@ def fit_in_folds(
     device: str | None,
     group: SingleProcess,
     journal: Journal | None,
-) -> Result:
+) -> FoldResult:
     """Train a model whose fusion weighs predictions, in place; return the last stage's result.
 
     The arguments are those of `emi_model.training.fit.fit`. Reports of epochs are those of the last
@@ -82,7 +82,9 @@ def fit_in_folds(
     if journal is not None and (kept := journal.last()) is not None:
         stage = kept_stage(kept, whole)
 
-    def run(clips: Sequence[TrainingClip], valid: Sequence[TrainingClip], **options: Any) -> Result:
+    def run(
+        clips: Sequence[TrainingClip], valid: Sequence[TrainingClip], **options: Any
+    ) -> FoldResult:
         settings = config if valid else replace(config, keep="last")
         own = None if journal is None else StageJournal(journal, stage, whole, config.epochs)
         return train(model, clips, valid, settings, own, stage.seconds, **options)
@@ -94,7 +96,7 @@ def fit_in_folds(
         found = predicted_apart(model, [train_set[index] for index in fold], device, group)
         values, amounts = (part.clone() for part in stage.predictions)
         values[fold], amounts[fold] = found
-        stage = Stage(stage.number + 1, result.seconds, Predictions(values, amounts))
+        stage = FoldStage(stage.number + 1, result.seconds, Predictions(values, amounts))
     model.load_state_dict(first)
     counts = config.rater_weights or config.loss == BINOMIAL
     labels = torch.from_numpy(np.stack([clip.emi for clip in train_set]))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -22,19 +23,46 @@ from flows.display.text import say
     help="Folder whose config.json describes the backbone.",
 )
 @click.option("--out", required=True, type=LOCAL_PATH, metavar="DIR", help="New model folder.")
+@click.option(
+    "--text-encoder",
+    type=LOCAL_PATH,
+    metavar="DIR",
+    help="2025: folder with the text encoder's config.json and tokenizer.json.",
+)
+@click.option(
+    "--vision-encoder",
+    type=LOCATION,
+    metavar="REF",
+    help="2025: the frozen picture encoder, folder or hub id: it is not in the file.",
+)
+@click.option(
+    "--read-out",
+    type=click.Choice(["exact", "authors"]),
+    default="exact",
+    show_default=True,
+    help="2025: mask padding and read the last frame, or do as the authors' code.",
+)
+@click.option(
+    "--longest-seconds",
+    type=click.FloatRange(0, 12, min_open=True),
+    help="With --read-out authors: how long the longest clip of their batch lasts (default: 12).",
+)
 @click.option("--licence", help="Licence of the backbone (default: the one named in its folder).")
-def import_checkpoint(authors: Path, backbone: Path, out: Path, licence: str | None) -> None:
-    """Convert the state dict that the paper's code saves to a model folder."""
+def import_checkpoint(authors: Path, backbone: Path, out: Path, **options: Any) -> None:
+    """Convert the state dict that the authors' code saves to a model folder.
+
+    It is that of 2024, which hears, or of Semantic Matters (2025), which also reads and sees.
+    """
     from emi_model.checkpoints.checkpoint import save_checkpoint
-    from emi_model.checkpoints.foreign import load_authors_model
+    from emi_model.checkpoints.layouts.semantic_matters import load_imported
     from emi_model.errors import CheckpointError
 
     if out.exists() and not (out.is_dir() and not any(out.iterdir())):
         raise CheckpointError(f"{out}: exists and is not empty: choose another folder")
 
-    model, card = load_authors_model(authors, backbone, licence)
+    model, card = load_imported(authors, backbone, **options)
     save_checkpoint(out, model, card)
-    say(f"{out}: {len(card.targets)} targets, backbone licence {card.backbone_licence}")
+    say(f"{out}: {len(card.targets)} targets, licences {card.licences}")
 
 
 @click.command("check-backbone")

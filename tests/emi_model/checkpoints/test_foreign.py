@@ -256,7 +256,7 @@ def test_hash_names_the_weights_that_were_read(public_folder: Path, public: Publ
         ({"id2label": None}, "is a plain wav2vec2 model, expected one with a head for arousal"),
         ({"id2label": {"0": "LABEL_0", "1": "LABEL_1"}}, "is a plain wav2vec2 model"),
         ({"id2label": ["arousal"]}, r"config.json: id2label is \['arousal'\], expected names"),
-        ({"model_type": "unispeech"}, "model_type is 'hubert'"),
+        ({"model_type": "unispeech"}, "model_type is 'unispeech'"),
         ({"model_type": None}, "model_type is None"),
     ],
 )
