@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from emi_model.architecture.backbones.kept import KeptFrames
 from emi_model.architecture.backbones.registry import build_backbone
 from emi_model.architecture.branch import (
     Branch,
@@ -91,6 +92,7 @@ class AudioBranch(Branch):
             prepare=self.backbone.prepare,
             rate=float(SAMPLING_RATE),
         )
+        self._kept: KeptFrames | None = None
         self.trained = bool(arguments.get(TRAINED, True))
         if not self.trained:
             self.backbone.requires_grad_(False)
@@ -114,6 +116,8 @@ class AudioBranch(Branch):
                 f"found a clip of {int(lengths.min())} samples, expected at least "
                 f"{self.spec.min_length} (one frame)"
             )
+        if self._kept is not None:
+            return self.heads(self._kept(self.backbone, values, lengths, dtype), num_frames)
         if self.longest_clip is not None:
             values, padded = self.longest_clip.padded(values, lengths)
             num_frames = self.longest_clip.read_frames(
@@ -148,6 +152,10 @@ class AudioBranch(Branch):
         super().train(mode)
         self.backbone.train(mode and self.trained)
         return self
+
+    def keep_outputs(self, *, kept: bool) -> None:
+        """Encode each clip once, where the backbone is not trained; or forget what was kept."""
+        self._kept = (self._kept or KeptFrames()) if kept and not self.trained else None
 
     def freeze_first_layers(self, *, frozen: bool) -> None:
         """Freeze the convolutions, or unfreeze them, also after an earlier training."""

@@ -165,6 +165,12 @@ class Branch(nn.Module):
     def write_files(self, folder: Path) -> None:
         """Write what `read_files` reads, to a folder that is made if something is written."""
 
+    def keep_outputs(self, *, kept: bool) -> None:
+        """Keep what an encoder that is not trained gives for a clip, or forget it.
+
+        It is for a training that sees the same inputs in every epoch. By default nothing is kept.
+        """
+
     def freeze_first_layers(self, *, frozen: bool) -> None:
         """Freeze the layers next to the input, or unfreeze them; by default a branch has none."""
 

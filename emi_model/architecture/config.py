@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Literal
 
-from emi_model.architecture.backbones.families import width_of
+from emi_model.architecture.backbones.families import width_argument
 from emi_model.errors import ConfigError
 from emi_model.modalities import AUDIO
 from emi_model.targets import EMI_TARGETS, VAD_DIMENSIONS, validate_targets
@@ -141,7 +141,7 @@ class EmiConfig:
     @property
     def hidden_size(self) -> int:
         """Width of the backbone's hidden states."""
-        return int(width_of(self.backbone)[1])
+        return int(width_argument(self.backbone)[1])
 
     @property
     def feature_size(self) -> int:
@@ -229,7 +229,7 @@ def _check_type(name: str, value: Any) -> None:
         raise ConfigError(f"{name} is {value!r}, expected {expected}")
     if name != "backbone":
         return
-    width, given = width_of(value)
+    width, given = width_argument(value)
     if width not in WAV2VEC2_LARGE_ROBUST_12 and not _is_number(given, int):
         raise ConfigError(f"backbone.{width} is {given!r}, expected a whole number")
     for argument, usual in WAV2VEC2_LARGE_ROBUST_12.items():

@@ -132,7 +132,7 @@ def load_backbone(reference: str) -> LoadedBackbone:
     return _load_generic(folder, config, name)
 
 
-def arguments_of(folder: Path) -> Mapping[str, Any]:
+def read_backbone_arguments(folder: Path) -> Mapping[str, Any]:
     """Return the arguments of the backbone in a model's folder; its weights are not read.
 
     Raises:
@@ -142,7 +142,8 @@ def arguments_of(folder: Path) -> Mapping[str, Any]:
     if config.get("model_type") == MODEL_TYPE:
         return EmiConfig.from_dict(config).backbone
     if is_ctranslate2(folder) and "model_type" not in config:
-        return read_whisper_encoder(folder)[0]
+        given, _ = read_whisper_encoder(folder)
+        return family_of(given).arguments_of(given)
     with named(folder / CONFIG_FILE):
         return family_of(config).arguments_of(backbone_arguments(folder, config))
 
@@ -170,7 +171,8 @@ def _load_generic(folder: Path, config: Mapping[str, Any], name: str) -> LoadedB
 
 
 def _load_ctranslate2(folder: Path, name: str) -> LoadedBackbone:
-    arguments, weights = read_whisper_encoder(folder)
+    given, weights = read_whisper_encoder(folder)
+    arguments = family_of(given).arguments_of(given)
     return _checked(folder, name, arguments, weights, MODEL_FILE)
 
 

@@ -92,6 +92,12 @@ class TrainConfig:
         self._expect("modality_dropout", 0 <= self.modality_dropout < 1, "[0, 1)")
         self._expect("ema_decay", self.ema_decay is None or 0 < self.ema_decay < 1, "(0, 1)")
 
+    @property
+    def repeats_inputs(self) -> bool:
+        """Whether a clip's inputs are the same in every epoch."""
+        drawn = self.mixup or self.crop_seconds is not None
+        return not drawn and self.augmentation == Augmentation()
+
     def to_dict(self) -> dict[str, Any]:
         """Return all fields, without those of `ADDED` that have their default.
 

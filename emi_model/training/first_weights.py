@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from emi_model.architecture.backbones.base import MAX_LAYERS
 from emi_model.architecture.config import EmiConfig
 from emi_model.architecture.model import EmiModel
 from emi_model.checkpoints.checkpoint import LoadedModel
@@ -113,9 +114,9 @@ def _arguments(recipe: Recipe, source: LoadedBackbone) -> dict[str, Any]:
 
 
 def _masks(recipe: Recipe) -> dict[str, Any]:
-    """Return a recipe's SpecAugment settings; empty: the backbone's config decides."""
+    """Return a recipe's SpecAugment settings and depth; empty: the backbone's config decides."""
     return {
         name: value
         for name, value in recipe.model.backbone.items()
-        if name.startswith("mask_") or name == "apply_spec_augment"
+        if name.startswith("mask_") or name in ("apply_spec_augment", MAX_LAYERS)
     }

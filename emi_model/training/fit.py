@@ -142,6 +142,8 @@ def _run(
             on_epoch(report)
     model.load_state_dict(trainer.best_weights or trainer.smoothed.state_dict())
     model.eval()
+    for branch in model.each_branch().values():
+        branch.keep_outputs(kept=False)
     return FitResult(
         trainer.best_epoch or config.epochs, tuple(trainer.history), time.monotonic() - began
     )

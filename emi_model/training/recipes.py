@@ -23,6 +23,7 @@ from emi_model.training.named.variants import (
     binomial,
     bucketed,
     ema,
+    frozen_backbone,
     frozen_conv,
     fusion_variant,
     loss_variant,
@@ -83,6 +84,7 @@ VARIANTS: MappingProxyType[str, Callable[[Recipe], Recipe]] = MappingProxyType(
                 binomial,
                 bucketed,
                 modality_dropout,
+                frozen_backbone,
             )
         },
         **{name: fusion_variant(name) for name in FUSIONS},

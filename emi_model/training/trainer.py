@@ -85,6 +85,7 @@ class Trainer:
         self.model = model.to(self._device)
         for branch in model.each_branch().values():
             branch.freeze_first_layers(frozen=config.freeze_conv)
+            branch.keep_outputs(kept=config.repeats_inputs)
         self._clips = clips
         self._valid_set = valid_set
         self.config = config

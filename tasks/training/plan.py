@@ -16,7 +16,7 @@ from emi_model.checkpoints.card import NO_LICENCE, ModelCard
 from emi_model.checkpoints.checkpoint import LoadedModel
 from emi_model.checkpoints.encoders import encoder_path, load_encoders, references_of
 from emi_model.checkpoints.load import load_model
-from emi_model.checkpoints.pretrained import LoadedBackbone, arguments_of, load_backbone
+from emi_model.checkpoints.pretrained import LoadedBackbone, load_backbone, read_backbone_arguments
 from emi_model.checkpoints.resolve import resolve
 from emi_model.devices import available_cores
 from emi_model.errors import ConfigError, LabelError
@@ -165,7 +165,9 @@ def min_samples_of(recipe: Recipe, start: Start | None) -> int:
     """
     if AUDIO not in recipe.model.required:
         return 1
-    arguments = recipe.model.backbone if start is None else arguments_of(Path(start.folder))
+    arguments = (
+        recipe.model.backbone if start is None else read_backbone_arguments(Path(start.folder))
+    )
     return geometry_of(arguments).min_samples
 
 

@@ -7,6 +7,7 @@ from dataclasses import fields, replace
 from difflib import get_close_matches
 from typing import Any, get_type_hints
 
+from emi_model.architecture.backbones.base import MAX_LAYERS
 from emi_model.architecture.backbones.registry import backbone_config
 from emi_model.architecture.config import EmiConfig
 from emi_model.audio.augment import Augmentation
@@ -20,7 +21,7 @@ _AUGMENTATION, _MODEL, _BACKBONE = "augmentation", "model", "backbone"
 _NOT_OF_A_RECIPE = {"backbone", "targets", "branches", "fusion"}
 """Fields of `EmiConfig` that are the labels' or have settings of their own."""
 
-_MASKS = ("mask_", "apply_spec_augment")
+_MASKS = ("mask_", "apply_spec_augment", MAX_LAYERS)
 """Beginnings of what can be set of a backbone whose weights are published."""
 
 
@@ -98,12 +99,13 @@ def _masks_of(recipe: Recipe) -> dict[str, Any]:
 def _of_backbone(recipe: Recipe, name: str, text: str) -> Any:
     """Return an argument of the backbone, of the type that it has in transformers."""
     key = f"{_BACKBONE}.{name}"
-    usual = vars(backbone_config(recipe.model.backbone))
+    usual = {**vars(backbone_config(recipe.model.backbone)), MAX_LAYERS: 1}
     if name not in usual or name.startswith("_"):
         raise ConfigError(f"no setting {key!r}, expected an argument of its transformers config")
     if recipe.backbone is not None and not name.startswith(_MASKS):
         raise ConfigError(
-            f"{key} is that of the weights which the recipe starts from: only masks can be set"
+            f"{key} is that of the weights which the recipe starts from: only masks can be set, "
+            f"and {MAX_LAYERS}"
         )
     if isinstance(usual[name], (list, tuple)):
         return [parsed(key, part, int) for part in text.split(",")]

@@ -15,7 +15,10 @@ from emi_model.arrays import Array
 from emi_model.audio.waveform import as_float, normalise
 from emi_model.errors import ConfigError
 
-OWN_ARGUMENTS = ("do_normalize", "silence_seconds")
+MAX_LAYERS = "max_layers"
+"""Argument of any backbone: the layers above so many are left out, with their weights."""
+
+OWN_ARGUMENTS = ("do_normalize", "silence_seconds", MAX_LAYERS)
 """Arguments of a backbone that its ``transformers`` config does not have."""
 
 
@@ -100,6 +103,11 @@ class Backbone(nn.Module):
                 f"backbone has add_adapter, expected a {cls.model_type} model without an adapter"
             )
         cls.refuse(config)
+        most = arguments.get(MAX_LAYERS)
+        if most is not None:
+            if type(most) is not int or most < 1:
+                raise ConfigError(f"backbone.{MAX_LAYERS} is {most!r}, expected 1 or more")
+            config.num_hidden_layers = min(config.num_hidden_layers, most)
         return config
 
     @classmethod

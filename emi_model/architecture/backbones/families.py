@@ -41,7 +41,7 @@ def named_family(arguments: Mapping[str, Any]) -> Family | None:
     return FAMILIES.get(str(arguments.get("model_type", DEFAULT)))
 
 
-def width_of(arguments: Mapping[str, Any]) -> tuple[str, Any]:
+def width_argument(arguments: Mapping[str, Any]) -> tuple[str, Any]:
     """Return the argument that is a backbone's width, and its value."""
     family = named_family(arguments) or FAMILIES[DEFAULT]
     return family.width, arguments.get(family.width, family.usual_width)

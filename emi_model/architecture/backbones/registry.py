@@ -33,8 +33,9 @@ def build_backbone(arguments: Mapping[str, Any]) -> Backbone:
 
     Args:
         arguments: of the family's ``transformers`` config, which ``model_type`` names (default:
-            wav2vec2); ``do_normalize``: false where a waveform is not to be normalised; of
-            Whisper ``silence_seconds``: that follow each clip, 0 if not given.
+            wav2vec2); ``max_layers``: those above are left out; ``do_normalize``: false where
+            a waveform is not to be normalised; of Whisper ``silence_seconds``: that follow each
+            clip, 0 if not given.
 
     Raises:
         ConfigError: no such family, or arguments that it does not accept.

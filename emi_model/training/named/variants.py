@@ -6,7 +6,9 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from emi_model.architecture.config import SIGMOID
+from emi_model.architecture.encoder_branch import TRAINED
 from emi_model.audio.augment import Augmentation
+from emi_model.modalities import AUDIO
 from emi_model.training.named.recipe import Recipe, with_training
 from emi_model.training.objective.losses import BINOMIAL
 
@@ -14,6 +16,13 @@ from emi_model.training.objective.losses import BINOMIAL
 def frozen_conv(recipe: Recipe) -> Recipe:
     """Leave the backbone's convolutional encoder as it is (Baevski et al., arXiv 2006.11477)."""
     return with_training(recipe, freeze_conv=True)
+
+
+def frozen_backbone(recipe: Recipe) -> Recipe:
+    """Leave the whole audio backbone as it is, in evaluation mode; train what follows it."""
+    audio = {**recipe.model.branches.get(AUDIO, {}), TRAINED: False}
+    branches = {**recipe.model.branches, AUDIO: audio}
+    return replace(recipe, model=replace(recipe.model, branches=branches))
 
 
 def ema(recipe: Recipe) -> Recipe:

@@ -24,7 +24,7 @@ from transformers import (
 
 from emi_model.architecture.config import EmiConfig
 from emi_model.architecture.model import EmiModel
-from emi_model.checkpoints.pretrained import arguments_of, load_backbone
+from emi_model.checkpoints.pretrained import load_backbone, read_backbone_arguments
 from emi_model.errors import CheckpointError, ConfigError
 from emi_model.targets import VAD_DIMENSIONS
 from emi_model.training.first_weights import from_backbone
@@ -71,7 +71,7 @@ def test_raw_waveforms_where_the_folder_wants_them(
     settings.write_text(json.dumps({"do_normalize": False, "sampling_rate": 16_000}))
     raw = load_backbone(str(tmp_path / "x"))
     assert raw.arguments["do_normalize"] is False
-    assert arguments_of(tmp_path / "x") == raw.arguments
+    assert read_backbone_arguments(tmp_path / "x") == raw.arguments
     assert raw.sha256 != usual.sha256
     settings.write_text(json.dumps({"sampling_rate": 8_000}))
     with pytest.raises(ConfigError, match="audio at 8000 Hz, expected 16000"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import struct
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,8 @@ from transformers import (
 from emi_model.architecture.backbones.base import Backbone
 from emi_model.architecture.backbones.filterbanks import whisper_bands
 from emi_model.architecture.backbones.registry import build_backbone
-from emi_model.checkpoints.pretrained import LoadedBackbone, arguments_of, load_backbone
+from emi_model.architecture.config import EmiConfig
+from emi_model.checkpoints.pretrained import LoadedBackbone, load_backbone, read_backbone_arguments
 from emi_model.errors import CheckpointError
 from emi_model.training.first_weights import from_backbone
 from emi_model.training.recipes import recipe_named
@@ -44,7 +46,7 @@ def tiny() -> LoadedBackbone:
 @pytest.fixture(scope="module")
 def encoder(tiny: LoadedBackbone) -> Backbone:
     """Return it as a backbone."""
-    backbone = build_backbone(tiny.arguments)
+    backbone = build_backbone({**tiny.arguments, "silence_seconds": 0})
     weights = {name.removeprefix("backbone."): weight for name, weight in tiny.weights.items()}
     backbone.load_state_dict(weights)
     return backbone.eval()
@@ -113,9 +115,16 @@ def test_what_is_known_of_it(tiny: LoadedBackbone) -> None:
     assert (tiny.name, tiny.licence, tiny.head) == ("model", "unknown", {})
     assert tiny.has_mask_embedding
     assert not tiny.would_mask
-    assert arguments_of(TINY) == tiny.arguments
+    assert tiny.arguments["silence_seconds"] == 2
+    assert read_backbone_arguments(TINY) == tiny.arguments
     model = from_backbone(recipe_named("debug"), TARGETS, tiny, fresh_head=True)
     assert model.config.hidden_size == 384
+    shallow = replace(
+        recipe_named("debug"), model=EmiConfig(backbone={"max_layers": 2}, vad_head=False)
+    )
+    cut = from_backbone(shallow, TARGETS, tiny)
+    assert cut.config.backbone["max_layers"] == 2
+    assert len(cut.audio.backbone.get_submodule("whisper.layers")) == 2
     assert torch.equal(
         model.state_dict()["backbone.whisper.layers.3.self_attn.k_proj.weight"],
         tiny.weights["backbone.whisper.layers.3.self_attn.k_proj.weight"],

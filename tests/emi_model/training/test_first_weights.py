@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +18,7 @@ from emi_model.checkpoints.card import ModelCard
 from emi_model.checkpoints.checkpoint import LoadedModel, load_checkpoint, save_checkpoint
 from emi_model.errors import CheckpointError, ConfigError
 from emi_model.targets import EMI_TARGETS
+from emi_model.training.config import TrainConfig
 from emi_model.training.first_weights import from_backbone, from_model, from_scratch
 from emi_model.training.fit import fit
 from emi_model.training.recipes import Recipe, recipe_named
@@ -167,3 +169,14 @@ def test_an_encoder_that_a_recipe_refers_to_is_loaded(tmp_path: Path, saved: Sav
         assert prepared.tolist() == [1, 4, 5, 6, 7, 8, 2]
     with pytest.raises(ConfigError, match="name a folder or hub id with --text-encoder"):
         EmiModel(both.model)
+
+
+def test_a_frozen_backbone_stays_and_what_follows_it_learns(
+    tiny_model: Callable[..., EmiModel],
+) -> None:
+    model = tiny_model(targets=TARGETS, branches={"audio": {"trained": False}})
+    before = copy.deepcopy(model.state_dict())
+    clips = noisy_clips(6)
+    fit(model, clips, clips, TrainConfig(epochs=2, batch_size=3, learning_rate=1e-2))
+    for name, weight in model.state_dict().items():
+        assert torch.equal(weight, before[name]) == name.startswith("backbone."), name

@@ -85,3 +85,4 @@ def test_published_weights_fix_the_backbone_but_for_its_masks() -> None:
     found = with_settings(paper(), {"backbone.mask_time_prob": "0.1"})
     assert found.model.backbone["mask_time_prob"] == 0.1
     assert settings_of(found)["backbone.mask_time_prob"] == 0.1
+    assert with_settings(paper(), {"backbone.max_layers": "6"}).model.backbone["max_layers"] == 6

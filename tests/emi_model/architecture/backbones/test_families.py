@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,12 +14,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from emi_model.architecture.backbones.base import Backbone
+from emi_model.architecture.backbones.kept import KeptFrames
 from emi_model.architecture.backbones.registry import (
     backbone_config,
     build_backbone,
     family_of,
     geometry_of,
 )
+from emi_model.architecture.backbones.whisper import WhisperBackbone
 from emi_model.architecture.config import EmiConfig
 from emi_model.architecture.model import EmiModel
 from emi_model.audio.batching import pad
@@ -144,6 +147,15 @@ def test_training_with_masks_reaches_every_layer_but_frozen_first_ones(
         assert bool(first) == frozen
 
 
+@pytest.mark.parametrize("name", ARGUMENTS)
+def test_upper_layers_are_left_out(name: str) -> None:
+    whole, cut = (build_backbone({**ARGUMENTS[name], "max_layers": most}) for most in (9, 1))
+    left_out = whole.state_dict().keys() - cut.state_dict().keys()
+    assert left_out
+    assert all(".layers.1." in weight for weight in left_out)
+    assert cut.state_dict().keys() < whole.state_dict().keys()
+
+
 def test_normalised_or_raw() -> None:
     waveform = np.array([0.0, 0.5, -0.25, 0.25] * 200, np.float32)
     for name, arguments in ARGUMENTS.items():
@@ -163,6 +175,7 @@ def test_normalised_or_raw() -> None:
         ({**ARGUMENTS["wav2vec2-bert"], "feature_projection_input_dim": 161}, "161"),
         ({**ARGUMENTS["whisper"], "encoder_attention_heads": 5}, "divisible"),
         ({**ARGUMENTS["whisper"], "silence_seconds": -1}, "silence_seconds is -1"),
+        ({**ARGUMENTS["hubert"], "max_layers": 0}, "max_layers is 0, expected 1 or more"),
         ({**ARGUMENTS["wavlm"], "hidden_size": "32"}, "no wavlm config"),
     ],
 )
@@ -189,3 +202,39 @@ def test_arguments_without_a_family_are_wav2vec2s() -> None:
         EmiConfig.from_dict(
             {**config.to_dict(), "backbone": {"model_type": "whisper", "d_model": "wide"}}
         )
+
+
+def test_kept_frames_are_encoded_once_and_are_those_of_the_backbone(
+    enliven: Enliven, noises: Noises, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    frozen = {"audio": {"trained": False}}
+    branch = enliven(EmiModel(config_of("whisper", "Joy", branches=frozen))).audio
+    waveforms, lengths = pad([branch.spec.prepare(clip) for clip in noises([9_000, 5_000])])
+    expected = branch(waveforms, lengths)
+    num_encoded = 0
+    encode = WhisperBackbone.encode
+
+    def counted(backbone: WhisperBackbone, *given: Any) -> torch.Tensor:
+        nonlocal num_encoded
+        num_encoded += 1
+        return encode(backbone, *given)
+
+    monkeypatch.setattr(WhisperBackbone, "encode", counted)
+    branch.keep_outputs(kept=True)
+    copied = copy.deepcopy(branch)
+    first, again = branch(waveforms, lengths), copied(waveforms[:1], lengths[:1])
+    assert num_encoded == 2
+    torch.testing.assert_close(first.features, expected.features, rtol=0, atol=1e-5)
+    assert torch.equal(first.features[:1], again.features)
+    branch.keep_outputs(kept=False)
+    branch(waveforms, lengths)
+    assert num_encoded == 3
+
+
+def test_what_there_is_no_room_for_is_encoded_each_time(
+    backbones: dict[str, Backbone], noises: Noises
+) -> None:
+    kept, backbone = KeptFrames(max_bytes=0), backbones["whisper"]
+    clip = pad(noises([5_000]))
+    assert torch.equal(kept(backbone, *clip, None), kept(backbone, *clip, None))
+    assert not kept._kept
