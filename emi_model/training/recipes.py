@@ -11,6 +11,7 @@ from types import MappingProxyType
 
 from emi_model.errors import ConfigError
 from emi_model.training.named.audio import PUBLIC_VAD_MODEL, debug, demo, paper, paper_small
+from emi_model.training.named.demo_all import demo_all
 from emi_model.training.named.recipe import Recipe
 from emi_model.training.named.several import (
     all_modalities,
@@ -44,6 +45,7 @@ __all__ = [
     "audio_text",
     "debug",
     "demo",
+    "demo_all",
     "paper",
     "paper_small",
     "recipe_named",
@@ -57,7 +59,7 @@ FUSIONS = ("concat", "text_anchored", "late", "gated")
 
 RECIPES: MappingProxyType[str, Callable[[], Recipe]] = MappingProxyType(
     {
-        **{function.__name__: function for function in (paper, paper_small, debug, demo)},
+        **{function.__name__: function for function in (paper, paper_small, debug, demo, demo_all)},
         **{function.__name__: function for function in (semantic_matters, text, audio_text)},
         "all": all_modalities,
     }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -24,13 +24,16 @@ class DemoReport:
         metrics: of each target on the held-out clips.
         num_held_out: clips that the metrics were computed from.
         rejections: clip id, reason, detail of each rejected clip.
-        answers: to the questions of `QUESTIONS`, by their first line.
+        answers: to the demo's questions, by their first line.
+        by_modalities: mean Pearson where the model gets some modalities alone; empty where it takes
+            one.
     """
 
     metrics: Mapping[str, TargetMetrics]
     num_held_out: int
     rejections: pa.Table
     answers: Mapping[str, pa.Table]
+    by_modalities: Mapping[str, float | None] = field(default_factory=dict)
 
     @property
     def mean_pearson(self) -> float | None:
@@ -44,6 +47,9 @@ def show_demo(report: DemoReport, folder: Path, out: TextIO) -> None:
     metrics = [(name, figures.pearson) for name, figures in report.metrics.items()]
     console.print(f"\nPearson on {report.num_held_out} clips of speakers held out of training:")
     show(plain_table(["target", "pearson"], [*metrics, ("mean", report.mean_pearson)]), out)
+    if report.by_modalities:
+        console.print("\nThe same model with some of what it takes withheld, mean Pearson:")
+        show(plain_table(["modalities", "pearson"], list(report.by_modalities.items())), out)
     console.print("\nRejected, each a row with its reason:")
     show(plain_table(*_cells(report.rejections)), out)
     for question, found in report.answers.items():

@@ -43,7 +43,7 @@ ORDER = {
     "flows": [
         {"display"},
         {"server"},
-        {"exclusive"},
+        {"demo_kinds", "exclusive"},
         {
             "ablate",
             "bench",

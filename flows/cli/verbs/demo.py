@@ -15,17 +15,25 @@ from flows.display.terminal import terminal
 @click.option(
     "--dir",
     "folder",
-    default="demo",
-    show_default=True,
+    default=None,
     type=LOCAL_PATH,
     metavar="DIR",
-    help="Folder for corpus, model and results.",
+    help="Folder for corpus, model and results (default: demo, or demo-all with all modalities).",
 )
-def demo(folder: Path) -> None:
+@click.option(
+    "--modalities",
+    type=click.Choice(["audio", "all"]),
+    default="audio",
+    show_default=True,
+    help="What the model takes: sound, or sound, words and faces (extra demo).",
+)
+def demo(folder: Path | None, modalities: str) -> None:
     """Write a small corpus, train a small model on part of it, score the rest.
 
-    Voices are synthetic, nothing is downloaded. An earlier demo in the folder is continued.
+    Voices and faces are synthetic, nothing is downloaded. An earlier demo in the folder is
+    continued.
     """
+    folder = folder or Path("demo" if modalities == "audio" else "demo-all")
     folder.mkdir(parents=True, exist_ok=True)
     log_to(folder / "demo.log")
 
@@ -33,5 +41,5 @@ def demo(folder: Path) -> None:
     from flows.display.demo import show_demo
 
     with progress_bar():
-        report = run_demo(folder)
+        report = run_demo(folder, modalities)
     show_demo(report, folder, terminal().out)

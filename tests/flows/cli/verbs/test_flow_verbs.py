@@ -136,8 +136,10 @@ def test_demo_shows_its_report(emi, flow, monkeypatch, tmp_path):
     assert code == 0
     assert "Pearson on 40 clips" in out
     assert out.endswith("--model new/demo/model\n")
-    assert calls == [((Path("new/demo"),), {})]
+    assert calls == [((Path("new/demo"), "audio"), {})]
     assert (tmp_path / "new" / "demo").is_dir()
+    assert emi("demo", "--modalities", "all")[0] == 0
+    assert calls[1:] == [((Path("demo-all"), "all"), {})]
 
 
 def test_ablate_shows_the_table_and_fails_if_a_cell_did(emi, flow, store, tmp_path):
