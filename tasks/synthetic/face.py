@@ -8,18 +8,10 @@ in units of half the head's width, from the middle between the eyes, y downwards
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from emi_model.arrays import Doubles
-
-Colour = tuple[float, float, float]
-"""Red, green, blue in [0, 1]."""
-
-Picture = NDArray[np.uint8]
-"""(height, width, 3), RGB."""
+from tasks.synthetic.canvas import Canvas, Colour, Picture, Scene, background_of, to_picture
 
 SKINS: tuple[Colour, ...] = (
     (0.96, 0.80, 0.69),
@@ -90,29 +82,6 @@ class Look:
     lids: float = 0.0
 
 
-@dataclass(frozen=True)
-class Scene:
-    """Where the head is, and what is around it.
-
-    Attributes:
-        size: width and height of the picture, pixels.
-        head: half the head's width, pixels.
-        centre: the point between the eyes, (x, y) in pixels.
-        roll: the head's tilt, radians.
-        light: where the light comes from, -1 left to 1 right.
-        brightness: factor on all light.
-        background: colours at the top and at the bottom.
-    """
-
-    size: int
-    head: float
-    centre: tuple[float, float]
-    roll: float
-    light: float
-    brightness: float
-    background: tuple[Colour, Colour]
-
-
 def draw_face(rng: np.random.Generator) -> Face:
     """Return a random person's face."""
     return Face(
@@ -130,16 +99,9 @@ def draw_face(rng: np.random.Generator) -> Face:
     )
 
 
-def background_of(scene: Scene) -> Doubles:
-    """Return the picture without anybody in it, (size, size, 3) in [0, 1]."""
-    top, bottom = (np.array(colour) for colour in scene.background)
-    course = np.linspace(0.0, 1.0, scene.size)[:, None, None]
-    return np.broadcast_to(top + course * (bottom - top), (scene.size, scene.size, 3)).copy()
-
-
 def paint(face: Face, look: Look, scene: Scene) -> Picture:
     """Return a picture of the face, (size, size, 3)."""
-    canvas = _Canvas(background_of(scene), scene)
+    canvas = Canvas(background_of(scene), scene)
     _head(canvas, face, scene)
     for side in (-1.0, 1.0):
         _eye(canvas.near((side * face.eye_spacing, 0.0), 0.45), face, look, side)
@@ -151,7 +113,7 @@ def paint(face: Face, look: Look, scene: Scene) -> Picture:
 
 def paint_back(face: Face, scene: Scene) -> Picture:
     """Return a picture of the head turned away, (size, size, 3)."""
-    canvas = _Canvas(background_of(scene), scene)
+    canvas = Canvas(background_of(scene), scene)
     _shoulders(canvas, face)
     canvas.ellipse((0.0, 0.25), (0.3, 1.5), _darker(face.skin, 0.7))
     canvas.ellipse((0.0, 0.1), (1.0, 1.25), face.hair)
@@ -159,83 +121,16 @@ def paint_back(face: Face, scene: Scene) -> Picture:
     return to_picture(canvas.pixels, scene)
 
 
-def to_picture(pixels: Doubles, scene: Scene) -> Picture:
-    """Return pixels in [0, 1] under the scene's light, as bytes."""
-    return (np.clip(pixels * scene.brightness, 0.0, 1.0) * 255.0 + 0.5).astype(np.uint8)
-
-
-class _Canvas:
-    """Pixels (size, size, 3), and the coordinates of each in the head's own system."""
-
-    def __init__(self, pixels: Doubles, scene: Scene, corner: tuple[int, int] = (0, 0)) -> None:
-        self.pixels = pixels
-        self.scene = scene
-        self.corner = corner
-        height, width = pixels.shape[:2]
-        across = (np.arange(corner[1], corner[1] + width) - scene.centre[0]) / scene.head
-        down = (np.arange(corner[0], corner[0] + height)[:, None] - scene.centre[1]) / scene.head
-        cos, sin = np.cos(scene.roll), np.sin(scene.roll)
-        self.x, self.y = across * cos + down * sin, down * cos - across * sin
-        self.edge = 1.2 / scene.head
-
-    def near(self, middle: tuple[float, float], reach: float) -> _Canvas:
-        """Return the square around a point; what is drawn on it is drawn here."""
-        scene = self.scene
-        cos, sin = np.cos(scene.roll), np.sin(scene.roll)
-        row = scene.centre[1] + scene.head * (middle[1] * cos + middle[0] * sin)
-        column = scene.centre[0] + scene.head * (middle[0] * cos - middle[1] * sin)
-        first = [max(0, int(at - reach * scene.head)) for at in (row, column)]
-        last = [max(0, int(at + reach * scene.head) + 2) for at in (row, column)]
-        top, left = (max(at, own) for at, own in zip(first, self.corner, strict=True))
-        bottom, right = (at - own for at, own in zip(last, self.corner, strict=True))
-        rows = slice(top - self.corner[0], max(0, bottom))
-        columns = slice(left - self.corner[1], max(0, right))
-        return _Canvas(self.pixels[rows, columns], scene, (top, left))
-
-    def cover(self, mask: Doubles, colour: Colour | Doubles) -> None:
-        """Blend a colour, or one a pixel, over the picture; ``mask`` (height, width) in [0, 1]."""
-        shade: Any = np.asarray(colour, dtype=self.pixels.dtype)
-        change = shade - self.pixels
-        change *= mask[..., None]
-        self.pixels += change
-
-    def inside(
-        self, middle: tuple[float, float], radii: tuple[float, float], soft: float = 0.0
-    ) -> Doubles:
-        """Return 1 inside an ellipse, 0 outside, with an edge of ``soft`` radii."""
-        distance = np.hypot((self.x - middle[0]) / radii[0], (self.y - middle[1]) / radii[1])
-        width = max(soft, self.edge / min(radii))
-        return np.asarray(np.clip((1.0 + width / 2 - distance) / width, 0.0, 1.0))
-
-    def ellipse(
-        self,
-        middle: tuple[float, float],
-        radii: tuple[float, float],
-        colour: Colour | Doubles,
-        soft: float = 0.0,
-        strength: float = 1.0,
-    ) -> None:
-        """Fill an ellipse."""
-        around = self.near(middle, max(radii) * (1.0 + soft / 2.0) + 2.0 * self.edge)
-        around.cover(strength * around.inside(middle, radii, soft), colour)
-
-    def stroke(self, course: Doubles, thickness: Doubles | float, left: float, right: float) -> Any:
-        """Return the mask of a line along y = ``course``, between two values of x."""
-        across = np.clip((thickness - np.abs(self.y - course)) / self.edge + 0.5, 0.0, 1.0)
-        ends = np.clip(np.minimum(self.x - left, right - self.x) / self.edge + 0.5, 0.0, 1.0)
-        return across * ends
-
-
 def _darker(colour: Colour, factor: float) -> Colour:
     red, green, blue = (channel * factor for channel in colour)
     return red, green, blue
 
 
-def _shoulders(canvas: _Canvas, face: Face) -> None:
+def _shoulders(canvas: Canvas, face: Face) -> None:
     canvas.ellipse((0.0, face.chin + 1.6), (2.1, 1.3), (0.25, 0.28, 0.36))
 
 
-def _head(canvas: _Canvas, face: Face, scene: Scene) -> None:
+def _head(canvas: Canvas, face: Face, scene: Scene) -> None:
     middle, height = (face.chin - 0.95) / 2.0, (face.chin + 0.95) / 2.0
     reach = 1.75 if face.long_hair else 1.2
     canvas.ellipse((0.0, reach - 1.25), (1.14, reach), face.hair)
@@ -257,7 +152,7 @@ def _head(canvas: _Canvas, face: Face, scene: Scene) -> None:
         canvas.ellipse((side * 0.52, 0.48), (0.3, 0.24), red, soft=0.9, strength=0.35)
 
 
-def _eye(canvas: _Canvas, face: Face, look: Look, side: float) -> None:
+def _eye(canvas: Canvas, face: Face, look: Look, side: float) -> None:
     at = (side * face.eye_spacing, 0.0)
     size, opening = face.eye_size, face.eye_size * 0.52 * max(0.0, 1.0 + look.lids)
     socket = _darker(face.skin, 0.5)
@@ -272,7 +167,7 @@ def _eye(canvas: _Canvas, face: Face, look: Look, side: float) -> None:
         canvas.ellipse((at[0] + 0.03, -0.02), (0.03, 0.03), (1.0, 1.0, 1.0))
 
 
-def _brow(canvas: _Canvas, face: Face, look: Look, side: float) -> None:
+def _brow(canvas: Canvas, face: Face, look: Look, side: float) -> None:
     inner, outer = face.eye_spacing - 0.24, face.eye_spacing + 0.28
     along = (side * canvas.x - inner) / (outer - inner)
     arch = 0.07 * (1.0 - np.square(2.0 * along - 0.9))
@@ -282,7 +177,7 @@ def _brow(canvas: _Canvas, face: Face, look: Look, side: float) -> None:
     canvas.cover(canvas.stroke(course, thickness, left, right), _darker(face.hair, 0.8))
 
 
-def _nose(canvas: _Canvas, face: Face, scene: Scene) -> None:
+def _nose(canvas: Canvas, face: Face, scene: Scene) -> None:
     shadow = -1.0 if scene.light >= 0 else 1.0
     dark, bright = _darker(face.skin, 0.62), _darker(face.skin, 1.06)
     middle = face.nose * 0.55
@@ -294,7 +189,7 @@ def _nose(canvas: _Canvas, face: Face, scene: Scene) -> None:
         canvas.ellipse(nostril, (0.05, 0.035), _darker(face.skin, 0.25), soft=0.5)
 
 
-def _mouth(canvas: _Canvas, face: Face, look: Look) -> None:
+def _mouth(canvas: Canvas, face: Face, look: Look) -> None:
     width = face.mouth_width * (1.0 + 0.35 * look.stretch)
     at = face.nose + 0.38
     bend = np.square(canvas.x / width)

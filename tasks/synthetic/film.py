@@ -18,17 +18,8 @@ from typing import Literal
 
 import numpy as np
 
-from tasks.synthetic.face import (
-    Colour,
-    Face,
-    Look,
-    Picture,
-    Scene,
-    background_of,
-    paint,
-    paint_back,
-    to_picture,
-)
+from tasks.synthetic.canvas import Colour, Picture, Scene, background_of, to_picture
+from tasks.synthetic.face import Face, Look, paint, paint_back
 
 Shown = Literal["face", "back", "nobody"]
 

@@ -24,10 +24,11 @@ import numpy as np
 from emi_model.arrays import Doubles
 from emi_model.errors import ConfigError, CorpusError
 from emi_model.units import INT16_FULL_SCALE
+from tasks.synthetic.canvas import Picture
 from tasks.synthetic.corpus import LABELS_NAME, LabelRow, write_labels
 from tasks.synthetic.encoding import encode, sound_input
 from tasks.synthetic.expressions import Expression
-from tasks.synthetic.face import Face, Picture, draw_face
+from tasks.synthetic.face import Face, draw_face
 from tasks.synthetic.film import Shown, film
 from tasks.synthetic.sentences import NO_TARGET, draw_sentence
 from tasks.synthetic.speech import (

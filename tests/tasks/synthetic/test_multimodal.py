@@ -11,7 +11,8 @@ from emi_model.errors import ConfigError, CorpusError, MediaToolError
 from tasks.extraction.audio import extract
 from tasks.extraction.headers import Prober
 from tasks.synthetic import speech
-from tasks.synthetic.face import background_of, draw_face, paint, paint_back, to_picture
+from tasks.synthetic.canvas import background_of, to_picture
+from tasks.synthetic.face import draw_face, paint, paint_back
 from tasks.synthetic.film import LOOKS, PICTURE_SIZE, draw_scene, film
 from tasks.synthetic.multimodal import Lack, plan_multimodal, write_multimodal
 from tasks.synthetic.sentences import (
