@@ -25,6 +25,7 @@ from tests.benchmarks.learning import coverage, emodb, retraining
 from tests.benchmarks.odd_one import odd_one
 from tests.benchmarks.scale import scale
 from tests.benchmarks.speed import speed
+from tests.benchmarks.three import three
 from tests.benchmarks.whole import drift, whole
 from tests.benchmarks.work import EMI, make_corpus, make_model, process, watch
 
@@ -141,6 +142,7 @@ BENCHMARKS: dict[str, Callable[[Path, Path], Iterator[Row]]] = {
         emodb,
         retraining,
         coverage,
+        three,
     )
 }
 

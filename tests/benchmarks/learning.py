@@ -26,7 +26,7 @@ FIRST_SPEAKERS = 3
 
 def emodb(folder: Path, _: Path) -> Iterator[Row]:
     """Train from scratch on real acted speech, three speakers held out."""
-    emi = _at_home(folder)
+    emi = at_home(folder)
     store = folder / "store"
     emi("labels", "add", EMODB / "labels.csv", "--corpus", EMODB, "--store", store)
     found = emi("train", *_on(store, EMODB), "--recipe", "paper_small", "--json")
@@ -43,7 +43,7 @@ def retraining(folder: Path, _: Path) -> Iterator[Row]:
     write_corpus(corpus)
     first, later = _first_and_later(_read(corpus / LABELS_NAME))
     for name, new in (("helpful", later), ("shuffled", _shuffled(later))):
-        emi, store = _at_home(folder / name), folder / name / "store"
+        emi, store = at_home(folder / name), folder / name / "store"
         decisions = []
         for rows in (first, new):
             _write(folder / name / "labels.csv", rows)
@@ -63,7 +63,7 @@ def retraining(folder: Path, _: Path) -> Iterator[Row]:
 
 def coverage(folder: Path, _: Path) -> Iterator[Row]:
     """Share of held-out labels inside the intervals that are to hold nine of ten."""
-    corpus, emi, store = folder / "corpus", _at_home(folder), folder / "store"
+    corpus, emi, store = folder / "corpus", at_home(folder), folder / "store"
     write_corpus(corpus, num_clips=720, num_speakers=120)
     rows = [row | {"split": ""} for row in _read(corpus / LABELS_NAME)]
     _write(folder / "labels.csv", rows)
@@ -77,7 +77,7 @@ def coverage(folder: Path, _: Path) -> Iterator[Row]:
         yield f"coverage, {row['target']}", f"{row['coverage']:.3f} on {clips}"
 
 
-def _at_home(folder: Path) -> Callable[..., Any]:
+def at_home(folder: Path) -> Callable[..., Any]:
     """Return a function that runs the command with an `EMI_HOME` below a folder."""
     folder.mkdir(parents=True, exist_ok=True)
     environment = {**os.environ, "EMI_HOME": str(folder / "home")}
