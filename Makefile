@@ -31,7 +31,7 @@ test: lint unit integration
 
 unit: setup
 	$(BIN)/python -m pytest tests --ignore tests/integration --ignore tests/benchmarks \
-		--numprocesses auto --dist worksteal --cov --cov-fail-under 90
+		--numprocesses auto --dist worksteal -p tests.covered
 
 quick: setup
 	$(MAKE) --jobs 2 --output-sync=target changed lint
@@ -90,5 +90,5 @@ sbom: setup
 		--output-format JSON --output-file build/sbom.json $(BIN)/python
 
 clean:
-	rm -rf $(VENV) build dist demo .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage
+	rm -rf $(VENV) build dist demo .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
