@@ -6,6 +6,7 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+import tempfile
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -143,7 +144,7 @@ def emi(launch):
 
 
 @pytest.fixture(scope="session")
-def served(tmp_path_factory, prefect_database):
+def served(prefect_database):
     """The environment with a Prefect server for the command; flows in this process use it, too.
 
     A run that starts a server of its own takes 5 to 14 s longer.
@@ -151,10 +152,10 @@ def served(tmp_path_factory, prefect_database):
     from prefect.settings import PREFECT_API_URL
     from prefect.testing.utilities import prefect_test_harness
 
-    folder = tmp_path_factory.mktemp("harness")
-    shutil.copy(prefect_database, folder / "prefect-test.db")
+    folder = tempfile.mkdtemp(prefix="emi-harness-")  # the harness removes it at the end
+    shutil.copy(prefect_database, Path(folder) / "prefect-test.db")
     with pytest.MonkeyPatch.context() as patch, ExitStack() as harness:
-        patch.setattr("prefect.testing.utilities.mkdtemp", lambda: str(folder))
+        patch.setattr("prefect.testing.utilities.mkdtemp", lambda: folder)
         harness.enter_context(prefect_test_harness(server_startup_timeout=120))
         yield {"PREFECT_API_URL": PREFECT_API_URL.value()}
 
