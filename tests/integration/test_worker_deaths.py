@@ -19,6 +19,7 @@ from emi_model.errors import ScoringError
 from emi_model.targets import EMI_TARGETS
 from tasks.cluster.budget import ScorerPool
 from tasks.corpus.listing import list_clips
+from tasks.processes.guard_child import MARK, _marked
 from tasks.scoring.score_clips import score_clips, scoring_cluster
 from tasks.scoring.settings import ScoringSettings
 
@@ -118,6 +119,29 @@ def test_a_clip_that_kills_its_worker_is_rejected_and_the_rest_scored(
     for row in dead.values():
         assert row["reason"] == "worker_died"
         assert row["content_sha256"] is not None
+
+
+def test_all_of_rays_processes_bear_the_mark_of_the_guard(budget):
+    """By it those are found that no look around has seen, whatever they call themselves."""
+    wanted = {"ray::DashboardAgent", "ray::RuntimeEnvAgent", "raylet", "gcs_server"}
+    deadline = time.monotonic() + 120
+    while not wanted.issubset(rays_processes().values()):
+        assert time.monotonic() < deadline, rays_processes()
+    time.sleep(1)  # a process has its name before its title is written
+    marked = _marked(f"{MARK}={os.environ[MARK]}".encode())
+    alive = rays_processes()
+    assert {pid: name for pid, name in alive.items() if pid not in marked} == {}
+
+
+def rays_processes():
+    """Names of the processes below this one that began with Ray's first, or later."""
+    found = {}
+    for process in psutil.Process().children(recursive=True):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            if process.status() != psutil.STATUS_ZOMBIE:
+                found[process.pid] = process.name(), process.create_time()
+    first = min((begun for name, begun in found.values() if name == "gcs_server"), default=0)
+    return {pid: name for pid, (name, begun) in found.items() if begun >= first}
 
 
 REFUSED = """
