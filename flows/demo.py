@@ -13,14 +13,15 @@ import numpy as np
 import pyarrow as pa
 import torch
 
+from emi_model.arrays import Floats
 from emi_model.checkpoints.card import ModelCard
 from emi_model.checkpoints.checkpoint import load_checkpoint, save_checkpoint
 from emi_model.checkpoints.metadata import CARD_FILE
 from emi_model.checkpoints.resolve import read_metadata
 from emi_model.devices import available_cores
-from emi_model.errors import ConfigError, TrainingError
+from emi_model.errors import ConfigError, OutOfMemory, TrainingError
 from emi_model.metrics.agreement import evaluate, mean_pearson
-from emi_model.predict import Predictor
+from emi_model.predict import Predictor, Scores
 from emi_model.targets import column_name
 from emi_model.training.clips import LabelledClip
 from emi_model.training.first_weights import from_scratch
@@ -140,7 +141,7 @@ def _check_kind(places: DemoPlaces, kind: DemoKind) -> None:
     """
     if not (places.model / CARD_FILE).exists():
         return
-    found = read_metadata(places.model).card.recipe
+    found = read_metadata(str(places.model)).card.recipe
     if found != kind.recipe.name:
         raise ConfigError(
             f"{places.root} holds a demo with recipe {found!r}, expected {kind.recipe.name!r}: "
@@ -198,11 +199,18 @@ def pearson_by_modalities(
             {name: clip.inputs[name] for name in chosen if name in clip.inputs} for clip in clips
         ]
         scored = [index for index, inputs in enumerate(kept) if inputs]
-        given = np.stack([scores.emi for scores in predictor([kept[index] for index in scored])])
+        given = np.stack([_emi(scores) for scores in predictor([kept[index] for index in scored])])
         predictions = np.tile(given.mean(axis=0), (len(clips), 1))
         predictions[scored] = given
         found[" + ".join(chosen)] = mean_pearson(evaluate(predictions, truth, targets))
     return found
+
+
+def _emi(scores: Scores | OutOfMemory) -> Floats:
+    if isinstance(scores, OutOfMemory):
+        raise TrainingError(f"a clip of the demo does not fit into memory: {scores}")
+    assert scores.emi is not None, "the demo's model has targets"
+    return scores.emi
 
 
 def subsets(modalities: Sequence[str]) -> list[tuple[str, ...]]:
