@@ -9,9 +9,11 @@ from dataclasses import asdict, dataclass, replace
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
+from emi_model.architecture.config import OPTIONAL, EmiConfig
 from emi_model.checkpoints.pretrained import load_backbone
 from emi_model.checkpoints.resolve import resolve
 from emi_model.errors import CheckpointError, ConfigError, LabelError
+from emi_model.modalities import AUDIO, TRANSCRIPT
 from emi_model.training.recipes import Recipe
 from tasks.labels.labelled_clips import LabelledAudio
 from tasks.labels.splits import TRAIN, VALID
@@ -28,6 +30,10 @@ SWITCHES = MappingProxyType(
     }
 )
 """The four switches of `EmiConfig` that Table 2 turns off, with the paper's names."""
+
+
+OF_THE_PAPERS_HEADS = (None, "paper", "late", "gated")
+"""Fusions whose heads the switches describe."""
 
 
 class CellRun(NamedTuple):
@@ -179,12 +185,20 @@ def plan_ablation(
 
 
 def grid(recipe: Recipe, origin: Origin) -> list[Cell]:
-    """Return the full model's cell and one for each switch turned off."""
+    """Return the full model's cell, one for each switch turned off, one without each modality.
+
+    A switch that changes nothing in the recipe's model has no cell. A modality has one where every
+    clip has another that the model needs, so that all cells learn from the same clips.
+    """
     return [
         Cell(FULL, recipe, origin),
         *(
-            Cell(f"without {label}", _without(recipe, name), origin)
-            for name, label in SWITCHES.items()
+            Cell(f"without {SWITCHES[name]}", _without(recipe, name), origin)
+            for name in _effective(recipe.model)
+        ),
+        *(
+            Cell(f"without {name}", _without_modality(recipe, name), origin)
+            for name in _dispensable(recipe.model)
         ),
     ]
 
@@ -222,6 +236,41 @@ def _without(recipe: Recipe, switch: str) -> Recipe:
     model = replace(recipe.model, **off)
     weight = recipe.train.vad_loss_weight if model.vad_head else 0.0
     return replace(recipe, model=model, train=replace(recipe.train, vad_loss_weight=weight))
+
+
+def _effective(model: EmiConfig) -> list[str]:
+    """Return the switches that change a model."""
+    found = {"vad_head"} if AUDIO in model.branches else set()
+    fusion = None if model.fusion is None else model.fusion["name"]
+    if fusion in OF_THE_PAPERS_HEADS:
+        found.add("regression_head")
+        if set(model.branches) != {TRANSCRIPT}:  # the words have a vector alone
+            found |= {"global_vector", "lstm"}
+    return [name for name in SWITCHES if name in found]
+
+
+def _dispensable(model: EmiConfig) -> list[str]:
+    """Return the modalities without which a model still has one that every clip has."""
+    anchor = None
+    if model.fusion is not None and model.fusion["name"] == "text_anchored":
+        anchor = model.fusion.get("anchor", TRANSCRIPT)
+    return [name for name in model.branches if name != anchor and set(model.required) - {name}]
+
+
+def _without_modality(recipe: Recipe, modality: str) -> Recipe:
+    model = recipe.model
+    branches = {name: own for name, own in model.branches.items() if name != modality}
+    fusion = None if model.fusion is None else dict(model.fusion)
+    if fusion and "lstm_sizes" in fusion:
+        sizes = {name: size for name, size in fusion["lstm_sizes"].items() if name != modality}
+        fusion["lstm_sizes"] = sizes
+    needs_all = all(not own.get(OPTIONAL) for own in branches.values())
+    train = replace(
+        recipe.train,
+        vad_loss_weight=recipe.train.vad_loss_weight if AUDIO in branches else 0.0,
+        modality_dropout=0.0 if needs_all else recipe.train.modality_dropout,
+    )
+    return replace(recipe, model=replace(model, branches=branches, fusion=fusion), train=train)
 
 
 def _ablation_id(gathered: LabelledAudio, recipe: Recipe, origin: Origin) -> str:

@@ -14,7 +14,7 @@ from emi_model.errors import CheckpointError, ConfigError, LabelError, StoreErro
 from emi_model.training.recipes import recipe_named
 from emi_model.training.state import STATE_FILE
 from tasks.ablation.cell import CellJob, train_cell
-from tasks.ablation.grid import SWITCHES, Ablation, CellRun
+from tasks.ablation.grid import SWITCHES, Ablation, CellRun, Origin, grid
 from tasks.ablation.run import missing_runs, record, recorded_rows, runs_of
 from tasks.labels.labelled_clips import LabelledAudio
 from tasks.schema.registers import MEAN
@@ -51,6 +51,27 @@ class TestGrid:
         off = [{name for name in SWITCHES if not getattr(model, name)} for model in models]
         assert off == [set(), *({name} for name in SWITCHES)]
         assert {(model.backbone["hidden_size"], model.lstm_layers) for model in models} == {(16, 2)}
+
+    @pytest.mark.parametrize(
+        ("recipe", "expected"),
+        [
+            ("semantic_matters", ["VAD head", "vision", "text"]),
+            ("text", ["regression head"]),
+            ("all", ["VAD head"]),
+            ("all+late", ["global vector", "regression head", "LSTM", "VAD head"]),
+            ("semantic_matters+text_anchored", ["VAD head", "vision"]),
+        ],
+    )
+    def test_of_several_modalities_only_what_changes_the_model(
+        self, recipe: str, expected: list[str]
+    ) -> None:
+        cells = grid(recipe_named(recipe), Origin())
+        assert [cell.name for cell in cells] == ["full", *(f"without {name}" for name in expected)]
+        branches = {cell.name: list(cell.recipe.model.branches) for cell in cells}
+        if recipe == "semantic_matters":
+            assert branches["without vision"] == ["audio", "text"]
+            fusion = cells[2].recipe.model.fusion
+            assert fusion == {"name": "concat", "lstm_sizes": {}}
 
     def test_without_a_vad_head_its_loss_is_left_out(self, ablation: Ablation) -> None:
         weights = [cell.recipe.train.vad_loss_weight for cell in ablation.cells]
