@@ -209,14 +209,22 @@ def _failure(ledger: Any, error: RayError, dead_before: frozenset[str], work: Wo
     lost = lost_nodes(dead_before)
     if lost:
         return PassFailed(message, frozenset(), lost)
-    suspects = wait_for(ledger.clips_of.remote(_stages_of(ledger, error, work)))
-    return PassFailed(message, frozenset(suspects), lost)
+    return PassFailed(message, frozenset(suspects_of(ledger, error, work)), lost)
 
 
-def _stages_of(ledger: Any, error: RayError, work: Work) -> list[str]:
-    """Return the names of the stages in which a worker may have died."""
-    actors = [stage.name for stage in work.stages]
-    if isinstance(error, RayActorError):
+def suspects_of(ledger: Any, error: RayError, work: Work) -> list[str]:
+    """Return the ids of the clips with which a worker died, or that raised an error in one.
+
+    Ray makes an error raised in a task an instance of its own class and of the error's. So one of
+    the ledger's answers that did not come is no death of an actor, and no clip is suspected.
+    """
+    found: list[str]
+    if isinstance(error, RayTaskError):
+        found = wait_for(ledger.accused.remote())
+    elif isinstance(error, RayActorError):
         stage = wait_for(ledger.stage_of.remote(error.actor_id))
-        return actors if stage is None else [stage]
-    return [EXTRACT, *actors] if isinstance(error, RayTaskError) else [EXTRACT]
+        stages = [stage] if stage else [one.name for one in work.stages]
+        found = wait_for(ledger.clips_of.remote(stages))
+    else:
+        found = wait_for(ledger.clips_of.remote([EXTRACT]))
+    return found

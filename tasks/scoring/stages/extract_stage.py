@@ -9,14 +9,13 @@ from functools import cache
 from typing import Any
 
 import pyarrow as pa
-import ray
 
 from tasks.corpus.clips import ClipFile
 from tasks.extraction.headers import Prober
 from tasks.extraction.prefetch import local_groups
 from tasks.extraction.rows import extract_group
 from tasks.schema.scores import COSTS, EXTRACTED
-from tasks.scoring.stages.ledger import EXTRACT, this_worker
+from tasks.scoring.stages.ledger import EXTRACT, holding, this_worker
 from tasks.scoring.stages.stage import ExtractionSettings
 
 NICENESS = 10
@@ -31,10 +30,8 @@ def extract_block(
     """Extract a block of listed clips; yield extracted rows one by one."""
     prober = _worker_prober()
     clips = [ClipFile(**row) for row in block.to_pylist()]
-    worker = this_worker(EXTRACT)
-    ray.get(ledger.take.remote(worker, [clip.clip_id for clip in clips]))
-    yield from extract_rows(clips, settings, prober)
-    ray.get(ledger.give.remote(worker))
+    with holding(ledger, this_worker(EXTRACT), [clip.clip_id for clip in clips]):
+        yield from extract_rows(clips, settings, prober)
 
 
 def extract_rows(

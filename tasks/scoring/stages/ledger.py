@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import ray
@@ -39,6 +40,18 @@ def enlisted(stage: str, ledger: Any) -> str:
     return node
 
 
+@contextmanager
+def holding(ledger: Any, worker: Worker, clip_ids: Sequence[str]) -> Iterator[None]:
+    """Record that a worker has these clips until the block ends, or that they raised an error."""
+    ray.get(ledger.take.remote(worker, list(clip_ids)))
+    try:
+        yield
+    except Exception:
+        ray.get(ledger.accuse.remote(worker))
+        raise
+    ray.get(ledger.give.remote(worker))
+
+
 def check_version(expected: str, node: str) -> None:
     """Check that a node runs the driver's version of this project.
 
@@ -58,6 +71,7 @@ class Ledger:
     def __init__(self) -> None:
         """Start without clips."""
         self._clips: dict[Worker, list[str]] = {}
+        self._accused: list[str] = []
         self._actors: dict[str, tuple[str, Any]] = {}
         self._refusal: Exception | None = None
 
@@ -88,6 +102,14 @@ class Ledger:
     def give(self, worker: Worker) -> None:
         """Record that a worker is done with its clips."""
         self._clips.pop(worker, None)
+
+    def accuse(self, worker: Worker) -> None:
+        """Record that a worker's clips raised an error in it."""
+        self._accused += self._clips.pop(worker, [])
+
+    def accused(self) -> list[str]:
+        """Return the ids of the clips that raised an error."""
+        return self._accused
 
     def clips_of(self, stages: Collection[str]) -> list[str]:
         """Return the ids of the clips of some stages' workers."""

@@ -22,7 +22,7 @@ from tasks.schema.scores import costed_schema
 from tasks.schema.transcripts import WITH_TRANSCRIPT
 from tasks.scoring.clip_scorer import ClipScorer
 from tasks.scoring.settings import ScoringSettings
-from tasks.scoring.stages.ledger import SCORE, check_version, enlisted, this_worker
+from tasks.scoring.stages.ledger import SCORE, check_version, enlisted, holding, this_worker
 
 if TYPE_CHECKING:
     from emi_model.checkpoints.checkpoint import LoadedModel
@@ -58,7 +58,10 @@ class ScorerActor:
     def __call__(self, block: pa.Table) -> pa.Table:
         """Score one block."""
         rows = block.to_pylist()
-        ray.get(self.ledger.take.remote(self.worker, [row["clip_id"] for row in rows]))
+        with holding(self.ledger, self.worker, [row["clip_id"] for row in rows]):
+            return pa.Table.from_pylist(self._scored(rows), self.schema)
+
+    def _scored(self, rows: list[Row]) -> list[Row]:
         before, started = self.predictor.padding, time.perf_counter()
         scored = self.score(rows)
         seconds = (time.perf_counter() - started) / max(1, len(rows))
@@ -69,8 +72,7 @@ class ScorerActor:
             row["numerics"] = self.predictor.numerics if is_scored else None
         if scored:
             scored[0] |= self._samples_since(before)
-        self.ledger.give.remote(self.worker)
-        return pa.Table.from_pylist(scored, self.schema)
+        return scored
 
     def _samples_since(self, before: tuple[int, int]) -> Row:
         """Return the samples of a whole block, which are stored in its first row."""

@@ -24,7 +24,7 @@ from tasks.schema.outcomes import Flag, Reason, Rejection, Status, rejected
 from tasks.schema.scores import COSTS, EXTRACTED, NODE
 from tasks.schema.transcripts import HEARD, TRANSCRIPT_COLUMN, WITH_TRANSCRIPT
 from tasks.scoring.settings import TranscriptionSettings
-from tasks.scoring.stages.ledger import TRANSCRIBE, check_version, enlisted, this_worker
+from tasks.scoring.stages.ledger import TRANSCRIBE, check_version, enlisted, holding, this_worker
 from tasks.scoring.stages.score_stage import SHARE_IT
 from tasks.transcription.asr_models import asr_sha256
 from tasks.transcription.transcript import SpokenSegment, Transcript
@@ -85,13 +85,12 @@ class TranscriberActor:
     def __call__(self, block: pa.Table) -> pa.Table:
         """Transcribe one block."""
         rows = block.to_pylist()
-        ray.get(self.ledger.take.remote(self.worker, [row["clip_id"] for row in rows]))
-        if self.settings.is_last:
-            made = [{**self.transcribe.last(row), "node": self.node} for row in rows]
-        else:
-            made = [self.transcribe.with_text(row) for row in rows]
-        self.ledger.give.remote(self.worker)
-        return pa.Table.from_pylist(made, self.schema)
+        with holding(self.ledger, self.worker, [row["clip_id"] for row in rows]):
+            if self.settings.is_last:
+                made = [{**self.transcribe.last(row), "node": self.node} for row in rows]
+            else:
+                made = [self.transcribe.with_text(row) for row in rows]
+            return pa.Table.from_pylist(made, self.schema)
 
 
 class HeardClip(NamedTuple):

@@ -1,11 +1,21 @@
 from __future__ import annotations
 
+from concurrent.futures import Future
+from dataclasses import replace
 from itertools import pairwise
+from types import SimpleNamespace
+from typing import Any
 
+import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from ray.exceptions import ActorUnavailableError, RayError, RayTaskError, WorkerCrashedError
 
-from tasks.scoring.passes import FIRST_CLIPS, LAST_CLIPS, block_bounds
+from emi_model.targets import EMI_TARGETS
+from tasks.scoring.passes import FIRST_CLIPS, LAST_CLIPS, block_bounds, suspects_of
+from tasks.scoring.score_clips import scoring_work
+from tasks.scoring.settings import ScoringSettings
+from tasks.scoring.stages.ledger import EXTRACT, SCORE, Ledger, Worker
 from tasks.scoring.stages.stage import CLIPS_PER_BLOCK
 
 
@@ -31,3 +41,55 @@ def test_blocks_hold_every_clip_once(num_clips: int, clips_per_block: int, score
 def test_most_blocks_of_a_large_corpus_are_full() -> None:
     sizes = [end - start for start, end in pairwise(block_bounds(20_000, CLIPS_PER_BLOCK, 8))]
     assert sizes.count(CLIPS_PER_BLOCK) * CLIPS_PER_BLOCK > 0.97 * 20_000
+
+
+class Answering:
+    """Calls a ledger in this process as Ray's handle of one is called."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self.ledger = ledger
+
+    def __getattr__(self, name: str) -> Any:
+        def remote(*arguments: Any) -> Any:
+            answer: Future[Any] = Future()
+            answer.set_result(getattr(self.ledger, name)(*arguments))
+            return SimpleNamespace(future=lambda: answer)
+
+        return SimpleNamespace(remote=remote)
+
+
+def raised(cause: Exception) -> RayError:
+    """Return the error that Ray raises for one that a task raised."""
+    error: RayError = RayTaskError("extract_block", "a traceback", cause).as_instanceof_cause()
+    return error
+
+
+ACTOR = "ab" * 16
+UNAVAILABLE = ActorUnavailableError("no answer", bytes.fromhex(ACTOR))
+
+
+@pytest.mark.parametrize(
+    ("error", "accused", "suspects"),
+    [
+        (WorkerCrashedError(), None, ["1", "2"]),
+        (UNAVAILABLE, None, ["3"]),
+        (ActorUnavailableError("no answer", b"\x01" * 16), None, ["3", "4"]),  # it did not start
+        (raised(UNAVAILABLE), None, []),  # of the ledger, which a decoder asked
+        (raised(ValueError("odd")), Worker(SCORE, "b"), ["3"]),
+        (raised(ValueError("odd")), None, []),
+    ],
+)
+def test_only_clips_of_the_worker_that_died_or_raised_are_suspected(
+    error: RayError, accused: Worker | None, suspects: list[str]
+) -> None:
+    ledger = Ledger()
+    ledger.take(Worker(EXTRACT, "a"), ["1", "2"])
+    ledger.take(Worker(SCORE, "b"), ["3"])
+    ledger.take(Worker("transcribe", "c"), ["4"])
+    ledger.enlist(SCORE, ACTOR, "its handle")
+    if accused is not None:
+        ledger.accuse(accused)
+    work = scoring_work(ScoringSettings("m", EMI_TARGETS, 12.0, "first", "fp32"))
+    if error is not UNAVAILABLE and isinstance(error, ActorUnavailableError):
+        work = replace(work, stages=(*work.stages, replace(work.stages[0], name="transcribe")))
+    assert suspects_of(Answering(ledger), error, work) == suspects

@@ -37,3 +37,14 @@ def test_an_actor_belongs_to_a_stage() -> None:
         *("transcribe", SCORE),
         *(None, None),
     ]
+
+
+def test_clips_that_raise_an_error_are_accused_and_no_others() -> None:
+    ledger = Ledger()
+    ledger.take(Worker(SCORE, "a"), ["1", "2"])
+    ledger.take(Worker(EXTRACT, "b"), ["3"])
+    assert ledger.accused() == []
+    ledger.accuse(Worker(SCORE, "a"))
+    ledger.accuse(Worker(SCORE, "without clips"))
+    assert ledger.accused() == ["1", "2"]
+    assert ledger.clips_of([SCORE, EXTRACT]) == ["3"]
