@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from emi_model.loading import without_gc
+from emi_model.modalities import TRANSCRIPT
 from flows.cli.exits import EXIT_REJECTED
 from flows.cli.options import (
     LOCATION,
@@ -70,13 +71,19 @@ def process(
     missing. A model that reads text needs --asr: what is said goes to the table transcripts, too.
     """
     with without_gc():
+        from emi_model.checkpoints.metadata import read_config
         from emi_model.checkpoints.resolve import resolve
         from tasks.corpus.listing import check_source
         from tasks.schema.tables import RUNS
         from tasks.store.store import create_store
+        from tasks.transcription.asr_models import check_asr
+        from tasks.transcription.settings import asr_settings
 
     check_source(source)
-    report_missing_emi_scores(resolve(resolve_model_option(model)))
+    folder = resolve(resolve_model_option(model))
+    report_missing_emi_scores(folder)
+    if TRANSCRIPT in read_config(folder).get("branches", {}):
+        check_asr(asr_settings(options["asr"]).model)
     store = create_store(results)
     is_first = not store.parts(RUNS)
     log_verb_to(store.logs, "process")

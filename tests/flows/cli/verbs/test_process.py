@@ -1,5 +1,7 @@
 """What `emi process` and `emi query` cannot do is said in one line, and nothing is made of it."""
 
+import json
+
 import pytest
 import torch
 
@@ -102,3 +104,16 @@ def test_what_cannot_be_transcribed_is_one_line(emi, places, monkeypatch):
     assert (code, out) == (2, "")
     assert "pip install 'emi-workflow[text]'" in err
     assert sorted(places["model"].parent.rglob("*")) == before
+
+
+def test_a_model_that_reads_needs_an_asr_model(emi, places, monkeypatch):
+    monkeypatch.delenv("EMI_ASR", raising=False)
+    file = places["model"] / "config.json"
+    config = json.loads(file.read_text())
+    file.write_text(json.dumps(config | {"branches": {"audio": {}, "text": {}}}))
+    command = ("process", places["corpus"], "--results", places["gone"])
+    code, out, err = emi(*command, "--model", places["model"])
+    assert (code, out) == (2, "")
+    assert "give --asr (a Whisper folder, or a hub id" in err
+    assert len(err.strip().splitlines()) == 1
+    assert not places["gone"].exists()
