@@ -2,7 +2,7 @@
 
 A Whisper model writes something for any sound: for silence "You", for a tone the same word sixty
 times. So only stretches that the speech-activity filter (Silero) takes for speech reach it, and a
-segment is dropped where the model itself says that nobody speaks, or repeats itself.
+segment is dropped where the model itself says that nobody speaks, guesses, or repeats itself.
 """
 
 from __future__ import annotations
@@ -24,6 +24,10 @@ MAX_COMPRESSION = 2.4
 NO_SPEECH_BOUND, LOG_PROBABILITY_BOUND = 0.6, -0.7
 """A stretch is not speech if the model's probability of that is higher, and its tokens' mean log
 probability lower. Whisper's own bounds are 0.6 and -1, with which a cartoon's animal says words."""
+
+FAILED_LOG_PROBABILITY = -1.0
+"""Below this mean the decoding failed, by Whisper's own rule, which tries again at random: what
+was guessed of speech that plays backwards lies there, clear speech at -0.4 and higher."""
 
 
 class Transcriber:
@@ -85,7 +89,7 @@ class Transcriber:
         segments = [
             _segment(one)
             for one in restore_speech_timestamps(found, stretches, SAMPLING_RATE)
-            if one.compression_ratio <= MAX_COMPRESSION and one.text.strip()
+            if is_transcribed(one)
         ]
         text = " ".join(segment.text for segment in segments)
         return Transcript(
@@ -96,6 +100,15 @@ class Transcriber:
             num_words=len(text.split()),
             speech_seconds=samples_to_seconds(len(speech)),
         )
+
+
+def is_transcribed(found: Any) -> bool:
+    """Return whether a segment of faster-whisper is what was said, not a loop or a guess."""
+    return bool(
+        found.text.strip()
+        and found.compression_ratio <= MAX_COMPRESSION
+        and found.avg_logprob >= FAILED_LOG_PROBABILITY
+    )
 
 
 def _segment(found: Any) -> SpokenSegment:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import re
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
+from faster_whisper.transcribe import Segment
 from numpy.typing import NDArray
 
 from emi_model.errors import CheckpointError, ConfigError
 from emi_model.units import SAMPLING_RATE
 from tasks.transcription.settings import AsrSettings, asr_settings
-from tasks.transcription.transcriber import Transcriber
+from tasks.transcription.transcriber import Transcriber, is_transcribed
 from tests.spoken import spoken
 
 SENTENCE = "I would like to thank you for your help with this project."
@@ -75,6 +77,13 @@ def test_nothing_is_invented(transcriber: Transcriber, name: str) -> None:
     found = transcriber(SOUNDS[name].clip(-(2**15), 2**15 - 1).astype(np.int16))
     assert (found.text, found.segments, found.num_words) == ("", (), 0)
     assert (found.language, found.language_probability, found.has_speech) == (None, None, False)
+
+
+def test_guesses_and_loops_are_no_transcript() -> None:
+    said = Segment(1, 0, 0.0, 1.0, " Hello.", [], -0.3, 0.9, 0.1, None, 0.0)
+    assert is_transcribed(said)
+    for wrong in ({"text": " "}, {"avg_logprob": -1.04}, {"compression_ratio": 9.0}):
+        assert not is_transcribed(replace(said, **wrong)), wrong
 
 
 def test_a_language_that_the_model_does_not_speak_is_refused(asr: AsrSettings) -> None:

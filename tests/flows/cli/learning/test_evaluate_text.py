@@ -96,3 +96,13 @@ def test_figures_with_the_text_of_one_and_of_another(
     assert subsets == [name for name in names for _ in range(3)]
     code, _, err = emi(*asked, *("--asr", asr) * 3)
     assert (code, "expected two at most" in err) == (2, True)
+
+    monkeypatch.setenv("EMI_ASR", asr)
+    files = (corpus / "a.wav", corpus / "c.wav")
+    code, out, err = emi("score", *files, "--model", model, "--json")
+    assert (code, "trained with that of large-v3" in err) == (0, True), err
+    said, quiet = map(json.loads, out.splitlines())
+    assert (said["modalities"], quiet["modalities"]) == (["audio", "text"], ["audio"])
+    assert "noted" not in said
+    assert said["awe"] is not None
+    assert quiet["awe"] is not None
