@@ -116,14 +116,14 @@ class AudioBranch(Branch):
                 f"found a clip of {int(lengths.min())} samples, expected at least "
                 f"{self.spec.min_length} (one frame)"
             )
-        if self._kept is not None:
-            return self.heads(self._kept(self.backbone, values, lengths, dtype), num_frames)
         if self.longest_clip is not None:
             values, padded = self.longest_clip.padded(values, lengths)
             num_frames = self.longest_clip.read_frames(
                 lengths, self.backbone.geometry.num_frames(padded)
             )
             lengths = padded
+        if self._kept is not None:
+            return self.heads(self._kept(self.backbone, values, lengths, dtype), num_frames)
         with torch.autocast(values.device.type, dtype=dtype, enabled=dtype is not None):
             hidden = self.backbone(values, lengths)
         return self.heads(hidden.float(), num_frames)
