@@ -30,6 +30,7 @@ from emi_model.training.objective.losses import LOSSES
 from emi_model.training.recipes import Recipe, recipe_named
 from emi_model.training.state import FolderJournal
 from emi_model.training.validate import evaluate_clips
+from tests.emi_model.training.made_modalities import made_clips, made_config
 from tests.emi_model.training.noisy_clips import noisy_clips
 
 TARGETS = ("Noise", "Tone")
@@ -101,6 +102,13 @@ def in_many_messages(group: SingleProcess) -> Any:
         return outcome(*learn(group, debug_recipe()))
     finally:
         parallel.BUCKET_ELEMENTS = whole
+
+
+def out_of_fold(group: SingleProcess) -> Any:
+    """Fit a fusion in two folds: three trainings of one model, with predictions between them."""
+    recipe = debug_recipe(folds=2)
+    recipe = replace(recipe, model=made_config({"name": "late"}))
+    return outcome(*learn(group, recipe, clips=made_clips(13)))
 
 
 def with_layers_dropped(group: SingleProcess) -> Any:
@@ -188,6 +196,7 @@ def until_stopped(group: SingleProcess, folder: Path) -> str:
 TRAININGS: dict[str, Callable[[SingleProcess], Any]] = {
     **{loss: of_loss(loss) for loss in sorted(LOSSES)},
     "many messages": in_many_messages,
+    "out of fold": out_of_fold,
 }
 """What any number of processes does alike."""
 
