@@ -184,6 +184,28 @@ def test_import_of_what_is_no_state_dict(emi, tmp_path):
     assert not out.exists()
 
 
+def test_import_of_the_system_of_2025_says_what_it_needs(emi, tmp_path):
+    torch.save({"lstm_vis.weight_hh_l0": torch.zeros(8, 2)}, tmp_path / "authors.pth")
+    for name in ("text", "vision"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "config.json").write_text(json.dumps({"model_type": "none"}))
+    common = (
+        *("import-checkpoint", tmp_path / "authors.pth", "--backbone", tmp_path / "text"),
+        *("--out", tmp_path / "out"),
+    )
+    code, _, err = emi(*common)
+    assert code == 2
+    assert "name them with --text-encoder and --vision-encoder" in err
+    encoders = ("--text-encoder", tmp_path / "text", "--vision-encoder", tmp_path / "vision")
+    code, _, err = emi(*common, *encoders, "--longest-seconds", "3")
+    assert code == 2
+    assert "needs --read-out authors" in err
+    code, _, err = emi(*common, *encoders, "--read-out", "authors", "--longest-seconds", "3")
+    assert code == 2
+    assert "encoder.model_type is 'none'" in err
+    assert not (tmp_path / "out").exists()
+
+
 def test_an_error_of_ours_is_one_line_and_a_file(emi, model, clip, monkeypatch):
     monkeypatch.delattr("tasks.scoring.direct.score_files")
     code, _, err = emi("score", "--model", model, "--", clip)
