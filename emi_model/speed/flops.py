@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from emi_model.architecture.backbones.families import DEFAULT
+from emi_model.architecture.backbones.families import DEFAULT_FAMILY
 from emi_model.architecture.backbones.registry import backbone_config, family_of
 from emi_model.architecture.config import EmiConfig
 from emi_model.errors import ConfigError
@@ -64,8 +64,10 @@ class FlopCounter:
             ConfigError: the backbone is no wav2vec2 model.
         """
         family = family_of(config.backbone).model_type
-        if family != DEFAULT:
-            raise ConfigError(f"found a {family} backbone, can count those of {DEFAULT} alone")
+        if family != DEFAULT_FAMILY:
+            raise ConfigError(
+                f"found a {family} backbone, can count those of {DEFAULT_FAMILY} alone"
+            )
         self._config = config
         self._backbone = backbone_config(config.backbone)
 

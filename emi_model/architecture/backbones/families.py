@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-DEFAULT = "wav2vec2"
+DEFAULT_FAMILY = "wav2vec2"
 """The family of a backbone whose arguments name none."""
 
 
@@ -38,10 +38,10 @@ FAMILIES: Mapping[str, Family] = {
 
 def named_family(arguments: Mapping[str, Any]) -> Family | None:
     """Return the family that a backbone's arguments name; None if it is none of these."""
-    return FAMILIES.get(str(arguments.get("model_type", DEFAULT)))
+    return FAMILIES.get(str(arguments.get("model_type", DEFAULT_FAMILY)))
 
 
 def width_argument(arguments: Mapping[str, Any]) -> tuple[str, Any]:
     """Return the argument that is a backbone's width, and its value."""
-    family = named_family(arguments) or FAMILIES[DEFAULT]
+    family = named_family(arguments) or FAMILIES[DEFAULT_FAMILY]
     return family.width, arguments.get(family.width, family.usual_width)

@@ -20,8 +20,10 @@ def frozen_conv(recipe: Recipe) -> Recipe:
 
 def frozen_backbone(recipe: Recipe) -> Recipe:
     """Leave the whole audio backbone as it is, in evaluation mode; train what follows it."""
-    audio = {**recipe.model.branches.get(AUDIO, {}), TRAINED: False}
-    branches = {**recipe.model.branches, AUDIO: audio}
+    branches = {
+        name: {**arguments, TRAINED: False} if name == AUDIO else arguments
+        for name, arguments in recipe.model.branches.items()
+    }
     return replace(recipe, model=replace(recipe.model, branches=branches))
 
 

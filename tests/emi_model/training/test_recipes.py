@@ -120,7 +120,9 @@ def test_every_recipe_with_every_variant_is_a_valid_one(name: str, variant: str)
         changes: dict[str, Any] = {"output": "sigmoid"} if variant == "binomial" else {}
         changes |= {"fusion": {"name": variant}} if variant in FUSIONS else {}
         if variant == "frozen_backbone":
-            changes = {"branches": {**plain.model.branches, "audio": {"trained": False}}}
+            frozen = {name: dict(given) for name, given in plain.model.branches.items()}
+            frozen.get("audio", {})["trained"] = False
+            changes = {"branches": frozen}
         assert varied.model == replace(plain.model, **changes)
 
 
