@@ -155,7 +155,8 @@ class AudioBranch(Branch):
 
     def keep_outputs(self, *, kept: bool) -> None:
         """Encode each clip once, where the backbone is not trained; or forget what was kept."""
-        self._kept = (self._kept or KeptFrames()) if kept and not self.trained else None
+        repeats = not self.trained and self.longest_clip is None  # else the batch decides
+        self._kept = (self._kept or KeptFrames()) if kept and repeats else None
 
     def freeze_first_layers(self, *, frozen: bool) -> None:
         """Freeze the convolutions, or unfreeze them, also after an earlier training."""

@@ -23,6 +23,7 @@ from emi_model.architecture.backbones.registry import (
 )
 from emi_model.architecture.backbones.whisper import WhisperBackbone
 from emi_model.architecture.config import EmiConfig
+from emi_model.architecture.longest_clip import LONGEST_SAMPLES
 from emi_model.architecture.model import EmiModel
 from emi_model.audio.batching import pad
 from emi_model.checkpoints.card import ModelCard
@@ -238,3 +239,16 @@ def test_what_there_is_no_room_for_is_encoded_each_time(
     clip = pad(noises([5_000]))
     assert torch.equal(kept(backbone, *clip, None), kept(backbone, *clip, None))
     assert not kept._kept
+
+
+def test_nothing_is_kept_where_a_clip_is_read_as_in_a_batch_of_longer_ones(
+    enliven: Enliven, noises: Noises
+) -> None:
+    authors = {"audio": {"trained": False, LONGEST_SAMPLES: 12_000}}
+    branch = enliven(EmiModel(config_of("wav2vec2", "Joy", branches=authors))).audio
+    clip = pad([branch.spec.prepare(clip) for clip in noises([5_000])])
+    expected = branch(*clip)
+    branch.keep_outputs(kept=True)
+    found = branch(*clip)
+    assert torch.equal(found.num_frames, expected.num_frames)
+    assert torch.equal(found.features, expected.features)
