@@ -186,7 +186,7 @@ def _labelled_clips(
 def pearson_by_modalities(
     places: DemoPlaces, clips: Sequence[LabelledClip]
 ) -> dict[str, float | None]:
-    """Return the mean Pearson of the model where it gets some modalities of each clip alone.
+    """Return the mean Pearson of scores, of some modalities of each clip alone.
 
     A clip that has none of them is scored as the mean of the others.
     """
@@ -200,6 +200,7 @@ def pearson_by_modalities(
         ]
         scored = [index for index, inputs in enumerate(kept) if inputs]
         given = np.stack([_emi(scores) for scores in predictor([kept[index] for index in scored])])
+        given = np.clip(given, 0.0, 1.0)  # as scores are
         predictions = np.tile(given.mean(axis=0), (len(clips), 1))
         predictions[scored] = given
         found[" + ".join(chosen)] = mean_pearson(evaluate(predictions, truth, targets))

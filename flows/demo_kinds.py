@@ -23,7 +23,7 @@ from tasks.synthetic.speech import INSTALL_DEMO
 from tasks.transcription.settings import AsrSettings
 
 QUESTIONS = ("joyful_clips", "folders", "arousal_peaks")
-QUESTIONS_TO_ALL = ("joyful_clips", "spoken_words", "folders")
+QUESTIONS_TO_ALL = ("joyful_clips", "spoken_words", "had_modalities")
 
 AUDIO_DEMO, ALL_DEMO = "audio", "all"
 """What a demo's model takes."""

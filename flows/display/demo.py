@@ -50,8 +50,9 @@ def show_demo(report: DemoReport, folder: Path, out: TextIO) -> None:
     if report.by_modalities:
         console.print("\nThe same model with some of what it takes withheld, mean Pearson:")
         show(plain_table(["modalities", "pearson"], list(report.by_modalities.items())), out)
-    console.print("\nRejected, each a row with its reason:")
-    show(plain_table(*_cells(report.rejections)), out)
+    if report.rejections.num_rows:
+        console.print("\nRejected, each a row with its reason:")
+        show(plain_table(*_cells(report.rejections)), out)
     for question, found in report.answers.items():
         console.print(f"\n{question}")
         show(plain_table(*_cells(found)), out)
