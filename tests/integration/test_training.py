@@ -99,7 +99,7 @@ def test_a_killed_training_of_one_worker_goes_on_to_the_same_losses(
     command = ("train", "--labels", store, "--corpus", corpus, "--recipe", "debug", "--json")
     running = launch(*command, **served)
     training = Path(environment["EMI_HOME"]) / "training"
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 240  # as the other tests wait on a busy machine
     while not list(training.glob("*/checkpoint_*/training.pt")):  # until epoch 1 is kept
         assert running.poll() is None, running.communicate()
         assert time.monotonic() < deadline
@@ -110,7 +110,7 @@ def test_a_killed_training_of_one_worker_goes_on_to_the_same_losses(
     terminal = at_terminal(*command)
     while "training" not in terminal.text:
         assert terminal.process.poll() is None, terminal.text
-        assert time.monotonic() < deadline + 120
+        assert time.monotonic() < deadline + 240
         time.sleep(0.02)
     left = psutil.Process(terminal.process.pid).children(recursive=True)
     assert keyboard_reaches(terminal.process) == []
