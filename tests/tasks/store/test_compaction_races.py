@@ -12,7 +12,7 @@ import pytest
 
 from emi_model.errors import StoreError
 from tasks.corpus.done import done_clips
-from tasks.schema.tables import SCORES
+from tasks.schema.tables import COMPANIONS, SCORES
 from tasks.scoring.commit import RunStamp
 from tasks.storage.buckets import BucketFolder
 from tasks.store import compaction
@@ -21,6 +21,7 @@ from tasks.store.paths import PartsChanged
 from tasks.store.query import answer
 from tasks.store.store import ResultsStore, create_store, open_store
 
+ALL = (SCORES, *COMPANIONS)
 Commit = Callable[..., None]
 MakeStamp = Callable[..., RunStamp]
 Shown = Callable[[str], dict[str, tuple[float | None, list[float], list[float]]]]
@@ -38,11 +39,11 @@ def merge(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], object]], N
     read = compaction._merged
 
     def between(do: Callable[[], object]) -> None:
-        def merged(store: ResultsStore, names: Any) -> dict[str, pa.Table]:
-            tables = read(store, names)
+        def merged(store: ResultsStore, tables: Any, names: Any) -> dict[str, pa.Table]:
+            rows = read(store, tables, names)
             monkeypatch.setattr(compaction, "_merged", read)
             do()
-            return tables
+            return rows
 
         monkeypatch.setattr(compaction, "_merged", merged)
 
@@ -60,10 +61,10 @@ def test_two_at_once_lose_nothing(
         commit(str(number), f"{number}.mp4", "again.mp4", value=number / 10, num_windows=1)
     before, read, both = shown(store.location), compaction._merged, Barrier(2)
 
-    def merged(store: ResultsStore, names: Any) -> dict[str, pa.Table]:
-        tables = read(store, names)
+    def merged(store: ResultsStore, tables: Any, names: Any) -> dict[str, pa.Table]:
+        rows = read(store, tables, names)
         both.wait(20)
-        return tables
+        return rows
 
     monkeypatch.setattr(compaction, "_merged", merged)
     with ThreadPoolExecutor(2) as pool:
@@ -86,10 +87,10 @@ def test_the_second_leaves_what_the_first_has_merged(
         commit(str(number), f"{number}.mp4")
     before, read = shown(store.location), compaction._merged
 
-    def late(store: ResultsStore, names: Any) -> dict[str, pa.Table]:
+    def late(store: ResultsStore, tables: Any, names: Any) -> dict[str, pa.Table]:
         monkeypatch.setattr(compaction, "_merged", read)
         assert compact(store, "first", superseded=True)
-        return read(store, names)
+        return read(store, tables, names)
 
     monkeypatch.setattr(compaction, "_merged", late)
     assert not compact(store, "second", superseded=True)
@@ -116,10 +117,10 @@ def test_a_row_is_never_left_to_a_part_that_another_is_merging(
 
     def others() -> None:
         for name, of in (("b", ["z"]), ("c", ["b"])):
-            store.commit(name, compaction._merged(store, of), replaces=of)
+            store.commit(name, compaction._merged(store, ALL, of), replaces=of)
 
     merge(others)
-    tables = compaction._merged(store, ["s"])
+    tables = compaction._merged(store, ALL, ["s"])
     store.commit("d", tables, replaces=["s"])
     assert parts(store) == ["c", "d"]
     assert shown(store.location) == before
