@@ -5,20 +5,31 @@ from __future__ import annotations
 import re
 import sys
 from dataclasses import replace
+from difflib import SequenceMatcher
 
 import numpy as np
 import pytest
 from faster_whisper.transcribe import Segment
 from numpy.typing import NDArray
 
+from emi_model.audio.waveform import Int16Waveform
 from emi_model.errors import CheckpointError, ConfigError
 from emi_model.units import SAMPLING_RATE
+from tasks.extraction.audio import Extraction, extract
 from tasks.transcription.settings import AsrSettings, asr_settings
 from tasks.transcription.transcriber import Transcriber, is_transcribed
+from tests.places import RECORDINGS
 from tests.spoken import spoken
 
 SENTENCE = "I would like to thank you for your help with this project."
 WORDS = SENTENCE.lower().rstrip(".").split()
+SPEECH = (
+    "and so my fellow americans ask not what your country can do for you ask what you can do for "
+    "your country"
+)
+needs_recordings = pytest.mark.skipif(
+    not RECORDINGS.is_dir(), reason="real recordings lie beside the repository"
+)
 SECONDS = np.arange(5 * SAMPLING_RATE) / SAMPLING_RATE
 
 
@@ -35,6 +46,12 @@ def chords() -> NDArray[np.float64]:
         for hertz in roots:
             sound += playing * sum(tone(hertz * part, 3_000 / part) for part in (1, 2, 3))
     return sound * fading
+
+
+def heard(name: str) -> Int16Waveform:
+    found = extract(RECORDINGS / name, max_seconds=None)
+    assert isinstance(found, Extraction), found
+    return found.waveform
 
 
 SOUNDS = {
@@ -61,6 +78,21 @@ def test_what_is_spoken_is_written(transcriber: Transcriber) -> None:
         assert 0 <= segment.start_seconds < segment.end_seconds <= seconds + 0.5
         assert 0 <= segment.no_speech_probability < 0.6
         assert -1 < segment.mean_log_probability < 0
+
+
+@needs_recordings
+def test_a_real_speech_has_at_most_one_word_wrong(transcriber: Transcriber) -> None:
+    found = transcriber(heard("jfk.flac"))
+    words = re.findall(r"[a-z']+", found.text.lower())
+    matched = SequenceMatcher(None, words, SPEECH.split(), autojunk=False).get_matching_blocks()
+    assert len(words) == len(SPEECH.split()) == 22
+    assert sum(block.size for block in matched) >= 21
+
+
+@needs_recordings
+@pytest.mark.parametrize("name", ["sine_stereo_mp2.mpg", "fire2.mp4", "big_buck_bunny_small.mp4"])
+def test_no_word_is_made_of_a_tone_fire_or_music(transcriber: Transcriber, name: str) -> None:
+    assert transcriber(heard(name)).text == ""
 
 
 def test_speech_after_a_long_pause_is_there_and_has_its_time(transcriber: Transcriber) -> None:
