@@ -99,5 +99,6 @@ def interrupted(terminal):
     code = terminal.process.wait(60)
     assert time.monotonic() - pressed < 20
     terminal.read_all()
+    assert "emi: interrupted" in terminal.text, (code, terminal.text[-2000:])
     assert terminal.seconds_until("emi: interrupted", pressed) < 5
     return code
