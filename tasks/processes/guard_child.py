@@ -29,12 +29,10 @@ def main() -> None:
         seen |= descendants({parent})
     if sys.stdin.buffer.read():
         return
-    seen |= descendants(set(seen))  # also what these started since, while they are its parents
+    seen |= descendants(alive(seen))  # also what these started since, while they are its parents
     time.sleep(GRACE_SECONDS)
-    alive = {pid: started for pid, (_, started) in _processes().items()}
-    for pid, started in seen.items():
-        if pid != os.getpid() and alive.get(pid) == started:
-            _kill(pid)
+    for pid in alive(seen) - {os.getpid()}:
+        _kill(pid)
     for pid in _marked(f"{MARK}={os.environ[MARK]}".encode()) - {os.getpid()}:
         _kill(pid)
 
@@ -48,6 +46,12 @@ def descendants(ancestors: set[int]) -> dict[int, str]:
         found |= {pid: processes[pid][1] for pid in children}
         below = children
     return found
+
+
+def alive(seen: dict[int, str]) -> set[int]:
+    """Return those of some pids that are of the same process still, not of one started since."""
+    processes = _processes()
+    return {pid for pid, started in seen.items() if processes.get(pid, (0, ""))[1] == started}
 
 
 def _processes() -> dict[int, tuple[int, str]]:
