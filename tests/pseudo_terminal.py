@@ -102,3 +102,12 @@ def interrupted(terminal):
     assert "emi: interrupted" in terminal.text, (code, terminal.text[-2000:])
     assert terminal.seconds_until("emi: interrupted", pressed) < 5
     return code
+
+
+def without_slow_start(text):
+    """What a command wrote, but for its lines while libraries and servers start on a busy machine.
+
+    Such a line names Prefect's server; nothing that Prefect itself writes may be on a terminal.
+    """
+    lines = text.splitlines(keepends=True)
+    return "".join(line for line in lines if not line.startswith("emi: starting: "))
