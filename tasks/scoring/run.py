@@ -30,10 +30,15 @@ from tasks.scoring.commit import RunStamp, splits_of_contents, tables_of
 from tasks.scoring.job import Job, OnEnd, Run, do_missing, reuse_rows, run_job
 from tasks.scoring.reuse import renew, reuse
 from tasks.scoring.score_clips import scoring_work
-from tasks.scoring.settings import Coverage, ScoringSettings, TranscriptionSettings
+from tasks.scoring.settings import Coverage, ScoringSettings
 from tasks.scoring.stages.stage import Work
 from tasks.scoring.transcribe import transcription_settings
-from tasks.scoring.transcripts import copied_transcripts, known_transcripts, transcripts_table
+from tasks.scoring.transcripts import (
+    known_transcripts,
+    renew_transcripts,
+    reuse_transcripts,
+    transcripts_table,
+)
 from tasks.store.store import ResultsStore
 from tasks.transcription.asr_models import asr_columns, check_asr
 from tasks.transcription.other_asr import remark_other_asr
@@ -69,7 +74,7 @@ class ScoringJob(Job):
         """Return extraction and scoring."""
         if self.settings.transcription is None:
             return scoring_work(self.settings)
-        keys = self._keys(self.settings.transcription)
+        keys = self.settings.transcription.keys
         return scoring_work(self.settings, lambda clips: known_transcripts(store, clips, keys))
 
     def done_clips(self, store: ResultsStore) -> dict[str, DoneClip]:
@@ -90,39 +95,19 @@ class ScoringJob(Job):
 
     def reuse(self, store: ResultsStore, reused: Sequence[tuple[ClipFile, str]]) -> pa.Table:
         """Commit rows of equal content; return the scores."""
-        self._reuse_transcripts(store, reused, "adopted")
+        heard = self.settings.transcription
+        if heard is not None:
+            run_id, keep_text = self.stamp.run_id, heard.asr.keep_text
+            reuse_transcripts(store, reused, heard.keys, run_id, keep_text=keep_text)
         return reuse(store, reused, self.stamp)
 
     def renew(self, store: ResultsStore, moved: Sequence[ClipFile]) -> None:
         """Commit the rows of clips that lie elsewhere now."""
-        pairs = [(clip, clip.clip_id) for clip in moved]
-        self._reuse_transcripts(store, pairs, "moved", moved=True)
+        heard = self.settings.transcription
+        if heard is not None:
+            run_id, keep_text = self.stamp.run_id, heard.asr.keep_text
+            renew_transcripts(store, moved, heard.keys, run_id, keep_text=keep_text)
         renew(store, moved, self.stamp)
-
-    def _reuse_transcripts(
-        self,
-        store: ResultsStore,
-        pairs: Sequence[tuple[ClipFile, str]],
-        name: str,
-        *,
-        moved: bool = False,
-    ) -> None:
-        """Commit transcripts of clips whose scores are reused."""
-        settings, run_id = self.settings.transcription, self.stamp.run_id
-        if settings is None or not pairs:
-            return
-        rows = copied_transcripts(
-            store,
-            pairs,
-            self._keys(settings),
-            run_id,
-            keep_text=settings.asr.keep_text,
-            moved=moved,
-        )
-        store.commit(f"{run_id}-{name}", {TRANSCRIPTS: rows})
-
-    def _keys(self, settings: TranscriptionSettings) -> tuple[str, str]:
-        return settings.asr_key, settings.cut_key
 
     def conclude(self, store: ResultsStore) -> None:
         """Let the view of scores show this run's model and coverage."""

@@ -43,6 +43,11 @@ class TranscriptionSettings:
     version: str = field(default_factory=code_version)
     options: Mapping[str, Any] = field(default_factory=dict)
 
+    @property
+    def keys(self) -> tuple[str, str]:
+        """Return ``asr_key`` and ``cut_key``: those of all transcripts that it may give."""
+        return self.asr_key, self.cut_key
+
 
 @dataclass(frozen=True)
 class ScoringSettings:

@@ -19,7 +19,6 @@ from tasks.schema.scores import COSTS, NODE
 from tasks.schema.tables import TRANSCRIPTS
 from tasks.scoring.commit import RunStamp
 from tasks.scoring.job import Job, OnEnd, Run, do_missing, reuse_rows, run_job
-from tasks.scoring.reuse import MOVED_AT_ONCE
 from tasks.scoring.settings import TranscriptionSettings
 from tasks.scoring.stages.ledger import TRANSCRIBE
 from tasks.scoring.stages.stage import ActorStage, Work
@@ -29,7 +28,12 @@ from tasks.scoring.stages.transcribe_stage import (
     TranscriberActor,
     heard_row,
 )
-from tasks.scoring.transcripts import copied_transcripts, cut_key, transcripts_table
+from tasks.scoring.transcripts import (
+    cut_key,
+    renew_transcripts,
+    reuse_transcripts,
+    transcripts_table,
+)
 from tasks.store.store import ResultsStore
 from tasks.transcription.asr_models import asr_columns
 from tasks.transcription.settings import AsrSettings
@@ -68,8 +72,7 @@ class TranscriptionJob(Job):
 
     def done_clips(self, store: ResultsStore) -> dict[str, DoneClip]:
         """Return the latest transcripts by this ASR model and these settings, by clip id."""
-        keep_text = self.settings.asr.keep_text
-        return done_transcripts(store, self.settings.asr_key, keep_text=keep_text)
+        return done_transcripts(store, self.settings.asr_key, keep_text=self._keep_text)
 
     def tables_of(self, rows: pa.Table) -> Mapping[str, pa.Table]:
         """Return the transcripts."""
@@ -77,23 +80,19 @@ class TranscriptionJob(Job):
 
     def reuse(self, store: ResultsStore, reused: Sequence[tuple[ClipFile, str]]) -> pa.Table:
         """Commit transcripts of equal content; return them."""
-        rows = self._copies(store, reused)
-        store.commit(f"{self.stamp.run_id}-adopted", {TRANSCRIPTS: rows})
-        return rows
+        return reuse_transcripts(
+            store, reused, self.settings.keys, self.stamp.run_id, keep_text=self._keep_text
+        )
 
     def renew(self, store: ResultsStore, moved: Sequence[ClipFile]) -> None:
         """Commit the transcripts of clips that lie elsewhere now."""
-        for number, first in enumerate(range(0, len(moved), MOVED_AT_ONCE)):
-            pairs = [(clip, clip.clip_id) for clip in moved[first : first + MOVED_AT_ONCE]]
-            name = f"{self.stamp.run_id}-moved-{number:05d}"
-            store.commit(name, {TRANSCRIPTS: self._copies(store, pairs, moved=True)})
+        renew_transcripts(
+            store, moved, self.settings.keys, self.stamp.run_id, keep_text=self._keep_text
+        )
 
-    def _copies(
-        self, store: ResultsStore, pairs: Sequence[tuple[ClipFile, str]], *, moved: bool = False
-    ) -> pa.Table:
-        keys, run_id = (self.settings.asr_key, self.settings.asr_key), self.stamp.run_id
-        keep_text = self.settings.asr.keep_text
-        return copied_transcripts(store, pairs, keys, run_id, keep_text=keep_text, moved=moved)
+    @property
+    def _keep_text(self) -> bool:
+        return self.settings.asr.keep_text
 
 
 def transcribe_corpus(

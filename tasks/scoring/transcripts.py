@@ -16,7 +16,7 @@ from tasks.schema.fields import checked
 from tasks.schema.outcomes import Status
 from tasks.schema.tables import TRANSCRIPTS
 from tasks.schema.transcripts import HEARD, transcripts_schema
-from tasks.scoring.reuse import copied, pairs_table
+from tasks.scoring.reuse import MOVED_AT_ONCE, copied, pairs_table
 from tasks.store.queries.clip_views import current_view
 from tasks.store.store import ResultsStore
 
@@ -103,6 +103,51 @@ def copied_transcripts(
         "now": datetime.now(UTC),
     }
     return copied(store, pairs_table(reused), [view], sql, parameters, transcripts_schema())
+
+
+def reuse_transcripts(
+    store: ResultsStore,
+    reused: Sequence[tuple[ClipFile, str]],
+    keys: tuple[str, str],
+    run_id: str,
+    *,
+    keep_text: bool,
+) -> pa.Table:
+    """Commit transcripts of clips whose content has one under another name; return them.
+
+    Args:
+        store: locked by this process.
+        reused: as for `copied_transcripts`, as all that follow.
+        keys: likewise.
+        run_id: likewise.
+        keep_text: likewise.
+    """
+    rows = copied_transcripts(store, reused, keys, run_id, keep_text=keep_text)
+    store.commit(f"{run_id}-adopted", {TRANSCRIPTS: rows})
+    return rows
+
+
+def renew_transcripts(
+    store: ResultsStore,
+    moved: Sequence[ClipFile],
+    keys: tuple[str, str],
+    run_id: str,
+    *,
+    keep_text: bool,
+) -> None:
+    """Commit the transcripts of clips with where these lie now, and nothing else changed.
+
+    Args:
+        store: locked by this process.
+        moved: the clips.
+        keys: as for `copied_transcripts`, as all that follow.
+        run_id: likewise.
+        keep_text: likewise.
+    """
+    for number, first in enumerate(range(0, len(moved), MOVED_AT_ONCE)):
+        pairs = [(clip, clip.clip_id) for clip in moved[first : first + MOVED_AT_ONCE]]
+        rows = copied_transcripts(store, pairs, keys, run_id, keep_text=keep_text, moved=True)
+        store.commit(f"{run_id}-moved-{number:05d}", {TRANSCRIPTS: rows})
 
 
 def known_transcripts(
