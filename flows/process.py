@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import Annotated, Any
 
-from prefect import flow, task
+from prefect import Task, flow, task
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State
 from prefect.exceptions import TerminationSignal
@@ -127,12 +127,17 @@ def can_heal(_task: object, _run: object, state: State[Any]) -> bool:
     return heals and deployment.id is not None
 
 
+def task_of_workers(name: str) -> Task[..., None]:
+    """Return the Prefect task of this name that puts clips through a job's stages."""
+    return task(
+        name=name,
+        cache_policy=NO_CACHE,
+        persist_result=False,
+        retries=len(RETRY_SECONDS),
+        retry_delay_seconds=RETRY_SECONDS,
+        retry_condition_fn=can_heal,
+    )(do_missing)
+
+
 reuse_task = task(name="reuse", cache_policy=NO_CACHE, persist_result=False)(reuse_rows)
-score_task = task(
-    name="score",
-    cache_policy=NO_CACHE,
-    persist_result=False,
-    retries=len(RETRY_SECONDS),
-    retry_delay_seconds=RETRY_SECONDS,
-    retry_condition_fn=can_heal,
-)(do_missing)
+score_task = task_of_workers("score")

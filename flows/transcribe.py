@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated, Any
 
-from prefect import flow, task
-from prefect.cache_policies import NO_CACHE
+from prefect import flow
 from prefect.exceptions import TerminationSignal
 from pydantic import Field
 
 from flows.exclusive import exclusive
-from flows.process import RETRY_SECONDS, can_heal, reuse_task
+from flows.process import reuse_task, task_of_workers
 from flows.server import run_names
 from tasks.cluster.budget import ScorerPool
-from tasks.scoring.job import do_missing
 from tasks.scoring.transcribe import transcribe_corpus
-from tasks.transcription.settings import BEAM_SIZE, AsrSettings, asr_settings
+from tasks.transcription.settings import BEAM_SIZE, asr_settings
 
 
 @flow(
@@ -72,7 +71,7 @@ def transcribe_clips(
     return transcribe_corpus(
         source,
         results,
-        AsrSettings(named.model, language, beam_size, keep_text),
+        replace(named, beam_size=beam_size),
         limit=limit,
         again=again,
         pool=ScorerPool(workers, gpus_per_worker),
@@ -84,11 +83,4 @@ def transcribe_clips(
     )
 
 
-transcribe_task = task(
-    name="transcribe",
-    cache_policy=NO_CACHE,
-    persist_result=False,
-    retries=len(RETRY_SECONDS),
-    retry_delay_seconds=RETRY_SECONDS,
-    retry_condition_fn=can_heal,
-)(do_missing)
+transcribe_task = task_of_workers("transcribe")

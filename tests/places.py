@@ -14,3 +14,7 @@ RECORDINGS = next(
     Path("/nonexistent"),
 )
 """Real recordings, which lie beside the repository and do not belong to it."""
+
+needs_recordings = pytest.mark.skipif(
+    not RECORDINGS.is_dir(), reason="real recordings lie beside the repository"
+)

