@@ -7,7 +7,7 @@ from dataclasses import replace
 from emi_model.architecture.config import EmiConfig
 from emi_model.audio.augment import Augmentation
 from emi_model.training.config import TrainConfig
-from emi_model.training.named.recipe import Recipe, small_backbone
+from emi_model.training.named.recipe import Recipe, published_training, small_backbone
 
 PUBLIC_VAD_MODEL = "audeering/wav2vec2-large-robust-12-ft-emotion-msp-dim"
 """The paper's backbone with its VAD head (Wagner et al., arXiv 2203.07378), CC BY-NC-SA 4.0."""
@@ -21,19 +21,7 @@ def paper() -> Recipe:
     clipped by value at 100; seed 1; the best epoch by mean validation Pearson. Dropout, layer drop
     and SpecAugment are those of the backbone's own config.
     """
-    train = TrainConfig(
-        epochs=30,
-        batch_size=32,
-        learning_rate=1e-4,
-        weight_decay=0.01,
-        warmup_epochs=1.0,
-        loss="mse",
-        clip_value=100.0,
-        keep="best",
-        mixed_precision=True,
-        seed=1,
-    )
-    return Recipe("paper", train, EmiConfig(), PUBLIC_VAD_MODEL)
+    return Recipe("paper", published_training(seed=1), EmiConfig(), PUBLIC_VAD_MODEL)
 
 
 def debug() -> Recipe:

@@ -35,6 +35,29 @@ def with_training(recipe: Recipe, **changes: Any) -> Recipe:
     return replace(recipe, train=replace(recipe.train, **changes))
 
 
+def published_training(
+    *, seed: int, epochs: int = 30, modality_dropout: float = 0.0
+) -> TrainConfig:
+    """Return the settings that the codes of Hallmen et al. 2024 and 2025 and of TAEMI share.
+
+    MSE; AdamW at 1e-4, weight decay 0.01; linear warm-up over one epoch, then a cosine, stepped
+    per batch; batches of 32; float16; gradients clipped by value at 100; the best epoch is kept.
+    """
+    return TrainConfig(
+        epochs=epochs,
+        batch_size=32,
+        learning_rate=1e-4,
+        weight_decay=0.01,
+        warmup_epochs=1.0,
+        loss="mse",
+        clip_value=100.0,
+        modality_dropout=modality_dropout,
+        keep="best",
+        mixed_precision=True,
+        seed=seed,
+    )
+
+
 def small_backbone(conv_dim: list[int], **arguments: Any) -> EmiConfig:
     """Return the paper's architecture over a small backbone; only named arguments add dropout."""
     no_dropout = dict.fromkeys(

@@ -12,13 +12,16 @@ from emi_model.architecture.config import OPTIONAL, EmiConfig
 from emi_model.modalities import AUDIO, TRANSCRIPT, VISION
 from emi_model.training.config import TrainConfig
 from emi_model.training.named.audio import PUBLIC_VAD_MODEL
-from emi_model.training.named.recipe import Recipe
+from emi_model.training.named.recipe import Recipe, published_training
 
 GTE_MLM = "Alibaba-NLP/gte-en-mlm-base"
 """The text encoder of Semantic Matters and of TAEMI, Apache-2.0."""
 
 GTE_ENGLISH = "Alibaba-NLP/gte-base-en-v1.5"
 """The text encoder of the best published score on the validation set, Apache-2.0."""
+
+AUTHORS_SEED = 3407
+"""That of the authors' code of 2025, and of TAEMI's."""
 
 VIT_HUGE = "google/vit-huge-patch14-224-in21k"
 """The frozen picture encoder of Semantic Matters."""
@@ -34,23 +37,13 @@ def semantic_matters() -> Recipe:
     frames a second, and where words or faces are missing a learnt token stands, not the encoding of
     an empty text and not a stop.
     """
-    train = TrainConfig(
-        epochs=30,
-        batch_size=32,
-        learning_rate=1e-4,
-        weight_decay=0.01,
-        warmup_epochs=1.0,
-        loss="mse",
-        clip_value=100.0,
-        keep="best",
-        mixed_precision=True,
-        seed=3407,
-    )
     model = EmiConfig(
         branches={AUDIO: {}, VISION: _faces(), TRANSCRIPT: _words(GTE_MLM)},
         fusion={"name": "concat", "lstm_sizes": {VISION: 768}},
     )
-    return Recipe("semantic_matters", train, model, PUBLIC_VAD_MODEL)
+    return Recipe(
+        "semantic_matters", published_training(seed=AUTHORS_SEED), model, PUBLIC_VAD_MODEL
+    )
 
 
 def text() -> Recipe:
@@ -99,19 +92,7 @@ def all_modalities() -> Recipe:
 def _several(
     name: str, others: dict[str, dict[str, Any]], fusion: dict[str, Any], *, epochs: int
 ) -> Recipe:
-    train = TrainConfig(
-        epochs=epochs,
-        batch_size=32,
-        learning_rate=1e-4,
-        weight_decay=0.01,
-        warmup_epochs=1.0,
-        loss="mse",
-        clip_value=100.0,
-        modality_dropout=0.1,
-        keep="best",
-        mixed_precision=True,
-        seed=3407,
-    )
+    train = published_training(seed=AUTHORS_SEED, epochs=epochs, modality_dropout=0.1)
     model = EmiConfig(branches={AUDIO: {OPTIONAL: True}, **others}, fusion=fusion)
     return Recipe(name, train, model, PUBLIC_VAD_MODEL)
 
