@@ -11,7 +11,7 @@ to be importable there, by ``PYTHONPATH`` or installed.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sized
+from collections.abc import Iterable, Mapping, Sized
 from functools import cache
 from importlib import import_module
 from typing import TypeVar
@@ -53,7 +53,13 @@ def size_of(clip: Mapping[str, Sized]) -> int:
     )
 
 
-def find_entry(registry: Mapping[str, Entry], modality: str, module: str, kind: str) -> Entry:
+def find_entry(
+    registry: Mapping[str, Entry],
+    modality: str,
+    module: str,
+    kind: str,
+    others: Iterable[str] = (),
+) -> Entry:
     """Return what a registry has for a modality, after the modules are loaded that may register it.
 
     Args:
@@ -61,6 +67,7 @@ def find_entry(registry: Mapping[str, Entry], modality: str, module: str, kind: 
         modality: its name.
         module: of this project, that registers the modality if there is such a module.
         kind: of entry, for the error.
+        others: further modules that register entries, loaded so that the error names these too.
 
     Raises:
         ConfigError: nothing is registered, or ``EMI_PLUGINS`` names a module that fails to load.
@@ -73,6 +80,8 @@ def find_entry(registry: Mapping[str, Entry], modality: str, module: str, kind: 
             if error.name != module:
                 raise
     if modality not in registry:
+        for other in others:
+            import_module(other)
         raise ConfigError(
             f"found no {kind} for {modality!r}, expected one of {sorted(registry)}: name the "
             f"module that registers it in {PLUGINS}"

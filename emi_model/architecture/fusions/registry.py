@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from importlib import import_module
+from pkgutil import walk_packages
 from typing import TypeVar
 
 from emi_model.architecture.config import EmiConfig
@@ -35,13 +37,24 @@ def register_fusion(name: str) -> Callable[[type[SomeFusion]], type[SomeFusion]]
 
 
 def fusion_class(config: EmiConfig) -> type[Fusion]:
-    """Return the class of a config's fusion; ``concat`` is looked for in ``concat.py`` here.
+    """Return the class of a config's fusion.
+
+    That of ``concat`` is looked for in ``concat.py``, here and in the folders below.
 
     Raises:
         ConfigError: there is none of that name.
     """
     name = PAPER if config.fusion is None else str(config.fusion[FUSION_NAME])
-    return find_entry(_FUSIONS, name, f"{__package__}.{name}", "fusion")
+    modules = _modules()
+    module = modules.get(name, f"{__package__}.{name}")
+    return find_entry(_FUSIONS, name, module, "fusion", modules.values())
+
+
+def fusion_names() -> list[str]:
+    """Return the names of all fusions of this project, and of those registered by others."""
+    for module in _modules().values():
+        import_module(module)
+    return sorted(_FUSIONS)
 
 
 def build_fusion(config: EmiConfig, branches: Mapping[str, Fused]) -> Fusion:
@@ -52,3 +65,9 @@ def build_fusion(config: EmiConfig, branches: Mapping[str, Fused]) -> Fusion:
     """
     build: Callable[[EmiConfig, Mapping[str, Fused]], Fusion] = fusion_class(config)
     return build(config, branches)
+
+
+def _modules() -> dict[str, str]:
+    """Return the full name of each module here and in the folders below, by its last part."""
+    found = walk_packages(import_module(str(__package__)).__path__, f"{__package__}.")
+    return {one.name.rpartition(".")[2]: one.name for one in found if not one.ispkg}
