@@ -15,6 +15,7 @@ from emi_model.errors import ConfigError
 from emi_model.training.config import TrainConfig
 from emi_model.training.recipes import Recipe
 from tasks.training.branch_settings import branch_settings, is_of_a_branch, with_branches
+from tasks.training.fusion_settings import fusion_settings, is_of_the_fusion, with_fusion
 from tasks.training.parsing import parsed
 
 _AUGMENTATION, _MODEL, _BACKBONE = "augmentation", "model", "backbone"
@@ -38,6 +39,7 @@ def settings_of(recipe: Recipe) -> dict[str, Any]:
         **{f"{_MODEL}.{name}": value for name, value in model.items()},
         **{f"{_BACKBONE}.{name}": value for name, value in backbone.items()},
         **branch_settings(recipe),
+        **fusion_settings(recipe),
     }
 
 
@@ -51,12 +53,12 @@ def with_settings(recipe: Recipe, settings: Mapping[str, str]) -> Recipe:
     Raises:
         ConfigError: no such setting, or a value that does not fit.
     """
-    recipe = with_branches(recipe, settings)
+    recipe = with_fusion(with_branches(recipe, settings), settings)
     groups: dict[str, dict[str, Any]] = {"": {}, _AUGMENTATION: {}, _MODEL: {}, _BACKBONE: {}}
     types = {"": _types(TrainConfig), _AUGMENTATION: _types(Augmentation), _MODEL: _model_types()}
     types[""].pop(_AUGMENTATION)
     for key, text in settings.items():
-        if is_of_a_branch(key):
+        if is_of_a_branch(key) or is_of_the_fusion(key):
             continue
         group, _, name = key.rpartition(".")
         if group == _BACKBONE:

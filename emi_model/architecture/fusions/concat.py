@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -25,8 +25,6 @@ from emi_model.modalities import AUDIO
 FIRST = (AUDIO, "vision", "text")
 """The order of concatenation; other modalities follow in the config's order."""
 
-USUAL: Mapping[str, Any] = {"hidden_size": None, "lstm_sizes": {}}
-
 
 @register_fusion("concat")
 class ConcatFusion(Fusion):
@@ -36,11 +34,13 @@ class ConcatFusion(Fusion):
     counts; its other switches do not. Arguments:
 
     - ``hidden_size``: width between the two linear layers; default: that of the audio features,
-      without audio of the first modality's.
+      without audio of the first modality's; 0: one linear layer alone, a linear probe.
     - ``lstm_sizes``: width of an LSTM's state by modality; default: that of the features.
 
     A learnt token takes the place of a modality that a clip lacks.
     """
+
+    usual: ClassVar[Mapping[str, Any]] = {"hidden_size": None, "lstm_sizes": {}}
 
     def __init__(self, config: EmiConfig, branches: Mapping[str, Fused]) -> None:
         """Build the layers with fresh weights.
@@ -49,7 +49,7 @@ class ConcatFusion(Fusion):
             ConfigError: unknown arguments, or a width for a modality without an LSTM.
         """
         super().__init__(config)
-        arguments = fusion_arguments(config, USUAL)
+        arguments = fusion_arguments(config, self.usual)
         first = [name for name in FIRST if name in branches]
         self._order = (*first, *(name for name in branches if name not in first))
         widths = {name: branches[name].feature_size for name in self._order}
@@ -63,7 +63,9 @@ class ConcatFusion(Fusion):
                 for name, size in sizes.items()
             }
         )
-        hidden_size = arguments["hidden_size"] or widths[self._order[0]]
+        hidden_size = arguments["hidden_size"]
+        if hidden_size is None:
+            hidden_size = widths[self._order[0]]
         widths |= sizes
         self.stand_ins = nn.ParameterDict(
             {
@@ -72,11 +74,10 @@ class ConcatFusion(Fusion):
                 if name not in config.required
             }
         )
-        self.layers = nn.Sequential(
-            nn.Linear(sum(widths.values()), hidden_size),
-            nn.Tanh(),
-            nn.Linear(hidden_size, config.num_targets),
-        )
+        width = sum(widths.values())
+        hidden = [nn.Linear(width, hidden_size), nn.Tanh()] if hidden_size else []
+        last = nn.Linear(hidden_size or width, config.num_targets)
+        self.layers = nn.Sequential(*hidden, last)
 
     def forward(self, outputs: Mapping[str, BranchOutput], num_clips: int) -> Tensor:
         """Return (num_clips, targets) from the branches' outputs; see `Fusion`."""

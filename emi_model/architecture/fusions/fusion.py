@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -38,7 +38,12 @@ class Fusion(nn.Module):
     A subclass is built from the model's `EmiConfig` and its branches' properties by modality, in
     the config's order; its own arguments are in ``config.fusion``, see `fusion_arguments`. Register
     it with `emi_model.architecture.fusions.registry.register_fusion`.
+
+    Attributes:
+        usual: its arguments, each with its usual value, as `fusion_arguments` takes them.
     """
+
+    usual: ClassVar[Mapping[str, Any]] = {}
 
     def __init__(self, config: EmiConfig) -> None:
         """Take the config's output: unbounded, or between 0 and 1 by a sigmoid."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -13,8 +13,6 @@ from emi_model.architecture.fusions.fusion import Fused, fusion_arguments
 from emi_model.architecture.fusions.predictions import PredictionFusion, Predictions
 from emi_model.architecture.fusions.registry import register_fusion
 
-USUAL_GATE: Mapping[str, Any] = {"gate_size": 16}
-
 
 @register_fusion("gated")
 class GatedFusion(PredictionFusion):
@@ -23,10 +21,12 @@ class GatedFusion(PredictionFusion):
     Argument: ``gate_size``, width between the two linear layers.
     """
 
+    usual: ClassVar[Mapping[str, Any]] = {"gate_size": 16}
+
     def __init__(self, config: EmiConfig, branches: Mapping[str, Fused]) -> None:
         """Build the heads and the gate with fresh weights; all modalities weigh the same."""
         super().__init__(config, branches)
-        size = fusion_arguments(config, USUAL_GATE)["gate_size"]
+        size = fusion_arguments(config, self.usual)["gate_size"]
         outputs = len(branches) * config.num_targets
         last = nn.Linear(size, outputs)
         nn.init.zeros_(last.weight)

@@ -20,7 +20,7 @@ class LateFusion(PredictionFusion):
     def __init__(self, config: EmiConfig, branches: Mapping[str, Fused]) -> None:
         """Build the heads with fresh weights; all modalities weigh the same."""
         super().__init__(config, branches)
-        fusion_arguments(config, {})
+        fusion_arguments(config, self.usual)
         self.shared_logits = nn.Parameter(torch.zeros(len(branches), config.num_targets))
 
     def logits(self, predictions: Predictions) -> Tensor:

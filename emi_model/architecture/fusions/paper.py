@@ -34,7 +34,7 @@ class PaperFusion(Fusion):
         The audio branch's LSTM is named ``lstm``, as in every checkpoint; others are in ``lstms``.
         """
         super().__init__(config)
-        fusion_arguments(config, {})
+        fusion_arguments(config, self.usual)
         self.uses_global_vector = config.global_vector
         self._branches = dict(branches)
         lstms = {

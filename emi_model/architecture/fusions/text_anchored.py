@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -19,13 +19,6 @@ from emi_model.architecture.fusions.fusion import (
 )
 from emi_model.architecture.fusions.registry import register_fusion
 from emi_model.errors import ConfigError
-
-USUAL_SIZES: Mapping[str, Any] = {
-    "anchor": "text",
-    "size": 512,
-    "num_heads": 4,
-    "dropout": 0.1,
-}
 
 
 class CrossAttention(nn.Module):
@@ -76,6 +69,13 @@ class TextAnchoredFusion(Fusion):
     the last hidden layer; ``num_heads``; ``dropout``.
     """
 
+    usual: ClassVar[Mapping[str, Any]] = {
+        "anchor": "text",
+        "size": 512,
+        "num_heads": 4,
+        "dropout": 0.1,
+    }
+
     def __init__(self, config: EmiConfig, branches: Mapping[str, Fused]) -> None:
         """Build the layers with fresh weights, and tokens from a narrow normal distribution.
 
@@ -83,7 +83,7 @@ class TextAnchoredFusion(Fusion):
             ConfigError: unknown arguments, no branch that asks, or heads that do not divide.
         """
         super().__init__(config)
-        arguments = fusion_arguments(config, USUAL_SIZES)
+        arguments = fusion_arguments(config, self.usual)
         self._anchor, size = arguments["anchor"], arguments["size"]
         if self._anchor not in branches:
             raise ConfigError(

@@ -72,6 +72,8 @@ def test_settings_change_what_they_name_and_nothing_else() -> None:
         ("augmentation.speed", "1", "augmentation.speed is '1', expected two numbers"),
         ("loss", "l1", "loss is 'l1', expected one of"),
         ("keep", "some", "keep is 'some', expected 'best' or 'last'"),
+        ("fusion.name", "sum", "found no fusion for 'sum', expected one of"),
+        ("fusion.size", "3", "no setting 'fusion.size' of fusion 'paper', expected one of fusion"),
     ],
 )
 def test_what_is_refused(key: str, text: str, cause: str) -> None:
@@ -86,3 +88,17 @@ def test_published_weights_fix_the_backbone_but_for_its_masks() -> None:
     assert found.model.backbone["mask_time_prob"] == 0.1
     assert settings_of(found)["backbone.mask_time_prob"] == 0.1
     assert with_settings(paper(), {"backbone.max_layers": "6"}).model.backbone["max_layers"] == 6
+
+
+def test_a_fusion_is_chosen_by_name_with_its_arguments() -> None:
+    recipe = RECIPES["all"]()
+    assert settings_of(recipe)["fusion.num_heads"] == 4
+    assert "fusion.lstm_sizes" not in settings_of(RECIPES["semantic_matters"]())
+    more = with_settings(recipe, {"fusion.num_heads": "2", "fusion.dropout": "0.3"}).model.fusion
+    assert more == {"name": "text_anchored", "num_heads": 2, "dropout": 0.3}
+    chosen = {"fusion.hidden_size": "32", "fusion.name": "concat"}
+    other = with_settings(with_settings(recipe, {"fusion.size": "8"}), chosen)
+    assert other.model == replace(recipe.model, fusion={"name": "concat", "hidden_size": 32})
+    assert with_settings(debug(), {"fusion.name": "paper"}).model.fusion is None
+    with pytest.raises(ConfigError, match=r"fusion.size is 'wide', expected a whole number"):
+        with_settings(recipe, {"fusion.size": "wide"})

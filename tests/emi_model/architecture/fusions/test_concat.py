@@ -25,9 +25,9 @@ from tests.emi_model.architecture.fusions.plain import (
 )
 
 
-@pytest.mark.parametrize("sizes", [{}, {"vision": 7}])
-def test_any_subset_alone_and_in_a_batch(sizes: dict[str, int]) -> None:
-    fusion = fusion_named("concat", lstm_sizes=sizes, hidden_size=9)
+@pytest.mark.parametrize(("sizes", "hidden_size"), [({}, 9), ({"vision": 7}, 9), ({}, 0)])
+def test_any_subset_alone_and_in_a_batch(sizes: dict[str, int], hidden_size: int) -> None:
+    fusion = fusion_named("concat", lstm_sizes=sizes, hidden_size=hidden_size)
     weights = weights_of(fusion)
 
     def plain(clip: Clip) -> Array:
@@ -38,9 +38,8 @@ def test_any_subset_alone_and_in_a_batch(sizes: dict[str, int]) -> None:
             else weights["stand_ins.vision"]
         ]
         parts += [clip["text"][0] if "text" in clip else weights["stand_ins.text"]]
-        return linear(
-            weights, "layers.2", np.tanh(linear(weights, "layers.0", np.concatenate(parts)))
-        )
+        first = linear(weights, "layers.0", np.concatenate(parts))
+        return linear(weights, "layers.2", np.tanh(first)) if hidden_size else first
 
     check(fusion, made_clips(), plain)
 
