@@ -54,7 +54,11 @@ __all__ = [
     "with_variants",
 ]
 
-FUSIONS = ("concat", "text_anchored", "late", "gated")
+FUSIONS = (
+    *("concat", "late", "gated"),
+    *("tensor", "low_rank", "clip"),
+    *("pooled", "text_anchored", "vilbert"),
+)
 """Fusions that are variants of any recipe."""
 
 RECIPES: MappingProxyType[str, Callable[[], Recipe]] = MappingProxyType(

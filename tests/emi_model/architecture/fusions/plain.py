@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import combinations
+from math import erf
 from typing import Any
 
 import numpy as np
@@ -89,6 +90,18 @@ def check(fusion: Fusion, clips: Sequence[Clip], plain: Callable[[Clip], Array])
     np.testing.assert_allclose(together, expected, rtol=0, atol=1e-5)
 
 
+def check_gradients(fusion: Fusion) -> None:
+    """Check that the clips of every subset together move every weight."""
+    clips = made_clips(with_audio=False)
+    fusion(outputs_of(clips), len(clips)).square().sum().backward()
+    still = [
+        name
+        for name, weight in fusion.named_parameters()
+        if weight.grad is None or not weight.grad.any()
+    ]
+    assert still == []
+
+
 def weights_of(fusion: Fusion) -> dict[str, Array]:
     """Return the fusion's weights by name, in double precision."""
     return {name: weight.double().numpy() for name, weight in fusion.state_dict().items()}
@@ -97,6 +110,31 @@ def weights_of(fusion: Fusion) -> dict[str, Array]:
 def linear(weights: Mapping[str, Array], name: str, values: Array) -> Array:
     """Return what a linear layer makes of values (..., D)."""
     return values @ weights[f"{name}.weight"].T + weights[f"{name}.bias"]
+
+
+def layer_norm(weights: Mapping[str, Array], name: str, values: Array) -> Array:
+    """Return what a LayerNorm makes of values (..., D)."""
+    centred = values - values.mean(axis=-1, keepdims=True)
+    scaled = centred / np.sqrt((centred**2).mean(axis=-1, keepdims=True) + 1e-5)
+    return scaled * weights[f"{name}.weight"] + weights[f"{name}.bias"]
+
+
+def gelu(values: Array) -> Array:
+    """Return x times the share of a normal distribution below x."""
+    return np.asarray(values * 0.5 * (1 + np.vectorize(erf)(values / 2**0.5)))
+
+
+def read(weights: Mapping[str, Array], clip: Clip, name: str, reading: str) -> Array:
+    """Return the vector (D,) that `ClipVectors`, named ``vectors``, reads of a modality."""
+    if name not in clip:
+        return weights[f"vectors.stand_ins.{name}"]
+    frames = clip[name]
+    if name == "text" or reading == "mean":
+        return np.asarray(frames.mean(axis=0))
+    if reading == "state":
+        return lstm_state(weights, f"vectors.lstms.{name}", frames)
+    shares = softmax(frames @ weights[f"vectors.poolings.{name}.score.weight"][0])
+    return np.asarray(shares @ frames)
 
 
 def sigmoid(values: Array) -> Array:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from math import erf
-
 import numpy as np
 import pytest
 
@@ -16,6 +14,8 @@ from tests.emi_model.architecture.fusions.plain import (
     Clip,
     check,
     fusion_named,
+    gelu,
+    layer_norm,
     linear,
     made_clips,
     softmax,
@@ -23,12 +23,6 @@ from tests.emi_model.architecture.fusions.plain import (
 )
 
 HEADS = 2
-
-
-def layer_norm(weights: dict[str, Array], name: str, values: Array) -> Array:
-    centred = values - values.mean(axis=-1, keepdims=True)
-    scaled = centred / np.sqrt((centred**2).mean(axis=-1, keepdims=True) + 1e-5)
-    return scaled * weights[f"{name}.weight"] + weights[f"{name}.bias"]
 
 
 def attended(weights: dict[str, Array], name: str, query: Array, frames: Array) -> Array:
@@ -57,8 +51,7 @@ def test_any_subset_alone_and_in_a_batch() -> None:
             attended(weights, "ca_vision", query, vision),
         ]
         hidden = linear(weights, "pred_head.0", np.concatenate(parts))
-        gelu = hidden * np.array([0.5 * (1 + erf(value / 2**0.5)) for value in hidden])
-        return linear(weights, "pred_head.3", gelu)
+        return linear(weights, "pred_head.3", gelu(hidden))
 
     check(fusion, made_clips(with_audio=False), plain)
 
