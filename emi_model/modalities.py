@@ -30,6 +30,9 @@ SPOKEN_BYTES_PER_SECOND = 15.0
 _RATES: Mapping[str, float] = {TRANSCRIPT: SPOKEN_BYTES_PER_SECOND, VISION: FACES_PER_SECOND}
 """Entries a second of inputs other than audio."""
 
+VALUES_PER_SAMPLE = 16
+"""Values of a series that take about as much memory as a sample of audio; to compare sizes."""
+
 AUDIO_NEEDED: Mapping[str, bool] = {AUDIO: True}
 """What a model with audio alone needs of a clip."""
 
@@ -42,15 +45,18 @@ def size_of(clip: Mapping[str, Sized]) -> int:
     """Return the size to plan batches by, in samples at 16 kHz: how long a clip takes.
 
     Args:
-        clip: its inputs by modality. Without audio, the one that takes longest counts; one of
-            another project has a sample an entry.
+        clip: its inputs by modality. Without audio, the one that takes longest counts. One of a
+            name that is not ours has a sample an entry, or more where entries are wide.
     """
     if AUDIO in clip:
         return len(clip[AUDIO])
-    return max(
-        (int(len(clip[name]) * SAMPLING_RATE / _RATES.get(name, SAMPLING_RATE)) for name in clip),
-        default=0,
-    )
+    return max((_size(name, values) for name, values in clip.items()), default=0)
+
+
+def _size(modality: str, values: Sized) -> int:
+    if modality in _RATES:
+        return int(len(values) * SAMPLING_RATE / _RATES[modality])
+    return max(len(values), int(getattr(values, "size", 0)) // VALUES_PER_SAMPLE)
 
 
 def find_entry(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
@@ -169,6 +169,15 @@ class Branch(nn.Module):
         """Keep what an encoder that is not trained gives for a clip, or forget it.
 
         It is for a training that sees the same inputs in every epoch. By default nothing is kept.
+        """
+
+    def measure(self, clips: Iterable[Array]) -> None:
+        """Take what the branch has to know of the training data, before a training begins.
+
+        Args:
+            clips: its inputs of the clips that have it, as the extractor returned them.
+
+        By default nothing is read.
         """
 
     def freeze_first_layers(self, *, frozen: bool) -> None:

@@ -48,6 +48,9 @@ WAV2VEC2_LARGE_ROBUST_12: dict[str, Any] = {
 OPTIONAL = "optional"
 """Argument of any branch: clips may lack its modality; a learnt token stands in for it."""
 
+KIND = "kind"
+"""Argument of any branch: the name of its class where that is not the modality's, as ``series``."""
+
 SIGMOID = "sigmoid"
 
 OUTPUTS = ("linear", SIGMOID)
@@ -75,7 +78,7 @@ class EmiConfig:
         lstm_layers: layers of the LSTM.
         clip_seconds: length of a window, the stretch that the model scores at once.
         branches: arguments of each branch by its modality, in the order in which they are fused;
-            `OPTIONAL` may be among them. The audio branch has no others but ``trained``.
+            `OPTIONAL` and `KIND` may be among them. The audio branch has no others but ``trained``.
         fusion: ``name`` of the fusion (`emi_model.architecture.fusions`), and its arguments; None:
             that of the paper, which the switches describe.
         output: of the fusion, ``linear`` or ``sigmoid``.
@@ -131,7 +134,19 @@ class EmiConfig:
 
     def arguments_of(self, modality: str) -> dict[str, Any]:
         """Return the arguments that a branch is built with, in addition to this config."""
-        return {name: value for name, value in self.branches[modality].items() if name != OPTIONAL}
+        given = self.branches[modality]
+        return {name: value for name, value in given.items() if name not in (OPTIONAL, KIND)}
+
+    def kind_of(self, modality: str) -> str | None:
+        """Return the name of a branch's class; None: it is the modality's.
+
+        Raises:
+            ConfigError: it is no text.
+        """
+        kind = self.branches[modality].get(KIND)
+        if kind is not None and not isinstance(kind, str):
+            raise ConfigError(f"kind of branch {modality!r} is {kind!r}, expected a name")
+        return kind
 
     @property
     def num_targets(self) -> int:

@@ -61,7 +61,7 @@ class EmiModel(nn.Module):
         self.config = config
         self.branches = nn.ModuleDict(
             {
-                name: branch_class(name)(config, config.arguments_of(name))
+                name: branch_class(name, config.kind_of(name))(config, config.arguments_of(name))
                 for name in config.branches
             }
         )

@@ -6,12 +6,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from emi_model.architecture.config import SIGMOID
 from emi_model.architecture.fusions.predictions import PredictionFusion
 from emi_model.architecture.model import EmiModel
+from emi_model.arrays import Array
 from emi_model.errors import TrainingError
 from emi_model.metrics.agreement import mean_pearson
 from emi_model.modalities import AUDIO
@@ -86,6 +87,8 @@ def fit(
         on_epoch: Callable[[EpochReport], None] | None = None,
     ) -> FitResult:
         _check(model, train_set, valid_set, config, group)
+        for name, branch in model.each_branch().items():
+            branch.measure(_inputs_of(name, train_set))
         trainer = Trainer(model, train_set, valid_set, config, device, group)
         if journal is not None and (kept := journal.last()) is not None:
             trainer.restore(kept)
@@ -105,6 +108,14 @@ def fit(
             journal=journal,
         )
     return train(model, train_set, valid_set, config, journal, on_epoch=on_epoch)
+
+
+def _inputs_of(modality: str, clips: Sequence[TrainingClip]) -> Iterator[Array]:
+    """Yield the inputs of the clips that have a modality; a clip is read when its turn comes."""
+    for clip in clips:
+        found = clip.inputs.get(modality)
+        if found is not None:
+            yield found
 
 
 def _run(
