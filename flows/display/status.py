@@ -26,17 +26,21 @@ _SCORED = {"first": "the first 12 s of each clip", "full": "all of each clip"}
 
 
 def show_status(
-    contents: Sequence[Mapping[str, Any]], runs: Sequence[Mapping[str, Any]], out: TextIO
+    contents: Sequence[Mapping[str, Any]],
+    transcribed: Sequence[Mapping[str, Any]],
+    runs: Sequence[Mapping[str, Any]],
+    out: TextIO,
 ) -> None:
     """Write what a store holds.
 
     Args:
         contents: the answer to the stored question ``status``.
+        transcribed: the answer to ``transcribed``.
         runs: the answer to ``latest_runs``.
         out: where to write.
     """
     console = console_on(out)
-    for line in status_lines(contents):
+    for line in (*status_lines(contents), *transcribed_lines(transcribed)):
         console.print(line)
     wide = console.width >= WIDE
     if contents:
@@ -46,7 +50,8 @@ def show_status(
         _show(contents, columns, console)
     if runs:
         console.print("\nlatest runs:")
-        columns = ["started_at", "state", "listed", "scored", "rejected", "skipped", "source"]
+        columns = ["started_at", "state", "made", "listed", "scored", "rejected", "skipped"]
+        columns += ["source"]
         columns += ["audio_hours_per_hour", "wall_seconds", "run_id"] if wide else []
         named = [{key.removeprefix("num_"): value for key, value in run.items()} for run in runs]
         _show(named, columns, console)
@@ -68,6 +73,16 @@ def status_lines(contents: Sequence[Mapping[str, Any]]) -> Iterator[str]:
         yield f"  flagged: {', '.join(flags)}; trusted_scores leaves them out"
     if current["missing"]:
         yield f"  gone from the corpus, and only in all_scores: {current['missing']}"
+
+
+def transcribed_lines(transcribed: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """Yield, for each ASR model, how many clips the view of transcripts shows, and their words."""
+    for row in transcribed:
+        if row["clips"]:
+            yield (
+                f"transcripts: {row['clips']} clips by {row['asr_model']}, {row['spoken']} of them "
+                f"with words ({row['words']}), {row['rejected']} rejected"
+            )
 
 
 def _show(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], console: Any) -> None:

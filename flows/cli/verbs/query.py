@@ -85,7 +85,7 @@ def query(
 def status(results: str, as_json: bool) -> None:
     """Show what a results store holds: what `scores` shows, its warnings, and the latest runs.
 
-    With --json, objects of `table` scores (by model and coverage), then of `table` runs.
+    With --json, objects of `table` scores (by model and coverage), transcripts, runs.
     """
     from flows.display.status import show_status
     from tasks.progress import remark
@@ -99,9 +99,10 @@ def status(results: str, as_json: bool) -> None:
     if damaged := store.num_damaged():
         remark(f"{results}: damaged parts: {damaged}")
     contents = answer(results, stored_question("status"))
+    transcribed = answer(results, stored_question("transcribed"))
     runs = answer(results, stored_question("latest_runs"))
     if as_json:
-        for table, rows in (("scores", contents), ("runs", runs)):
+        for table, rows in (("scores", contents), ("transcripts", transcribed), ("runs", runs)):
             write_json({"table": table, **row} for row in plain_rows(rows))
         return
-    show_status(contents.to_pylist(), runs.to_pylist(), sys.stdout)
+    show_status(contents.to_pylist(), transcribed.to_pylist(), runs.to_pylist(), sys.stdout)

@@ -2,6 +2,7 @@
 SELECT
     started_at,
     state,
+    made,
     num_listed,
     num_scored,
     num_rejected,

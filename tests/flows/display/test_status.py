@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from flows.display.status import show_status, status_lines
+from flows.display.status import show_status, status_lines, transcribed_lines
 
 NOW = datetime(2026, 11, 26, 8, 5, tzinfo=UTC)
 OTHER = {
@@ -28,6 +28,7 @@ CURRENT = OTHER | {"is_current": True, "silent": 3, "clipped": 1, "missing": 2, 
 RUN = {
     "started_at": NOW,
     "state": "interrupted",
+    "made": "transcripts",
     "num_listed": 1_234_567,
     "num_scored": 1,
     "num_rejected": 0,
@@ -37,6 +38,14 @@ RUN = {
     "source": "/a/long/way/to/" + "x" * 90,
     "run_id": "20261126T080500Z-abcdef",
 }
+
+
+HEARD = {"asr_model": "tiny.en", "clips": 54, "spoken": 50, "rejected": 1, "words": 321}
+
+
+def test_transcripts_are_told_by_asr_model():
+    line = "transcripts: 54 clips by tiny.en, 50 of them with words (321), 1 rejected"
+    assert list(transcribed_lines([HEARD, HEARD | {"asr_model": "base", "clips": 0}])) == [line]
 
 
 def test_the_first_lines_say_what_scores_shows():
@@ -53,9 +62,18 @@ def test_the_first_lines_say_what_scores_shows():
 def test_counts_and_hours_are_there_in_any_width(columns, monkeypatch):
     monkeypatch.setenv("COLUMNS", str(columns))
     out = io.StringIO()
-    show_status([CURRENT, OTHER], [RUN], out)
+    show_status([CURRENT, OTHER], [HEARD], [RUN], out)
     text = out.getvalue()
     assert max(map(len, text.splitlines())) <= columns
-    for told in ("1234567", "1234000", "567", "12345.678", "11-26 08:05", "interrupted"):
+    for told in (
+        "1234567",
+        "1234000",
+        "567",
+        "12345.678",
+        "11-26 08:05",
+        "interrupted",
+        "transcripts",
+    ):
         assert told in text
+    assert "made" in text
     assert ("20261126T080500Z-abcdef" in text) == (columns == 200)

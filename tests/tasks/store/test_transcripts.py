@@ -19,7 +19,7 @@ from tasks.schema.tables import MISSING_CLIPS, TRANSCRIPTS
 from tasks.schema.transcripts import transcripts_schema
 from tasks.scoring.commit import RunStamp, tables_of
 from tasks.store.compaction import compact
-from tasks.store.query import answer
+from tasks.store.query import answer, stored_question
 from tasks.store.store import ResultsStore, create_store, open_store
 from tasks.transcription.asr_models import asr_columns
 from tasks.transcription.settings import AsrSettings
@@ -78,6 +78,8 @@ def test_the_newest_transcript_of_a_clip_is_shown(
     (quiet,) = answer(store.location, "FROM transcripts WHERE NOT has_speech").to_pylist()
     assert (quiet["clip_id"], quiet["num_words"], quiet["segments"]) == ("b.mp4", 0, [])
     assert json.loads(quiet["asr_settings"])["beam_size"] == 1
+    (told,) = answer(store.location, stored_question("transcribed")).to_pylist()
+    assert (told["clips"], told["spoken"], told["rejected"], told["words"]) == (2, 1, 0, 2)
 
 
 def test_merged_parts_hold_the_latest_rows(
