@@ -23,6 +23,7 @@ from tests.benchmarks.extraction import extraction
 from tests.benchmarks.faces import faces
 from tests.benchmarks.learning import coverage, emodb, retraining
 from tests.benchmarks.odd_one import odd_one
+from tests.benchmarks.reading import reading
 from tests.benchmarks.scale import scale
 from tests.benchmarks.speed import speed
 from tests.benchmarks.three import three
@@ -142,6 +143,7 @@ BENCHMARKS: dict[str, Callable[[Path, Path], Iterator[Row]]] = {
         emodb,
         retraining,
         coverage,
+        reading,
         three,
     )
 }
