@@ -149,7 +149,7 @@ def evaluate_with_intervals(
             target: _estimates(values[column], samples[:, :, column], shares, num_groups)
             for column, target in enumerate(targets)
         },
-        mean=_estimates(means, _row_means(samples), shares, num_groups),
+        mean=_estimates(means, row_means(samples), shares, num_groups),
         num_clips=len(true),
         num_groups=num_groups,
         level=level,
@@ -190,10 +190,10 @@ def paired_difference(
     samples = resample_metrics(
         np.hstack([first, second]), np.hstack([true, true]), groups, num_resamples, seed
     )
-    means = [_row_means(_skill(part)) for part in np.split(samples, 2, axis=2)]
+    means = [row_means(skill_of(part)) for part in np.split(samples, 2, axis=2)]
     differences = np.round(means[0] - means[1], DECIMALS)
     num_groups = int(number_groups(groups, len(true)).max()) + 1
-    low, high = _quantiles(differences, (1 - checked_level(level), level), num_groups)
+    low, high = quantiles_of(differences, (1 - checked_level(level), level), num_groups)
     defined = differences[~np.isnan(differences)]
     return PairedDifference(
         difference=_difference(first, second, true),
@@ -211,11 +211,11 @@ def _estimates(
     values: Sequence[float | None], samples: Doubles, shares: tuple[float, float], num_groups: int
 ) -> TargetFigures:
     """Return values in the order of `METRIC_NAMES` with the quantiles of their samples (4, R)."""
-    bounds = (_quantiles(sample, shares, num_groups) for sample in samples)
+    bounds = (quantiles_of(sample, shares, num_groups) for sample in samples)
     return TargetFigures(*(Estimate(v, *b) for v, b in zip(values, bounds, strict=True)))
 
 
-def _skill(figures: Doubles) -> Doubles:
+def skill_of(figures: Doubles) -> Doubles:
     """Return Pearson (R, T) from figures (4, R, T), 0 where only the predictions are all alike.
 
     If it were left out instead, a model that gives every clip the same score in its weakest target
@@ -229,7 +229,7 @@ def _skill(figures: Doubles) -> Doubles:
 
 
 def _difference(one: Doubles, other: Doubles, true: Doubles) -> float | None:
-    """Return the difference of mean Pearson on the clips as they are, by the rule of `_skill`."""
+    """Return the difference of mean Pearson on the clips as they are, by the rule of `skill_of`."""
     rated = [(column, ~np.isnan(true[:, column])) for column in range(true.shape[1])]
     varied = [(c, rows) for c, rows in rated if rows.any() and np.ptp(true[rows, c]) > 0]
     means = [
@@ -241,7 +241,7 @@ def _difference(one: Doubles, other: Doubles, true: Doubles) -> float | None:
     return round(means[0] - means[1], DECIMALS)
 
 
-def _row_means(values: Doubles) -> Doubles:
+def row_means(values: Doubles) -> Doubles:
     """Return the mean over the last axis of the values that are not NaN; NaN if all are."""
     defined = ~np.isnan(values)
     counts = defined.sum(axis=-1)
@@ -251,7 +251,7 @@ def _row_means(values: Doubles) -> Doubles:
     return means
 
 
-def _quantiles(
+def quantiles_of(
     samples: Doubles, shares: tuple[float, float], num_groups: int
 ) -> tuple[float, float] | tuple[None, None]:
     """Return the quantiles of the samples (R,) that are defined; see `Estimate` for None."""
