@@ -98,7 +98,7 @@ class Predictor:
         self.numerics: Numerics
         self.numerics, self._engine = choose_engine(self.model, precision)
         usual = MAX_BATCH_SAMPLES if self._engine is None else MAX_STREAMED_SAMPLES
-        self.max_batch_samples = max_batch_samples or _batch_samples(usual[self.device.type])
+        self.max_batch_samples = max_batch_samples or batch_samples(usual[self.device.type])
         self._equal_lengths = any(
             branch.needs_equal_lengths for branch in self.model.each_branch().values()
         )
@@ -169,7 +169,7 @@ class Predictor:
         try:
             return dict(zip(batch, self._forward([inputs[index] for index in batch]), strict=True))
         except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
-            if not _is_out_of_memory(error):
+            if not is_out_of_memory(error):
                 raise
             message = str(error).strip().partition("\n")[0]
         if self.device.type == "cuda":
@@ -239,14 +239,20 @@ def _to_numpy(values: Tensor) -> Floats:
     return array
 
 
-def _is_out_of_memory(error: BaseException) -> bool:
+def is_out_of_memory(error: BaseException) -> bool:
+    """Return whether an error says that memory does not suffice."""
     if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
         return True
     text = str(error).lower()
     return any(shortage in text for shortage in SHORTAGES)
 
 
-def _batch_samples(usual: int) -> int:
+def batch_samples(usual: int) -> int:
+    """Return the samples of one forward pass: ``EMI_BATCH_SECONDS``, else the usual ones.
+
+    Raises:
+        ConfigError: the variable is no number of seconds.
+    """
     text = os.environ.get("EMI_BATCH_SECONDS")
     if text is None:
         return usual

@@ -22,6 +22,7 @@ ORDER = {
         {"architecture"},
         {"engine"},
         {"predict", "embed"},
+        {"attribution"},
         {"checkpoints"},
         {"training", "speed"},
         {"reference"},
