@@ -17,7 +17,7 @@ from emi_model.errors import ClusterError, StoreError
 from flows.exclusive import exclusive
 from flows.server import run_names
 from flows.server.artifacts import show_run
-from flows.server.events import scores_committed
+from flows.server.events import rows_committed
 from tasks.cluster.budget import ScorerPool
 from tasks.scoring.job import do_missing, reuse_rows
 from tasks.scoring.run import score_corpus
@@ -99,7 +99,7 @@ def process_corpus(
         pool=ScorerPool(workers, gpus_per_scorer),
         ray_address=ray_address,
         wait_minutes=wait_minutes,
-        on_end=scores_committed,
+        on_end=rows_committed,
         interrupts=(KeyboardInterrupt, TerminationSignal),
         reuse_stage=reuse_task,
         score_stage=score_task,

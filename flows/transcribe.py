@@ -12,6 +12,7 @@ from pydantic import Field
 from flows.exclusive import exclusive
 from flows.process import reuse_task, task_of_workers
 from flows.server import run_names
+from flows.server.events import rows_committed
 from tasks.cluster.budget import ScorerPool
 from tasks.scoring.transcribe import transcribe_corpus
 from tasks.transcription.settings import BEAM_SIZE, asr_settings
@@ -77,6 +78,7 @@ def transcribe_clips(
         pool=ScorerPool(workers, gpus_per_worker),
         ray_address=ray_address,
         wait_minutes=wait_minutes,
+        on_end=rows_committed,
         interrupts=(KeyboardInterrupt, TerminationSignal),
         reuse_stage=reuse_task,
         work_stage=transcribe_task,

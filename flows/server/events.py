@@ -1,9 +1,10 @@
 """Events that the flows send to a Prefect server, which start its deployments.
 
-emi.scores.committed   a run ended, with its counts              emi.store.LOCATION
-emi.labels.added       a store has a new label snapshot          emi.store.LOCATION
-emi.corpus.changed     a corpus has clips without a row          emi.store.LOCATION
-emi.model.promoted     a model has a new champion                emi.model.NAME
+emi.scores.committed       a run ended, with its counts            emi.store.LOCATION
+emi.transcripts.committed  likewise, a run of emi transcribe       emi.store.LOCATION
+emi.labels.added           a store has a new label snapshot        emi.store.LOCATION
+emi.corpus.changed         a corpus has clips without a row        emi.store.LOCATION
+emi.model.promoted         a model has a new champion              emi.model.NAME
 
 A command waits until the server has answered: Prefect's own clients send from a background thread,
 which a short command would end too early. Without a server nothing is sent, and Prefect is not even
@@ -26,12 +27,15 @@ from urllib.parse import urlsplit
 
 from flows.display.terminal import message
 from tasks.processes.prefect_server import is_loopback, running_server
+from tasks.schema.tables import SCORES, TRANSCRIPTS
 from tasks.storage.open import is_remote, local_path
 
 if TYPE_CHECKING:
     from tasks.registry.version import Version
 
-SCORES_COMMITTED = "emi.scores.committed"
+COMMITTED = {table: f"emi.{table}.committed" for table in (SCORES, TRANSCRIPTS)}
+"""The event of a run that ended, by the table that it was about."""
+
 LABELS_ADDED = "emi.labels.added"
 CORPUS_CHANGED = "emi.corpus.changed"
 MODEL_PROMOTED = "emi.model.promoted"
@@ -82,12 +86,12 @@ def model_resource(name: str) -> str:
     return f"emi.model.{name}"
 
 
-def scores_committed(record: Mapping[str, Any], results: str | Path) -> None:
+def rows_committed(record: Mapping[str, Any], results: str | Path) -> None:
     """Send how a run ended; ``record`` is its row of the table ``runs``."""
     counts = {name: record[name] for name in COUNTS}
     facts = {name: record[name] for name in ("run_id", "state", "model", "model_sha256")}
     emit(
-        SCORES_COMMITTED,
+        COMMITTED[record["made"]],
         store_resource(located(results)),
         {**facts, **counts, "store": located(results), "reasons": dict(record["reasons"])},
     )

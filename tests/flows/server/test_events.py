@@ -12,11 +12,13 @@ from prefect.server.events.schemas.events import Event
 
 from flows.server import events
 from flows.server.events import (
+    COUNTS,
     PASSWORD,
     SERVER_PASSWORD,
     api_url,
     emit,
     located,
+    rows_committed,
     use_running_server,
 )
 from tasks.processes.prefect_server import Note, free_port, remove_note, write_note
@@ -59,6 +61,18 @@ def test_an_event_is_what_prefect_takes(server):
     assert event.event == "emi.labels.added"
     assert event.resource.id == "emi.store./data"
     assert event.payload == {"number": 3}
+
+
+@pytest.mark.parametrize("made", ["scores", "transcripts"])
+def test_a_run_that_ended_is_told_of(server, tmp_path, made):
+    record = {"made": made, "run_id": "run1", "state": "completed", "model": "m"}
+    record |= {"model_sha256": "ab", "reasons": [("timeout", 2)], **dict.fromkeys(COUNTS, 3)}
+    rows_committed(record, tmp_path)
+    (_, _, (body,)), *others = server[0]
+    assert (body["event"], others) == (f"emi.{made}.committed", [])
+    assert body["resource"]["prefect.resource.id"] == f"emi.store.{tmp_path}"
+    assert body["payload"]["num_scored"] == 3
+    assert body["payload"]["reasons"] == {"timeout": 2}
 
 
 def test_what_may_heal_is_sent_again_and_counts_once(server, capsys):
