@@ -33,7 +33,7 @@ def emodb(folder: Path, _: Path) -> Iterator[Row]:
     low, high = found["mean_pearson_low"], found["mean_pearson_high"]
     yield "emodb, mean Pearson", f"{found['mean_pearson']:.3f} (95 % {low:.3f} to {high:.3f})"
     yield "emodb, training", f"{found['seconds']:.0f} s, {found['num_epochs']} epochs"
-    for row in _rows(emi, store, "SELECT target, pearson FROM evaluations"):
+    for row in _rows(emi, store, "SELECT target, pearson FROM evaluations WHERE subset IS NULL"):
         yield f"emodb, {row['target']}", f"{row['pearson']:.3f}"
 
 
@@ -71,7 +71,8 @@ def coverage(folder: Path, _: Path) -> Iterator[Row]:
     emi("labels", "add", folder / "labels.csv", "--corpus", corpus, "--store", store, *shares)
     emi("train", *_on(store, corpus), "--recipe", "demo", "--json")
     emi("evaluate", *_on(store, corpus), "--model", "models:/emi/1", "--split", "test", "--json")
-    sql = "SELECT target, coverage, num_clips, num_speakers FROM evaluations WHERE split = 'test'"
+    sql = "SELECT target, coverage, num_clips, num_speakers FROM evaluations "
+    sql += "WHERE split = 'test' AND subset IS NULL"
     for row in _rows(emi, store, sql):
         clips = f"{row['num_clips']} clips of {row['num_speakers']} speakers"
         yield f"coverage, {row['target']}", f"{row['coverage']:.3f} on {clips}"
