@@ -21,7 +21,7 @@ from tasks.extraction.rows import extract_clip
 from tasks.store.query import answer
 from tests.benchmarks.extraction import extraction
 from tests.benchmarks.faces import faces
-from tests.benchmarks.learning import coverage, emodb, retraining
+from tests.benchmarks.learning import coverage, emodb, emodb_whisper, retraining
 from tests.benchmarks.odd_one import odd_one
 from tests.benchmarks.reading import reading
 from tests.benchmarks.scale import scale
@@ -141,6 +141,7 @@ BENCHMARKS: dict[str, Callable[[Path, Path], Iterator[Row]]] = {
         kills,
         scale,
         emodb,
+        emodb_whisper,
         retraining,
         coverage,
         reading,
