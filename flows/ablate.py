@@ -13,10 +13,11 @@ from emi_model.training.recipes import Recipe
 from emi_model.training.trainer import EpochReport
 from flows.exclusive import exclusive
 from flows.server import run_names
-from tasks.ablation.grid import Ablation, CellRun, find_origins, plan_ablation
+from tasks.ablation.grid import Ablation, find_origins, plan_ablation
 from tasks.ablation.report import AblationReport
 from tasks.ablation.run import missing_runs, recorded_rows, run_ablation
 from tasks.cluster.connection import ray_cluster
+from tasks.comparison.cell import CellRun
 from tasks.labels.label_set import load_labels
 from tasks.labels.labelled_clips import LabelledAudio
 from tasks.labels.splits import TRAIN, VALID

@@ -10,15 +10,13 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from emi_model.architecture.config import OPTIONAL, EmiConfig
-from emi_model.checkpoints.pretrained import load_backbone
-from emi_model.checkpoints.resolve import resolve
 from emi_model.errors import CheckpointError, ConfigError, LabelError
 from emi_model.modalities import AUDIO, TRANSCRIPT
 from emi_model.training.recipes import Recipe
+from tasks.comparison.cell import CellRun
+from tasks.comparison.origins import Origin, load_origin
 from tasks.labels.labelled_clips import LabelledAudio
 from tasks.labels.splits import TRAIN, VALID
-from tasks.registry.registry import resolve_model
-from tasks.training.plan import FROM_SCRATCH
 
 FULL = "full"
 SWITCHES = MappingProxyType(
@@ -34,36 +32,6 @@ SWITCHES = MappingProxyType(
 
 OF_THE_PAPERS_HEADS = (None, "paper", "late", "gated")
 """Fusions whose heads the switches describe."""
-
-
-class CellRun(NamedTuple):
-    """One training of an ablation: a cell with a seed."""
-
-    cell: str
-    seed: int
-
-
-@dataclass(frozen=True)
-class Origin:
-    """Where the first weights of a cell come from.
-
-    Attributes:
-        name: of the model that has them.
-        licence: of these weights.
-        folder: of that model, on this machine; None: all weights are new.
-        sha256: hash of the model, hex; empty where all weights are new.
-        has_head: whether it has a VAD head.
-        num_layers: of its encoder.
-        loses_masks: its config turns SpecAugment on, but it has no embedding for masked frames.
-    """
-
-    name: str = FROM_SCRATCH
-    licence: str = "none"
-    folder: str | None = None
-    sha256: str = ""
-    has_head: bool = True
-    num_layers: int = 0
-    loses_masks: bool = False
 
 
 class Origins(NamedTuple):
@@ -209,26 +177,6 @@ def swaps(recipe: Recipe, origins: Origins) -> list[Cell]:
         Cell(f"{FULL} on {origin.name}@{origin.sha256[:8]}", recipe, origin, fresh_head=True)
         for origin in origins.swaps
     ]
-
-
-def load_origin(reference: str) -> Origin:
-    """Return the origin of the weights of a model; they are loaded once, to check them.
-
-    Raises:
-        ModelNotFound: the reference names no model that can be loaded.
-        CheckpointError: it is no wav2vec2 model, or an incomplete one.
-    """
-    found = resolve_model(reference)
-    loaded = load_backbone(found)
-    return Origin(
-        name=loaded.name,
-        licence=loaded.licence,
-        folder=str(resolve(found).absolute()),
-        sha256=loaded.sha256,
-        has_head=bool(loaded.head),
-        num_layers=loaded.num_layers,
-        loses_masks=loaded.would_mask and not loaded.has_mask_embedding,
-    )
 
 
 def _without(recipe: Recipe, switch: str) -> Recipe:

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from emi_model.errors import StoreError
-from tasks.ablation.grid import FULL, Ablation, CellRun
+from tasks.ablation.grid import FULL, Ablation
 from tasks.ablation.summary import CellSummary, format_spread, report_table, summarise
+from tasks.comparison.cell import CellRun
 from tasks.evaluation.plots import ablation_plot, save_picture
 from tasks.labels.splits import TRAIN, VALID
 from tasks.schema.registers import MEAN

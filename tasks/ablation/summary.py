@@ -11,7 +11,8 @@ from typing import Any
 import pyarrow as pa
 
 from emi_model.metrics.agreement import UNDEFINED, mean_defined
-from tasks.ablation.grid import FULL, SWITCHES, Ablation, Cell, CellRun
+from tasks.ablation.grid import FULL, SWITCHES, Ablation, Cell
+from tasks.comparison.cell import CellRun
 from tasks.schema.fields import DOUBLE, TEXT, described
 from tasks.schema.registers import MEAN
 

@@ -8,8 +8,8 @@ import pytest
 from emi_model.errors import ConfigError
 from emi_model.training.trainer import EpochReport
 from flows import ablate as ablating
-from tasks.ablation.grid import CellRun
 from tasks.ablation.run import missing_runs, record
+from tasks.comparison.cell import CellRun
 from tasks.progress import Observer, observed_by
 from tests.tasks.ablation.ablations import outcome
 from tests.tasks.labels.labelled_corpus import labelled_store

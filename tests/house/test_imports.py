@@ -39,6 +39,7 @@ ORDER = {
         {"labels", "scoring", "embedding"},
         {"evaluation"},
         {"training"},
+        {"comparison"},
         {"ablation"},
     ],
     "flows": [

@@ -11,10 +11,9 @@ import psutil
 import pytest
 
 from emi_model.training.recipes import recipe_named
-from tasks.ablation.cell import CellJob, train_cell
-from tasks.ablation.grid import CellRun
 from tasks.ablation.run import recorded_rows, run_ablation
 from tasks.cluster.connection import ray_cluster
+from tasks.comparison.cell import CellJob, CellRun, train_cell
 from tasks.labels.add_labels import add_labels
 from tasks.labels.label_set import load_labels
 from tasks.labels.labelled_clips import load_labelled_audio

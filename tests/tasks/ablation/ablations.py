@@ -12,8 +12,8 @@ from transformers import Wav2Vec2Config, Wav2Vec2Model
 
 from emi_model.metrics.agreement import TargetMetrics
 from emi_model.training.recipes import Recipe, recipe_named
-from tasks.ablation.cell import CellOutcome
 from tasks.ablation.grid import Ablation, find_origins, plan_ablation
+from tasks.comparison.cell import CellOutcome
 from tasks.labels.label_set import load_labels
 from tasks.labels.labelled_clips import LabelledAudio, load_labelled_audio
 from tests.tasks.labels.labelled_corpus import TARGETS, labelled_store

@@ -13,9 +13,10 @@ from emi_model.checkpoints.checkpoint import save_checkpoint
 from emi_model.errors import CheckpointError, ConfigError, LabelError, StoreError
 from emi_model.training.recipes import recipe_named
 from emi_model.training.state import STATE_FILE
-from tasks.ablation.cell import CellJob, train_cell
-from tasks.ablation.grid import SWITCHES, Ablation, CellRun, Origin, grid
+from tasks.ablation.grid import SWITCHES, Ablation, grid
 from tasks.ablation.run import missing_runs, record, recorded_rows, runs_of
+from tasks.comparison.cell import CellJob, CellRun, train_cell
+from tasks.comparison.origins import Origin
 from tasks.labels.labelled_clips import LabelledAudio
 from tasks.schema.registers import MEAN
 from tasks.store.query import answer

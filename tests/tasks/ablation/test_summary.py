@@ -8,10 +8,10 @@ import pytest
 
 from emi_model.architecture.config import EmiConfig
 from emi_model.errors import StoreError
-from tasks.ablation.grid import CellRun
 from tasks.ablation.report import AblationReport
 from tasks.ablation.run import record, recorded_rows
 from tasks.ablation.summary import REPORT_SCHEMA, Spread, format_spread, spread
+from tasks.comparison.cell import CellRun
 from tasks.labels.labelled_clips import LabelledAudio
 from tasks.schema.registers import MEAN
 from tasks.storage.open import open_folder

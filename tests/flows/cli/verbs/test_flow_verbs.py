@@ -13,9 +13,9 @@ from emi_model.checkpoints.card import ModelCard
 from emi_model.checkpoints.checkpoint import save_checkpoint
 from emi_model.metrics.agreement import TargetMetrics
 from flows.display.demo import DemoReport
-from tasks.ablation.grid import CellRun
 from tasks.ablation.report import AblationReport
 from tasks.ablation.run import record, recorded_rows
+from tasks.comparison.cell import CellRun
 from tasks.progress import observer
 from tasks.store.store import create_store
 from tests.flows.outcomes import DECISION, RECORD, TRAINING
