@@ -6,6 +6,10 @@
 4. `speed`: the model alone, against the fastest product of matrices.
 5. `training`: losses as on the CPU; seconds and memory of a step.
 6. `second process`: two on one card do not disturb each other.
+7. `modalities`: models that read and see, each fusion, on clips with any subset of modalities.
+8. `modalities, speed`: such a model alone, with each modality that is added.
+9. `modalities, training`: a step of it.
+10. `families`: small backbones of each family of audio models.
 
 What only a card can show is said to be ``not here`` on a CPU, never passed.
 """
@@ -21,7 +25,9 @@ import torch
 import transformers
 
 from emi_model.speed.gpu.beside import second_process
+from emi_model.speed.gpu.families import families
 from emi_model.speed.gpu.memory import want_of_memory
+from emi_model.speed.gpu.modalities import rates, steps, subsets
 from emi_model.speed.gpu.rates import measured_rates
 from emi_model.speed.gpu.rows import CheckRow, figure, guarded
 from emi_model.speed.gpu.scores import drift, exactness
@@ -39,6 +45,10 @@ SECTIONS: MappingProxyType[str, Section] = MappingProxyType(
         "speed": measured_rates,
         "training": training,
         "second process": second_process,
+        "modalities": subsets,
+        "modalities, speed": rates,
+        "modalities, training": steps,
+        "families": families,
     }
 )
 

@@ -9,8 +9,10 @@ from functools import cached_property
 import numpy as np
 import torch
 
+from emi_model.architecture.branch import ClipInputs
 from emi_model.architecture.config import Precision
 from emi_model.architecture.model import EmiModel
+from emi_model.arrays import Doubles
 from emi_model.audio.waveform import Int16Waveform
 from emi_model.errors import EmiError
 from emi_model.predict import Predictor, Scores
@@ -38,6 +40,16 @@ class Sizes:
         train_clips: clips of a training step.
         equal_seconds: of the clips whose losses are compared with the CPU's.
         passes: of a second process over the clips.
+        encoder_layers: of the encoders of words and faces.
+        encoder_hidden: their width, a multiple of 64.
+        picture_side: pixels of a face as its encoder sees it, a multiple of 16.
+        subset_copies: clips with each subset of the modalities.
+        subset_seconds: of the longest of these.
+        num_whole_clips: clips with all modalities, whose scores in bfloat16 are correlated.
+        rate_clips: clips a call of a model that reads or sees.
+        step_clips: clips of its training step.
+        num_families: families of audio backbones, the first so many.
+        family_clips: clips that each family of audio backbones scores, a multiple of 4.
     """
 
     layers: int
@@ -49,6 +61,16 @@ class Sizes:
     train_clips: int
     equal_seconds: tuple[float, ...]
     passes: int
+    encoder_layers: int
+    encoder_hidden: int
+    picture_side: int
+    subset_copies: int
+    subset_seconds: float
+    num_whole_clips: int
+    rate_clips: int
+    step_clips: int
+    num_families: int
+    family_clips: int
 
 
 FULL_SIZES = Sizes(
@@ -61,6 +83,16 @@ FULL_SIZES = Sizes(
     train_clips=32,
     equal_seconds=(0.5, 0.4, 0.7, 0.6),
     passes=20,
+    encoder_layers=12,
+    encoder_hidden=768,
+    picture_side=224,
+    subset_copies=4,
+    subset_seconds=6.0,
+    num_whole_clips=32,
+    rate_clips=64,
+    step_clips=16,
+    num_families=7,
+    family_clips=32,
 )
 SMALL = Sizes(
     layers=2,
@@ -72,6 +104,16 @@ SMALL = Sizes(
     train_clips=2,
     equal_seconds=(0.3, 0.5),
     passes=1,
+    encoder_layers=2,
+    encoder_hidden=64,
+    picture_side=32,
+    subset_copies=1,
+    subset_seconds=1.0,
+    num_whole_clips=8,
+    rate_clips=2,
+    step_clips=2,
+    num_families=2,
+    family_clips=8,
 )
 
 
@@ -111,7 +153,9 @@ class Stage:
         return scores_of(self.predictor("fp32"), self.clips)
 
 
-def scores_of(predictor: Predictor, clips: Sequence[Int16Waveform]) -> list[Scores]:
+def scores_of(
+    predictor: Predictor, clips: Sequence[Int16Waveform] | Sequence[ClipInputs]
+) -> list[Scores]:
     """Return the scores of clips, all of which have to fit into memory."""
     scores = []
     for found in predictor(clips):
@@ -131,6 +175,12 @@ def clips_of_all_lengths(num_clips: int, longest_seconds: float) -> list[Int16Wa
     drawn = np.repeat(longest, FAMILY) * draw.uniform(0.92, 1.0, num_clips)
     lengths = drawn.astype(int).clip(min=SHORTEST)
     return [_sound(int(length), draw) for length in draw.permutation(lengths)]
+
+
+def sounds(seconds: Doubles, seed: int) -> list[Int16Waveform]:
+    """Return one clip a duration, that sound as different as can be."""
+    draw = np.random.default_rng(seed)
+    return [_sound(seconds_to_samples(float(each)), draw) for each in seconds]
 
 
 def _sound(length: int, draw: np.random.Generator) -> Int16Waveform:

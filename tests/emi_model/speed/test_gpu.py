@@ -30,7 +30,10 @@ def test_the_small_form_passes_and_says_what_is_not_here(
     for name in ("against the CPU", "out of memory", "too long for the card", "`fit`", "fastest ("):
         assert any(name in check for check in not_here), name
     passed = [check for check, verdict in verdicts.items() if verdict == "yes"]
-    for name in ("in a batch", "Pearson", "training step, bf16", "second process"):
+    for name in (
+        *("in a batch", "Pearson", "training step, bf16", "second process"),
+        *("concat, 7 clips", "text_anchored: bf16", "gated, 7 clips", "encoders frozen", "Whisper"),
+    ):
         assert any(name in check for check in passed), name
 
 
