@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import random
 import subprocess
 from collections.abc import Callable
@@ -36,6 +37,19 @@ Rows = Callable[..., list[dict[str, Any]]]
 SOUND_ALONE = {"audio": True}
 BOTH = {"audio": True, "vision": False}
 MUST_SEE = {"audio": False, "vision": True}
+ABORTING = """
+import os
+from tasks.extraction.faces.detectors import Box, Detector, register_detector
+
+def load(argument):
+    def detect(picture):
+        if picture.shape[:2] == (48, 64):
+            os.abort()
+        return [Box(1, 2, 30, 40, 0.9)]
+    return detect
+
+register_detector("aborting", Detector(identity=lambda argument: "1", load=load))
+"""
 AVC = ("-c:v", "libx264", "-pix_fmt", "yuv420p", "-c:a", "aac")
 
 
@@ -120,6 +134,23 @@ def test_without_sound_or_without_video(film: Film, rows: Rows) -> None:
     assert unseen["num_frames_seen"] == 0
     silent, unseen = rows(mute, deaf, needs={"audio": True, "vision": True})
     assert [silent["reason"], unseen["reason"]] == ["no_audio_track", "no_video_track"]
+
+
+def test_a_detector_that_crashes_costs_one_clip_its_faces(
+    film: Film, rows: Rows, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "aborting_plugin.py").write_text(ABORTING)
+    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}{os.pathsep}{os.environ.get('PYTHONPATH', '')}")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setenv("EMI_PLUGINS", "aborting_plugin")
+    monkeypatch.setenv("EMI_FACES", "aborting")
+    small = ("-vf", "scale=64:48", *AVC)
+    paths = film("good.mp4", "f"), film("bad.mp4", "fff", *small), film("last.mp4", "f")
+    good, bad, last = rows(*paths, needs=MUST_SEE)
+    assert [good["reason"], bad["reason"], last["reason"]] == [None, "worker_died", None]
+    assert "died with exit status -6" in bad["detail"]
+    (bad,) = rows(paths[1], needs=BOTH)
+    assert (bad["status"], bad["modalities"], bad["num_frames_seen"]) == ("scored", ["audio"], 8)
 
 
 def test_nobody_looks_where_no_model_sees(film: Film, rows: Rows) -> None:
