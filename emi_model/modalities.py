@@ -27,7 +27,19 @@ FACES_PER_SECOND = 5.0
 SPOKEN_BYTES_PER_SECOND = 15.0
 """About as much text as a person says in a second; only to compare the sizes of clips."""
 
-_RATES: Mapping[str, float] = {TRANSCRIPT: SPOKEN_BYTES_PER_SECOND, VISION: FACES_PER_SECOND}
+SOUND_RATES: Mapping[str, float] = {
+    "mfcc": 100.0,
+    "functionals": 2.0,
+    "bag_of_words": 2.0,
+    "egemaps": 2.0,
+}
+"""Sets of features of the sound, each a modality of its own, with its entries a second."""
+
+_RATES: Mapping[str, float] = {
+    TRANSCRIPT: SPOKEN_BYTES_PER_SECOND,
+    VISION: FACES_PER_SECOND,
+    **SOUND_RATES,
+}
 """Entries a second of inputs other than audio."""
 
 VALUES_PER_SAMPLE = 16

@@ -9,7 +9,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from emi_model.modalities import add_entry, find_entry
+from emi_model.modalities import SOUND_RATES, add_entry, find_entry
 from tasks.extraction.audio import Extraction
 from tasks.extraction.decoding.pictures import DecodedPictures
 from tasks.schema.outcomes import Rejection
@@ -127,10 +127,13 @@ def register_extractor(
 def extractor_of(modality: str) -> Extractor:
     """Return the extractor of a modality; that of ``text`` is looked for in ``text.py`` here.
 
+    That of a set of features of the sound is looked for in the folder ``acoustics``.
+
     Raises:
         ConfigError: the modality has none.
     """
-    return find_entry(_EXTRACTORS, modality, f"{__package__}.{modality}", "extractor")
+    folder = f"{__package__}.acoustics" if modality in SOUND_RATES else __package__
+    return find_entry(_EXTRACTORS, modality, f"{folder}.{modality}", "extractor")
 
 
 def extractor_facts(
