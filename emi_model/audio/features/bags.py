@@ -11,7 +11,7 @@ from emi_model.audio.features.frames import stretches
 from emi_model.audio.features.mfcc import NUM_CEPSTRA, cepstra, slopes
 from emi_model.audio.waveform import Int16Waveform, Waveform
 
-NUM_WORDS = 256
+NUM_AUDIO_WORDS = 256
 """Words of the codebook."""
 
 WORDS_A_FRAME = 5
@@ -39,7 +39,7 @@ def bags_of_words(waveform: Int16Waveform | Waveform) -> Floats:
     scaled = (frames - frames.mean(axis=0)) / (frames.std(axis=0) + _EPSILON)
     heard = words_of(scaled)
     bags = [
-        np.bincount(heard[stretch].ravel(), minlength=NUM_WORDS) * (100 / len(heard[stretch]))
+        np.bincount(heard[stretch].ravel(), minlength=NUM_AUDIO_WORDS) * (100 / len(heard[stretch]))
         for stretch in stretches(len(heard))
     ]
     return np.log1p(np.stack(bags)).astype(np.float32)
@@ -67,5 +67,5 @@ def codebook() -> Doubles:
     mean bag of a clip, 256 frames of the training clips gave a mean Pearson of 0.51 (four draws),
     these points 0.48. NumPy keeps the stream of `numpy.random.RandomState` as it is for ever.
     """
-    found: Doubles = np.random.RandomState(1).standard_normal((NUM_WORDS, 2 * NUM_CEPSTRA))
+    found: Doubles = np.random.RandomState(1).standard_normal((NUM_AUDIO_WORDS, 2 * NUM_CEPSTRA))
     return found

@@ -1,4 +1,7 @@
-"""The pitch of a voice, and how much of the sound repeats itself."""
+"""The pitch of a voice, and how much of the sound repeats itself, 100 frames a second.
+
+`emi_model.audio.pitch` gives the pitch alone, every 20 ms, and only where it is sure.
+"""
 
 from __future__ import annotations
 
