@@ -16,11 +16,11 @@ MIN_PITCH_HZ, MAX_PITCH_HZ = 60.0, 500.0
 PERIODIC_BELOW = 0.15
 """Of the normalised difference between a stretch and itself a period later: 0 for a tone."""
 
-WINDOW_SAMPLES = 640
+_WINDOW = 640
 """Samples that are compared: 40 ms, more than two periods of a low voice."""
 
 _MAX_LAG = int(SAMPLING_RATE / MIN_PITCH_HZ)
-_REACH = WINDOW_SAMPLES + _MAX_LAG + 1
+_REACH = _WINDOW + _MAX_LAG + 1
 _FFT_SIZE = 2048
 _FRAMES_AT_ONCE = 2_000
 
@@ -45,7 +45,7 @@ def frame_pitches(waveform: Int16Waveform) -> Doubles:
 def _pitches(stretches: Doubles) -> Doubles:
     """Return the pitch (N,) of stretches (N, `_REACH`)."""
     found = np.full(len(stretches), np.nan)
-    power = np.square(stretches[:, :WINDOW_SAMPLES]).mean(axis=1)
+    power = np.square(stretches[:, :_WINDOW]).mean(axis=1)
     differences = _normalised_differences(stretches)
     is_dip = (differences[:, :-1] < PERIODIC_BELOW) & (differences[:, :-1] <= differences[:, 1:])
     lags = np.argmax(is_dip, axis=1)
@@ -58,12 +58,12 @@ def _pitches(stretches: Doubles) -> Doubles:
 
 def _normalised_differences(stretches: Doubles) -> Doubles:
     """Return (N, `_MAX_LAG` + 2): at each lag, equations 6 and 8 of the paper; 1 at lag 0."""
-    window = stretches[:, :WINDOW_SAMPLES]
+    window = stretches[:, :_WINDOW]
     spectrum = np.conj(np.fft.rfft(window, _FFT_SIZE)) * np.fft.rfft(stretches, _FFT_SIZE)
-    lags = _REACH - WINDOW_SAMPLES + 1
+    lags = _REACH - _WINDOW + 1
     products = np.fft.irfft(spectrum, _FFT_SIZE)[:, :lags]
     sums = np.pad(np.cumsum(np.square(stretches), axis=1), ((0, 0), (1, 0)))
-    energies = sums[:, WINDOW_SAMPLES:] - sums[:, :lags]
+    energies = sums[:, _WINDOW:] - sums[:, :lags]
     differences = np.maximum(energies[:, :1] + energies - 2 * products, 0.0)
     means = np.cumsum(differences[:, 1:], axis=1) / np.arange(1, lags)
     normalised = np.ones_like(differences)

@@ -14,6 +14,7 @@ from flows.cli.learning.train import recipes, retrain, train
 from flows.cli.verbs.bench import bench
 from flows.cli.verbs.demo import demo
 from flows.cli.verbs.embed import embed
+from flows.cli.verbs.explain import explain
 from flows.cli.verbs.process import process
 from flows.cli.verbs.query import query, status
 from flows.cli.verbs.schema import schema
@@ -46,6 +47,7 @@ def cli(context: click.Context) -> None:
 for _verb in (
     process,
     score,
+    explain,
     transcribe,
     embed,
     query,

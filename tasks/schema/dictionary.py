@@ -138,6 +138,10 @@ _ENTRIES: Mapping[str, tuple[str, tuple[str, ...]]] = {
         "a target of one training of an ablation, and one for their mean",
         ("ablation", "cell", "seed", "target"),
     ),
+    "explanations": (
+        "what is said about a clip, by model and writer: the latest",
+        ("clip_id", "model_sha256", "coverage", "language_model"),
+    ),
     "missing_clips": ("a clip that is gone from its folder", ("clip_id",)),
     "current_model": ("the model and coverage that scores shows", ("model_sha256", "coverage")),
 }

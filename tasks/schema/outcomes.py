@@ -13,6 +13,7 @@ class Status(StrEnum):
 
     SCORED = "scored"
     TRANSCRIBED = "transcribed"
+    EXPLAINED = "explained"
     REJECTED = "rejected"
 
 

@@ -1,4 +1,4 @@
-"""The Arrow schemas of the registers: labels, evaluations, decisions, ablations.
+"""The Arrow schemas of the registers: labels, evaluations, decisions, ablations, explanations.
 
 A register is a table of small files of which none is ever changed or replaced.
 """
@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 
 from emi_model.errors import StoreError
 from emi_model.targets import VAD_DIMENSIONS, column_name
+from tasks.schema.explanations import EXPLANATIONS_SCHEMA
 from tasks.schema.fields import DOUBLE, FLOAT, TEXT, TIME, checked, described, required
 from tasks.schema.runs import RUNS_SCHEMA
 from tasks.schema.scores import scores_schema, timeline_schema, windows_schema
@@ -22,6 +23,7 @@ from tasks.schema.tables import (
     CURRENT_MODEL,
     DECISIONS,
     EVALUATIONS,
+    EXPLANATIONS,
     LABELS,
     MISSING_CLIPS,
     RUNS,
@@ -188,6 +190,7 @@ REGISTER_SCHEMAS: Mapping[str, pa.Schema] = {
     EVALUATIONS: EVALUATIONS_SCHEMA,
     DECISIONS: DECISIONS_SCHEMA,
     ABLATIONS: ABLATIONS_SCHEMA,
+    EXPLANATIONS: EXPLANATIONS_SCHEMA,
 }
 """Labels have a column more a target."""
 
@@ -205,7 +208,7 @@ TABLE_SCHEMAS: Mapping[str, pa.Schema] = {
 
 
 def register_table(register: str, rows: Iterable[Mapping[str, Any]]) -> pa.Table:
-    """Return rows of evaluations, decisions or ablations, fit for `ResultsStore.record`.
+    """Return rows of a register other than labels, fit for `ResultsStore.record`.
 
     Args:
         register: its name.

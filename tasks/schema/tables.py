@@ -11,6 +11,9 @@ TRANSCRIPTS = "transcripts"
 
 LABELS, EVALUATIONS, DECISIONS, ABLATIONS = "labels", "evaluations", "decisions", "ablations"
 
+EXPLANATIONS = "explanations"
+"""Sentences about clips; its schema stands in `tasks.schema.explanations`."""
+
 MISSING_CLIPS, CURRENT_MODEL = "missing_clips", "current_model"
 """Facts about the clips: small files that runs replace; schemas in `tasks.schema.standing`."""
 
@@ -22,7 +25,7 @@ LEADING: Mapping[str, tuple[str, ...]] = {TRANSCRIPTS: (), SCORES: COMPANIONS}
 
 Scores come last: their row says that a clip is done, so its transcript must be there by then."""
 
-REGISTERS = (LABELS, EVALUATIONS, DECISIONS, ABLATIONS)
+REGISTERS = (LABELS, EVALUATIONS, DECISIONS, ABLATIONS, EXPLANATIONS)
 """Tables of small files that are never changed; their schemas stand in `tasks.schema.registers`."""
 
 TABLES = (SCORES, *COMPANIONS, TRANSCRIPTS, RUNS, MISSING_CLIPS, CURRENT_MODEL, *REGISTERS)

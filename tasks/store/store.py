@@ -8,7 +8,7 @@ nothing half visible; a later run removes what it left.
 On a disk one run writes at a time. In a bucket several may: each writes parts of its own, and the
 views show one row a clip, even if several runs wrote one.
 
-Registers (labels, evaluations, decisions, ablations) are small files that are never changed, and
+Registers (`tasks.schema.tables.REGISTERS`: labels, ...) are small files that are never changed, and
 may be added while a run writes. Facts (missing clips, the current model) are one file each, which a
 run replaces whole.
 """
@@ -144,7 +144,7 @@ class ResultsStore:
         """Add a file to a register; needs no lock.
 
         Args:
-            register: labels, evaluations, decisions or ablations.
+            register: one of `tasks.schema.tables.REGISTERS`.
             name: of the file, new to the register.
             content: `tasks.schema.registers.register_table`, or labels.
 

@@ -18,6 +18,7 @@ from tasks.schema.tables import (
     CURRENT_MODEL,
     DECISIONS,
     EVALUATIONS,
+    EXPLANATIONS,
     LABELS,
     LEADING,
     MISSING_CLIPS,
@@ -43,6 +44,7 @@ from tasks.store.queries.clip_views import (
     missing_clips_in,
     with_bases,
 )
+from tasks.store.queries.explanation_views import LATEST_EXPLANATIONS
 from tasks.store.queries.label_views import EVERY_ROW, label_views
 from tasks.store.queries.transcript_views import CLIPS_SAYING, transcript_views
 
@@ -58,12 +60,13 @@ VIEWS = (
         EVALUATIONS,
         DECISIONS,
         ABLATIONS,
+        EXPLANATIONS,
         MISSING_CLIPS,
         CURRENT_MODEL,
     ),
 )
 _FACTS = (MISSING_CLIPS, CURRENT_MODEL)
-_LATER = (*_FACTS, TRANSCRIPTS)
+_LATER = (*_FACTS, TRANSCRIPTS, EXPLANATIONS)
 """Tables that a store of an earlier version may lack, if it cannot be written."""
 
 _READ_BY: Mapping[str, tuple[str, ...]] = {
@@ -267,6 +270,8 @@ def _views(files: Mapping[str, str]) -> dict[str, str]:
         views |= transcript_views(files[TRANSCRIPTS], missing_clips_in(files))
     if LABELS in files:
         views |= label_views(files[LABELS])
+    if files.get(EXPLANATIONS, EMPTY_LIST) != EMPTY_LIST:
+        views[EXPLANATIONS] = LATEST_EXPLANATIONS.format(files=files[EXPLANATIONS])
     plain = {table: files[table] for table in PLAIN if files.get(table, EMPTY_LIST) != EMPTY_LIST}
     return views | {table: EVERY_ROW.format(files=listed) for table, listed in plain.items()}
 

@@ -24,7 +24,7 @@ ORDER = {
         {"predict", "embed"},
         {"attribution"},
         {"checkpoints"},
-        {"training", "speed"},
+        {"training", "speed", "language"},
         {"reference"},
     ],
     "tasks": [
@@ -37,7 +37,7 @@ ORDER = {
         {"provenance", "synthetic"},
         {"cluster"},
         {"labels", "scoring", "embedding"},
-        {"evaluation"},
+        {"evaluation", "explaining"},
         {"training"},
         {"comparison"},
         {"ablation"},

@@ -65,7 +65,7 @@ def read_encoder(
         return dict(content), own
     config = hub_config(content)
     kind = hub_model_class(config, classifies=classifies)
-    with _quiet():
+    with quiet_transformers():
         try:
             model, report = kind.from_pretrained(
                 folder,
@@ -103,7 +103,7 @@ def read_tokenizer(folder: Path, reference: str) -> Tokenizer:
             raise FileNotFoundError("no vocabulary")
         from transformers import AutoTokenizer
 
-        with _quiet():
+        with quiet_transformers():
             made: Any = AutoTokenizer.from_pretrained(folder, local_files_only=True)
         return Tokenizer.from_str(made.backend_tokenizer.to_str())
     except Exception as error:
@@ -147,7 +147,7 @@ def _usual_settings(content: Mapping[str, Any]) -> dict[str, Any]:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet_transformers() -> Iterator[None]:
     """Keep `transformers` from printing; what is missing is an error here."""
     hub_logging: Any = logging  # untyped
     level, bars = hub_logging.get_verbosity(), hub_logging.is_progress_bar_enabled()

@@ -1,0 +1,1 @@
+"""Causal language models: one that writes about facts, and one that sees vectors of modalities."""
