@@ -21,7 +21,7 @@ from flows.server.events import rows_committed
 from tasks.cluster.budget import ScorerPool
 from tasks.scoring.job import do_missing, reuse_rows
 from tasks.scoring.run import score_corpus
-from tasks.scoring.settings import Coverage
+from tasks.scoring.settings import Coverage, Why
 from tasks.transcription.settings import ASR_VARIABLE, AsrSettings, asr_settings
 
 RETRY_SECONDS = [10.0, 60.0]
@@ -51,6 +51,7 @@ def process_corpus(
     language: str | None = None,
     keep_text: bool = True,
     require: list[str] | None = None,
+    why: Why | None = None,
 ) -> dict[str, Any]:
     """Score every clip of a corpus that the results store has no row for.
 
@@ -72,6 +73,8 @@ def process_corpus(
         language: of the speech, as ``en``; default: detected in each clip.
         keep_text: keep what was said in the table ``transcripts``.
         require: modalities without which a clip is rejected, such as ``text``.
+        why: what the scores are attributed to, in the table ``attributions``: ``modalities``, or
+            ``all``: seconds as well.
 
     Returns:
         The run's row in the ``runs`` table.
@@ -82,7 +85,8 @@ def process_corpus(
         RegistryError: the registry does not have the model or does not answer.
         StoreError: the results store is locked, or the folder is no results store.
         ConfigError: ``workers`` or ``gpus_per_scorer`` is out of its range; the model reads text,
-            and no ASR model is named; it does not take a modality that is required.
+            and no ASR model is named; it does not take a modality that is required; its scores
+            cannot be attributed.
         ClusterError: Ray does not start, or the cluster cannot be joined.
         ScoringError: the workers cannot work.
     """
@@ -96,6 +100,7 @@ def process_corpus(
         precision=precision,
         asr=_asr(asr, language, keep_text),
         require=require or (),
+        why=why,
         pool=ScorerPool(workers, gpus_per_scorer),
         ray_address=ray_address,
         wait_minutes=wait_minutes,

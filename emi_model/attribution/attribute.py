@@ -13,13 +13,11 @@ from emi_model.arrays import Doubles
 from emi_model.attribution.choices import LEFT_OUT, Choice, Choices
 from emi_model.attribution.contributions import Attribution, Contribution, Kind, remainder
 from emi_model.attribution.encoded import encode_variants, scores_of_choices
+from emi_model.attribution.limits import check_attributable
 from emi_model.attribution.shapley import shapley_values
 from emi_model.errors import ConfigError
 from emi_model.modalities import AUDIO, size_of
 from emi_model.predict import MAX_BATCH_SAMPLES, Clip, Predictor, batch_samples
-
-MAX_MODALITIES = 5
-"""Of a model: all 2^n sets of them are scored."""
 
 
 class Attributor:
@@ -108,24 +106,6 @@ class Attributor:
         found = _defined(scores_of_choices(model, encodings, differing, at_once), differing)
         places = {key: place for place, key in enumerate(each)}
         return found[[places[tuple(choice.items())] for choice in wanted]]
-
-
-def check_attributable(num_targets: int, modalities: Sequence[str]) -> None:
-    """Check that the scores of a model can be attributed.
-
-    Raises:
-        ConfigError: it has no targets, or too many modalities.
-    """
-    if not num_targets:
-        raise ConfigError(
-            "found a model of arousal, dominance and valence alone, which has no scores to "
-            "attribute: their seconds stand in the table timeline"
-        )
-    if len(modalities) > MAX_MODALITIES:
-        raise ConfigError(
-            f"found a model of {len(modalities)} modalities ({', '.join(modalities)}), expected "
-            f"at most {MAX_MODALITIES}: all sets of them would have to be scored"
-        )
 
 
 def _defined(scores: Doubles, choices: Sequence[Choice]) -> Doubles:

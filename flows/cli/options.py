@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, TypeVar, get_args
 
 import click
 from click.core import ParameterSource
 
 from emi_model.architecture.config import Precision
 from emi_model.errors import ModelNotFound
+
+Verb = TypeVar("Verb", bound=Callable[..., Any])
 
 RESULTS_VARIABLE = "EMI_RESULTS"
 
@@ -166,6 +169,23 @@ coverage_option = click.option(
     show_default=True,
     help="Score the first 12 s of a clip, as the paper does, or every 12 s window of it.",
 )
+_why_option = click.option(
+    "--why",
+    "why",
+    flag_value="all",
+    help="Also say what each modality and each second adds to each score (about a pass of the "
+    "audio a second).",
+)
+_why_modalities_option = click.option(
+    "--why-modalities", "why", flag_value="modalities", help="The same of modalities alone: quick."
+)
+
+
+def why_options(verb: Verb) -> Verb:
+    """Decorator: add --why and --why-modalities."""
+    return _why_option(_why_modalities_option(verb))
+
+
 strict_option = click.option("--strict", is_flag=True, help="Exit 3 if any clip is rejected.")
 json_option = click.option(
     "--json", "as_json", is_flag=True, help="One JSON object a line on stdout."

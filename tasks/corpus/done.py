@@ -92,12 +92,14 @@ def done_clips(
     *,
     needs: Mapping[str, bool] = AUDIO_NEEDED,
     asr_key: str | None = None,
+    why: str | None = None,
 ) -> dict[str, DoneClip]:
     """Return the latest rows under a model and coverage by clip id.
 
     One that may be another now comes without its content, so that its clip is scored again: an
     earlier version of the extraction may have got it wrong, its model read another ASR model's
-    text, or it lacks a modality that was optional and is needed, or the other way round.
+    text, or it lacks a modality that was optional and is needed, or the other way round, or the
+    attributions that are wanted.
 
     Args:
         store: the store.
@@ -105,12 +107,13 @@ def done_clips(
         coverage: ``first`` or ``full``.
         needs: modalities that are wanted, each with whether a clip is rejected without it.
         asr_key: of the ASR model and settings whose text the model reads; None: it reads none.
+        why: what scores are to be attributed to, as the column of that name.
     """
     wanted = (ds.field("model_sha256") == model_sha256) & (ds.field("coverage") == coverage)
-    columns = [*_IDENTITY, *_SOUND, "modalities", "asr_key", "scored_at"]
+    columns = [*_IDENTITY, *_SOUND, "modalities", "asr_key", "why", "scored_at"]
     table = _by_time(store.rows(SCORES, scores_schema(), wanted, columns), "scored_at")
-    found = table.select(["reason", "modalities", "asr_key"]).to_pylist()
-    changed = [_is_changed(row, needs, asr_key) for row in found]
+    found = table.select(["reason", "modalities", "asr_key", "why"]).to_pylist()
+    changed = [_is_changed(row, needs, asr_key) or _lacks_why(row, why) for row in found]
     both = zip(_outdated(table), changed, strict=True)
     return _latest(table, [is_old or is_changed for is_old, is_changed in both])
 
@@ -125,6 +128,11 @@ def _is_changed(row: Mapping[str, Any], needs: Mapping[str, bool], asr_key: str 
         return lacks is not None and not needs.get(lacks, False)
     must = {modality for modality, needed in needs.items() if needed}
     return modalities is not None and not must <= set(modalities)
+
+
+def _lacks_why(row: Mapping[str, Any], why: str | None) -> bool:
+    """Return whether a scored row lacks wanted attributions; ``all`` are enough for any."""
+    return row["reason"] is None and why is not None and row["why"] not in (why, "all")
 
 
 def done_transcripts(

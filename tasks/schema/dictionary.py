@@ -105,6 +105,7 @@ class TableEntry:
 
 
 _CLIP_KEY = ("clip_id", "model_sha256", "coverage")
+_CONTRIBUTION = ("clip_id", "target", "kind", "name", "start_seconds")
 _ENTRIES: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "scores": (
         "a clip that is still there, scored or rejected, by the current model and coverage",
@@ -118,6 +119,10 @@ _ENTRIES: Mapping[str, tuple[str, tuple[str, ...]]] = {
     ),
     "timeline": ("a second of a clip in scores", ("clip_id", "second")),
     "windows": ("a window of 12 s of a clip in scores", ("clip_id", "window_index")),
+    "attributions": (
+        "what a modality or a second adds to one score of a clip in scores (--why)",
+        _CONTRIBUTION,
+    ),
     "transcripts": ("what is said in a clip that is still there: the newest", ("clip_id",)),
     "all_transcripts": (
         "what is said in a clip by ASR model and settings, also one that is gone: the latest",
@@ -126,6 +131,10 @@ _ENTRIES: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "all_scores": ("a clip by model and coverage, also one that is gone: the latest", _CLIP_KEY),
     "all_timeline": ("a second of a clip in all_scores", (*_CLIP_KEY, "second")),
     "all_windows": ("a window of a clip in all_scores", (*_CLIP_KEY, "window_index")),
+    "all_attributions": (
+        "what a modality or a second adds to one score of a clip in all_scores",
+        (*_CLIP_KEY, *_CONTRIBUTION[1:]),
+    ),
     "runs": ("a run of emi process", ("run_id",)),
     "labels": ("a labelled clip: its latest labels; one column a target", ("clip_id",)),
     "label_snapshots": ("a label file that was added", ("snapshot",)),

@@ -16,10 +16,16 @@ from emi_model.targets import VAD_DIMENSIONS, column_name
 from tasks.schema.explanations import EXPLANATIONS_SCHEMA
 from tasks.schema.fields import DOUBLE, FLOAT, TEXT, TIME, checked, described, required
 from tasks.schema.runs import RUNS_SCHEMA
-from tasks.schema.scores import scores_schema, timeline_schema, windows_schema
+from tasks.schema.scores import (
+    attributions_schema,
+    scores_schema,
+    timeline_schema,
+    windows_schema,
+)
 from tasks.schema.standing import CURRENT_SCHEMA, MISSING_SCHEMA
 from tasks.schema.tables import (
     ABLATIONS,
+    ATTRIBUTIONS,
     CURRENT_MODEL,
     DECISIONS,
     EVALUATIONS,
@@ -198,6 +204,7 @@ TABLE_SCHEMAS: Mapping[str, pa.Schema] = {
     SCORES: scores_schema(),
     TIMELINE: timeline_schema(),
     WINDOWS: windows_schema(),
+    ATTRIBUTIONS: attributions_schema(),
     TRANSCRIPTS: transcripts_schema(),
     RUNS: RUNS_SCHEMA,
     MISSING_CLIPS: MISSING_SCHEMA,

@@ -1,4 +1,4 @@
-"""The Arrow schemas of scores, timeline and windows, and of rows on their way there.
+"""The Arrow schemas of scores and what belongs to them, and of rows on their way there.
 
 Every field carries its unit and meaning in its metadata, where ``DESCRIBE``-like tools and
 ``pyarrow.parquet.read_schema`` find them.
@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from emi_model.architecture.config import Numerics
 from emi_model.targets import EMI_TARGETS, VAD_DIMENSIONS, column_name
+from tasks.schema.attributions import ATTRIBUTION_ITEM, WHY
 from tasks.schema.fields import DOUBLE, FLOAT, MODEL_FIELDS, TEXT, TIME, described, required
 from tasks.schema.outcomes import Flag, Reason
 
@@ -197,12 +198,13 @@ EXTRACTED = pa.schema([*_FILE, *_OUTCOME, *_AUDIO, *_SEEN, _MODALITIES, _INPUTS]
 
 
 def scored_schema(targets: Sequence[str]) -> pa.Schema:
-    """Return the schema of a clip's row as it leaves the scorer: seconds and windows nested."""
+    """Return the schema of a clip's row as it leaves the scorer: what belongs to it nested."""
     return pa.schema(
         [
             *_score_columns(targets),
             pa.field("timeline", pa.list_(TIMELINE_ITEM)),
             pa.field("windows", pa.list_(window_item(targets))),
+            pa.field("attributions", pa.list_(ATTRIBUTION_ITEM)),
         ]
     )
 
@@ -246,7 +248,7 @@ def scores_schema(targets: Sequence[str] = EMI_TARGETS) -> pa.Schema:
         "hex",
         "hash of the ASR model and settings whose transcript the model read; null: it reads none",
     )
-    of_model = [*MODEL_FIELDS, licence, split, asr_key]
+    of_model = [*MODEL_FIELDS, licence, split, asr_key, WHY]
     return pa.schema([*_score_columns(targets), *of_model, *_RUN, scored_at])
 
 
@@ -258,6 +260,11 @@ def timeline_schema() -> pa.Schema:
 def windows_schema(targets: Sequence[str] = EMI_TARGETS) -> pa.Schema:
     """Return the schema of the windows table: one row a window of a clip (full coverage)."""
     return pa.schema([*_IDENTITY, *window_item(targets), *MODEL_FIELDS, *_RUN])
+
+
+def attributions_schema() -> pa.Schema:
+    """Return the schema of the attributions table: one row a contribution to a clip's score."""
+    return pa.schema([*_IDENTITY, *ATTRIBUTION_ITEM, *MODEL_FIELDS, *_RUN])
 
 
 def _score_columns(targets: Sequence[str]) -> list[pa.Field]:

@@ -6,6 +6,9 @@ from collections.abc import Mapping
 
 SCORES, TIMELINE, WINDOWS, RUNS = "scores", "timeline", "windows", "runs"
 
+ATTRIBUTIONS = "attributions"
+"""Where the scores come from; its schema stands in `tasks.schema.attributions`."""
+
 TRANSCRIPTS = "transcripts"
 """What is said in the clips; its schema stands in `tasks.schema.transcripts`."""
 
@@ -17,7 +20,7 @@ EXPLANATIONS = "explanations"
 MISSING_CLIPS, CURRENT_MODEL = "missing_clips", "current_model"
 """Facts about the clips: small files that runs replace; schemas in `tasks.schema.standing`."""
 
-COMPANIONS = (TIMELINE, WINDOWS)
+COMPANIONS = (TIMELINE, WINDOWS, ATTRIBUTIONS)
 """Tables whose rows belong to a row of scores."""
 
 LEADING: Mapping[str, tuple[str, ...]] = {TRANSCRIPTS: (), SCORES: COMPANIONS}

@@ -5,7 +5,7 @@ Plain Python without Ray: the scoring cluster and `emi score` use the same class
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -19,13 +19,15 @@ from emi_model.targets import VAD_DIMENSIONS, column_name
 from emi_model.units import SAMPLING_RATE, samples_to_seconds
 from tasks.extraction.inputs import unpack
 from tasks.extraction.rows import Row
+from tasks.schema.attributions import attribution_rows
 from tasks.schema.outcomes import Reason, Status, rejected
 from tasks.schema.scores import VAD_OF_MEAN, bound_columns
 from tasks.scoring.recording_time import RecordingTime
-from tasks.scoring.settings import Coverage
+from tasks.scoring.settings import Coverage, Why
 
 if TYPE_CHECKING:  # a run's main process imports this module, but never loads PyTorch
     from emi_model.architecture.branch import ClipInputs
+    from emi_model.attribution.contributions import Attribution
     from emi_model.predict import Predictor, Scores
 
 
@@ -54,8 +56,21 @@ class ClipScorer:
         raw: bool = False,
         intervals: Intervals | None = None,
         needs: Mapping[str, bool] | None = None,
+        why: Why | None = None,
     ) -> None:
-        """Score with a loaded model; ``needs`` of clips may say more than the model's own."""
+        """Score with a loaded model.
+
+        Args:
+            predictor: as the attributes.
+            coverage: likewise.
+            raw: likewise.
+            intervals: likewise.
+            needs: modalities of clips; may say more than the model's own.
+            why: what scores are attributed to; None: nothing.
+
+        Raises:
+            ConfigError: the model's scores cannot be attributed.
+        """
         self.predictor = predictor
         self.coverage = coverage
         self.raw = raw
@@ -63,6 +78,7 @@ class ClipScorer:
         self._targets = predictor.model.config.targets
         self._columns = score_columns(self._targets)
         self._needs = needs or predictor.model.config.needs
+        self._attribute = None if why is None else _attributor(predictor, why)
 
     def __call__(self, rows: Sequence[Row]) -> list[Row]:
         """Return rows under `tasks.schema.scores.scored_schema`, in the order of ``rows``.
@@ -127,7 +143,14 @@ class ClipScorer:
             row = rejected(row, Reason.TOO_SHORT, self._too_short(unpack(row)))
         done = without_scores(row, self._targets)
         scores = [one for one in found if not isinstance(one, OutOfMemory)]
-        return done | self._scored(cut, scores, RecordingTime(row)) if scores else done
+        if not scores:
+            return done
+        try:
+            attributions = self._attributions(cut, RecordingTime(row))
+        except OutOfMemory as error:
+            return without_scores(rejected(row, Reason.OUT_OF_MEMORY, str(error)), self._targets)
+        scored = self._scored(cut, scores, RecordingTime(row))
+        return done | scored | {"attributions": attributions}
 
     def _scored(self, cut: Cut, scores: Sequence[Scores], time: RecordingTime) -> Row:
         windows = [
@@ -210,6 +233,17 @@ class ClipScorer:
             )
         ]
 
+    def _attributions(self, cut: Cut, time: RecordingTime) -> list[Row]:
+        """Return a row for each target and contribution to a clip's scores, which stay unclipped.
+
+        Raises:
+            OutOfMemory: the clip does not fit, even alone.
+        """
+        if self._attribute is None:
+            return []
+        found = self._attribute(cut.windows, cut.inputs)
+        return attribution_rows(found, self._targets, time.start_seconds, time.end_seconds)
+
     def _too_short(self, inputs: ClipInputs) -> str:
         for modality, values in inputs.items():
             fewest = self.predictor.specs[modality].min_length
@@ -231,4 +265,20 @@ def without_scores(row: Mapping[str, Any], targets: Sequence[str]) -> Row:
     """Return a row with the scorer's columns, its scores null."""
     kept = {name: value for name, value in row.items() if name != "inputs"}
     columns = [*score_columns(targets), *bound_columns(targets)]
-    return kept | dict.fromkeys(columns) | {"timeline": [], "windows": []}
+    return kept | dict.fromkeys(columns) | {"timeline": [], "windows": [], "attributions": []}
+
+
+def _attributor(
+    predictor: Predictor, why: Why
+) -> Callable[[Sequence[tuple[int, int]], Sequence[ClipInputs]], Attribution]:
+    """Return what attributes the scores of a clip, given as its windows and their inputs."""
+    from emi_model.attribution.attribute import Attributor
+    from emi_model.attribution.contributions import Window, over_windows
+
+    attribute = Attributor(predictor, seconds=why == "all")
+
+    def attributed(windows: Sequence[tuple[int, int]], inputs: Sequence[ClipInputs]) -> Attribution:
+        pairs = zip(windows, inputs, strict=True)
+        return over_windows([Window(*window, attribute(one)) for window, one in pairs])
+
+    return attributed

@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
 
+from tasks.schema.attributions import check_sums
 from tasks.schema.fields import checked
 from tasks.schema.outcomes import Status
 from tasks.schema.registers import TABLE_SCHEMAS
@@ -21,11 +22,12 @@ from tasks.schema.scores import (
     COSTS,
     NODE,
     NUMERICS,
+    attributions_schema,
     scores_schema,
     timeline_schema,
     windows_schema,
 )
-from tasks.schema.tables import SCORES, TIMELINE, WINDOWS
+from tasks.schema.tables import ATTRIBUTIONS, SCORES, TIMELINE, WINDOWS
 from tasks.store.store import ResultsStore
 
 _SECONDS = ("scored_seconds", "duration_seconds")
@@ -47,6 +49,7 @@ class RunStamp:
         backbone_licence: licence of the weights that the model was made from.
         targets: the model's targets, in order.
         asr_key: hash of the ASR model and settings, for a model that reads text.
+        why: what the scores are attributed to, see `tasks.scoring.settings.Why`.
         training_splits: split of each content of its training, by the content's hash.
     """
 
@@ -57,6 +60,7 @@ class RunStamp:
     backbone_licence: str
     targets: tuple[str, ...]
     asr_key: str | None = None
+    why: str | None = None
     training_splits: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
 
 
@@ -211,19 +215,22 @@ def recounted(tally: Tally, store: ResultsStore, run_id: str, table: str = SCORE
 
 
 def tables_of(rows: pa.Table, stamp: RunStamp) -> dict[str, pa.Table]:
-    """Return the tables of one part: scores, and the seconds and windows in its rows.
+    """Return the tables of one part: scores, and the seconds, windows and so on in its rows.
 
     Raises:
-        StoreError: a row does not fit the schema.
+        StoreError: a row does not fit the schema, or contributions do not add up to their score.
     """
     scores = scores_schema(stamp.targets)
     columns = [name for name in scores.names if name in rows.schema.names]
     splits = map(stamp.training_splits.get, rows["content_sha256"].to_pylist())
     plain = rows.select(columns).append_column("training_split", pa.array(splits, pa.string()))
+    attributions = _exploded(rows, "attributions")
+    check_sums(attributions)
     return {
         SCORES: _stamped(plain, scores, stamp),
         TIMELINE: _stamped(_exploded(rows, "timeline"), timeline_schema(), stamp),
         WINDOWS: _stamped(_exploded(rows, "windows"), windows_schema(stamp.targets), stamp),
+        ATTRIBUTIONS: _stamped(attributions, attributions_schema(), stamp),
     }
 
 

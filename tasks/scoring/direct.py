@@ -19,7 +19,7 @@ from tasks.registry.registry import resolve_model
 from tasks.schema.scores import bound_columns
 from tasks.scoring.clip_scorer import ClipScorer
 from tasks.scoring.commit import splits_of_contents
-from tasks.scoring.settings import Coverage
+from tasks.scoring.settings import Coverage, Why
 from tasks.transcription.asr_models import asr_key
 from tasks.transcription.other_asr import remark_other_asr
 from tasks.transcription.settings import settings_of_extractors
@@ -32,6 +32,7 @@ def score_files(
     coverage: Coverage = "first",
     precision: Precision = "auto",
     raw: bool = False,
+    why: Why | None = None,
     asr: str | None = None,
     language: str | None = None,
 ) -> tuple[list[dict[str, Any]], tuple[str, ...]]:
@@ -44,6 +45,8 @@ def score_files(
         coverage: ``first`` window or ``full``.
         precision: ``fp32``, ``bf16``, ``int8`` (CPU), or ``auto``: the machine's fast type.
         raw: leave EMI scores unclipped.
+        why: what they are attributed to: ``modalities``, or ``all``: seconds as well; the rows
+            have it in ``attributions``.
         asr: ASR model that writes the text, for a model that reads; default: ``EMI_ASR``.
         language: of the speech; default: detected in each clip.
 
@@ -51,7 +54,8 @@ def score_files(
         Rows with the store's columns, and the model's targets.
 
     Raises:
-        ConfigError: the model reads text, and no ASR model is named.
+        ConfigError: the model reads text, and no ASR model is named; or its scores cannot be
+            attributed.
         CheckpointError: the model cannot be loaded.
         RegistryError: the registry does not have the model or does not answer.
         CorpusError: a storage does not answer.
@@ -81,6 +85,7 @@ def score_files(
         coverage,
         raw=raw,
         intervals=loaded.intervals,
+        why=why,
     )
     splits = splits_of_contents(loaded.training_clips)
     facts: dict[str, Any] = {
@@ -89,6 +94,7 @@ def score_files(
         "backbone_licence": loaded.card.licences,
         "coverage": coverage,
         "asr_key": asr_key(options[TRANSCRIPT]) if TRANSCRIPT in options else None,
+        "why": why,
     }
     if not config.targets:  # VAD alone: the store's columns of the six EMI scores are null
         facts |= dict.fromkeys([*map(column_name, EMI_TARGETS), *bound_columns(EMI_TARGETS)])

@@ -9,8 +9,13 @@ import pyarrow as pa
 
 from tasks.corpus.clips import ClipFile
 from tasks.schema.fields import checked
-from tasks.schema.scores import scores_schema, timeline_schema, windows_schema
-from tasks.schema.tables import COMPANIONS, SCORES, TIMELINE, WINDOWS
+from tasks.schema.scores import (
+    attributions_schema,
+    scores_schema,
+    timeline_schema,
+    windows_schema,
+)
+from tasks.schema.tables import ATTRIBUTIONS, COMPANIONS, SCORES, TIMELINE, WINDOWS
 from tasks.scoring.commit import RunStamp
 from tasks.store.queries.clip_views import current_view
 from tasks.store.readers import reread
@@ -82,14 +87,16 @@ def _copies(
     of_companion: str,
 ) -> dict[str, pa.Table]:
     pairs = pairs_table(reused)
-    timeline, windows = (
-        of_companion.format(table=current_view(table)) for table in (TIMELINE, WINDOWS)
-    )
-    return {
-        SCORES: _copy(store, pairs, stamp, of_scores, scores_schema(stamp.targets)),
-        TIMELINE: _copy(store, pairs, stamp, timeline, timeline_schema()),
-        WINDOWS: _copy(store, pairs, stamp, windows, windows_schema(stamp.targets)),
+    schemas = {
+        TIMELINE: timeline_schema(),
+        WINDOWS: windows_schema(stamp.targets),
+        ATTRIBUTIONS: attributions_schema(),
     }
+    copies = {SCORES: _copy(store, pairs, stamp, of_scores, scores_schema(stamp.targets))}
+    for table, schema in schemas.items():
+        sql = of_companion.format(table=current_view(table))
+        copies[table] = _copy(store, pairs, stamp, sql, schema)
+    return copies
 
 
 def pairs_table(reused: Sequence[tuple[ClipFile, str]]) -> pa.Table:

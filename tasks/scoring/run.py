@@ -13,6 +13,7 @@ from typing import Any
 import pyarrow as pa
 
 from emi_model.architecture.config import Precision
+from emi_model.attribution.limits import check_attributable
 from emi_model.checkpoints.metadata import ModelMetadata
 from emi_model.checkpoints.resolve import read_metadata
 from emi_model.errors import ConfigError
@@ -30,7 +31,7 @@ from tasks.scoring.commit import RunStamp, splits_of_contents, tables_of
 from tasks.scoring.job import Job, OnEnd, Run, do_missing, reuse_rows, run_job
 from tasks.scoring.reuse import renew, reuse
 from tasks.scoring.score_clips import scoring_work
-from tasks.scoring.settings import Coverage, ScoringSettings
+from tasks.scoring.settings import Coverage, ScoringSettings, Why
 from tasks.scoring.stages.stage import Work
 from tasks.scoring.transcribe import transcription_settings
 from tasks.scoring.transcripts import (
@@ -81,7 +82,12 @@ class ScoringJob(Job):
         """Return the latest rows of this model and coverage by clip id."""
         stamp, needs = self.stamp, self.settings.needs
         return done_clips(
-            store, stamp.model_sha256, stamp.coverage, needs=needs, asr_key=stamp.asr_key
+            store,
+            stamp.model_sha256,
+            stamp.coverage,
+            needs=needs,
+            asr_key=stamp.asr_key,
+            why=stamp.why,
         )
 
     def tables_of(self, rows: pa.Table) -> Mapping[str, pa.Table]:
@@ -132,6 +138,7 @@ def score_corpus(
     precision: Precision = "auto",
     asr: AsrSettings | None = None,
     require: Sequence[str] = (),
+    why: Why | None = None,
     pool: ScorerPool | None = None,
     ray_address: str | None = None,
     wait_minutes: float = 0,
@@ -153,6 +160,7 @@ def score_corpus(
         asr: the ASR model for a model that reads text; default: that of ``EMI_ASR``.
         require: modalities without which a clip is rejected, beside those the model cannot do
             without.
+        why: what the scores are attributed to: ``modalities``, or ``all``: seconds as well.
         pool: number of scoring processes and their GPUs; default: see `ScorerPool`.
         ray_address: Ray cluster to run on, ``HOST:PORT``; None starts Ray on this machine.
         wait_minutes: how long to wait while another run writes to the results store.
@@ -173,9 +181,11 @@ def score_corpus(
         champion, folder = is_champion(pinned), resolve_model(pinned)
         metadata = read_metadata(folder)
         settings = _settings(pinned, folder, metadata, coverage, precision)
-        settings = replace(settings, needs=needs_with(settings.needs, require))
+        settings = replace(settings, needs=needs_with(settings.needs, require), why=why)
+        if why is not None:
+            check_attributable(len(settings.targets), list(settings.needs))
         require_extractors({*settings.needs} - {TRANSCRIPT})  # text: once its ASR is named
-        stamp = _stamp(metadata, coverage)
+        stamp = replace(_stamp(metadata, coverage), why=why)
         if TRANSCRIPT not in settings.needs:
             return ScoringJob(stamp, settings, champion)
         named = asr or asr_settings(None)

@@ -13,6 +13,9 @@ from tasks.transcription.settings import AsrSettings
 
 Coverage = Literal["first", "full"]
 
+Why = Literal["modalities", "all"]
+"""What scores are attributed to: modalities, or seconds as well."""
+
 
 @dataclass(frozen=True)
 class TranscriptionSettings:
@@ -66,6 +69,7 @@ class ScoringSettings:
         version: of this project on the run's driver.
         needs: modalities that the model takes, each with whether a clip is rejected without it.
         options: settings of extractors by modality; for ``text`` an `AsrSettings`.
+        why: what scores are attributed to; None: nothing.
         transcription: of the workers that transcribe a clip before it is scored; None: the model
             reads no text.
     """
@@ -81,6 +85,7 @@ class ScoringSettings:
     version: str = field(default_factory=code_version)
     needs: Mapping[str, bool] = field(default_factory=lambda: dict(AUDIO_NEEDED))
     options: Mapping[str, Any] = field(default_factory=dict)
+    why: Why | None = None
     transcription: TranscriptionSettings | None = None
 
     def of_decoders(self) -> ScoringSettings:

@@ -4,6 +4,7 @@ STORE/store.json       marks the folder as a store
 STORE/scores/          one row a clip, model and coverage
 STORE/timeline/        one row a second of a clip
 STORE/windows/         one row a window of a clip (full coverage)
+STORE/attributions/    what each modality and second adds to a score (--why)
 STORE/transcripts/     one row a clip and ASR model
 STORE/runs/            one file, one row a run
 STORE/missing_clips/   one file: clips that are gone; likewise current_model/

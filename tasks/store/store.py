@@ -1,7 +1,7 @@
 """The results store: committed Parquet parts, in a folder on a disk or below a prefix in a bucket.
 
 A part is written whole or not at all: on a disk aside, synced and renamed, in a bucket by one
-request; timeline and windows first, the scores that lead them last. The views show a clip's seconds
+request; what belongs to scores first, the scores that lead it last. The views show a clip's seconds
 and windows only beside its scores of the same part, so a run that is killed in between leaves
 nothing half visible; a later run removes what it left.
 
@@ -112,7 +112,7 @@ class ResultsStore:
             written = (one for one in LEADING if one in tables)
             for leading in (one for one in written if tables[one].num_rows or replaces):
                 for table in LEADING[leading]:
-                    if tables[table].num_rows:
+                    if table in tables and tables[table].num_rows:
                         self._put(table, name, tables[table])
                 self._put(leading, name, tables[leading], metadata)
                 self._remove(leading, replaces or [])

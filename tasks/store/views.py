@@ -14,6 +14,7 @@ import duckdb
 from emi_model.errors import QueryError
 from tasks.schema.tables import (
     ABLATIONS,
+    ATTRIBUTIONS,
     COMPANIONS,
     CURRENT_MODEL,
     DECISIONS,
@@ -66,7 +67,7 @@ VIEWS = (
     ),
 )
 _FACTS = (MISSING_CLIPS, CURRENT_MODEL)
-_LATER = (*_FACTS, TRANSCRIPTS, EXPLANATIONS)
+_LATER = (*_FACTS, TRANSCRIPTS, EXPLANATIONS, ATTRIBUTIONS)
 """Tables that a store of an earlier version may lack, if it cannot be written."""
 
 _READ_BY: Mapping[str, tuple[str, ...]] = {

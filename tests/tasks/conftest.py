@@ -197,8 +197,8 @@ def make_stamp() -> Callable[..., RunStamp]:
 def make_rows() -> Callable[..., pa.Table]:
     """Return a function that makes rows like those of the scorer, one for each clip id.
 
-    Every score, second and window of a row is ``value``; a reason makes rejections; other
-    keywords replace columns.
+    Every score, second and window of a row is ``value``, and with windows there are attributions;
+    a reason makes rejections; other keywords replace columns.
     """
 
     def make(
@@ -217,6 +217,8 @@ def make_rows() -> Callable[..., pa.Table]:
             {"window_index": n, "start_seconds": n, "end_seconds": n + 1, "num_frames": 49}
             for n in range(num_windows)
         ]
+        attribution = {"target": "joy", "kind": "modality", "name": "audio"}
+        attribution |= {"value": value, "base": 0.5, "score": value + 0.5}
         outcome: dict[str, Any] = {"status": "rejected", "reason": reason, "detail": "a word"}
         if reason is None:
             outcome = {
@@ -226,6 +228,7 @@ def make_rows() -> Callable[..., pa.Table]:
                 "num_frames": 50 * num_seconds,
                 "timeline": seconds,
                 "windows": [window | scores for window in windows],
+                "attributions": [attribution] if windows else [],
             }
         schema = scored_schema(targets)
         plain: dict[str, Any] = {
@@ -234,6 +237,7 @@ def make_rows() -> Callable[..., pa.Table]:
             "extraction": EXTRACTION,
             "timeline": [],
             "windows": [],
+            "attributions": [],
         }
         file = {"bytes": 100, "modified_ns": 1}
         rows = [

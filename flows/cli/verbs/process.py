@@ -27,6 +27,7 @@ from flows.cli.options import (
     results_option,
     strict_option,
     wheel_option,
+    why_options,
 )
 from flows.cli.run import log_verb_to, progress_bar, report_missing_emi_scores, write_json
 from flows.display.terminal import terminal
@@ -57,6 +58,7 @@ from flows.display.text import say
     callback=lambda _context, _option, named: named.split(",") if named else None,
     help="Reject clips without these, as text,vision (default: what the model cannot do without).",
 )
+@why_options
 @ray_option
 @wheel_option
 @strict_option
@@ -69,6 +71,7 @@ def process(
     SOURCE is a folder (searched at any depth), one media file, or a manifest: CSV or Parquet with a
     column uri; on a disk, or as s3://, gs:// or az://. Run it again at any time: it does what is
     missing. A model that reads text needs --asr: what is said goes to the table transcripts, too.
+    With --why the table attributions says where the scores come from.
     """
     with without_gc():
         from emi_model.checkpoints.metadata import read_config

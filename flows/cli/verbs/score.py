@@ -21,6 +21,7 @@ from flows.cli.options import (
     precision_option,
     resolve_model_option,
     strict_option,
+    why_options,
 )
 from flows.cli.run import report_missing_emi_scores, write_json
 from flows.display.terminal import message
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 @asr_option
 @language_option
 @click.option("--raw", is_flag=True, help="Leave EMI scores as the model gives them, unclipped.")
+@why_options
 @strict_option
 @json_option
 def score(
@@ -50,7 +52,7 @@ def score(
     """Score a few clips at once and print them."""
     with without_gc():
         from emi_model.checkpoints.resolve import resolve
-        from flows.display.scores import show_scores
+        from flows.display.scores import show_attributions, show_scores
         from tasks.schema.outcomes import Reason
         from tasks.scoring.direct import score_files
 
@@ -61,6 +63,7 @@ def score(
         write_json(rows)
     else:
         show_scores(rows, targets, sys.stdout)
+        show_attributions(rows, sys.stdout)
     missing = [row["clip_id"] for row in rows if row["reason"] == Reason.MISSING]
     if missing and not strict:
         message(f"no such file: {', '.join(missing)}")

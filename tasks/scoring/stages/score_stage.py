@@ -51,7 +51,11 @@ class ScorerActor:
             raise
         self.predictor = Predictor(loaded.model, precision=settings.precision)
         self.score = ClipScorer(
-            self.predictor, settings.coverage, intervals=loaded.intervals, needs=settings.needs
+            self.predictor,
+            settings.coverage,
+            intervals=loaded.intervals,
+            needs=settings.needs,
+            why=settings.why,
         )
         self.schema = scorers_schema(settings)
 

@@ -1,10 +1,10 @@
-"""The SQL of the views over clips: scores, their seconds and windows; one row a clip that is there.
+"""The SQL of the views over clips: scores and what belongs to them; one row a clip that is there.
 
 | view | rows |
 |---|---|
 | within.current_scores, ... | the latest row of each clip, model and coverage, and its part |
-| all_scores, all_timeline, all_windows | the same, with ``is_current`` and ``missing_since`` |
-| scores, timeline, windows | of these the current ones |
+| all_scores, all_timeline, ... | the same, with ``is_current`` and ``missing_since`` |
+| scores, timeline, windows, attributions | of these the current ones |
 | rejections, unseen_scores, trusted_scores | of scores: those that they name |
 
 Current are the rows of one model and coverage, of clips that are not missing. The model is that of
@@ -113,7 +113,7 @@ def clip_views(files: Mapping[str, str]) -> dict[str, str]:
     if SCORES not in files:
         return {}
     views = {current_view(SCORES): _LATEST.format(files=files[SCORES])}
-    companions = [table for table in COMPANIONS if table in files]
+    companions = [table for table in COMPANIONS if files.get(table, EMPTY_LIST) != EMPTY_LIST]
     for table in companions:
         views[current_view(table)] = _LATEST_COMPANION.format(files=files[table])
     facts = {

@@ -12,11 +12,11 @@ import torch
 from numpy.typing import NDArray
 
 from emi_model.architecture.model import EmiModel
-from emi_model.attribution.attribute import Attributor, check_attributable
+from emi_model.attribution.attribute import Attributor
 from emi_model.attribution.contributions import Attribution, Kind, Window, over_windows
-from emi_model.attribution.encoded import in_parts
 from emi_model.attribution.inputs import FULL_STOP
-from emi_model.errors import ConfigError, OutOfMemory
+from emi_model.attribution.limits import check_attributable
+from emi_model.errors import ConfigError
 from emi_model.predict import Predictor, Scores
 from tests.emi_model.architecture.tiny_encoders import TEXT_BRANCHES, VISION_BRANCHES
 
@@ -280,24 +280,3 @@ def test_what_cannot_be_attributed_is_refused(
     with pytest.raises(ConfigError, match="no finite score for a clip with audio alone"):
         attribute(clip)
     weights.data[:] = kept
-
-
-def test_where_memory_does_not_suffice_parts_are_halved() -> None:
-    def run(items: Any) -> list[int]:
-        if len(items) > 2:
-            raise MemoryError
-        return [10 * item for item in items]
-
-    assert in_parts(run, range(7)) == [10 * item for item in range(7)]
-
-    def none(items: Any) -> list[int]:
-        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate\nmore")
-
-    with pytest.raises(OutOfMemory, match=r"CUDA out of memory\. Tried to allocate$"):
-        in_parts(none, [1, 2])
-
-    def broken(items: Any) -> list[int]:
-        raise RuntimeError("another error")
-
-    with pytest.raises(RuntimeError, match="another"):
-        in_parts(broken, [1])

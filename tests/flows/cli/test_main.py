@@ -70,6 +70,26 @@ def test_scores_are_clipped_unless_raw(emi, model, clip):
     assert json.loads(out)["joy"] > 1.0
 
 
+def test_why_says_what_scores_come_from(emi, model, vad_model, clip):
+    code, out, err = emi("score", "--model", model, "--why", "--json", "--", clip)
+    assert (code, err) == (0, "")
+    row = json.loads(out)
+    assert row["why"] == "all"
+    of_joy = [one for one in row["attributions"] if one["target"] == "joy"]
+    kinds = [one["kind"] for one in of_joy]
+    seconds = [one for one in of_joy if one["kind"] == "second"]
+    assert kinds == ["modality", *["second"] * len(seconds), "remainder"]
+    assert seconds[-1]["end_seconds"] == pytest.approx(row["duration_seconds"])
+    whole = of_joy[1]["base"] + sum(one["value"] for one in of_joy[1:])
+    assert whole == pytest.approx(of_joy[0]["score"], abs=1e-6)
+    assert of_joy[0]["score"] > row["joy"] == 1.0  # before it is clipped
+    _, out, _ = emi("score", "--model", model, "--why-modalities", "--", clip)
+    assert "audio, not silence" in out
+    assert "0.0-1.0 s" not in out
+    code, _, err = emi("score", "--model", vad_model, "--why", "--", clip)
+    assert (code, "alone, which has no scores to attribute" in err) == (2, True)
+
+
 def test_a_calibrated_model_gives_intervals_and_knows_its_clips(emi, model, clip):
     loaded = load_checkpoint(model)
     save_checkpoint(

@@ -252,3 +252,20 @@ def test_scores_of_another_asr_models_text_are_not_done(
     for asr_key, expected in {"ab": {"a.mp4", "b.mp4"}, "cd": {"b.mp4"}}.items():
         found = done_clips(store, "aa", "first", asr_key=asr_key)
         assert {name for name, row in found.items() if row.content_sha256} == expected
+
+
+def test_scores_without_the_attributions_that_are_wanted_are_not_done(
+    store: ResultsStore, commit: Commit, make_stamp: MakeStamp
+) -> None:
+    for name, why in (("none", None), ("some", "modalities"), ("every", "all")):
+        commit(name, f"{name}.mp4", stamp=make_stamp(why=why))
+    commit("no", "no.mp4", reason="unreadable", stamp=make_stamp(why="all"))
+    whole = {"none.mp4", "some.mp4", "every.mp4", "no.mp4"}
+    lacking: dict[str | None, set[str]] = {
+        None: set(),
+        "modalities": {"none.mp4"},
+        "all": {"none.mp4", "some.mp4"},
+    }
+    for why, expected in lacking.items():
+        found = done_clips(store, "aa", "first", why=why)
+        assert {name for name, row in found.items() if row.content_sha256} == whole - expected

@@ -20,7 +20,7 @@ from tasks.schema.scores import (
     timeline_schema,
     windows_schema,
 )
-from tasks.schema.tables import RUNS, SCORES, TABLES, TIMELINE, WINDOWS
+from tasks.schema.tables import ATTRIBUTIONS, RUNS, SCORES, TABLES, TIMELINE, WINDOWS
 from tasks.scoring.commit import RunStamp, Tally, tables_of
 from tasks.scoring.run_record import RunRecord, write_record
 from tasks.store.store import ResultsStore
@@ -90,9 +90,10 @@ class TestColumns:
         assert [undocumented(iter(schema)) for schema in schemas] == [[], [], [], []]
         assert undocumented(iter(EXTRACTED)) == []
         nested = [
-            scored_schema(["Joy"]).field(name).type.value_type for name in (TIMELINE, WINDOWS)
+            scored_schema(["Joy"]).field(name).type.value_type
+            for name in (TIMELINE, WINDOWS, ATTRIBUTIONS)
         ]
-        assert [undocumented(iter(kind)) for kind in nested] == [[], []]
+        assert [undocumented(iter(kind)) for kind in nested] == [[], [], []]
 
     def test_the_written_files_say_it_too(
         self, store: ResultsStore, tables: dict[str, pa.Table], make_stamp: MakeStamp
@@ -100,7 +101,8 @@ class TestColumns:
         store.commit("part", tables)
         record = RunRecord(make_stamp(), "corpus", "auto", datetime.now(UTC))
         write_record(store, record, Tally())
-        names = {SCORES: "part", TIMELINE: "part", WINDOWS: "part", RUNS: "run1"}
+        of_clips = (SCORES, TIMELINE, WINDOWS, ATTRIBUTIONS)
+        names = {**dict.fromkeys(of_clips, "part"), RUNS: "run1"}
         for table in TABLES:
             written = {
                 path.stem: pq.read_schema(path) for path in (store.folder.root / table).iterdir()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -12,10 +13,13 @@ from numpy.typing import NDArray
 
 from emi_model.architecture.config import EmiConfig
 from emi_model.architecture.model import EmiModel
+from emi_model.errors import StoreError
 from emi_model.predict import Predictor
 from tasks.extraction.inputs import pack
 from tasks.schema.scores import EXTRACTED, scored_schema
+from tasks.schema.tables import ATTRIBUTIONS, SCORES
 from tasks.scoring.clip_scorer import ClipScorer
+from tasks.scoring.commit import RunStamp, tables_of
 from tests.emi_model.architecture.tiny_encoders import TEXT_BRANCHES, VISION_BRANCHES
 
 Row = dict[str, Any]
@@ -70,3 +74,54 @@ def test_a_clip_without_anything_to_encode_is_rejected(scorer: ClipScorer) -> No
     (row,) = scorer([row_of(vision=faces(5, range(5)))])
     assert (row["status"], row["reason"]) == ("rejected", "too_short")
     assert "5 of vision" in row["detail"]
+
+
+def test_contributions_to_a_clips_scores_add_up(
+    scorer: ClipScorer, make_stamp: Callable[..., RunStamp]
+) -> None:
+    rows = [row_of(text=TEXT, vision=faces(25, range(10, 20))), row_of(text=TEXT)]
+    rows = [row | {"clip_id": name, "flags": []} for name, row in zip("ab", rows, strict=True)]
+    both, words = ClipScorer(scorer.predictor, "full", raw=True, why="all")(rows)
+    found = {
+        (one["target"], one["kind"], one["name"], one["start_seconds"], one["end_seconds"])
+        for one in both["attributions"]
+    }
+    parts = [
+        *(("modality", name, None, None) for name in ("text", "vision")),
+        *(("second", None, float(at), at + 1.0) for at in (0, 1, 4)),  # 2 s of no face between
+        ("remainder", None, None, None),
+    ]
+    assert found == {(target, *part) for target in ("joy", "awe") for part in parts}
+    for one in both["attributions"]:
+        assert one["score"] == pytest.approx(both[one["target"]], abs=1e-5)
+    of_words = [(one["kind"], one["name"]) for one in words["attributions"]]
+    assert of_words == [("modality", "text")] * 2
+    stamp = make_stamp(coverage="full", targets=TARGETS, why="all")
+    clipped = ClipScorer(scorer.predictor, "full", why="all")(rows)
+    assert clipped[0]["attributions"] == both["attributions"]
+    tables = tables_of(pa.Table.from_pylist(clipped, scored_schema(TARGETS)), stamp)
+    assert tables[ATTRIBUTIONS].num_rows == 2 * 6 + 2
+    assert tables[SCORES]["why"].to_pylist() == ["all", "all"]
+    clipped[1]["attributions"][0]["value"] += 0.01
+    with pytest.raises(StoreError, match="contributions to joy add up to"):
+        tables_of(pa.Table.from_pylist(clipped, scored_schema(TARGETS)), stamp)
+    (plain,) = ClipScorer(scorer.predictor, "full", why="modalities")([rows[0]])
+    assert {one["kind"] for one in plain["attributions"]} == {"modality"}
+    assert scorer(rows)[0]["attributions"] == []
+
+
+def test_a_clip_whose_attribution_does_not_fit_into_memory_is_rejected(
+    scorer: ClipScorer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    score = ClipScorer(scorer.predictor, "full", why="all")
+    fuse = scorer.predictor.model.fused
+
+    def cramped(outputs: Any, num_clips: int) -> Any:
+        if "vision" not in outputs or outputs["vision"].rows is not None:
+            raise MemoryError  # as soon as a clip is to be without its pictures
+        return fuse(outputs, num_clips)
+
+    monkeypatch.setattr(scorer.predictor.model, "fused", cramped)
+    (row,) = score([row_of(vision=faces(5))])
+    assert (row["status"], row["reason"]) == ("rejected", "out_of_memory")
+    assert (row["joy"], row["attributions"]) == (None, [])

@@ -79,7 +79,7 @@ class TestSplit:
         assert tables[SCORES].schema.names == scores_schema().names
         assert tables[TIMELINE]["clip_id"].to_pylist() == ["b.mp4", "b.mp4"]
         nothing = tables_of(rows.slice(3), make_stamp())
-        assert [table.num_rows for table in nothing.values()] == [0, 0, 0]
+        assert [table.num_rows for table in nothing.values()] == [0, 0, 0, 0]
 
     def test_other_targets(self, make_rows: MakeRows, make_stamp: MakeStamp) -> None:
         for targets in ((), ("Awe", "Sheer Joy")):

@@ -11,7 +11,7 @@ import pytest
 from tasks.corpus.clips import ClipFile
 from tasks.corpus.done import done_clips, plan_clips
 from tasks.corpus.listing import clip_file
-from tasks.schema.tables import SCORES, TIMELINE, WINDOWS
+from tasks.schema.tables import ATTRIBUTIONS, SCORES, TIMELINE, WINDOWS
 from tasks.scoring.commit import RunStamp
 from tasks.scoring.reuse import renew, reuse
 from tasks.store.store import ResultsStore
@@ -83,7 +83,7 @@ def test_a_renamed_clip_takes_everything_over(
     assert (row["run_id"], row["flags"]) == ("run2", ["silent"])
     assert row["content_sha256"] == "of a.mp4"
     with connect(store.location) as connection:
-        for view in (SCORES, TIMELINE, WINDOWS):
+        for view in (SCORES, TIMELINE, WINDOWS, ATTRIBUTIONS):
             sql = f"SELECT DISTINCT run_id FROM {view} WHERE clip_id = 'new.mp4'"
             assert connection.sql(sql).fetchall() == [("run2",)]
     assert [part.name for part in store.parts(SCORES)] == ["one", "run2-adopted", "two"]

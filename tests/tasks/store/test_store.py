@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from emi_model.errors import StoreError
-from tasks.schema.tables import COMPANIONS, SCORES, TABLES, TIMELINE, WINDOWS
+from tasks.schema.tables import ATTRIBUTIONS, COMPANIONS, SCORES, TABLES, TIMELINE, WINDOWS
 from tasks.scoring.commit import RunStamp, tables_of
 from tasks.store.paths import file_name
 from tasks.store.store import ResultsStore, create_store, open_store
@@ -98,7 +98,8 @@ class TestCommit:
         commit("two", "b.mp4", reason="timeout")
         names = {table: [part.name for part in store.parts(table)] for table in TABLES}
         found = {table: stems for table, stems in names.items() if stems}
-        assert found == {SCORES: ["one", "two"], TIMELINE: ["one"], WINDOWS: ["one"]}
+        companions = {table: ["one"] for table in (TIMELINE, WINDOWS, ATTRIBUTIONS)}
+        assert found == {SCORES: ["one", "two"], **companions}
         assert not list(store.folder.files(".staging"))
         assert shown(store.location)["a.mp4"] == (0.5, [0.5, 0.5], [0.5, 0.5])
 

@@ -75,6 +75,7 @@ def test_clips_are_named_by_what_can_be_read(store: ResultsStore, commit: Commit
         ("timeline/three.parquet", None),
         ("windows/three.parquet", None),
         ("windows/two.parquet", ("two.mp4",)),
+        ("attributions/three.parquet", None),
         ("labels/000001.parquet", None),
     ]
 
