@@ -10,7 +10,7 @@ from pydantic import Field
 
 from emi_model.devices import available_cores
 from emi_model.training.recipes import Recipe
-from emi_model.training.trainer import EpochReport
+from flows.cell_progress import CellProgress
 from flows.exclusive import exclusive
 from flows.server import run_names
 from tasks.ablation.grid import Ablation, find_origins, plan_ablation
@@ -118,28 +118,11 @@ def train_cells(
     """Train what is missing, as many cells at a time as there are cores or GPUs for."""
     observer().begin("starting workers", None, "")
     with ray_cluster(available_cores(), ray_address):
-        progress = _Progress(ablation, store)
+        epochs = dict.fromkeys(ablation.runs, ablation.recipe.train.epochs)
+        progress = CellProgress(epochs, missing_runs(ablation, store))
         return run_ablation(ablation, store, on_epoch=progress.report)
 
 
 def default_folder(store: ResultsStore, ablation: Ablation) -> str:
     """Return the folder of an ablation's report in a store; no view reads it."""
     return child(store.location, f"{REPORTS_FOLDER}/ablation-{ablation.ablation_id[:12]}")
-
-
-class _Progress:
-    """Reports to the observer how many epochs of all cells are done."""
-
-    def __init__(self, ablation: Ablation, store: ResultsStore) -> None:
-        epochs = ablation.recipe.train.epochs
-        missing = missing_runs(ablation, store)
-        self._epochs = dict.fromkeys(missing, 0)
-        observer().begin("training", len(ablation.runs) * epochs, "epochs")
-        observer().advance((len(ablation.runs) - len(missing)) * epochs)
-
-    def report(self, run: CellRun, report: EpochReport) -> None:
-        pearson = "-" if report.valid_pearson is None else f"{report.valid_pearson:.3f}"
-        figures = f"loss {report.train_loss:.4f} · mean Pearson {pearson}"
-        message = f"· {run.cell}, seed {run.seed}: {figures} ·"
-        observer().advance(report.epoch - self._epochs[run], message)
-        self._epochs[run] = report.epoch

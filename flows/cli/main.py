@@ -7,6 +7,7 @@ import click
 from flows.cli.exits import PipedGroup, quick_end, run_to_exit
 from flows.cli.learning.ablate import ablate
 from flows.cli.learning.checkpoints import check_backbone, import_checkpoint
+from flows.cli.learning.compare import compare
 from flows.cli.learning.evaluate import evaluate
 from flows.cli.learning.labels import labels
 from flows.cli.learning.models import models
@@ -61,6 +62,7 @@ for _verb in (
     train,
     evaluate,
     ablate,
+    compare,
     retrain,
     models,
     recipes,

@@ -40,6 +40,11 @@ def ablated() -> str:
     return f"ablation on {_place(_parameters()['labels'])}"
 
 
+def compared() -> str:
+    """Return a name such as ``comparison on labels``."""
+    return f"comparison on {_place(_parameters()['labels'])}"
+
+
 def watched() -> str:
     """Return a name such as ``clips and inbox``."""
     given = _parameters()

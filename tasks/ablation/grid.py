@@ -9,10 +9,11 @@ from dataclasses import asdict, dataclass, replace
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from emi_model.architecture.config import OPTIONAL, EmiConfig
+from emi_model.architecture.config import EmiConfig
 from emi_model.errors import CheckpointError, ConfigError, LabelError
 from emi_model.modalities import AUDIO, TRANSCRIPT
 from emi_model.training.recipes import Recipe
+from tasks.comparison.axes import without_modality
 from tasks.comparison.cell import CellRun
 from tasks.comparison.origins import Origin, load_origin
 from tasks.labels.labelled_clips import LabelledAudio
@@ -165,7 +166,7 @@ def grid(recipe: Recipe, origin: Origin) -> list[Cell]:
             for name in _effective(recipe.model)
         ),
         *(
-            Cell(f"without {name}", _without_modality(recipe, name), origin)
+            Cell(f"without {name}", without_modality(recipe, name), origin)
             for name in _dispensable(recipe.model)
         ),
     ]
@@ -203,22 +204,6 @@ def _dispensable(model: EmiConfig) -> list[str]:
     if model.fusion is not None and model.fusion["name"] == "text_anchored":
         anchor = model.fusion.get("anchor", TRANSCRIPT)
     return [name for name in model.branches if name != anchor and set(model.required) - {name}]
-
-
-def _without_modality(recipe: Recipe, modality: str) -> Recipe:
-    model = recipe.model
-    branches = {name: own for name, own in model.branches.items() if name != modality}
-    fusion = None if model.fusion is None else dict(model.fusion)
-    if fusion and "lstm_sizes" in fusion:
-        sizes = {name: size for name, size in fusion["lstm_sizes"].items() if name != modality}
-        fusion["lstm_sizes"] = sizes
-    needs_all = all(not own.get(OPTIONAL) for own in branches.values())
-    train = replace(
-        recipe.train,
-        vad_loss_weight=recipe.train.vad_loss_weight if AUDIO in branches else 0.0,
-        modality_dropout=0.0 if needs_all else recipe.train.modality_dropout,
-    )
-    return replace(recipe, model=replace(model, branches=branches, fusion=fusion), train=train)
 
 
 def _ablation_id(gathered: LabelledAudio, recipe: Recipe, origin: Origin) -> str:

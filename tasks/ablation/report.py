@@ -11,6 +11,7 @@ from emi_model.errors import StoreError
 from tasks.ablation.grid import FULL, Ablation
 from tasks.ablation.summary import CellSummary, format_spread, report_table, summarise
 from tasks.comparison.cell import CellRun
+from tasks.comparison.report import markdown_table
 from tasks.evaluation.plots import ablation_plot, save_picture
 from tasks.labels.splits import TRAIN, VALID
 from tasks.schema.registers import MEAN
@@ -99,11 +100,11 @@ class AblationReport:
             [
                 f"# Ablation of recipe `{self.ablation.recipe.name}`",
                 "",
-                *_markdown_table(self.columns(), self.cells()),
+                *markdown_table(self.columns(), self.cells()),
                 "",
                 *(f"- {note}" for note in self.notes()),
                 "",
-                *_markdown_table(["backbone", "licence", "SHA-256", "layers"], backbones),
+                *markdown_table(["backbone", "licence", "SHA-256", "layers"], backbones),
                 "",
                 f"![mean Pearson of each cell]({PICTURE_FILE})",
                 "",
@@ -184,11 +185,6 @@ def _undefined(summary: CellSummary) -> str:
     counts = {name: summary.num_seeds - found.num for name, found in summary.pearson.items()}
     listed = ", ".join(f"{name} ({count})" for name, count in counts.items() if count)
     return f"{summary.cell.name}: {listed}" if listed else ""
-
-
-def _markdown_table(columns: Sequence[str], lines: Sequence[Sequence[str]]) -> list[str]:
-    rows = [columns, ["---"] * len(columns), *lines]
-    return ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows]
 
 
 def _run(row: Mapping[str, Any]) -> CellRun:

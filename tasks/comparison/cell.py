@@ -79,6 +79,15 @@ class CellClips(NamedTuple):
     choose: TrainingClips
     measured: TrainingClips | None = None
 
+    def of(self, recipe: Recipe) -> tuple[TrainingClips, TrainingClips]:
+        """Return the clips that teach a recipe's model, and those that choose its epoch.
+
+        Where other clips are measured, a recipe that chooses no epoch learns from all.
+        """
+        if self.measured is None or recipe.train.keep == "best":
+            return self.train, self.choose
+        return [*self.train, *self.choose], []
+
 
 @dataclass(frozen=True)
 class Measured:
@@ -177,7 +186,8 @@ def train_cell_task(
         ray.get(watcher.report.remote({"run": tuple(name), "report": asdict(report)}))
 
     try:
-        return train_cell(job, clips.train, clips.choose, send, clips.measured)
+        train, choose = clips.of(job.recipe)
+        return train_cell(job, train, choose, send, clips.measured)
     except (EmiError, MemoryError, torch.OutOfMemoryError) as error:
         return str(error).strip().partition("\n")[0] or "out of memory"
 

@@ -47,7 +47,7 @@ def agreement_plot(report: EvaluationReport) -> Figure:
     targets = list(report.evaluation.targets.items())
     rows = math.ceil(len(targets) / PANELS_A_ROW)
     columns = min(len(targets), PANELS_A_ROW)
-    figure = _figure(max(3.3 * columns, 4.6), 3.75 * rows + 1.2)
+    figure = new_figure(max(3.3 * columns, 4.6), 3.75 * rows + 1.2)
     panels = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).ravel()
     for number, (panel, (target, figures)) in enumerate(zip(panels, targets, strict=False)):
         _agreement(panel, report, number)
@@ -60,7 +60,7 @@ def agreement_plot(report: EvaluationReport) -> Figure:
     for panel in panels[len(targets) :]:
         panel.remove()
     figure.suptitle(_agreement_title(report), fontsize=11, color=INK)
-    _legend(figure, panels, ncols=2 if columns > 1 else 1)
+    add_legend(figure, panels, ncols=2 if columns > 1 else 1)
     return figure
 
 
@@ -71,7 +71,7 @@ def curve_plot(history: Sequence[EpochReport], *, title: str = "") -> Figure:
         history: one report an epoch, at least one.
         title: of the picture.
     """
-    figure = _figure(7.2, 6.4)
+    figure = new_figure(7.2, 6.4)
     validated = any(report.valid_pearson is not None for report in history)
     above, *below = figure.subplots(2 if validated else 1, 1, sharex=True, squeeze=False)[:, 0]
     marker = "." if len(history) < 40 else None
@@ -81,9 +81,9 @@ def curve_plot(history: Sequence[EpochReport], *, title: str = "") -> Figure:
     above.set_title(title, fontsize=11, color=INK)
     for panel in below:
         _pearson_curves(panel, history)
-        _legend(figure, below, ncols=3)
+        add_legend(figure, below, ncols=3)
     for panel in (above, *below):
-        _plain(panel)
+        plain_axes(panel)
         panel.margins(x=0.02)
         panel.xaxis.get_major_locator().set_params(integer=True)
     panel.set_xlabel("epoch")
@@ -103,7 +103,7 @@ def ablation_plot(rows: Iterable[Mapping[str, Any]], *, title: str = "") -> Figu
             cells[row["cell"]].append(row["pearson"])
         elif row["target"] == MEAN:
             cells[row["cell"]] += []
-    figure = _figure(7.2, 1.5 + 0.36 * max(len(cells), 2))
+    figure = new_figure(7.2, 1.5 + 0.36 * max(len(cells), 2))
     panel = figure.subplots()
     for place, values in enumerate(cells.values()):
         if values:
@@ -118,8 +118,8 @@ def ablation_plot(rows: Iterable[Mapping[str, Any]], *, title: str = "") -> Figu
     panel.set_title(title, fontsize=11, color=INK)
     panel.plot([], [], "o", color=RED, label="mean over the seeds")
     panel.plot([], [], "|", color=BLUE, markersize=12, label="one seed")
-    _legend(figure, [panel], ncols=2)
-    _plain(panel)
+    add_legend(figure, [panel], ncols=2)
+    plain_axes(panel)
     return figure
 
 
@@ -176,7 +176,7 @@ def _agreement(panel: Axes, report: EvaluationReport, number: int) -> None:
     panel.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), aspect="equal")
     panel.set_xticks([0, 0.5, 1], ["0", "0.5", "1"])
     panel.set_yticks([0, 0.5, 1], ["0", "0.5", "1"])
-    _plain(panel)
+    plain_axes(panel)
 
 
 def _draw_clips(panel: Axes, predicted: Doubles, truth: Doubles, speakers: Sequence[str]) -> None:
@@ -250,7 +250,8 @@ def _drawn(values: Iterable[float | None]) -> list[float]:
     return [math.nan if value is None else value for value in values]
 
 
-def _figure(width: float, height: float) -> Figure:
+def new_figure(width: float, height: float) -> Figure:
+    """Return an empty figure, sizes in inches."""
     with in_folder(NEUTRAL_FOLDER):  # matplotlib takes settings from a file of the current folder
         from matplotlib.figure import Figure
 
@@ -259,7 +260,7 @@ def _figure(width: float, height: float) -> Figure:
     return figure
 
 
-def _legend(figure: Figure, panels: Iterable[Axes], *, ncols: int) -> None:
+def add_legend(figure: Figure, panels: Iterable[Axes], *, ncols: int) -> None:
     """Explain below the panels what any of them shows."""
     shown = {
         label: handle
@@ -276,7 +277,8 @@ def _legend(figure: Figure, panels: Iterable[Axes], *, ncols: int) -> None:
     )
 
 
-def _plain(panel: Axes) -> None:
+def plain_axes(panel: Axes) -> None:
+    """Leave out of a panel what does not help to read it."""
     panel.spines[["top", "right"]].set_visible(False)
     panel.spines[["left", "bottom"]].set_color(PALE)
     panel.tick_params(colors=INK, labelsize=9)

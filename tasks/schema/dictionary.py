@@ -151,6 +151,14 @@ _ENTRIES: Mapping[str, tuple[str, tuple[str, ...]]] = {
         "what is said about a clip, by model and writer: the latest",
         ("clip_id", "model_sha256", "coverage", "language_model"),
     ),
+    "comparisons": (
+        "a target of one system, and one for their mean; again of each subset of the clips",
+        ("comparison", "cell", "subset", "target"),
+    ),
+    "compared_clips": (
+        "a target of a clip, as one training of one system predicts it",
+        ("comparison", "cell", "seed", "clip_id", "target"),
+    ),
     "missing_clips": ("a clip that is gone from its folder", ("clip_id",)),
     "current_model": ("the model and coverage that scores shows", ("model_sha256", "coverage")),
 }

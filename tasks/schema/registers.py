@@ -1,4 +1,4 @@
-"""The Arrow schemas of the registers: labels, evaluations, decisions, ablations, explanations.
+"""The Arrow schemas of the registers: labels, evaluations, comparisons, explanations and others.
 
 A register is a table of small files of which none is ever changed or replaced.
 """
@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 
 from emi_model.errors import StoreError
 from emi_model.targets import VAD_DIMENSIONS, column_name
+from tasks.schema.comparisons import COMPARED_CLIPS_SCHEMA, COMPARISONS_SCHEMA
 from tasks.schema.explanations import EXPLANATIONS_SCHEMA
 from tasks.schema.fields import DOUBLE, FLOAT, TEXT, TIME, checked, described, required
 from tasks.schema.runs import RUNS_SCHEMA
@@ -26,6 +27,8 @@ from tasks.schema.standing import CURRENT_SCHEMA, MISSING_SCHEMA
 from tasks.schema.tables import (
     ABLATIONS,
     ATTRIBUTIONS,
+    COMPARED_CLIPS,
+    COMPARISONS,
     CURRENT_MODEL,
     DECISIONS,
     EVALUATIONS,
@@ -197,6 +200,8 @@ REGISTER_SCHEMAS: Mapping[str, pa.Schema] = {
     DECISIONS: DECISIONS_SCHEMA,
     ABLATIONS: ABLATIONS_SCHEMA,
     EXPLANATIONS: EXPLANATIONS_SCHEMA,
+    COMPARISONS: COMPARISONS_SCHEMA,
+    COMPARED_CLIPS: COMPARED_CLIPS_SCHEMA,
 }
 """Labels have a column more a target."""
 

@@ -14,6 +14,9 @@ TRANSCRIPTS = "transcripts"
 
 LABELS, EVALUATIONS, DECISIONS, ABLATIONS = "labels", "evaluations", "decisions", "ablations"
 
+COMPARISONS, COMPARED_CLIPS = "comparisons", "compared_clips"
+"""Systems on the same clips; schemas in `tasks.schema.comparisons`."""
+
 EXPLANATIONS = "explanations"
 """Sentences about clips; its schema stands in `tasks.schema.explanations`."""
 
@@ -28,7 +31,10 @@ LEADING: Mapping[str, tuple[str, ...]] = {TRANSCRIPTS: (), SCORES: COMPANIONS}
 
 Scores come last: their row says that a clip is done, so its transcript must be there by then."""
 
-REGISTERS = (LABELS, EVALUATIONS, DECISIONS, ABLATIONS, EXPLANATIONS)
+REGISTERS = (
+    *(LABELS, EVALUATIONS, DECISIONS, ABLATIONS, COMPARISONS, COMPARED_CLIPS),
+    EXPLANATIONS,
+)
 """Tables of small files that are never changed; their schemas stand in `tasks.schema.registers`."""
 
 TABLES = (SCORES, *COMPANIONS, TRANSCRIPTS, RUNS, MISSING_CLIPS, CURRENT_MODEL, *REGISTERS)

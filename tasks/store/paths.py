@@ -9,8 +9,9 @@ STORE/transcripts/     one row a clip and ASR model
 STORE/runs/            one file, one row a run
 STORE/missing_clips/   one file: clips that are gone; likewise current_model/
 STORE/labels/          one file a snapshot of labels
-STORE/evaluations/     one file an evaluation; likewise decisions/ and ablations/
-STORE/plots/           one picture an evaluation; reports/ of ablations
+STORE/evaluations/     one file an evaluation; likewise decisions/, ablations/, comparisons/
+STORE/compared_clips/  one file a training of a comparison
+STORE/plots/           one picture an evaluation; reports/ of ablations, comparisons
 STORE/catalog.sql      the views, for any DuckDB client
 STORE/damaged/         parts that `emi verify --repair` has set aside
 STORE/logs/            logs of Ray and Prefect; of a store in a bucket: EMI_HOME/logs

@@ -16,6 +16,8 @@ from tasks.schema.tables import (
     ABLATIONS,
     ATTRIBUTIONS,
     COMPANIONS,
+    COMPARED_CLIPS,
+    COMPARISONS,
     CURRENT_MODEL,
     DECISIONS,
     EVALUATIONS,
@@ -46,10 +48,10 @@ from tasks.store.queries.clip_views import (
     with_bases,
 )
 from tasks.store.queries.explanation_views import LATEST_EXPLANATIONS
-from tasks.store.queries.label_views import EVERY_ROW, label_views
+from tasks.store.queries.label_views import EVERY_ROW, LATEST_REPORTS, label_views
 from tasks.store.queries.transcript_views import CLIPS_SAYING, transcript_views
 
-PLAIN = (RUNS, MISSING_CLIPS, CURRENT_MODEL, EVALUATIONS, DECISIONS, ABLATIONS)
+PLAIN = (RUNS, MISSING_CLIPS, CURRENT_MODEL, EVALUATIONS, DECISIONS, ABLATIONS, COMPARED_CLIPS)
 """Tables of which every row counts."""
 VIEWS = (
     *(SCORES, *DERIVED, *COMPANIONS, TRANSCRIPTS),
@@ -62,12 +64,14 @@ VIEWS = (
         DECISIONS,
         ABLATIONS,
         EXPLANATIONS,
+        COMPARISONS,
+        COMPARED_CLIPS,
         MISSING_CLIPS,
         CURRENT_MODEL,
     ),
 )
 _FACTS = (MISSING_CLIPS, CURRENT_MODEL)
-_LATER = (*_FACTS, TRANSCRIPTS, EXPLANATIONS, ATTRIBUTIONS)
+_LATER = (*_FACTS, TRANSCRIPTS, ATTRIBUTIONS, COMPARISONS, COMPARED_CLIPS, EXPLANATIONS)
 """Tables that a store of an earlier version may lack, if it cannot be written."""
 
 _READ_BY: Mapping[str, tuple[str, ...]] = {
@@ -273,6 +277,8 @@ def _views(files: Mapping[str, str]) -> dict[str, str]:
         views |= label_views(files[LABELS])
     if files.get(EXPLANATIONS, EMPTY_LIST) != EMPTY_LIST:
         views[EXPLANATIONS] = LATEST_EXPLANATIONS.format(files=files[EXPLANATIONS])
+    if files.get(COMPARISONS, EMPTY_LIST) != EMPTY_LIST:
+        views[COMPARISONS] = LATEST_REPORTS.format(files=files[COMPARISONS])
     plain = {table: files[table] for table in PLAIN if files.get(table, EMPTY_LIST) != EMPTY_LIST}
     return views | {table: EVERY_ROW.format(files=listed) for table, listed in plain.items()}
 

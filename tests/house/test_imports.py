@@ -45,10 +45,11 @@ ORDER = {
     "flows": [
         {"display"},
         {"server"},
-        {"demo_kinds", "exclusive"},
+        {"cell_progress", "demo_kinds", "exclusive"},
         {
             "ablate",
             "bench",
+            "compare",
             "demo",
             "evaluate",
             "process",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from typing import Any
 
 import click
@@ -42,7 +43,14 @@ _vision_encoder = click.option(
     metavar="REF",
     help="Encoder of faces: folder, hub id, or an .hdf5 file of Keras. Adds the branch likewise.",
 )
-_settings = click.option(
+
+
+def encoder_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Decorator: options ``--text-encoder`` and ``--vision-encoder``."""
+    return _text_encoder(_vision_encoder(command))
+
+
+settings_option = click.option(
     "--set",
     "settings",
     multiple=True,
@@ -68,7 +76,7 @@ _workers = click.option(
 @click.option(
     "--learning-rate", type=click.FloatRange(min=0, min_open=True), help="Its highest value."
 )
-@_settings
+@settings_option
 @_backbone
 @_text_encoder
 @_vision_encoder
@@ -99,7 +107,7 @@ def train(
 
     named = {"seed": seed, "epochs": epochs, "learning_rate": learning_rate}
     encoders = encoder_settings(text_encoder, vision_encoder)
-    recipe = name_with(recipe, {**named, **encoders, **dict(map(_setting, settings))})
+    recipe = name_with(recipe, {**named, **encoders, **dict(map(settings_pairs, settings))})
     chosen_recipe(recipe)
     _prepare(labels, "train")
 
@@ -212,7 +220,8 @@ def _setting_text(value: object) -> str:
     return str(value).lower() if value is None or isinstance(value, bool) else str(value)
 
 
-def _setting(text: str) -> tuple[str, str]:
+def settings_pairs(text: str) -> tuple[str, str]:
+    """Return key and value of KEY=VALUE."""
     key, separator, value = text.partition("=")
     if not separator or not key:
         raise click.UsageError(f"found --set {text!r}, expected KEY=VALUE")

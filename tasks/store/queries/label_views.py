@@ -1,10 +1,15 @@
-"""The SQL of the views over labels."""
+"""The SQL of the views over labels and comparisons."""
 
 from __future__ import annotations
 
 from tasks.schema.tables import LABELS
 
 EVERY_ROW = "SELECT * FROM read_parquet({files}, union_by_name = true, hive_partitioning = false)"
+
+LATEST_REPORTS = f"""\
+{EVERY_ROW}
+QUALIFY report = max(report) OVER (PARTITION BY comparison)"""
+"""The rows of the latest report of each comparison."""
 
 _LABELS = f"""\
 {EVERY_ROW}

@@ -34,6 +34,7 @@ def test_other_runs_by_what_they_work_on(given):
     assert given(run_names.trained, **labels) == "emi on labels"
     assert given(run_names.trained, name="other", **labels) == "other on labels"
     assert given(run_names.ablated, **labels) == "ablation on labels"
+    assert given(run_names.compared, **labels) == "comparison on labels"
     assert given(run_names.watched, corpus="/data/clips", results="/r") == "clips"
     both = {"corpus": "/data/clips", "results": "/r", "label_inbox": "s3://bucket/in"}
     assert given(run_names.watched, **both) == "clips and in"

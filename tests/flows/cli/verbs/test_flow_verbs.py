@@ -16,10 +16,13 @@ from flows.display.demo import DemoReport
 from tasks.ablation.report import AblationReport
 from tasks.ablation.run import record, recorded_rows
 from tasks.comparison.cell import CellRun
+from tasks.comparison.report import ComparisonReport
+from tasks.comparison.run import record_training, recorded_trainings
 from tasks.progress import observer
 from tasks.store.store import create_store
 from tests.flows.outcomes import DECISION, RECORD, TRAINING
 from tests.tasks.ablation.ablations import DEBUG, gathered_at, outcome, planned
+from tests.tasks.comparison.comparisons import compared, predicted
 from tests.tiny import BACKBONE
 
 pytestmark = pytest.mark.usefixtures("quiet_verbs")
@@ -98,6 +101,7 @@ def test_a_run_says_which_server_records_it(emi, flow, store, monkeypatch):
         ("train", "flows.train.train_model"),
         ("retrain", "flows.retrain.retrain_model"),
         ("ablate", "flows.ablate.ablate"),
+        ("compare", "flows.compare.compare_fusions"),
     ],
 )
 def test_without_a_store_no_training_begins(emi, flow, tmp_path, verb, place):
@@ -166,3 +170,30 @@ def test_ablate_shows_the_table_and_fails_if_a_cell_did(emi, flow, store, tmp_pa
     assert "emi: without LSTM, seed 1 failed: the loss is nan" in err
     rows = [json.loads(line) for line in out.splitlines()]
     assert {row["cell"] for row in rows} == {cell.name for cell in ablation.cells}
+
+
+def test_compare_shows_its_tables_and_fails_if_a_system_did(emi, flow, store, tmp_path):
+    gathered = gathered_at(tmp_path / "labelled", ["train"] * 4 + ["valid"] * 2)
+    comparison = compared(gathered)
+    record_training(store, comparison, comparison.runs[0], predicted(comparison, 0.1))
+    failed = {comparison.runs[1]: "the loss is nan"}
+    trainings = recorded_trainings(comparison, store)
+    report = ComparisonReport.of(comparison, trainings, failed)
+    found = {"report": report, "failed": {}, "folder": "/report"}
+    calls = flow("flows.compare.compare_fusions", found)
+    where = ("--labels", store.location, "--corpus", "/clips", "--recipe", "debug")
+    grid = ("--fusion", "paper", "--fusion", "concat", "--set", "epochs=2", "--shuffle-labels")
+    code, out, _ = emi("compare", *where, *grid)
+    assert code == 0
+    assert all(word in out for word in ("less paper", "Pearson by target", "concat"))
+    assert out.endswith("report: /report\n")
+    ((labels,), options) = calls[0]
+    assert (labels, options["results"]) == (store.location, store.location)
+    assert (options["recipes"], options["fusions"]) == (["debug"], ["paper", "concat"])
+    assert (options["settings"], options["shuffle_labels"]) == ({"epochs": "2"}, True)
+    found["failed"] = {("concat", 1): "the loss is nan"}
+    code, out, err = emi("compare", *where, *grid, "--json")
+    assert code == 2
+    assert "emi: concat, seed 1 failed: the loss is nan" in err
+    assert {json.loads(line)["name"] for line in out.splitlines()} == {"paper", "concat"}
+    assert "no fusion for 'cake'" in emi("compare", *where, "--fusion", "cake")[2]

@@ -1,0 +1,186 @@
+"""`emi compare`: which fusion, which modalities, which loss, with honest statistics."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from emi_model.errors import EXIT_USAGE
+from flows.cli.learning.train import encoder_options, settings_option, settings_pairs
+from flows.cli.options import (
+    LOCATION,
+    asr_option,
+    corpus_option,
+    figures_option,
+    json_option,
+    language_option,
+    other_labels_option,
+    ray_option,
+    snapshot_option,
+    stores_of,
+    wheel_option,
+)
+from flows.cli.run import log_verb_to, progress_bar, write_json
+from flows.display.terminal import message, terminal
+from flows.display.text import say
+
+if TYPE_CHECKING:
+    from tasks.comparison.report import ComparisonReport
+
+
+def _axis(option: str, name: str, metavar: str, explained: str) -> Any:
+    return click.option(option, name, multiple=True, metavar=metavar, help=explained)
+
+
+@click.command()
+@other_labels_option
+@corpus_option
+@_axis("--recipe", "recipes", "NAME", "Recipe, with variants; may be repeated (default: paper).")
+@_axis(
+    "--branches",
+    "branches",
+    "A+B",
+    "Modalities of a system, as audio+text, of those of the recipe; may be repeated "
+    "(default: all of them).",
+)
+@_axis(
+    "--fusion",
+    "fusions",
+    "NAME",
+    "Fusion, also with arguments, as low_rank:rank=4; may be repeated; all: every one there is "
+    "(default: the recipe's).",
+)
+@_axis("--loss", "losses", "NAME", "Loss; may be repeated (default: the recipe's).")
+@click.option(
+    "--seeds",
+    type=click.IntRange(min=1),
+    default=3,
+    show_default=True,
+    metavar="N",
+    help="Trainings of each system: the recipe's seed and those after it.",
+)
+@click.option(
+    "--reference",
+    metavar="NAME",
+    help="System to compare the others with (default: the first), or chance.",
+)
+@click.option(
+    "--split",
+    type=click.Choice(["valid", "test"]),
+    default="valid",
+    show_default=True,
+    help="Whose clips are measured; they never choose an epoch.",
+)
+@click.option(
+    "--inner-share",
+    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    default=0.2,
+    show_default=True,
+    metavar="SHARE",
+    help="Share of the training clips, by speaker, that choose the epoch.",
+)
+@click.option(
+    "--shuffle-labels",
+    is_flag=True,
+    help="A control: shuffle the labels of the training; nothing may beat chance.",
+)
+@settings_option
+@click.option(
+    "--backbone", type=LOCATION, metavar="REF", help="Model to start from, for all recipes."
+)
+@encoder_options
+@figures_option
+@click.option(
+    "--out",
+    type=LOCATION,
+    metavar="DIR",
+    help="Folder of the report (default: reports/comparison-... in the results store).",
+)
+@snapshot_option
+@asr_option
+@language_option
+@ray_option
+@wheel_option
+@json_option
+def compare(
+    labels: str | None,
+    results: str | None,
+    recipes: tuple[str, ...],
+    branches: tuple[str, ...],
+    fusions: tuple[str, ...],
+    losses: tuple[str, ...],
+    settings: tuple[str, ...],
+    text_encoder: str | None,
+    vision_encoder: str | None,
+    as_json: bool,
+    **options: Any,
+) -> None:
+    r"""Train recipes x branches x fusions x losses x seeds, and say which is worth its cost.
+
+    All learn from the same clips and the same cached features. The clips that are measured never
+    choose an epoch: a part of the training's speakers does. Run it again at any time: it does what
+    is missing; more systems or seeds add to it. Answers in SQL: the table `comparisons`.
+
+    \b
+    emi compare --results DIR --corpus DIR --recipe demo_all --fusion concat --fusion tensor
+    emi compare ... --branches audio --branches audio+text --branches audio+text+vision
+    """
+    from tasks.comparison.axes import Axes, variants_of
+    from tasks.store.store import create_store, open_store
+    from tasks.training.recipe_names import encoder_settings
+
+    label_store, results = stores_of(labels, results)
+    encoders = {
+        name: value
+        for name, value in encoder_settings(text_encoder, vision_encoder).items()
+        if value
+    }
+    named = {**encoders, **dict(map(settings_pairs, settings))}
+    grid = (recipes or ("paper",), branches, fusions, losses)
+    variants_of(Axes(*grid, dict(named)))  # what is misspelt is refused before a store is made
+    open_store(label_store)
+    store = create_store(results or label_store)
+    log_verb_to(store.logs, "compare")
+
+    from flows.compare import compare_fusions
+
+    with progress_bar():
+        found = compare_fusions(
+            label_store,
+            recipes=list(grid[0]),
+            branches=list(branches),
+            fusions=list(fusions),
+            losses=list(losses),
+            settings=named,
+            results=store.location,
+            **options,
+        )
+    _show(found["report"], found["folder"], as_json=as_json)
+    for (name, seed), reason in found["failed"].items():
+        message(f"{name}, seed {seed} failed: {reason}")
+    if found["failed"]:
+        sys.exit(EXIT_USAGE)
+
+
+def _show(report: ComparisonReport, folder: str, *, as_json: bool) -> None:
+    from rich.table import Column, Table
+
+    from flows.display.tables import show
+    from tasks.schema.registers import register_table
+    from tasks.schema.tables import COMPARISONS
+
+    out = terminal().out
+    if as_json:
+        write_json(register_table(COMPARISONS, report.rows).to_pylist())
+        return
+    for title, columns, cells in (("", report.columns(), report.cells()), *report.tables()):
+        first, *others = columns
+        table = Table(Column(first, overflow="fold"), *others, title=title or None)
+        for line in cells:
+            table.add_row(*line)
+        show(table, out)
+    for note in report.notes():
+        say(note, out)
+    say(f"report: {folder}", out)
