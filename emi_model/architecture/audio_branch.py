@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -25,6 +27,9 @@ from emi_model.errors import AudioError, ConfigError
 from emi_model.modalities import AUDIO
 from emi_model.targets import VAD_DIMENSIONS
 from emi_model.units import SAMPLING_RATE
+
+HASH_DIGITS = 12
+"""Of the hash of an encoder, in the names of folders with its outputs."""
 
 
 class VadHead(nn.Module):
@@ -93,6 +98,7 @@ class AudioBranch(Branch):
             rate=float(SAMPLING_RATE),
         )
         self._kept: KeptFrames | None = None
+        self._shared: Path | None = None
         self.trained = bool(arguments.get(TRAINED, True))
         if not self.trained:
             self.backbone.requires_grad_(False)
@@ -156,7 +162,21 @@ class AudioBranch(Branch):
     def keep_outputs(self, *, kept: bool) -> None:
         """Encode each clip once, where the backbone is not trained; or forget what was kept."""
         repeats = not self.trained and self.longest_clip is None  # else the batch decides
-        self._kept = (self._kept or KeptFrames()) if kept and repeats else None
+        self._kept = (self._kept or KeptFrames(folder=self._shared)) if kept and repeats else None
+
+    def share_outputs(self, root: Path) -> None:
+        """Keep what a backbone that is not trained gives in files, too, for other trainings.
+
+        Args:
+            root: of a folder for each backbone, named by the hash of its config and weights.
+        """
+        if self.trained:
+            return
+        found = hashlib.sha256(self.backbone.config.to_json_string(use_diff=False).encode())
+        for name, weight in sorted(self.backbone.state_dict().items()):
+            found.update(name.encode())
+            found.update(weight.detach().cpu().contiguous().numpy().tobytes())
+        self._shared = root / f"{AUDIO}-frames-{found.hexdigest()[:HASH_DIGITS]}"
 
     def freeze_first_layers(self, *, frozen: bool) -> None:
         """Freeze the convolutions, or unfreeze them, also after an earlier training."""

@@ -12,11 +12,13 @@ import numpy as np
 import ray
 import torch
 
+from emi_model.architecture.audio_branch import AudioBranch
 from emi_model.architecture.model import EmiModel
 from emi_model.arrays import Floats
 from emi_model.checkpoints.pretrained import load_backbone
 from emi_model.errors import EmiError, LabelError
 from emi_model.metrics.agreement import TargetMetrics
+from emi_model.modalities import AUDIO
 from emi_model.training.clips import TrainingClip
 from emi_model.training.first_weights import from_backbone, from_scratch
 from emi_model.training.fit import fit
@@ -26,7 +28,8 @@ from emi_model.training.trainer import EpochReport
 from emi_model.training.validate import predict_clips
 from tasks.comparison.memory import forget_peak, peak_bytes
 from tasks.evaluation.encoded_clips import with_encoded
-from tasks.labels.labelled_clips import CachedClip
+from tasks.home import home
+from tasks.labels.labelled_clips import CACHE_FOLDER, CachedClip
 
 TrainingClips = Sequence[TrainingClip]
 
@@ -147,7 +150,7 @@ def train_cell(
         EmiError: it cannot be trained.
     """
     forget_peak()
-    model = job.first_model()
+    model = with_shared_frames(job.first_model())
     train, valid = reading(train, job.needs), reading(valid, job.needs)
     learnt = [clip for clip in train if not lacks_all(clip)]
     watched = [clip for clip in valid if not lacks_all(clip)]
@@ -192,6 +195,14 @@ def train_cell_task(
         return str(error).strip().partition("\n")[0] or "out of memory"
 
 
+def with_shared_frames(model: EmiModel) -> EmiModel:
+    """Let a model's frozen audio backbone share what it gives with all trainings of this home."""
+    branch = model.each_branch().get(AUDIO)
+    if isinstance(branch, AudioBranch):
+        branch.share_outputs(home() / CACHE_FOLDER)
+    return model
+
+
 def reading(clips: TrainingClips, needs: Mapping[str, bool] | None) -> TrainingClips:
     """Return clips of which only these modalities are read."""
     if needs is None:
@@ -212,6 +223,8 @@ def _measured(model: EmiModel, clips: TrainingClips, learnt: TrainingClips) -> M
     means = np.where(rated, labels, 0).sum(axis=0) / np.maximum(rated.sum(axis=0), 1)
     predictions = np.tile(means.astype(np.float32), (len(clips), 1))
     scored = with_encoded(model, [clips[place] for place in able])
+    for branch in model.each_branch().values():
+        branch.keep_outputs(kept=True)
     began = time.perf_counter()
     predictions[able] = predict_clips(model, scored)
     seconds = time.perf_counter() - began

@@ -14,8 +14,9 @@ from emi_model.architecture.encoder_branch import TRAINED
 from emi_model.errors import EmiError
 from emi_model.modalities import AUDIO
 from emi_model.training.clips import TrainingClip
+from emi_model.training.validate import predict_clips
 from tasks.cluster.nodes import wait_for
-from tasks.comparison.cell import CellClips, CellJob, lacks_all, reading
+from tasks.comparison.cell import CellClips, CellJob, lacks_all, reading, with_shared_frames
 from tasks.comparison.workers import on_cores
 from tasks.evaluation.encoded_clips import with_encoded
 
@@ -54,16 +55,17 @@ def encoding_jobs(jobs: Iterable[CellJob]) -> list[CellJob]:
         frozen = {
             name: own
             for name, own in job.recipe.model.branches.items()
-            if name != AUDIO and own.get(TRAINED) is False
+            if own.get(TRAINED) is False and (name != AUDIO or job.recipe.train.repeats_inputs)
         }
         for name, own in frozen.items():
-            key = f"{name} {json.dumps(own, sort_keys=True, default=str)}"
+            backbone = job.backbone if name == AUDIO else None
+            key = f"{name} {backbone} {json.dumps(own, sort_keys=True, default=str)}"
             if key in seen:
                 continue
             seen.add(key)
             model = replace(job.recipe.model, branches={name: own}, fusion=None, vad_head=False)
-            recipe = replace(job.recipe, model=model, backbone=None)
-            found.append(replace(job, recipe=recipe, backbone=None, needs={name: False}))
+            recipe = replace(job.recipe, model=model)
+            found.append(replace(job, recipe=recipe, backbone=backbone, needs={name: False}))
     return found
 
 
@@ -72,6 +74,11 @@ def encode_task(job: CellJob, clips: Sequence[TrainingClip], part: int, num_part
     torch.set_num_threads(1)
     own = [clip for clip in reading(clips[part::num_parts], job.needs) if not lacks_all(clip)]
     try:
-        with_encoded(job.first_model(), own)
+        model = with_shared_frames(job.first_model())
+        if AUDIO not in model.branches:
+            with_encoded(model, own)
+        elif own:
+            model.audio.keep_outputs(kept=True)
+            predict_clips(model, own)
     except EmiError:
         return

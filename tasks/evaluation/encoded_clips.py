@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 import torch
 
+from emi_model.architecture.audio_branch import HASH_DIGITS
 from emi_model.architecture.encoder_branch import EncoderBranch
 from emi_model.architecture.model import EmiModel
 from emi_model.training.clips import TrainingClip
@@ -18,8 +19,6 @@ from tasks.labels.audio_cache import AudioCache
 from tasks.labels.labelled_clips import CachedClip
 
 SomeClip = TypeVar("SomeClip", bound=TrainingClip)
-
-HASH_DIGITS = 12
 
 ENCODED_AT_ONCE = 64
 """Clips whose inputs are in memory at once while they are encoded, batched by their lengths."""

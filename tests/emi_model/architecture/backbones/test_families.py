@@ -252,3 +252,32 @@ def test_nothing_is_kept_where_a_clip_is_read_as_in_a_batch_of_longer_ones(
     found = branch(*clip)
     assert torch.equal(found.num_frames, expected.num_frames)
     assert torch.equal(found.features, expected.features)
+
+
+def test_what_is_kept_in_files_is_encoded_once_for_all_models_of_a_backbone(
+    enliven: Enliven, noises: Noises, tmp_path: Path
+) -> None:
+    frozen = {"audio": {"trained": False}}
+    one, other = (enliven(EmiModel(config_of("whisper", "Joy", branches=frozen))) for _ in "ab")
+    other.load_state_dict(one.state_dict())
+    clip = pad([one.audio.spec.prepare(clip) for clip in noises([5_000])])
+    for model in (one, other):
+        model.audio.share_outputs(tmp_path)
+        model.audio.keep_outputs(kept=True)
+    first = one.audio(*clip).features
+    (file,) = tmp_path.glob("audio-frames-*/*/*.npy")
+    other.audio.backbone.encode = None  # type: ignore[assignment,method-assign]
+    assert torch.equal(other.audio(*clip).features, first)
+    file.write_bytes(file.read_bytes()[:-4])  # cut short: encoded again
+    one.audio.keep_outputs(kept=False)
+    one.audio.keep_outputs(kept=True)
+    assert torch.equal(one.audio(*clip).features, first)
+    with torch.no_grad():
+        next(one.audio.backbone.parameters()).add_(1.0)
+    one.audio.share_outputs(tmp_path)
+    one.audio.keep_outputs(kept=True)
+    assert len({*tmp_path.iterdir()}) == 1
+    one.audio.keep_outputs(kept=False)
+    one.audio.keep_outputs(kept=True)
+    one.audio(*clip)
+    assert len({*tmp_path.iterdir()}) == 2
