@@ -19,6 +19,7 @@ from tasks.extraction.headers import Prober
 from tasks.extraction.inputs import unpack
 from tasks.extraction.rows import extract_clip
 from tasks.store.query import answer
+from tests.benchmarks.compare import compare
 from tests.benchmarks.extraction import extraction
 from tests.benchmarks.faces import faces
 from tests.benchmarks.learning import coverage, emodb, emodb_whisper, retraining
@@ -146,6 +147,7 @@ BENCHMARKS: dict[str, Callable[[Path, Path], Iterator[Row]]] = {
         coverage,
         reading,
         three,
+        compare,
     )
 }
 
