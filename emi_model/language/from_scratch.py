@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 
 _UNKNOWN, _END = "<unk>", "</s>"
@@ -53,3 +54,42 @@ def small_llama(tokenizer: Any, *, size: int = 64, num_layers: int = 2, seed: in
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return LlamaForCausalLM(config)
+
+
+def learn_texts(
+    model: Any,
+    tokenizer: Any,
+    texts: Sequence[str],
+    *,
+    num_steps: int,
+    rate: float,
+    seed: int,
+) -> float:
+    """Train a model on texts, 16 a step drawn at random; return the last loss.
+
+    Args:
+        model: as `small_llama` returns it.
+        tokenizer: its tokenizer.
+        texts: whole examples of what it shall be able to write.
+        num_steps: of training.
+        rate: learning rate at the start; it falls to 0 in a straight line.
+        seed: of the draws.
+    """
+    tokenizer.padding_side = "right"
+    generator = np.random.default_rng(seed)
+    optimiser = torch.optim.AdamW(model.parameters(), lr=rate)
+    model.train()
+    loss = torch.zeros(())
+    for step in range(num_steps):
+        for group in optimiser.param_groups:
+            group["lr"] = rate * (1 - step / num_steps)
+        drawn = [f"{texts[place]} {_END}" for place in generator.integers(len(texts), size=16)]
+        batch = tokenizer(drawn, padding=True, return_tensors="pt")
+        ids, mask = batch["input_ids"], batch["attention_mask"]
+        labels = ids.masked_fill(mask == 0, -100)
+        loss = model(input_ids=ids, attention_mask=mask, labels=labels).loss
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+    model.eval()
+    return loss.item()

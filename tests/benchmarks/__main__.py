@@ -20,6 +20,7 @@ from tasks.extraction.inputs import unpack
 from tasks.extraction.rows import extract_clip
 from tasks.store.query import answer
 from tests.benchmarks.compare import compare
+from tests.benchmarks.explaining import explaining
 from tests.benchmarks.extraction import extraction
 from tests.benchmarks.faces import faces
 from tests.benchmarks.learning import coverage, emodb, emodb_whisper, retraining
@@ -148,6 +149,7 @@ BENCHMARKS: dict[str, Callable[[Path, Path], Iterator[Row]]] = {
         reading,
         three,
         compare,
+        explaining,
     )
 }
 
