@@ -1,9 +1,11 @@
-"""The cores and GPUs of this machine that this process may use."""
+"""The cores and GPUs of this machine that this process may use, and how."""
 
 from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 DEVICES = ("nvidia*", "nvhost*", "nvgpu*", "kfd", "dxg")
@@ -24,3 +26,22 @@ def available_cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+@contextmanager
+def attention_of_any_shape(device: str) -> Iterator[None]:
+    """Let a GPU compute attention without cuDNN, which plans anew for every shape of a batch.
+
+    No two batches of clips have the same shape, and a plan takes longer than the attention.
+
+    Args:
+        device: type of the device; on others than ``cuda`` nothing changes.
+    """
+    if device != "cuda":
+        yield
+        return
+    from torch.nn.attention import SDPBackend, sdpa_kernel
+
+    kernels = [SDPBackend.FLASH_ATTENTION, SDPBackend.EFFICIENT_ATTENTION, SDPBackend.MATH]
+    with sdpa_kernel(kernels):
+        yield

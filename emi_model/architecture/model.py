@@ -16,6 +16,7 @@ from emi_model.architecture.fusions.fusion import Fused
 from emi_model.architecture.fusions.predictions import PredictionFusion, Predictions
 from emi_model.architecture.fusions.registry import build_fusion
 from emi_model.architecture.registry import branch_class
+from emi_model.devices import attention_of_any_shape
 from emi_model.errors import ConfigError
 from emi_model.modalities import AUDIO
 
@@ -125,11 +126,13 @@ class EmiModel(nn.Module):
             ConfigError: a required modality is missing.
         """
         outputs = {}
-        for name, branch in self.each_branch().items():
-            found = self._encode(name, branch, inputs.get(name), backbone_dtype)
-            if found is not None:
-                outputs[name] = found
-        return self.fused(outputs, len(next(iter(inputs.values())).lengths))
+        some = next(iter(inputs.values()))
+        with attention_of_any_shape(some.values.device.type):
+            for name, branch in self.each_branch().items():
+                found = self._encode(name, branch, inputs.get(name), backbone_dtype)
+                if found is not None:
+                    outputs[name] = found
+            return self.fused(outputs, len(some.lengths))
 
     def fused(self, outputs: Mapping[str, BranchOutput], num_clips: int) -> EmiOutput:
         """Return the scores of a batch from its branches' outputs; absent modalities left out."""
