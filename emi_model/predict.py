@@ -18,6 +18,7 @@ from emi_model.arrays import Floats
 from emi_model.audio.batching import padding_share, plan_batches, plan_ragged
 from emi_model.audio.waveform import Int16Waveform, Waveform, check_waveform
 from emi_model.engine.choose import choose_engine
+from emi_model.engine.model import RaggedModel
 from emi_model.errors import AudioError, ConfigError, OutOfMemory
 from emi_model.modalities import AUDIO, size_of
 from emi_model.units import SAMPLING_RATE
@@ -97,7 +98,8 @@ class Predictor:
         self.padding = (0, 0)
         self.numerics: Numerics
         self.numerics, self._engine = choose_engine(self.model, precision)
-        usual = MAX_BATCH_SAMPLES if self._engine is None else MAX_STREAMED_SAMPLES
+        whole = isinstance(self._engine, RaggedModel)
+        usual = MAX_STREAMED_SAMPLES if whole else MAX_BATCH_SAMPLES
         self.max_batch_samples = max_batch_samples or batch_samples(usual[self.device.type])
         self._equal_lengths = any(
             branch.needs_equal_lengths for branch in self.model.each_branch().values()
@@ -181,8 +183,10 @@ class Predictor:
 
     @torch.inference_mode()
     def _forward(self, inputs: Sequence[ClipInputs]) -> list[Scores]:
-        if self._engine is not None:
+        if isinstance(self._engine, RaggedModel):
             return _split(self._engine([clip[AUDIO] for clip in inputs]))
+        if self._engine is not None:
+            return _split(self._engine(inputs))
         prepared = [
             {name: spec.prepare(clip[name]) for name, spec in self.specs.items() if name in clip}
             for clip in inputs

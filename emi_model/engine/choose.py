@@ -9,16 +9,20 @@ from emi_model.architecture.config import Numerics, Precision
 from emi_model.architecture.fusions.paper import PaperFusion
 from emi_model.architecture.model import EmiModel
 from emi_model.engine.backbone import fits
+from emi_model.engine.branches import BranchedModel
 from emi_model.engine.model import RaggedModel
 from emi_model.engine.precision import numerics, product_dtype
+from emi_model.modalities import AUDIO
 
 
-def choose_engine(model: EmiModel, precision: Precision) -> tuple[Numerics, RaggedModel | None]:
+def choose_engine(
+    model: EmiModel, precision: Precision
+) -> tuple[Numerics, RaggedModel | BranchedModel | None]:
     """Return the numerics that a precision means, and the engine; None: the model itself runs.
 
-    The engine runs models with the wav2vec2 branch alone whose norms are not over time, with the
-    paper's fusion. In fp32 the model itself runs, as the reference for the engine; int8 needs the
-    engine.
+    The engine runs the wav2vec2 branch of models whose norms are not over time: all of a model that
+    only hears, with the paper's fusion, else that branch alone. In fp32 the model itself runs, as
+    the reference for the engine; int8 needs a model that the engine runs as a whole.
 
     Args:
         model: on its device, in evaluation mode.
@@ -30,9 +34,15 @@ def choose_engine(model: EmiModel, precision: Precision) -> tuple[Numerics, Ragg
     chosen = numerics(precision, next(model.parameters()).device, model.hidden_size)
     if chosen == "fp32":
         return chosen, None
-    (first, *others) = model.each_branch().values()
+    dtype = product_dtype(chosen)
+    branches = model.each_branch()
+    heard = branches.get(AUDIO)
+    can = isinstance(heard, AudioBranch) and heard.longest_clip is None and fits(heard.backbone)
     usual = model.fusion is None or isinstance(model.fusion, PaperFusion)
-    heard = isinstance(first, AudioBranch) and first.longest_clip is None
-    if usual and heard and not others and fits(model.audio.backbone):
-        return chosen, RaggedModel(model, product_dtype(chosen), int8=chosen == "int8")
-    return ("bf16" if product_dtype(chosen) == torch.bfloat16 else "fp32"), None
+    if can and usual and len(branches) == 1:
+        return chosen, RaggedModel(model, dtype, int8=chosen == "int8")
+    if dtype == torch.float32:
+        return "fp32", None
+    if can and not any(branch.needs_equal_lengths for branch in branches.values()):
+        return "bf16", BranchedModel(model, dtype)
+    return "bf16", None

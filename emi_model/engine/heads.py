@@ -51,7 +51,7 @@ class RaggedHeads:
         if self._vad_head is not None and self._frame_vad is not None:
             chunks = torch.split(hidden, VAD_CHUNK_ROWS)
             rows = torch.cat([self._frame_vad(chunk) for chunk in chunks])
-            frame_vad = _padded(rows, num_frames)
+            frame_vad = padded(rows, num_frames)
             vad_mean = _means(rows, num_frames)
             vad_of_mean = self._vad_head(_means(hidden, num_frames))
             features = torch.cat([hidden, rows], dim=-1)
@@ -80,7 +80,7 @@ def _frame_vad(head: VadHead) -> Product:
     return vad
 
 
-def _padded(values: Tensor, num_frames: Sequence[int]) -> Tensor:
+def padded(values: Tensor, num_frames: Sequence[int]) -> Tensor:
     """Return (B, F, D), zero after a clip's end, of values (sum of F, D)."""
     longest = max(num_frames)
     before = [0, *accumulate(longest - frames for frames in num_frames[:-1])]

@@ -51,14 +51,30 @@ class RaggedModel:
         Raises:
             AudioError: samples that are not finite.
         """
-        lengths = [len(waveform) for waveform in waveforms]
-        hidden, num_frames, order = [], [], []
-        for stream in plan_ragged(lengths, STREAM_SAMPLES[self._device.type]):
-            clips = normalised([waveforms[index] for index in stream], self._device)
-            hidden.append(self._engine(clips))
-            num_frames += self._engine.num_frames(clips)
-            order += stream
-        return _reordered(self._heads(torch.cat(hidden), num_frames), order)
+        hidden, num_frames, order = hidden_states(self._engine, waveforms, self._device)
+        return _reordered(self._heads(hidden, num_frames), order)
+
+
+def hidden_states(
+    engine: Engine, waveforms: Sequence[Int16Waveform | Waveform], device: torch.device
+) -> tuple[Tensor, list[int], list[int]]:
+    """Return the hidden states of waveforms (samples,), end to end, the shortest clips first.
+
+    Returns:
+        Hidden states, float32 (sum of F, hidden); the frames of each clip; the places of these
+        clips among the waveforms.
+
+    Raises:
+        AudioError: samples that are not finite.
+    """
+    lengths = [len(waveform) for waveform in waveforms]
+    hidden, num_frames, order = [], list[int](), list[int]()
+    for stream in plan_ragged(lengths, STREAM_SAMPLES[device.type]):
+        clips = normalised([waveforms[index] for index in stream], device)
+        hidden.append(engine(clips))
+        num_frames += engine.num_frames(clips)
+        order += stream
+    return torch.cat(hidden), num_frames, order
 
 
 def normalised(waveforms: Sequence[Int16Waveform | Waveform], device: torch.device) -> list[Tensor]:
