@@ -72,16 +72,16 @@ class VisionBranch(EncoderBranch):
         self.train(self.training)
 
     def prepared(self, values: Array) -> Array:
-        """Return the frames with a face of crops, uint8 (N, H, W, 3), as the encoder's pictures.
+        """Return the frames with a face of crops, uint8 (N, H, W, 3): (n, H, W, 3).
 
-        They are uint8 (n, height, width, channels). Of an encoder's output, float32 (N, D), the
-        rows of these frames are returned.
+        They get the encoder's size on the device that encodes them. Of an encoder's output, float32
+        (N, D), the rows of these frames are returned.
         """
         rows = _with_face(values)
         if self._max_frames is not None and len(rows) > self._max_frames:
             # as the authors thin out a clip's frames
             rows = rows[np.linspace(0, len(rows) - 1, self._max_frames).astype(int)]
-        return values[rows] if is_encoded(values) else self._processor.resized(values[rows])
+        return values[rows]
 
     def forward(
         self, values: Tensor, lengths: Tensor, *, dtype: torch.dtype | None = None
@@ -89,8 +89,7 @@ class VisionBranch(EncoderBranch):
         """Encode B clips; their vector is the mean of their frames' states.
 
         Args:
-            values: uint8 (B, n, height, width, channels), or float32 (B, n, D), the encoder's
-                output.
+            values: uint8 (B, n, H, W, 3), or float32 (B, n, D), the encoder's output.
             lengths: int64 (B,), frames of each clip, one or more.
             dtype: type in which the encoder computes (autocast).
         """
@@ -121,7 +120,7 @@ class VisionBranch(EncoderBranch):
         for frames in clips:
             rows = _with_face(frames)
             states = np.zeros((len(frames), self.feature_size), np.float32)
-            pictures = torch.from_numpy(self._processor.resized(frames[rows])).to(device)
+            pictures = torch.from_numpy(frames[rows]).to(device)
             states[rows] = self._states(pictures, None).cpu().numpy()
             found.append(states)
         return found
@@ -145,7 +144,7 @@ class VisionBranch(EncoderBranch):
         return SmallConv(arguments, self._processor.num_channels)
 
     def _states(self, pictures: Tensor, dtype: torch.dtype | None) -> Tensor:
-        """Return the state (n, D) of each picture, uint8 (n, height, width, channels)."""
+        """Return the state (n, D) of each picture, uint8 (n, H, W, 3)."""
         device = pictures.device.type
         at_once = FRAMES_AT_ONCE.get(device, FRAMES_AT_ONCE["cpu"])
         with self.gradients(), torch.autocast(device, dtype, enabled=dtype is not None):
@@ -153,7 +152,7 @@ class VisionBranch(EncoderBranch):
         return torch.cat(parts)
 
     def _pooled(self, pictures: Tensor) -> Tensor:
-        scaled = self._processor.scaled(pictures)
+        scaled = self._processor.scaled(self._processor.sized(pictures))
         if self._pooling == CLASSIFIER:
             found = self.encoder(scaled, output_hidden_states=True)
             every = torch.stack([states.float().mean(1) for states in found.hidden_states])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -12,9 +12,12 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
+from emi_model.architecture.encoders.resizing import FILTERS, grey, resized_as_pil
 from emi_model.errors import ConfigError
 
 PictureArray = NDArray[np.uint8]
+
+Pictures = TypeVar("Pictures", NDArray[np.uint8], Tensor)
 
 BILINEAR = 2
 """PIL's number of the filter that most processors resize with."""
@@ -75,6 +78,16 @@ class Processor:
             return pictures[..., : self.num_channels]
         return np.stack([self._resized(picture) for picture in pictures])
 
+    def sized(self, pictures: Tensor) -> Tensor:
+        """Return RGB pictures, uint8 (N, H, W, 3), as `resized` does, on their device.
+
+        A GPU does it by itself, where it knows the filter; the pictures are the same to the bit.
+        """
+        if pictures.device.type != "cpu" and self._is_known:
+            return self._resized_there(pictures)
+        found = torch.from_numpy(self.resized(pictures.cpu().numpy()))
+        return found.to(pictures.device)
+
     def scaled(self, pictures: Tensor) -> Tensor:
         """Return resized pictures, uint8 (N, H, W, C), as float32 (N, C, H, W)."""
         mean, deviation = (
@@ -82,6 +95,17 @@ class Processor:
         )
         values = (pictures.float() * self.factor - mean) / deviation
         return values.permute(0, 3, 1, 2).contiguous()
+
+    @property
+    def _is_known(self) -> bool:
+        return self.side is None or self.resample in FILTERS
+
+    def _resized_there(self, pictures: Tensor) -> Tensor:
+        if self.grey:
+            pictures = grey(pictures)
+        if self.side is not None:
+            pictures = resized_as_pil(pictures, self.side, self.resample)
+        return self._cropped(pictures)
 
     def _resized(self, picture: PictureArray) -> PictureArray:
         image = Image.fromarray(picture)
@@ -91,10 +115,15 @@ class Processor:
             height, width = self.side
             image = image.resize((width, height), resample=Image.Resampling(self.resample))
         array: PictureArray = np.asarray(image).reshape(image.height, image.width, -1)
+        return self._cropped(array)
+
+    def _cropped(self, pictures: Pictures) -> Pictures:
+        """Return the middle of pictures (..., H, W, C)."""
         if self.crop is None:
-            return array
-        top, left = ((has - wants) // 2 for has, wants in zip(array.shape, self.crop, strict=False))
-        return array[top : top + self.crop[0], left : left + self.crop[1]]
+            return pictures
+        height, width = self.crop
+        top, left = (pictures.shape[-3] - height) // 2, (pictures.shape[-2] - width) // 2
+        return pictures[..., top : top + height, left : left + width, :]
 
 
 def _size(size: Any) -> tuple[int, int]:

@@ -217,7 +217,7 @@ def test_the_system_of_2024_thins_frames_out_and_reads_states_and_logits(
     values: Any = branch
     with torch.inference_mode():
         found = branch(pictures[None], torch.tensor([4])).features[0]
-        scaled = values._processor.scaled(pictures)
+        scaled = values._processor.scaled(values._processor.sized(pictures))
         output = encoder(scaled, output_hidden_states=True)
         assert len(output.hidden_states) == 3  # the embeddings and two layers
         mean = torch.stack(output.hidden_states).mean((0, 2))
