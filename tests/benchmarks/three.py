@@ -87,7 +87,10 @@ class _Study:
         self._evaluated: dict[Subset, list[float]] = {}
 
     def scores(self, chosen: Subset) -> Doubles:
-        """Train with each seed; returns the scores of the held-out clips (N, seeds x targets)."""
+        """Train with each seed; returns the scores of the held-out clips (N, seeds x targets).
+
+        NaN where a clip has nothing for the model: one without words, for a model that only reads.
+        """
         hears = ("--asr", get_model_path(), "--language", "en") if TRANSCRIPT in chosen else ()
         on = ("--labels", self._store, "--corpus", self._corpus, *hears)
         name = "_".join(chosen)
@@ -116,18 +119,21 @@ class _Study:
 
     def difference(self, one: Doubles, other: Doubles) -> str:
         """Return how much better one model is than the other, with its interval."""
-        found = paired_difference(
-            one, other, self._all_truth(one), groups=self._speakers, level=LEVEL_OF_BOUNDS
-        )
+        scores, truth, speakers = self._known(np.stack([one, other]))
+        found = paired_difference(*scores, truth, groups=speakers, level=LEVEL_OF_BOUNDS)
         return f"{found.difference:+.3f} ({found.low:+.3f} to {found.high:+.3f})"
 
     def _evaluation(self, scores: Doubles) -> Evaluation:
-        truth = self._all_truth(scores)
+        (known,), truth, speakers = self._known(scores[None])
         names = [str(column) for column in range(truth.shape[1])]
-        return evaluate_with_intervals(scores, truth, names, groups=self._speakers)
+        return evaluate_with_intervals(known, truth, names, groups=speakers)
 
-    def _all_truth(self, scores: Doubles) -> Doubles:
-        return np.tile(self._truth, scores.shape[1] // self._truth.shape[1])
+    def _known(self, scores: Doubles) -> tuple[Doubles, Doubles, list[str | None]]:
+        """Return scores of several models on the clips that all of them have, labels, speakers."""
+        both = ~np.isnan(scores).any(axis=(0, 2))
+        truth = np.tile(self._truth[both], scores.shape[2] // self._truth.shape[1])
+        speakers = [name for name, kept in zip(self._speakers, both, strict=True) if kept]
+        return scores[:, both], truth, speakers
 
     def _predicted(self, reference: str) -> Doubles:
         with patch.dict(os.environ, {"EMI_HOME": str(self._home)}):
@@ -140,6 +146,8 @@ class _Study:
                 needs=loaded.modalities,
                 options=settings_of_extractors(loaded.modalities, str(get_model_path()), "en"),
             )
-            clips = {clip.clip_id: clip for clip in gathered.of_split(VALID)}
-            found = predict(loaded.model, [clips[clip_id] for clip_id in self._clip_ids])
-        return np.asarray(found, np.float64)
+            clips = gathered.of_split(VALID)
+            found = predict(loaded.model, clips)
+        scores = np.full(self._truth.shape, np.nan)
+        scores[[self._clip_ids.index(clip.clip_id) for clip in clips]] = found
+        return scores
