@@ -10,9 +10,8 @@ from emi_model.audio.augment import Augmentation
 from emi_model.modalities import TRANSCRIPT, VISION
 from emi_model.training.named.demo_all import SMALL_BRANCHES
 from emi_model.training.recipes import Recipe, demo_all
-from tests.benchmarks.three_recipes import WORDS
+from tests.benchmarks.three_recipes import FUNCTIONALS, VOICE, WORDS
 
-FUNCTIONALS = {"kind": "series", "num_values": 106, "rate": 2.0, "projection": 48, "dropout": 0.2}
 MFCC = {"kind": "series", "num_values": 39, "rate": 100.0, "projection": 32, "dropout": 0.2}
 AUDIO_WORDS = {"kind": "series", "num_values": 256, "projection": 48, "dropout": 0.2}
 OPTIONAL = {"optional": True}
@@ -35,7 +34,7 @@ def _of(branches: Mapping[str, Mapping[str, Any]], epochs: int) -> Recipe:
 def voice_words_face() -> Recipe:
     """Statistics of the voice, MiniLM's states of the words, a small network over the face."""
     branches = {
-        "functionals": {**FUNCTIONALS, **OPTIONAL},
+        FUNCTIONALS: VOICE,
         TRANSCRIPT: WORDS,
         VISION: SMALL_BRANCHES[VISION],
     }
@@ -44,6 +43,6 @@ def voice_words_face() -> Recipe:
 
 def voice() -> Recipe:
     """Three sets of features of the same voice."""
-    branches = {"functionals": FUNCTIONALS, "mfcc": MFCC, "bag_of_words": AUDIO_WORDS}
+    branches = {FUNCTIONALS: VOICE, "mfcc": MFCC, "bag_of_words": AUDIO_WORDS}
     optional = {name: {**own, **OPTIONAL} for name, own in branches.items()}
     return _of(optional, epochs=40)

