@@ -108,8 +108,8 @@ def _explained(error: duckdb.Error) -> str:
 
 
 def stored_question(name: str) -> str:
-    """Return the text of ``tasks/store/queries/NAME.sql``."""
-    return (resources.files("tasks.store.queries") / f"{name}.sql").read_text(encoding="utf-8")
+    """Return the text of ``tasks/store/questions/NAME.sql``."""
+    return (resources.files("tasks.store.questions") / f"{name}.sql").read_text(encoding="utf-8")
 
 
 def write(table: pa.Table, wanted: FileFormat) -> None:

@@ -1,1 +1,1 @@
-"""What a results store is asked: stored questions, one a file; views over clips; own tables."""
+"""The SQL of the views: over clips and transcripts, labels and explanations."""

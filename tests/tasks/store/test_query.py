@@ -32,7 +32,7 @@ Captured = pytest.CaptureFixture[str]
 
 QUESTIONS = sorted(
     file.name.removesuffix(".sql")
-    for file in resources.files("tasks.store.queries").iterdir()
+    for file in resources.files("tasks.store.questions").iterdir()
     if file.name.endswith(".sql")
 )
 
