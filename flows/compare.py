@@ -9,6 +9,7 @@ from prefect.cache_policies import NO_CACHE
 from pydantic import Field
 
 from emi_model.devices import available_cores
+from emi_model.training.recipes import Recipe
 from flows.ablate import REPORTS_FOLDER
 from flows.cell_progress import CellProgress
 from flows.exclusive import exclusive
@@ -96,11 +97,7 @@ def compare_fusions(
     variants = variants_of(axes)
     store = create_store(results or labels)
     union = union_recipe([variant.recipe for variant in variants])
-    label_set = load_labels(labels, snapshot)
-    start = start_of(union, backbone)
-    gathered: LabelledAudio = gather_for_all(
-        union, label_set, corpus, (TRAIN, split), asr, language, start
-    )
+    gathered = gather_for_all(union, labels, corpus, snapshot, split, backbone, asr, language)
     comparison = plan_comparison(
         gathered,
         plan_systems(variants, backbone, gathered.extractors),
@@ -128,7 +125,20 @@ def compare_fusions(
     }
 
 
-gather_for_all = task(name="gather", cache_policy=NO_CACHE, persist_result=False)(load_for_recipe)
+@task(name="gather", cache_policy=NO_CACHE, persist_result=False)
+def gather_for_all(
+    union: Recipe,
+    labels: str,
+    corpus: str,
+    snapshot: str | None,
+    split: str,
+    backbone: str | None,
+    asr: str | None,
+    language: str | None,
+) -> LabelledAudio:
+    """Return the clips to train and to measure on, all systems' inputs in the cache."""
+    start, label_set = start_of(union, backbone), load_labels(labels, snapshot)
+    return load_for_recipe(union, label_set, corpus, (TRAIN, split), asr, language, start)
 
 
 @task(name="train-systems", cache_policy=NO_CACHE, persist_result=False)

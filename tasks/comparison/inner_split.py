@@ -10,13 +10,13 @@ import numpy as np
 from emi_model.errors import ConfigError, LabelError
 from tasks.labels.labelled_clips import CachedClip
 
-Clips = tuple[CachedClip, ...]
+SomeClips = tuple[CachedClip, ...]
 
 SPLIT_SEED = 20
 """Of the draws; the same for every cell and seed, so that all learn from the same clips."""
 
 
-def inner_split(clips: Sequence[CachedClip], share: float) -> tuple[Clips, Clips]:
+def inner_split(clips: Sequence[CachedClip], share: float) -> tuple[SomeClips, SomeClips]:
     """Return the clips to learn from, and those to choose the epoch by; speakers stay whole.
 
     Args:
@@ -47,7 +47,7 @@ def inner_split(clips: Sequence[CachedClip], share: float) -> tuple[Clips, Clips
     return learnt, tuple(clip for place, clip in enumerate(clips) if place in chosen)
 
 
-def with_shuffled_labels(clips: Sequence[CachedClip]) -> Clips:
+def with_shuffled_labels(clips: Sequence[CachedClip]) -> SomeClips:
     """Return clips with the labels of others of them: nothing is left to be learnt."""
     order = np.random.default_rng(SPLIT_SEED).permutation(len(clips))
     return tuple(

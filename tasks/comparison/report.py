@@ -25,9 +25,9 @@ from tasks.storage.open import child, open_folder
 from tasks.store.store import ResultsStore
 from tasks.store.writers import parquet_bytes
 
-MARKDOWN, PARQUET, PICTURE = "comparison.md", "comparison.parquet", "comparison.png"
+MARKDOWN, PARQUET, REPORT_PICTURE = "comparison.md", "comparison.parquet", "comparison.png"
 
-Row = Mapping[str, Any]
+ReportRow = Mapping[str, Any]
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,7 +40,7 @@ class ComparisonReport:
     """
 
     comparison: Comparison
-    rows: Sequence[Row]
+    rows: Sequence[ReportRow]
 
     @classmethod
     def of(
@@ -53,7 +53,7 @@ class ComparisonReport:
         made = ReportId(new_run_id(), datetime.now(UTC))
         return cls(comparison, comparison_rows(comparison, trainings, failed, made))
 
-    def best_first(self, target: str = MEAN, subset: str | None = None) -> list[Row]:
+    def best_first(self, target: str = MEAN, subset: str | None = None) -> list[ReportRow]:
         """Return the rows of a target on some clips, the highest correlation first."""
         rows = [row for row in self.rows if (row["target"], row["subset"]) == (target, subset)]
         return sorted(
@@ -114,7 +114,9 @@ class ComparisonReport:
         except OSError as error:
             raise StoreError(f"{location}: the report cannot be written ({error})") from error
         rows = [{name: _get(row, name) for name in table.schema.names} for row in self.best_first()]
-        save_picture(comparison_plot(rows, title=self._title()), child(str(location), PICTURE))
+        save_picture(
+            comparison_plot(rows, title=self._title()), child(str(location), REPORT_PICTURE)
+        )
         report = self.rows[0]["report"]
         store.record(COMPARISONS, f"{self.comparison.comparison_id[:16]}-{report}", table)
 
@@ -123,7 +125,12 @@ class ComparisonReport:
         lines = [f"# {self._title()}", "", *markdown_table(self.columns(), self.cells()), ""]
         for title, columns, cells in self.tables():
             lines += [f"## {title}", "", *markdown_table(columns, cells), ""]
-        lines += [*(f"- {note}" for note in self.notes()), "", f"![the systems]({PICTURE})", ""]
+        lines += [
+            *(f"- {note}" for note in self.notes()),
+            "",
+            f"![the systems]({REPORT_PICTURE})",
+            "",
+        ]
         return "\n".join(lines)
 
     def _title(self) -> str:
@@ -131,7 +138,7 @@ class ComparisonReport:
         shuffled = ", labels of the training shuffled" if found.shuffled else ""
         return f"Comparison of {len(found.systems)} systems, split {found.split}{shuffled}"
 
-    def _line(self, row: Row) -> list[str]:
+    def _line(self, row: ReportRow) -> list[str]:
         failed = f" ({row['num_failed']} failed)" if row["num_failed"] else ""
         if not row["num_seeds"]:
             return [row["name"], *["-"] * 9, f"0{failed}"]
@@ -212,7 +219,7 @@ class ComparisonReport:
                 yield f"Failed: {row['name']} ({row['num_failed']}): {row['reason']}"
 
 
-def interval_text(row: Row, name: str, *, sign: bool = False) -> str:
+def interval_text(row: ReportRow, name: str, *, sign: bool = False) -> str:
     """Return a figure with its interval as text."""
     value, low, high = (_get(row, f"{name}{end}") for end in ("", "_low", "_high"))
     if value is None:
@@ -229,7 +236,7 @@ def markdown_table(columns: Sequence[str], lines: Iterable[Sequence[str]]) -> li
     return ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows]
 
 
-def _get(row: Row, name: str) -> Any:
+def _get(row: ReportRow, name: str) -> Any:
     return row.get(name)
 
 

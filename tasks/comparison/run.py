@@ -21,7 +21,7 @@ from tasks.schema.registers import register_table
 from tasks.schema.tables import COMPARED_CLIPS
 from tasks.store.store import ResultsStore
 
-FACTS = (
+SHARED_COLUMNS = (
     *("epoch", "num_parameters", "train_seconds", "clips_per_second", "memory_mib"),
     *("num_filled", "finished_at"),
 )
@@ -34,7 +34,7 @@ class TrainedSystem:
 
     Attributes:
         predictions: (N, targets), of the measured clips in their order.
-        facts: the columns `FACTS`.
+        facts: the columns `SHARED_COLUMNS`.
     """
 
     predictions: Doubles
@@ -61,7 +61,7 @@ def recorded_trainings(comparison: Comparison, store: ResultsStore) -> dict[Cell
         run = CellRun(row["cell"], row["seed"])
         if run not in found:
             empty = np.full((len(clips), len(targets)), np.nan)
-            found[run] = TrainedSystem(empty, {name: row[name] for name in FACTS})
+            found[run] = TrainedSystem(empty, {name: row[name] for name in SHARED_COLUMNS})
         found[run].predictions[clips[row["clip_id"]], targets[row["target"]]] = row["predicted"]
     return {run: found[run] for run in comparison.runs if run in found}
 
