@@ -58,6 +58,7 @@ FUSIONS = (
     *("concat", "late", "gated"),
     *("tensor", "low_rank", "clip"),
     *("pooled", "text_anchored", "vilbert"),
+    "graph",
 )
 """Fusions that are variants of any recipe."""
 

@@ -149,7 +149,13 @@ def softmax(values: Array) -> Array:
 
 
 def lstm_state(weights: Mapping[str, Array], name: str, frames: Array) -> Array:
-    """Return the top layer's state (H,) after frames (F, D), by the equations of the LSTM."""
+    """Return the top layer's state (H,) after the last of frames (F, D)."""
+    state: Array = lstm_states(weights, name, frames)[-1]
+    return state
+
+
+def lstm_states(weights: Mapping[str, Array], name: str, frames: Array) -> Array:
+    """Return the top layer's states (F, H) at frames (F, D), by the equations of the LSTM."""
     layer = 0
     while f"{name}.weight_ih_l{layer}" in weights:
         size = weights[f"{name}.weight_hh_l{layer}"].shape[1]
@@ -165,4 +171,4 @@ def lstm_state(weights: Mapping[str, Array], name: str, frames: Array) -> Array:
             state = sigmoid(out) * np.tanh(cell)
             states.append(state)
         frames, layer = np.stack(states), layer + 1
-    return state
+    return frames

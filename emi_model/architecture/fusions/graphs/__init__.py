@@ -1,0 +1,4 @@
+"""The fusion ``graph``: modalities are nodes, between which edges are learnt.
+
+Imports the files beside this folder.
+"""
