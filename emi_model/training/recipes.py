@@ -19,6 +19,11 @@ from emi_model.training.named.several import (
     semantic_matters,
     text,
 )
+from emi_model.training.named.sound_features import (
+    SOUND_SIZES,
+    graph_ser,
+    sound_features_variant,
+)
 from emi_model.training.named.variants import (
     augmented,
     binomial,
@@ -46,6 +51,7 @@ __all__ = [
     "debug",
     "demo",
     "demo_all",
+    "graph_ser",
     "paper",
     "paper_small",
     "recipe_named",
@@ -66,6 +72,7 @@ RECIPES: MappingProxyType[str, Callable[[], Recipe]] = MappingProxyType(
     {
         **{function.__name__: function for function in (paper, paper_small, debug, demo, demo_all)},
         **{function.__name__: function for function in (semantic_matters, text, audio_text)},
+        "graph_ser": graph_ser,
         "all": all_modalities,
     }
 )
@@ -95,6 +102,7 @@ VARIANTS: MappingProxyType[str, Callable[[Recipe], Recipe]] = MappingProxyType(
             )
         },
         **{name: fusion_variant(name) for name in FUSIONS},
+        **{name: sound_features_variant(name) for name in SOUND_SIZES},
     }
 )
 """Variants by the names that follow a ``+``."""

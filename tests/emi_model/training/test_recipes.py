@@ -9,6 +9,7 @@ from emi_model.architecture.backbones.registry import backbone_config
 from emi_model.architecture.model import EmiModel
 from emi_model.errors import ConfigError
 from emi_model.training.config import TrainConfig
+from emi_model.training.named.sound_features import SOUND_SIZES, series_of_sound
 from emi_model.training.objective.losses import LOSSES
 from emi_model.training.recipes import (
     FUSIONS,
@@ -123,6 +124,9 @@ def test_every_recipe_with_every_variant_is_a_valid_one(name: str, variant: str)
             frozen = {name: dict(given) for name, given in plain.model.branches.items()}
             frozen.get("audio", {})["trained"] = False
             changes = {"branches": frozen}
+        if variant in SOUND_SIZES:
+            added = {variant: series_of_sound(variant)}
+            changes = {"branches": {**added, **plain.model.branches}}
         assert varied.model == replace(plain.model, **changes)
 
 
