@@ -27,7 +27,7 @@ import transformers
 from emi_model.speed.gpu.beside import second_process
 from emi_model.speed.gpu.families import families
 from emi_model.speed.gpu.memory import want_of_memory
-from emi_model.speed.gpu.modalities import rates, steps, subsets
+from emi_model.speed.gpu.modalities import any_subset, rates_by_modality, steps_of_several
 from emi_model.speed.gpu.rates import measured_rates
 from emi_model.speed.gpu.rows import CheckRow, figure, guarded
 from emi_model.speed.gpu.scores import drift, exactness
@@ -45,9 +45,9 @@ SECTIONS: MappingProxyType[str, Section] = MappingProxyType(
         "speed": measured_rates,
         "training": training,
         "second process": second_process,
-        "modalities": subsets,
-        "modalities, speed": rates,
-        "modalities, training": steps,
+        "modalities": any_subset,
+        "modalities, speed": rates_by_modality,
+        "modalities, training": steps_of_several,
         "families": families,
     }
 )

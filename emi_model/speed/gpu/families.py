@@ -16,10 +16,10 @@ from emi_model.speed.gpu.scores import (
     columns,
     largest_difference,
 )
-from emi_model.speed.gpu.several import built
+from emi_model.speed.gpu.several import model_of
 from emi_model.speed.gpu.stage import Stage, clips_of_all_lengths, scores_of
 
-LONGEST_SECONDS = 4.0
+LONGEST_OF_A_FAMILY = 4.0
 
 _SHAPES: dict[str, Any] = {
     "hidden_size": 128,
@@ -33,7 +33,7 @@ _LAYER_NORM = {
     for name in ("feat_extract_norm", "do_stable_layer_norm", "conv_bias")
 }
 
-FAMILIES: Mapping[str, Mapping[str, Any]] = {
+SMALL_BACKBONES: Mapping[str, Mapping[str, Any]] = {
     "Whisper": {
         "model_type": "whisper",
         "d_model": 128,
@@ -60,9 +60,9 @@ FAMILIES: Mapping[str, Mapping[str, Any]] = {
 def families(stage: Stage) -> Iterator[CheckRow]:
     """Compare scores in float32 with the CPU's, alone with in a batch, and in bfloat16."""
     config = stage.model().config
-    of_all_lengths = clips_of_all_lengths(stage.sizes.family_clips, LONGEST_SECONDS)
-    for name, backbone in islice(FAMILIES.items(), stage.sizes.num_families):
-        model = built(replace(config, backbone=backbone))
+    of_all_lengths = clips_of_all_lengths(stage.sizes.family_clips, LONGEST_OF_A_FAMILY)
+    for name, backbone in islice(SMALL_BACKBONES.items(), stage.sizes.num_families):
+        model = model_of(replace(config, backbone=backbone))
         clips = [clip for clip in of_all_lengths if len(clip) >= model.min_samples]
         expected = None
         if stage.on_gpu:

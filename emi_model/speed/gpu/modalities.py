@@ -26,7 +26,7 @@ from emi_model.speed.gpu.scores import (
 )
 from emi_model.speed.gpu.several import (
     ALL,
-    FUSIONS,
+    FUSIONS_CHECKED,
     clips_of_all_subsets,
     clips_with,
     several_model,
@@ -49,10 +49,10 @@ NAMES: Mapping[tuple[str, ...], str] = {
 SPEED_FUSION = "concat"
 
 
-def subsets(stage: Stage) -> Iterator[CheckRow]:
+def any_subset(stage: Stage) -> Iterator[CheckRow]:
     """Compare scores in float32 with the CPU's, and a clip's alone with those in a batch."""
     clips = clips_of_all_subsets(stage)
-    for fusion in FUSIONS:
+    for fusion in FUSIONS_CHECKED:
         model = several_model(stage, fusion)
         name = f"{fusion}, {len(clips)} clips with any subset of audio, text, vision"
         expected = None
@@ -93,7 +93,7 @@ def _drift(
     yield at_least(check, pearson, MIN_PEARSON)
 
 
-def rates(stage: Stage) -> Iterator[CheckRow]:
+def rates_by_modality(stage: Stage) -> Iterator[CheckRow]:
     """Measure audio-hours an hour of a model that hears, then reads, then sees."""
     for modalities, name in NAMES.items():
         model = several_model(stage, SPEED_FUSION, modalities)
@@ -135,7 +135,7 @@ def _rate(stage: Stage, predictor: Predictor, modalities: Sequence[str]) -> str:
     return ", ".join(said)
 
 
-def steps(stage: Stage) -> Iterator[CheckRow]:
+def steps_of_several(stage: Stage) -> Iterator[CheckRow]:
     """Take training steps in bfloat16: with both encoders frozen, and with all of it trained."""
     for trained in (False, True):
         model = several_model(stage, SPEED_FUSION, trained=trained).to(stage.device).train()

@@ -17,9 +17,10 @@ from emi_model.arrays import Array
 from emi_model.audio.waveform import Int16Waveform
 from emi_model.modalities import AUDIO, FACES_PER_SECOND, TRANSCRIPT, VISION
 from emi_model.speed.gpu.stage import Stage, sounds
+from emi_model.speed.measure import HEAD_SIZE
 from emi_model.units import samples_to_seconds
 
-FUSIONS = ("concat", "text_anchored", "gated")
+FUSIONS_CHECKED = ("concat", "text_anchored", "gated")
 
 ALL = (AUDIO, TRANSCRIPT, VISION)
 
@@ -32,7 +33,6 @@ CROP_SIDE = 112
 WORDS_PER_SECOND = 2.5
 NUM_WORDS = 5_000
 PATCH = 16
-HEAD_SIZE = 64
 
 
 def several_model(
@@ -53,10 +53,10 @@ def several_model(
         given[name]["trained"] = trained
     branches = {name: {OPTIONAL: True, **given[name]} for name in ALL if name in modalities}
     config = replace(stage.model().config, branches=branches, fusion={"name": fusion})
-    return built(config)
+    return model_of(config)
 
 
-def built(config: EmiConfig) -> EmiModel:
+def model_of(config: EmiConfig) -> EmiModel:
     """Return a new model in evaluation mode; its weights are the same every time."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
