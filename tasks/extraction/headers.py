@@ -69,6 +69,7 @@ class VideoTrack:
         num_pixels: Pixels of a picture; 0 if the header does not say.
         start_seconds: Where it begins, counted from the recording's beginning; None if the header
             does not say.
+        frames_per_second: On average; None if the header does not say.
     """
 
     index: int
@@ -76,6 +77,7 @@ class VideoTrack:
     default: bool
     num_pixels: int
     start_seconds: float | None = None
+    frames_per_second: float | None = None
 
     @property
     def allowed(self) -> bool:

@@ -148,6 +148,7 @@ def _videos(container: InputContainer, starts: Mapping[int, float]) -> list[dict
             "default": Disposition.default in stream.disposition,
             "num_pixels": stream.width * stream.height if stream.codec_context else 0,
             "start_seconds": starts[stream.index] - beginning if stream.index in starts else None,
+            "frames_per_second": float(stream.average_rate) if stream.average_rate else None,
         }
         for stream in container.streams.video
         if not stream.disposition & _NO_VIDEO
