@@ -99,6 +99,24 @@ corpus_option = click.option(
     metavar="DIR",
     help="Folder, s3://... or manifest of the clips.",
 )
+_share = click.FloatRange(min=0, max=1, max_open=True)
+valid_share_option = click.option(
+    "--valid-share",
+    type=_share,
+    default=0.2,
+    show_default=True,
+    help="Share of clips for validation, where no split is given.",
+)
+test_share_option = click.option(
+    "--test-share",
+    type=_share,
+    default=0.0,
+    show_default=True,
+    help="Share of clips for testing, where no split is given.",
+)
+split_seed_option = click.option(
+    "--seed", type=int, default=1, show_default=True, help="Random seed of the splits."
+)
 snapshot_option = click.option(
     "--snapshot", metavar="ID", help="Label snapshot, by number or id (default: the latest)."
 )

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
-from flows.cli.options import LOCATION, RESULTS_VARIABLE, corpus_option, json_option
+from flows.cli.learning.label_text import report_text
+from flows.cli.options import (
+    LOCATION,
+    RESULTS_VARIABLE,
+    corpus_option,
+    json_option,
+    split_seed_option,
+    test_share_option,
+    valid_share_option,
+)
 from flows.cli.run import write_json
 from flows.display.terminal import terminal
 from flows.display.text import say
 from flows.server.events import labels_added
-
-if TYPE_CHECKING:
-    from tasks.labels.add_labels import AddReport
 
 _store = click.option(
     "--results",
@@ -26,7 +32,6 @@ _store = click.option(
     metavar="DIR",
     help="Results store that keeps the labels: a folder, or s3://...",
 )
-_share = click.FloatRange(min=0, max=1, max_open=True)
 
 
 @click.group()
@@ -38,21 +43,9 @@ def labels() -> None:
 @click.argument("file", type=LOCATION)
 @_store
 @corpus_option
-@click.option(
-    "--valid-share",
-    type=_share,
-    default=0.2,
-    show_default=True,
-    help="Share of clips for validation, where FILE gives no split.",
-)
-@click.option(
-    "--test-share",
-    type=_share,
-    default=0.0,
-    show_default=True,
-    help="Share of clips for testing, where FILE gives no split.",
-)
-@click.option("--seed", type=int, default=1, show_default=True, help="Random seed of the splits.")
+@valid_share_option
+@test_share_option
+@split_seed_option
 @click.option(
     "--target",
     "targets",
@@ -110,7 +103,7 @@ def add(
             on_progress=bar.reached,
             **reading,
         )
-    say(_message(report))
+    say(report_text(report))
     if report.snapshot is not None:
         labels_added(store, corpus, report.snapshot, report.number)
 
@@ -140,22 +133,3 @@ def list_snapshots(store: str, as_json: bool) -> None:
         for row in rows
     ]
     show(plain_table(columns, cells), terminal().out)
-
-
-def _message(report: AddReport) -> str:
-    splits = ", ".join(f"{count} {split}" for split, count in report.clips_by_split.items())
-    if report.snapshot is None:
-        lines = [
-            f"nothing new: snapshot {report.number} has these labels of all "
-            f"{report.num_unchanged} clips"
-        ]
-    else:
-        lines = [
-            f"snapshot {report.number} ({report.snapshot[:12]}): {report.num_added} clips added, "
-            f"{report.num_corrected} corrected, {report.num_unchanged} unchanged"
-        ]
-    lines += report.notes
-    lines.append(f"labelled in all: {splits}; targets: {', '.join(report.targets)}")
-    if report.num_without_labels:
-        lines.append(f"{report.num_without_labels} clips of the corpus have no label yet")
-    return "\n".join(lines)
