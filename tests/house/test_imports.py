@@ -37,6 +37,7 @@ ORDER = {
         {"provenance", "synthetic"},
         {"cluster"},
         {"labels", "scoring", "embedding"},
+        {"datasets"},
         {"evaluation", "explaining"},
         {"training"},
         {"comparison"},

@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from flows.cli.learning.datasets import import_dataset, list_layouts
 from flows.cli.learning.label_text import report_text
 from flows.cli.options import (
     LOCATION,
@@ -133,3 +134,7 @@ def list_snapshots(store: str, as_json: bool) -> None:
         for row in rows
     ]
     show(plain_table(columns, cells), terminal().out)
+
+
+for _command in (import_dataset, list_layouts):
+    labels.add_command(_command)

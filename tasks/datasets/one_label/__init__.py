@@ -1,0 +1,1 @@
+"""Data sets with one label a clip: a reader each."""

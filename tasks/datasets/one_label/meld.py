@@ -1,0 +1,50 @@
+"""MELD: utterances of the series Friends, in dialogues."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from tasks.datasets.layout import DatasetClip, one_of
+from tasks.datasets.tree import Tree
+from tasks.labels.splits import TEST, TRAIN, VALID
+
+_EMOTIONS = {
+    "anger": "Anger",
+    "disgust": "Disgust",
+    "fear": "Fear",
+    "joy": "Happiness",
+    "neutral": "Neutral",
+    "sadness": "Sadness",
+    "surprise": "Surprise",
+}
+MELD_TARGETS = tuple(_EMOTIONS.values())
+_PARTS = (
+    (TRAIN, "train", ("train_splits", "train")),
+    (VALID, "dev", ("dev_splits_complete", "dev")),
+    (TEST, "test", ("output_repeated_splits_test", "test")),
+)
+
+
+def read_meld(tree: Tree) -> Iterator[DatasetClip]:
+    """Yield the utterances of the three tables, the emotion 1 and each other 0.
+
+    The main characters speak in all three official splits.
+
+    Raises:
+        LabelError: a table is missing, or holds another emotion.
+    """
+    columns = ("Speaker", "Emotion", "Dialogue_ID", "Utterance_ID")
+    for split, part, folders in _PARTS:
+        name = f"{part}_sent_emo.csv"
+        for row in tree.table(name, f"*/{name}", columns=columns):
+            emotion = row.text("Emotion").lower()
+            if emotion not in _EMOTIONS:
+                words = f"{row.place}: Emotion is {emotion!r}, not one of {', '.join(_EMOTIONS)}"
+                raise tree.refused(words)
+            yield DatasetClip(
+                f"dia{row.text('Dialogue_ID')}_utt{row.text('Utterance_ID')}",
+                one_of(MELD_TARGETS, _EMOTIONS[emotion]),
+                speaker=row.text("Speaker"),
+                split=split,
+                within=folders,
+            )

@@ -1,0 +1,85 @@
+"""Aff-Wild2: films of the web, valence and arousal for every frame (ABAW's VA challenge)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from tasks.datasets.layout import DatasetClip, dimensions
+from tasks.datasets.over_time.seconds import (
+    Labels,
+    number_or_none,
+    on_scale,
+    per_second,
+    until,
+    windows,
+)
+from tasks.datasets.tree import Tree
+from tasks.labels.splits import TRAIN, VALID
+
+_FOLDER = "VA_Estimation_Challenge"
+_PARTS = ((TRAIN, "Train_Set"), (VALID, "Validation_Set"))
+_ONE_OF_TWO = ("_left", "_right")
+"""How the labels of one of two people in a film are called."""
+
+
+def read_aff_wild2(tree: Tree) -> Iterator[DatasetClip]:
+    """Yield windows of the films that ``VIDEO.txt`` labels, a line a frame.
+
+    Labels go from -1 to 1, -5 where there is none, and are brought to 0 to 1. The films give the
+    frames a second; what is labelled beyond their end is left out. Films of two people are left
+    out, as nothing in sound or picture says which of them a label is about.
+
+    Raises:
+        LabelError: the folder is missing, or a line is not two numbers.
+    """
+    num_of_two = 0
+    for split, part in _PARTS:
+        paths = tree.paths(f"{_FOLDER}/{part}/*.txt", f"*/{_FOLDER}/{part}/*.txt",
+                           f"*/*/{_FOLDER}/{part}/*.txt")  # fmt: skip
+        for path in paths:
+            if path.stem.endswith(_ONE_OF_TWO):
+                num_of_two += 1
+            else:
+                yield from _windows(tree, path, split)
+    if num_of_two:
+        tree.notes.append(f"left out {num_of_two} files with labels of one of two people in a film")
+
+
+def _windows(tree: Tree, path: Path, split: str) -> Iterator[DatasetClip]:
+    facts = tree.facts(path.stem)
+    if facts is None:
+        yield DatasetClip(path.stem, {}, split=split)  # it stands for windows that are missing
+        return
+    rate = facts.frames_per_second or tree.frame_rate
+    if rate is None:
+        words = f"nothing says how many frames a second {path.stem} has: add --frame-rate 30"
+        raise tree.refused(words)
+    values = on_scale(_read(tree, path), -1, 1)
+    times = np.arange(len(values)) / rate
+    kept = until(times, facts.seconds)
+    for window in windows(per_second(times[kept], values[kept], rate), tree.window_seconds):
+        valence, arousal = map(number_or_none, window.values)
+        yield DatasetClip(
+            path.stem,
+            dimensions(arousal=arousal, valence=valence),
+            speaker=path.stem,
+            split=split,
+            seconds=(window.start, window.end),
+        )
+
+
+def _read(tree: Tree, path: Path) -> Labels:
+    """Return (frames, 2) valence and arousal, as they stand in a file below its header."""
+    lines = path.read_text(encoding="utf-8").splitlines()[1:]
+    found = []
+    for number, line in enumerate(lines, start=2):
+        try:
+            valence, arousal = map(float, line.split(","))
+        except ValueError as error:
+            words = f"{path.name} line {number} is {line!r}, expected VALENCE,AROUSAL"
+            raise tree.refused(words) from error
+        found.append((valence, arousal))
+    return np.array(found).reshape(-1, 2)
