@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -11,6 +12,7 @@ from emi_model.errors import EXIT_USAGE
 from flows.cli.learning.train import encoder_options, settings_option, settings_pairs
 from flows.cli.options import (
     LOCATION,
+    Verb,
     asr_option,
     corpus_option,
     figures_option,
@@ -30,7 +32,7 @@ if TYPE_CHECKING:
     from tasks.comparison.report import ComparisonReport
 
 
-def _axis(option: str, name: str, metavar: str, explained: str) -> Any:
+def _axis(option: str, name: str, metavar: str, explained: str) -> Callable[[Verb], Verb]:
     return click.option(option, name, multiple=True, metavar=metavar, help=explained)
 
 
