@@ -25,6 +25,7 @@ from tests.benchmarks.extraction import extraction
 from tests.benchmarks.faces import faces
 from tests.benchmarks.learning import coverage, emodb, emodb_whisper, retraining
 from tests.benchmarks.odd_one import odd_one
+from tests.benchmarks.products import products
 from tests.benchmarks.reading import reading
 from tests.benchmarks.scale import scale
 from tests.benchmarks.speed import speed
@@ -150,6 +151,7 @@ BENCHMARKS: dict[str, Callable[[Path, Path], Iterator[Row]]] = {
         three,
         compare,
         explaining,
+        products,
     )
 }
 
