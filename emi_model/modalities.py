@@ -21,6 +21,9 @@ from emi_model.units import SAMPLING_RATE
 
 AUDIO, TRANSCRIPT, VISION = "audio", "text", "vision"
 
+FEATURES = "features"
+"""Features of other programs that no option gives a name: the clips themselves."""
+
 FACES_PER_SECOND = 5.0
 """Frames of the ``vision`` input a second of the video's clock: entry i is the time i / 5 s."""
 

@@ -24,7 +24,7 @@ from tasks.labels.splits import TRAIN, VALID
 from tasks.progress import observer
 from tasks.storage.open import child
 from tasks.store.store import ResultsStore, create_store
-from tasks.training.new_version import load_for_recipe
+from tasks.training.gathering import load_for_recipe
 from tasks.training.recipe_names import chosen_recipe
 
 REPORTS_FOLDER = "reports"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 from prefect import flow, task
@@ -20,13 +21,14 @@ from tasks.comparison.cell import CellRun
 from tasks.comparison.plan import Comparison, plan_comparison, plan_systems, union_recipe
 from tasks.comparison.report import ComparisonReport
 from tasks.comparison.run import missing_trainings, recorded_trainings, run_comparison
+from tasks.extraction.series.given import Given, parse_features
 from tasks.labels.label_set import load_labels
 from tasks.labels.labelled_clips import LabelledAudio
 from tasks.labels.splits import TRAIN, VALID
 from tasks.progress import observer
 from tasks.storage.open import child
 from tasks.store.store import ResultsStore, create_store
-from tasks.training.new_version import load_for_recipe
+from tasks.training.gathering import load_for_recipe, widened_by
 from tasks.training.plan import start_of
 
 
@@ -54,6 +56,7 @@ def compare_fusions(
     ray_address: str | None = None,
     asr: str | None = None,
     language: str | None = None,
+    features: list[str] | None = None,
 ) -> dict[str, Any]:
     """Train recipes x branches x fusions x losses x seeds on the same clips, and compare.
 
@@ -80,6 +83,7 @@ def compare_fusions(
             default: ``RAY_ADDRESS``, else Ray is started on this machine.
         asr: ASR model that writes the text, for models that read; default: ``EMI_ASR``.
         language: of the speech, as ``en``; default: detected in each clip.
+        features: that other programs computed, ``NAME=PATH``; each becomes a branch of all recipes.
 
     Returns:
         ``report``, a `ComparisonReport`; ``failed``, the trainings that failed and why, by name
@@ -94,10 +98,13 @@ def compare_fusions(
         StoreError: the results store is foreign, or cannot be written.
     """
     axes = Axes(recipes, branches or (), fusions or (), losses or (), dict(settings or {}))
-    variants = variants_of(axes)
+    given = parse_features(features or ())
+    variants = variants_of(axes, widened_by(given, corpus))
     store = create_store(results or labels)
     union = union_recipe([variant.recipe for variant in variants])
-    gathered = gather_for_all(union, labels, corpus, snapshot, split, backbone, asr, language)
+    gathered = gather_for_all(
+        union, labels, corpus, snapshot, split, backbone, asr, language, given
+    )
     comparison = plan_comparison(
         gathered,
         plan_systems(variants, backbone, gathered.extractors),
@@ -135,10 +142,13 @@ def gather_for_all(
     backbone: str | None,
     asr: str | None,
     language: str | None,
+    features: Mapping[str, Given],
 ) -> LabelledAudio:
     """Return the clips to train and to measure on, all systems' inputs in the cache."""
     start, label_set = start_of(union, backbone), load_labels(labels, snapshot)
-    return load_for_recipe(union, label_set, corpus, (TRAIN, split), asr, language, start)
+    return load_for_recipe(
+        union, label_set, corpus, (TRAIN, split), asr, language, start, features=features
+    )
 
 
 @task(name="train-systems", cache_policy=NO_CACHE, persist_result=False)

@@ -18,6 +18,7 @@ from tasks.evaluation.evaluate import evaluate_gathered, label_columns
 from tasks.evaluation.kept import keep_report
 from tasks.evaluation.plots import check_picture
 from tasks.evaluation.report import EvaluationReport
+from tasks.extraction.series.given import parse_features, series_settings
 from tasks.labels.label_set import LabelSet, load_labels
 from tasks.labels.labelled_clips import load_labelled_audio
 from tasks.labels.splits import Split
@@ -62,6 +63,7 @@ def evaluate_model(
     asr: str | None = None,
     language: str | None = None,
     other_asr: str | None = None,
+    features: list[str] | None = None,
 ) -> Evaluated:
     """Measure how well a model follows the labels of a split, and keep the metrics.
 
@@ -77,6 +79,7 @@ def evaluate_model(
         asr: ASR model that writes the text, for a model that reads; default: ``EMI_ASR``.
         language: of the speech, as ``en``; default: detected in each clip.
         other_asr: another one, whose text of the same clips is evaluated as well.
+        features: that other programs computed, ``NAME=PATH``, for a model that takes them.
 
     Raises:
         ConfigError: a picture of no known format, or a model that reads and no ASR model.
@@ -92,11 +95,12 @@ def evaluate_model(
     store = open_store(labels) if results is None else create_store(results)
     loaded = load_model(resolve_model(model))
     label_columns(wanted, loaded.model.config.targets)  # fail before anything slow
-    options = settings_of_extractors(loaded.modalities, asr, language)
+    given = series_settings(loaded.model.config, parse_features(features or ()), corpus)
+    options = {**settings_of_extractors(loaded.modalities, asr, language), **given}
     others = settings_of_extractors(loaded.modalities, other_asr, language) if other_asr else {}
     remark_other_asr(loaded.card.extractors, options)
     report = _measured(loaded, wanted, corpus, split, options)
-    other = _measured(loaded, wanted, corpus, split, others) if others else None
+    other = _measured(loaded, wanted, corpus, split, {**others, **given}) if others else None
     observer().begin("drawing", None, "")
     picture = keep_report(report, store, plot)
     show_report(report, f"{report.model} on {split}")

@@ -52,6 +52,7 @@ def process_corpus(
     keep_text: bool = True,
     require: list[str] | None = None,
     why: Why | None = None,
+    features: list[str] | None = None,
 ) -> dict[str, Any]:
     """Score every clip of a corpus that the results store has no row for.
 
@@ -75,6 +76,7 @@ def process_corpus(
         require: modalities without which a clip is rejected, such as ``text``.
         why: what the scores are attributed to, in the table ``attributions``: ``modalities``, or
             ``all``: seconds as well.
+        features: that other programs computed, ``NAME=PATH``, for a model that takes them.
 
     Returns:
         The run's row in the ``runs`` table.
@@ -101,6 +103,7 @@ def process_corpus(
         asr=_asr(asr, language, keep_text),
         require=require or (),
         why=why,
+        features=features or (),
         pool=ScorerPool(workers, gpus_per_scorer),
         ray_address=ray_address,
         wait_minutes=wait_minutes,

@@ -41,7 +41,8 @@ from tasks.registry.registry import find, folder_of
 from tasks.registry.version import CHAMPION, MODEL, Version
 from tasks.schema.registers import DECISIONS_SCHEMA
 from tasks.store.store import open_store
-from tasks.training.new_version import NewVersion, load_for_recipe, new_version, summary
+from tasks.training.gathering import load_for_recipe
+from tasks.training.new_version import NewVersion, new_version, summary
 from tasks.training.plan import Start, plan_training, start_of
 from tasks.training.recipe_names import chosen_recipe, encoder_settings, name_with
 

@@ -28,6 +28,7 @@ def train_model(
     ray_address: str | None = None,
     asr: str | None = None,
     language: str | None = None,
+    features: list[str] | None = None,
 ) -> dict[str, Any]:
     """Train a model on labelled clips and register it; the champion stays as it is.
 
@@ -43,6 +44,7 @@ def train_model(
             default: ``RAY_ADDRESS``, else Ray is started on this machine.
         asr: ASR model that writes the text, for a model that reads; default: ``EMI_ASR``.
         language: of the speech, as ``en``; default: detected in each clip.
+        features: that other programs computed, ``NAME=PATH``; each becomes a branch.
 
     Returns:
         The version's row, with its folder and its numbers of clips.
@@ -68,6 +70,7 @@ def train_model(
         ray_address=ray_address,
         asr=asr,
         language=language,
+        features=features or (),
     )
     show_version(made)
     return summary(made, audio)

@@ -3,6 +3,7 @@
 ~/.emi/mlflow.db      the registry, where no server is named
 ~/.emi/artifacts/     what it keeps of trainings and models
 ~/.emi/cache/         audio of labelled clips
+~/.emi/features/      tables of features, laid out a file a clip
 ~/.emi/training/      state of trainings that are not done
 ~/.emi/models/        models fetched from a server or a bucket
 ~/.emi/asr/           Whisper models converted for faster-whisper

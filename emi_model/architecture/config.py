@@ -51,6 +51,9 @@ OPTIONAL = "optional"
 KIND = "kind"
 """Argument of any branch: the name of its class where that is not the modality's, as ``series``."""
 
+SERIES = "series"
+"""A kind: any numeric time series, whatever the modality is called."""
+
 SIGMOID = "sigmoid"
 
 OUTPUTS = ("linear", SIGMOID)

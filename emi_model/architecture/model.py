@@ -93,8 +93,7 @@ class EmiModel(nn.Module):
     @property
     def min_samples(self) -> int:
         """Samples at 16 kHz of the shortest clip; 1 where audio may be absent."""
-        leading = self.leading
-        return self.specs[leading].min_samples if leading in self.config.required else 1
+        return self.specs[AUDIO].min_samples if AUDIO in self.config.required else 1
 
     @property
     def hidden_size(self) -> int:

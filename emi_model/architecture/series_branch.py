@@ -10,14 +10,11 @@ import torch
 from torch import Tensor, nn
 
 from emi_model.architecture.branch import Branch, BranchOutput, InputSpec
-from emi_model.architecture.config import EmiConfig
+from emi_model.architecture.config import SERIES, EmiConfig
 from emi_model.architecture.registry import register_branch
 from emi_model.arrays import Array
 from emi_model.errors import ConfigError
 from emi_model.units import SAMPLING_RATE
-
-SERIES = "series"
-"""Value of ``kind`` among a branch's arguments, whatever the modality is called."""
 
 _CONSTANT = 1e-6
 """A deviation of this share of the mean or less is rounding: the value never changes."""

@@ -16,6 +16,7 @@ from emi_model.training.named.recipe import Recipe
 from emi_model.training.named.several import (
     all_modalities,
     audio_text,
+    features,
     semantic_matters,
     text,
 )
@@ -51,6 +52,7 @@ __all__ = [
     "debug",
     "demo",
     "demo_all",
+    "features",
     "graph_ser",
     "paper",
     "paper_small",
@@ -71,8 +73,10 @@ FUSIONS = (
 RECIPES: MappingProxyType[str, Callable[[], Recipe]] = MappingProxyType(
     {
         **{function.__name__: function for function in (paper, paper_small, debug, demo, demo_all)},
-        **{function.__name__: function for function in (semantic_matters, text, audio_text)},
-        "graph_ser": graph_ser,
+        **{
+            function.__name__: function
+            for function in (semantic_matters, text, audio_text, features, graph_ser)
+        },
         "all": all_modalities,
     }
 )

@@ -140,6 +140,14 @@ language_option = click.option(
     metavar="CODE",
     help="Language of the speech, as en (default: detected in each clip).",
 )
+features_option = click.option(
+    "--features",
+    multiple=True,
+    metavar="NAME=PATH",
+    callback=lambda _context, _option, named: list(named) or None,
+    help="What other programs computed, a modality of this name: a folder of .npz or .npy, one a "
+    "clip, or a table (Parquet, CSV) with a column clip_id. PATH@25: 25 entries a second.",
+)
 ray_option = click.option(
     "--ray-address",
     envvar="RAY_ADDRESS",

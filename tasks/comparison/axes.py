@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import product
 from typing import Any
@@ -65,13 +65,19 @@ class Variant:
         return self.base, self.branches, self.fusion, self.loss
 
 
-def variants_of(axes: Axes) -> list[Variant]:
+def variants_of(
+    axes: Axes, widened: Callable[[Recipe], Recipe] = lambda recipe: recipe
+) -> list[Variant]:
     """Return the points of a grid, the last axis varying fastest; equal ones stand once.
+
+    Args:
+        axes: what is varied.
+        widened: adds to each recipe before anything is varied, such as features that are given.
 
     Raises:
         ConfigError: no such recipe, setting, fusion or loss, or a modality that a recipe lacks.
     """
-    recipes = [chosen_recipe(name_with(name, axes.settings)) for name in axes.recipes]
+    recipes = [widened(chosen_recipe(name_with(name, axes.settings))) for name in axes.recipes]
     names: list[str | None] = list(axes.fusions) or [None]
     if ALL_FUSIONS in names:
         names = [PAPER, *FUSIONS, *(name for name in names if name != ALL_FUSIONS)]

@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 from typing import NamedTuple
 
+from tasks.corpus.features.arrays import FEATURE_SUFFIXES
 from tasks.corpus.fetching import hash_object
 from tasks.storage.open import is_remote
 
@@ -57,11 +58,18 @@ def hash_clip(clip: ClipFile) -> str | None:
 
 
 def hash_content(path: Path) -> str | None:
-    """Return the SHA-256 (hex) of a regular file; None if it cannot be read."""
+    """Return the SHA-256 (hex) of a regular file; None if it cannot be read.
+
+    Of a file of features the name counts, too: where nothing was found, the arrays of many clips
+    are the same zeros, and yet they are different clips.
+    """
     try:
         if not path.is_file():  # reading a pipe or a device may never end
             return None
         with path.open("rb") as content:
-            return hashlib.file_digest(content, "sha256").hexdigest()
+            digest = hashlib.file_digest(content, "sha256")
     except OSError:
         return None
+    if path.suffix.lower().removeprefix(".") in FEATURE_SUFFIXES:
+        digest.update(os.fsencode(path.name))
+    return digest.hexdigest()

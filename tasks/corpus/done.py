@@ -36,6 +36,9 @@ _LACKING: Mapping[str, str] = {
 }
 """The modality that a clip of this reason lacks; optional, it is no reason."""
 
+_TRIED_AGAIN = (Reason.NO_SERIES, Reason.BAD_SERIES)
+"""Reasons that lie in files beside the clip, which a row does not know."""
+
 _IDENTITY = ["clip_id", "content_sha256", "bytes", "modified_ns", "uri"]
 _SOUND = ["extraction", "reason", "detail", "flags", "channels", "codec"]
 
@@ -123,6 +126,8 @@ def _is_changed(row: Mapping[str, Any], needs: Mapping[str, bool], asr_key: str 
     reason, modalities = row["reason"], row["modalities"]
     lacks = _LACKING.get(reason or "")
     if asr_key not in (None, row["asr_key"]) and (reason is None or lacks == "text"):
+        return True
+    if reason in _TRIED_AGAIN:
         return True
     if reason is not None:
         return lacks is not None and not needs.get(lacks, False)

@@ -10,6 +10,9 @@ from pathlib import Path
 
 from emi_model.errors import CorpusError
 from tasks.corpus.clips import ClipFile, readable
+from tasks.corpus.features.arrays import FEATURE_SUFFIXES
+from tasks.corpus.features.folders import feature_files, feature_folder
+from tasks.corpus.features.tables import is_feature_table
 from tasks.corpus.manifest import MANIFEST_SUFFIXES, Named, read_manifest
 from tasks.corpus.objects import statuses, storage_errors
 from tasks.corpus.passed_over import PassedOver, in_words, kind_passed_over, system_kind
@@ -24,7 +27,9 @@ def list_clips(
 
     Args:
         source: a folder, searched at any depth for media suffixes; one file; or a manifest
-            (`tasks.corpus.manifest.read_manifest`); on a disk or in a bucket.
+            (`tasks.corpus.manifest.read_manifest`); on a disk or in a bucket. Without any media: a
+            folder of features, ``.npz`` or ``.npy``, one a clip, or a table of them
+            (`tasks.corpus.features`), on a disk.
         limit: take only so many, the first by clip id.
         passed: receives the counts of files in a folder or bucket that are no clips.
 
@@ -37,7 +42,7 @@ def list_clips(
     if is_remote(source):
         clips = sorted(_objects(source, passed)) or _one_or_manifest(source, limit)
     elif path.is_dir():
-        clips = sorted(_walk(path, passed))
+        clips = sorted(_walk(path, passed)) or _featured(path)
         if not clips:
             found = f"; passed over {in_words(passed)}" if passed else ""
             raise CorpusError(f"{source}: no media file in this folder or below it{found}")
@@ -62,6 +67,21 @@ def check_source(source: str) -> None:
         first = next(_walk(path, PassedOver()), None) if path.is_dir() else None
     if first is None:
         list_clips(source, limit=1)
+
+
+def holds_features(source: str) -> bool:
+    """Return whether the clips of a source are features that others computed, and no media."""
+    path = Path(source)
+    if is_remote(source) or not path.exists():
+        return False
+    if path.is_dir():
+        return next(_walk(path, PassedOver()), None) is None and bool(_featured(path))
+    is_one = path.suffix.lower().removeprefix(".") in FEATURE_SUFFIXES
+    return is_one or is_feature_table(source)
+
+
+def _featured(folder: Path) -> list[ClipFile]:
+    return [clip_file(name, os.fsencode(file)) for name, file in feature_files(folder)]
 
 
 def check_place(source: str) -> None:
@@ -99,6 +119,8 @@ def _one_or_manifest(source: str, limit: int | None) -> list[ClipFile]:
         raise CorpusError(f"{source}: no media file below it, and no object of this name")
     if not source.lower().endswith(MANIFEST_SUFFIXES):
         return [one]
+    if is_feature_table(source):
+        return _featured(feature_folder(source))
     return _located(sorted(read_manifest(source))[:limit])
 
 

@@ -9,9 +9,11 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from emi_model.errors import ConfigError
 from emi_model.modalities import SOUND_RATES, add_entry, find_entry
 from tasks.extraction.audio import Extraction
 from tasks.extraction.decoding.pictures import DecodedPictures
+from tasks.extraction.series.settings import SeriesSettings
 from tasks.schema.outcomes import Rejection
 from tasks.schema.scores import EXTRACTION
 
@@ -32,6 +34,7 @@ class ClipMedia:
         noted: facts by modality, beside the inputs: an extractor adds those of its own. One whose
             name is a column of `tasks.schema.scores.EXTRACTED` gets into the clip's row.
         pictures: its pictures or their rejection; None where no extractor of the model needs them.
+        clip_id: its path below the corpus root; a fetched object's file has another name.
     """
 
     path: Path
@@ -41,6 +44,7 @@ class ClipMedia:
     options: Mapping[str, Any] = field(default_factory=dict)
     noted: dict[str, dict[str, Any]] = field(default_factory=dict)
     pictures: DecodedPictures | Rejection | None = None
+    clip_id: str = ""
 
 
 Extract = Callable[[ClipMedia], NDArray[Any] | Rejection]
@@ -124,16 +128,33 @@ def register_extractor(
     return registered
 
 
-def extractor_of(modality: str) -> Extractor:
+def extractor_of(modality: str, settings: Any = None) -> Extractor:
     """Return the extractor of a modality; that of ``text`` is looked for in ``text.py`` here.
 
     That of a set of features of the sound is looked for in the folder ``acoustics``.
 
+    Args:
+        modality: its name.
+        settings: those of its extractor; a `SeriesSettings` names features, which one extractor
+            reads whatever the modality is called.
+
     Raises:
         ConfigError: the modality has none.
     """
+    if isinstance(settings, SeriesSettings):
+        from tasks.extraction.series.extract import series_extractor
+
+        return series_extractor(modality)
     folder = f"{__package__}.acoustics" if modality in SOUND_RATES else __package__
     return find_entry(_EXTRACTORS, modality, f"{folder}.{modality}", "extractor")
+
+
+def has_extractor(modality: str) -> bool:
+    """Return whether a modality has an extractor, without any settings."""
+    try:
+        return extractor_of(modality) is not None
+    except ConfigError:
+        return False
 
 
 def extractor_facts(
@@ -145,7 +166,8 @@ def extractor_facts(
         modalities: of the model.
         settings: of extractors by modality.
     """
-    found = {name: extractor_of(name).facts(settings.get(name)) for name in modalities}
+    own = {name: settings.get(name) for name in modalities}
+    found = {name: extractor_of(name, given).facts(given) for name, given in own.items()}
     return {name: facts for name, facts in found.items() if facts}
 
 
@@ -156,7 +178,7 @@ def require_extractors(modalities: Iterable[str], options: Mapping[str, Any] = N
         ConfigError: a modality has no extractor, or that lacks a package, a model or a setting.
     """
     for modality in modalities:
-        extractor_of(modality).folder(options)
+        extractor_of(modality, options.get(modality)).folder(options)
 
 
 @register_extractor("audio", version=EXTRACTION, needs_audio=True)

@@ -108,7 +108,10 @@ def extract_group(
         needs: as for `extract_clip`.
         options: likewise.
     """
-    extractors = [(extractor_of(modality), needed) for modality, needed in needs.items()]
+    extractors = [
+        (extractor_of(modality, options.get(modality)), needed)
+        for modality, needed in needs.items()
+    ]
     paths = [local.path for _, local in group if isinstance(local, Local)]
     decoded = extract_media(
         paths,
@@ -124,7 +127,13 @@ def extract_group(
         else:
             audio, pictures = next(decoded)
             media = ClipMedia(
-                local.path, audio, max_seconds, timeout_seconds, options, pictures=pictures
+                local.path,
+                audio,
+                max_seconds,
+                timeout_seconds,
+                options,
+                pictures=pictures,
+                clip_id=clip.clip_id,
             )
             yield _row(clip, local, media, extractors)
 

@@ -227,7 +227,8 @@ class AudioCache:
 
     def _folder(self, modality: str) -> str:
         if modality not in self._folders:
-            folder = extractor_of(modality).folder(self.options)
+            extractor = extractor_of(modality, self.options.get(modality))
+            folder = extractor.folder(self.options)
             self._folders[modality] = folder.removeprefix(f"{AUDIO}-")
         return self._folders[modality]
 

@@ -15,6 +15,7 @@ from tasks.corpus.listing import clip_file
 from tasks.extraction.audio import TIMEOUT_SECONDS
 from tasks.extraction.headers import Prober
 from tasks.extraction.rows import NOTED, extract_clip
+from tasks.extraction.series.given import parse_features, series_settings
 from tasks.registry.registry import resolve_model
 from tasks.schema.scores import bound_columns
 from tasks.scoring.clip_scorer import ClipScorer
@@ -35,6 +36,7 @@ def score_files(
     why: Why | None = None,
     asr: str | None = None,
     language: str | None = None,
+    features: Sequence[str] | None = None,
 ) -> tuple[list[dict[str, Any]], tuple[str, ...]]:
     """Score files.
 
@@ -49,6 +51,7 @@ def score_files(
             have it in ``attributions``.
         asr: ASR model that writes the text, for a model that reads; default: ``EMI_ASR``.
         language: of the speech; default: detected in each clip.
+        features: that other programs computed, ``NAME=PATH``, for a model that takes them.
 
     Returns:
         Rows with the store's columns, and the model's targets.
@@ -63,7 +66,8 @@ def score_files(
     loaded = load_model(resolve_model(model))
     config = loaded.model.config
     max_seconds = config.clip_seconds if coverage == "first" else None
-    options = settings_of_extractors(loaded.modalities, asr, language)
+    heard = settings_of_extractors(loaded.modalities, asr, language)
+    options = {**heard, **series_settings(config, parse_features(features or ()), files[0])}
     remark_other_asr(loaded.card.extractors, options)
     clips = [clip_file(file, os.fsencode(file)) for file in files]
     with Prober() as prober:
@@ -93,7 +97,7 @@ def score_files(
         "model_sha256": loaded.sha256,
         "backbone_licence": loaded.card.licences,
         "coverage": coverage,
-        "asr_key": asr_key(options[TRANSCRIPT]) if TRANSCRIPT in options else None,
+        "asr_key": asr_key(heard[TRANSCRIPT]) if TRANSCRIPT in heard else None,
         "why": why,
     }
     if not config.targets:  # VAD alone: the store's columns of the six EMI scores are null

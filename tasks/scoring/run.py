@@ -23,6 +23,7 @@ from tasks.corpus.clips import ClipFile
 from tasks.corpus.done import DoneClip, ScoringPlan, done_clips
 from tasks.corpus.standing import note_current
 from tasks.extraction.registry import require_extractors
+from tasks.extraction.series.given import parse_features, series_settings
 from tasks.provenance import new_run_id
 from tasks.registry.registry import is_champion, pin_model, resolve_model
 from tasks.schema.tables import SCORES, TRANSCRIPTS
@@ -139,6 +140,7 @@ def score_corpus(
     asr: AsrSettings | None = None,
     require: Sequence[str] = (),
     why: Why | None = None,
+    features: Sequence[str] = (),
     pool: ScorerPool | None = None,
     ray_address: str | None = None,
     wait_minutes: float = 0,
@@ -161,6 +163,7 @@ def score_corpus(
         require: modalities without which a clip is rejected, beside those the model cannot do
             without.
         why: what the scores are attributed to: ``modalities``, or ``all``: seconds as well.
+        features: that other programs computed, ``NAME=PATH``, for a model that takes them.
         pool: number of scoring processes and their GPUs; default: see `ScorerPool`.
         ray_address: Ray cluster to run on, ``HOST:PORT``; None starts Ray on this machine.
         wait_minutes: how long to wait while another run writes to the results store.
@@ -181,10 +184,13 @@ def score_corpus(
         champion, folder = is_champion(pinned), resolve_model(pinned)
         metadata = read_metadata(folder)
         settings = _settings(pinned, folder, metadata, coverage, precision)
-        settings = replace(settings, needs=needs_with(settings.needs, require), why=why)
+        given = series_settings(metadata.config, parse_features(features), source)
+        needs = needs_with(settings.needs, require)
+        settings = replace(settings, needs=needs, options=given, why=why)
         if why is not None:
             check_attributable(len(settings.targets), list(settings.needs))
-        require_extractors({*settings.needs} - {TRANSCRIPT})  # text: once its ASR is named
+        # text: once its ASR is named
+        require_extractors({*settings.needs} - {TRANSCRIPT, *given})
         stamp = replace(_stamp(metadata, coverage), why=why)
         if TRANSCRIPT not in settings.needs:
             return ScoringJob(stamp, settings, champion)
@@ -193,9 +199,16 @@ def score_corpus(
         remark_other_asr(metadata.card.extractors, {TRANSCRIPT: named})
         columns = asr_columns(named)
         transcription = transcription_settings(
-            named, columns, settings.max_seconds, needs=settings.needs, is_last=False
+            named,
+            columns,
+            settings.max_seconds,
+            needs=settings.needs,
+            is_last=False,
+            options=given,
         )
-        settings = replace(settings, options={TRANSCRIPT: named}, transcription=transcription)
+        settings = replace(
+            settings, options={**given, TRANSCRIPT: named}, transcription=transcription
+        )
         stamp = replace(stamp, asr_key=columns["asr_key"])
         return ScoringJob(stamp, settings, champion, columns, (SCORES, TRANSCRIPTS))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,16 +14,16 @@ from emi_model.checkpoints.checkpoint import load_checkpoint
 from emi_model.devices import available_cores
 from emi_model.errors import EmiError, RegistryError
 from emi_model.metrics.resamples import METRIC_NAMES
-from emi_model.training.recipes import Recipe
 from emi_model.training.trainer import EpochReport
 from tasks.cluster.budget import training_share
 from tasks.cluster.connection import joined_cluster, machines, ray_cluster
 from tasks.evaluation.evaluate import evaluate_predictions
 from tasks.evaluation.plots import agreement_plot, curve_plot, save_picture
 from tasks.evaluation.report import EvaluationReport
+from tasks.extraction.series.given import parse_features
 from tasks.home import home
-from tasks.labels.label_set import LabelSet, load_labels
-from tasks.labels.labelled_clips import LabelledAudio, load_labelled_audio
+from tasks.labels.label_set import load_labels
+from tasks.labels.labelled_clips import LabelledAudio
 from tasks.labels.splits import TRAIN, VALID
 from tasks.processes import ending
 from tasks.progress import observer
@@ -32,17 +32,10 @@ from tasks.registry.registry import folder_of, list_versions, register
 from tasks.registry.tracking import TRAINING_ID, TrainingRun, start_run
 from tasks.registry.version import MODEL, Version
 from tasks.store.store import open_store
-from tasks.training.plan import (
-    Start,
-    TrainingPlan,
-    min_samples_of,
-    plan_training,
-    start_of,
-    storage_of,
-)
+from tasks.training.gathering import given_or_clips, load_for_recipe, with_features
+from tasks.training.plan import TrainingPlan, plan_training, start_of, storage_of
 from tasks.training.recipe_names import chosen_recipe
 from tasks.training.run import Trained, train
-from tasks.transcription.settings import settings_of_extractors
 
 
 @dataclass(frozen=True)
@@ -74,6 +67,7 @@ def train_version(
     ray_address: str | None = None,
     asr: str | None = None,
     language: str | None = None,
+    features: Sequence[str] = (),
 ) -> tuple[NewVersion, LabelledAudio]:
     """Train a model on labelled clips and register it; the champion stays as it is.
 
@@ -88,6 +82,7 @@ def train_version(
         ray_address: Ray cluster to train on, ``HOST:PORT``; None starts Ray on this machine.
         asr: ASR model that writes the text, for a model that reads; default: ``EMI_ASR``.
         language: of the speech; default: detected in each clip.
+        features: that other programs computed, ``NAME=PATH``; each becomes a branch.
 
     Returns:
         The version, and the labelled clips that it was trained and measured on.
@@ -96,50 +91,18 @@ def train_version(
         EmiError: see `flows.train.train_model`.
     """
     chosen = chosen_recipe(recipe)
+    given = given_or_clips(parse_features(features), chosen, corpus)
+    chosen = with_features(chosen, given, corpus)
     with joined_cluster(ray_address):
         start = start_of(chosen, backbone)
         label_set = load_labels(labels, snapshot)
         splits = (TRAIN, VALID)
-        audio = load_for_recipe(chosen, label_set, corpus, splits, asr, language, start)
+        audio = load_for_recipe(
+            chosen, label_set, corpus, splits, asr, language, start, features=given
+        )
         share = training_share(workers, machines())
         plan = plan_training(audio, chosen, name=name, start=start, **share)
         return new_version(plan, audio, labels), audio
-
-
-def load_for_recipe(
-    recipe: Recipe,
-    labels: LabelSet,
-    corpus: str,
-    splits: tuple[str, ...],
-    asr: str | None = None,
-    language: str | None = None,
-    start: Start | None = None,
-) -> LabelledAudio:
-    """Return clips of some splits that are long enough for a recipe's model; cache their inputs.
-
-    Args:
-        recipe: what is trained.
-        labels: which clips.
-        corpus: where they lie.
-        splits: those to take.
-        asr: ASR model of a model that reads text.
-        language: that is spoken; None: it is detected.
-        start: the model to begin with, if it is another than the recipe's.
-
-    Raises:
-        ConfigError: the model reads text, and no ASR model is named.
-    """
-    options = settings_of_extractors(recipe.model.needs, asr, language)
-    observer().begin("extracting audio", None, "clips")
-    return load_labelled_audio(
-        labels,
-        corpus,
-        splits,
-        min_samples=min_samples_of(recipe, start),
-        needs=recipe.model.needs,
-        options=options,
-        on_progress=observer().reached,
-    )
 
 
 def new_version(plan: TrainingPlan, audio: LabelledAudio, labels: str) -> NewVersion:

@@ -25,7 +25,8 @@ from tasks.schema.scores import EXTRACTION
 from tasks.scoring.direct import score_files
 from tasks.scoring.run import score_corpus
 from tasks.store.query import answer, write
-from tasks.training.new_version import load_for_recipe, train_version
+from tasks.training.gathering import load_for_recipe
+from tasks.training.new_version import train_version
 
 ARCHIVE = Path(__file__).resolve().parents[1] / "golden" / "0.1.0.tar.xz"
 MADE_IN = "/srv/emi"

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from emi_model.architecture.config import OPTIONAL, EmiConfig
-from emi_model.modalities import AUDIO, TRANSCRIPT, VISION
+from emi_model.architecture.config import KIND, OPTIONAL, SERIES, EmiConfig
+from emi_model.modalities import AUDIO, FEATURES, TRANSCRIPT, VISION
 from emi_model.training.config import TrainConfig
 from emi_model.training.named.audio import PUBLIC_VAD_MODEL
 from emi_model.training.named.recipe import Recipe, published_training
@@ -87,6 +87,31 @@ def all_modalities() -> Recipe:
     """
     others = {TRANSCRIPT: _words(GTE_MLM), VISION: _faces()}
     return _several("all", others, {"name": "text_anchored"}, epochs=50)
+
+
+def features() -> Recipe:
+    """Return a recipe for features that other programs computed, without any media.
+
+    `emi train --features NAME=PATH` puts its branches in the place of the one here. The settings
+    are usual ones for small heads over frozen features, from no paper: MSE, AdamW at 1e-3, weight
+    decay 0.01, 30 epochs in batches of 32, gradient norm 1; of ten inputs one is left out.
+    """
+    train = TrainConfig(
+        epochs=30,
+        batch_size=32,
+        learning_rate=1e-3,
+        clip_norm=1.0,
+        modality_dropout=0.1,
+        keep="best",
+    )
+    given = {KIND: SERIES, "num_values": 1, OPTIONAL: True}
+    model = EmiConfig(
+        vad_head=False,
+        lstm_layers=1,
+        branches={FEATURES: given},
+        fusion={"name": "concat", "hidden_size": 64},
+    )
+    return Recipe(FEATURES, train, model)
 
 
 def _several(

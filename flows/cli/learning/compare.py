@@ -15,6 +15,7 @@ from flows.cli.options import (
     Verb,
     asr_option,
     corpus_option,
+    features_option,
     figures_option,
     json_option,
     language_option,
@@ -101,6 +102,7 @@ def _axis(option: str, name: str, metavar: str, explained: str) -> Callable[[Ver
     help="Folder of the report (default: reports/comparison-... in the results store).",
 )
 @snapshot_option
+@features_option
 @asr_option
 @language_option
 @ray_option
@@ -130,7 +132,9 @@ def compare(
     emi compare ... --branches audio --branches audio+text --branches audio+text+vision
     """
     from tasks.comparison.axes import Axes, variants_of
+    from tasks.extraction.series.given import parse_features
     from tasks.store.store import create_store, open_store
+    from tasks.training.gathering import widened_by
     from tasks.training.recipe_names import encoder_settings
 
     label_store, results = stores_of(labels, results)
@@ -141,7 +145,9 @@ def compare(
     }
     named = {**encoders, **dict(map(settings_pairs, settings))}
     grid = (recipes or ("paper",), branches, fusions, losses)
-    variants_of(Axes(*grid, dict(named)))  # what is misspelt is refused before a store is made
+    given, corpus = parse_features(options["features"] or ()), options["corpus"]
+    # what is misspelt is refused before a store is made
+    variants_of(Axes(*grid, dict(named)), widened_by(given, corpus))
     open_store(label_store)
     store = create_store(results or label_store)
     log_verb_to(store.logs, "compare")

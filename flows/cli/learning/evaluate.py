@@ -8,6 +8,7 @@ import click
 
 from flows.cli.options import (
     LOCATION,
+    features_option,
     figures_option,
     json_option,
     language_option,
@@ -65,6 +66,7 @@ if TYPE_CHECKING:
     "shows how much the figures depend on it.",
 )
 @language_option
+@features_option
 @figures_option
 @snapshot_option
 @click.option(
@@ -83,6 +85,7 @@ def evaluate(
     split: Split,
     asr: tuple[str, ...],
     language: str | None,
+    features: list[str] | None,
     results: str | None,
     snapshot: str | None,
     plot: str | None,
@@ -124,6 +127,7 @@ def evaluate(
             asr=asr[0] if asr else None,
             language=language,
             other_asr=asr[1] if len(asr) == 2 else None,
+            features=features,
         )
     _show(found.report, found.plot, as_json)
     if found.other is not None:

@@ -12,6 +12,7 @@ from flows.cli.options import (
     LOCATION,
     asr_option,
     corpus_option,
+    features_option,
     json_option,
     labels_option,
     language_option,
@@ -81,6 +82,7 @@ _workers = click.option(
 @_text_encoder
 @_vision_encoder
 @_workers
+@features_option
 @asr_option
 @language_option
 @ray_option

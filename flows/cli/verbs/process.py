@@ -15,6 +15,7 @@ from flows.cli.options import (
     LOCATION,
     asr_option,
     coverage_option,
+    features_option,
     gpus_option,
     json_option,
     keep_text_option,
@@ -59,6 +60,7 @@ from flows.display.text import say
     help="Reject clips without these, as text,vision (default: what the model cannot do without).",
 )
 @why_options
+@features_option
 @ray_option
 @wheel_option
 @strict_option
@@ -69,8 +71,9 @@ def process(
     """Score every clip of SOURCE that the results store has no row for.
 
     SOURCE is a folder (searched at any depth), one media file, or a manifest: CSV or Parquet with a
-    column uri; on a disk, or as s3://, gs:// or az://. Run it again at any time: it does what is
-    missing. A model that reads text needs --asr: what is said goes to the table transcripts, too.
+    column uri; on a disk, or as s3://, gs:// or az://; or features without media, as --features
+    takes them. Run it again at any time: it does what is missing. A model that reads text needs
+    --asr: what is said goes to the table transcripts, too.
     With --why the table attributions says where the scores come from.
     """
     with without_gc():

@@ -15,6 +15,7 @@ from flows.cli.options import (
     LOCATION,
     asr_option,
     coverage_option,
+    features_option,
     json_option,
     language_option,
     model_option,
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 @precision_option
 @asr_option
 @language_option
+@features_option
 @click.option("--raw", is_flag=True, help="Leave EMI scores as the model gives them, unclipped.")
 @why_options
 @strict_option

@@ -6,7 +6,7 @@ import pytest
 
 from emi_model.training.recipes import recipe_named
 from tasks.labels.label_set import load_labels
-from tasks.training.new_version import load_for_recipe
+from tasks.training.gathering import load_for_recipe
 from tests.tasks.labels.labelled_corpus import labelled_store
 
 
