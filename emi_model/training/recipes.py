@@ -65,7 +65,7 @@ __all__ = [
 FUSIONS = (
     *("concat", "late", "gated"),
     *("tensor", "low_rank", "clip"),
-    *("pooled", "text_anchored", "vilbert"),
+    *("pooled", "text_anchored", "vilbert", "jmt"),
     "graph",
 )
 """Fusions that are variants of any recipe."""
