@@ -53,12 +53,14 @@ class InputSpec:
         rate: entries a second; None where the input is not a sequence in time.
         usable: whether a stretch of an extractor's output holds anything that the branch can
             encode; None: always.
+        nothing: value of entries that hold nothing: 0, as in silence or where there is no face.
     """
 
     min_length: int
     prepare: Callable[[Array], Array]
     rate: float | None = None
     usable: Callable[[Array], bool] | None = None
+    nothing: float = 0.0
 
     def holds(self, values: Array) -> bool:
         """Return whether a stretch of an input can be encoded: long enough, and usable."""

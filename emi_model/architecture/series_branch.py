@@ -66,6 +66,7 @@ class SeriesBranch(Branch):
             prepare=self.prepared,
             rate=None if rate is None else float(rate),
             usable=_has_values,
+            nothing=np.nan,
         )
 
     def prepared(self, values: Array) -> Array:

@@ -15,6 +15,7 @@ from emi_model.attribution.contributions import Attribution, Contribution, Kind,
 from emi_model.attribution.encoded import encode_variants, scores_of_choices
 from emi_model.attribution.limits import check_attributable
 from emi_model.attribution.shapley import shapley_values
+from emi_model.devices import attention_of_any_shape
 from emi_model.errors import ConfigError
 from emi_model.modalities import AUDIO, size_of
 from emi_model.predict import MAX_BATCH_SAMPLES, Clip, Predictor, batch_samples
@@ -69,7 +70,10 @@ class Attributor:
             OutOfMemory: a variant of the clip does not fit, even alone.
         """
         # with TF32, convolutions would have 10 bits of mantissa
-        with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
+        with (
+            torch.backends.cudnn.flags(enabled=True, allow_tf32=False),
+            attention_of_any_shape(self.predictor.device.type),
+        ):
             return self._attributed(clip if isinstance(clip, Mapping) else {AUDIO: clip})
 
     def _attributed(self, inputs: ClipInputs) -> Attribution:

@@ -43,7 +43,10 @@ class Choices:
         clip = {name: clip[name] for name in self._specs if name in clip}
         self.variants = {name: [self._encoded(name, values)] for name, values in clip.items()}
         self.references = {
-            name: reference_name(name) if name in self._required else LEARNT_TOKEN for name in clip
+            name: reference_name(name, self._specs[name])
+            if name in self._required
+            else LEARNT_TOKEN
+            for name in clip
         }
         self._left_out = {
             name: self._add(name, self._encoded(name, reference(name, values, self._specs[name])))
@@ -79,7 +82,7 @@ class Choices:
         """Return a variant's number, a new one unless it is there."""
         known = self.variants[name]
         for number, one in enumerate(known):
-            if one.shape == values.shape and np.array_equal(one, values):
+            if np.array_equal(one, values, equal_nan=values.dtype.kind == "f"):
                 return number
         known.append(values)
         return len(known) - 1

@@ -133,6 +133,8 @@ def in_parts(
         if not is_out_of_memory(error):
             raise
         message = str(error).strip().partition("\n")[0]
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
     if len(items) == 1:
         raise OutOfMemory(message or "no memory for one clip alone")
     half = len(items) // 2

@@ -14,6 +14,9 @@ from emi_model.modalities import AUDIO, TRANSCRIPT, VISION
 LEARNT_TOKEN = "learnt token"
 """Stands for an optional modality that is left out: the model was trained with it."""
 
+TRAINING_MEAN = "training mean"
+"""Stands for a series that is left out, where the model cannot do without it."""
+
 GREY = 128
 """Of all pixels of a picture that shows nothing."""
 
@@ -37,19 +40,24 @@ _REFERENCES: Mapping[str, tuple[str, Callable[[Array], Array]]] = {
 _OTHERS: tuple[str, Callable[[Array], Array]] = ("zeros", np.zeros_like)
 
 
-def reference_name(modality: str) -> str:
+def reference_name(modality: str, spec: InputSpec) -> str:
     """Return what stands for a modality that the model cannot do without."""
+    if np.isnan(spec.nothing):
+        return TRAINING_MEAN
     return _REFERENCES.get(modality, _OTHERS)[0]
 
 
 def reference(modality: str, values: Array, spec: InputSpec) -> Array:
     """Return an input that says nothing, in place of one that the model cannot do without.
 
-    Audio becomes silence of the same length, text a full stop, pictures grey; anything else zeros.
+    Audio becomes silence of the same length, text a full stop, pictures grey. In a series all
+    values are missing: its branch takes their mean over the training. Anything else becomes zeros.
 
     Raises:
         ConfigError: the branch cannot encode it.
     """
+    if np.isnan(spec.nothing):
+        return np.full(values.shape, np.nan, np.float32)
     name, made = _REFERENCES.get(modality, _OTHERS)
     found = made(values)
     if not spec.holds(found):
@@ -61,13 +69,15 @@ def reference(modality: str, values: Array, spec: InputSpec) -> Array:
 
 
 def without(values: Array, spec: InputSpec, start: int, end: int) -> Array:
-    """Return an input with zeros within ``[start, end)``, in samples at 16 kHz.
+    """Return an input of which ``[start, end)``, in samples at 16 kHz, holds nothing.
 
-    They are silence, or frames without a face. An input that has no time stays as it is.
+    That is silence, frames without a face, missing values of a series. An input that has no time
+    stays as it is.
     """
     if spec.rate is None:
         return values
     places = spec.cut(np.arange(len(values)), start, end)
-    found = values.copy()
-    found[places] = 0
+    whole = np.isnan(spec.nothing) and values.dtype.kind != "f"
+    found = values.astype(np.float32) if whole else values.copy()
+    found[places] = spec.nothing
     return found

@@ -34,8 +34,8 @@ ATTRIBUTION_ITEM = pa.struct(
             "reference",
             TEXT,
             "",
-            "what stands in the modality's place without it: the model's learnt token, or silence, "
-            "a full stop, grey pictures, zeros, where the model cannot do without it",
+            "what stands in the modality's place without it: the model's learnt token; where the "
+            "model needs it, silence, a full stop, grey pictures, a series' mean, or zeros",
         ),
         described("start_seconds", DOUBLE, "s", "where the second begins in the recording"),
         described("end_seconds", DOUBLE, "s", "where it ends, exclusive"),
