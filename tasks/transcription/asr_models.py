@@ -11,7 +11,7 @@ from typing import Any
 
 from emi_model.checkpoints.metadata import CONFIG_FILE, hash_files, read_config
 from emi_model.errors import CheckpointError, ConfigError, ModelNotFound
-from tasks.transcription.conversion import FEATURES, TOKENIZER, WEIGHTS, converted
+from tasks.transcription.conversion import PREPROCESSOR, TOKENIZER, WEIGHTS, converted
 from tasks.transcription.settings import AsrSettings
 
 TRANSCRIPTION = 1
@@ -145,7 +145,7 @@ def load_whisper(folder: Path, *, threads: int, device: str) -> Any:
 @cache
 def _hashed(folder: Path, _: int) -> str:
     vocabulary = sorted(path.name for path in folder.glob("vocabulary.*"))
-    others = [name for name in (FEATURES,) if (folder / name).is_file()]
+    others = [name for name in (PREPROCESSOR,) if (folder / name).is_file()]
     return hash_files(folder, (WEIGHTS, CONFIG_FILE, TOKENIZER, *vocabulary, *others))
 
 

@@ -19,7 +19,7 @@ WEIGHTS = "model.bin"
 """A folder with it is of CTranslate2's layout."""
 
 TOKENIZER = "tokenizer.json"
-FEATURES = "preprocessor_config.json"
+PREPROCESSOR = "preprocessor_config.json"
 
 
 def converted(source: Path) -> Path:
@@ -62,11 +62,11 @@ def _convert(source: Path, target: Path) -> None:
         from transformers import AutoTokenizer
 
         AutoTokenizer.from_pretrained(str(source)).backend_tokenizer.save(str(target / TOKENIZER))
-    if (source / FEATURES).is_file():
-        shutil.copyfile(source / FEATURES, target / FEATURES)
+    if (source / PREPROCESSOR).is_file():
+        shutil.copyfile(source / PREPROCESSOR, target / PREPROCESSOR)
     else:
         features = {"feature_size": read_config(source).get("num_mel_bins", 80)}
-        (target / FEATURES).write_text(json.dumps(features), encoding="utf-8")
+        (target / PREPROCESSOR).write_text(json.dumps(features), encoding="utf-8")
 
 
 def _place(complete: Path, target: Path) -> None:

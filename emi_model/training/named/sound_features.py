@@ -6,8 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from emi_model.architecture.config import KIND, OPTIONAL, EmiConfig
-from emi_model.architecture.series_branch import SERIES
+from emi_model.architecture.config import KIND, OPTIONAL, SERIES, EmiConfig
 from emi_model.audio.features.bags import NUM_AUDIO_WORDS
 from emi_model.audio.features.functionals import FUNCTIONALS
 from emi_model.audio.features.mfcc import NUM_MFCC

@@ -17,9 +17,6 @@ from tasks.extraction.series.settings import SeriesSettings
 from tasks.extraction.series.survey import survey
 from tasks.progress import remark
 
-FEATURES = "features"
-"""The modality of features that no option gives a name: the clips themselves."""
-
 _OURS = (AUDIO, TRANSCRIPT)
 
 
