@@ -73,7 +73,8 @@ def _supported(folder: Path, model: Path) -> Iterator[Row]:
     rejections = ", ".join(f"{count} {reason}" for reason, count in reasons.items())
     yield "clips explained", f"{len(found)} of {len(rows)} in {seconds:.0f} s ({rejections})"
     yield "template", _counted(found, [None] * len(found))
-    random = CausalWriter(str(_random_model(folder / "llm", found)))
+    llm = str(_random_model(folder / "llm", found))
+    random = CausalWriter(llm, max_new_tokens=48)
     yield "a language model with random weights", _counted(found, [random] * len(found))
     texts = [explained(one).text for one in found]
     others = [texts[place - 1] for place in range(len(texts))]
@@ -107,7 +108,7 @@ def _spoken_clips(folder: Path) -> list[Path]:
 
 def _random_model(folder: Path, found: Sequence[Evidence]) -> Path:
     tokenizer = word_tokenizer([explained(one).text for one in found])
-    small_llama(tokenizer).save_pretrained(folder)
+    small_llama(tokenizer, size=32, num_layers=1).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return folder
 
