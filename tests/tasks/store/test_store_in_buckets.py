@@ -15,7 +15,7 @@ import pytest
 
 from emi_model.errors import StoreError
 from tasks.corpus.done import done_clips
-from tasks.schema.tables import COMPANIONS, SCORES, TABLES, TIMELINE, WINDOWS
+from tasks.schema.tables import ATTRIBUTIONS, COMPANIONS, SCORES, TABLES, TIMELINE, WINDOWS
 from tasks.scoring.commit import RunStamp, Tally, tables_of
 from tasks.scoring.run_record import RunRecord, mark_killed, write_record
 from tasks.storage.buckets import BucketFolder
@@ -90,7 +90,7 @@ class TestCreation:
     def test_what_a_killed_creation_leaves_is_completed(
         self, bucket: str, kill_at: Callable[[int], None]
     ) -> None:
-        for number in range(14):
+        for number in range(len(TABLES) + 3):
             kill_at(number)
             try:
                 create_store(f"{bucket}/{number}")
@@ -291,7 +291,7 @@ class TestManyFiles:
         commit("three", "three.mp4", num_windows=1)
         assert len(shown(store.location)) == 3
         assert sorted(set(fetched) - set(before)) == [
-            f"{table}/three.parquet" for table in (SCORES, TIMELINE, WINDOWS)
+            f"{table}/three.parquet" for table in (ATTRIBUTIONS, SCORES, TIMELINE, WINDOWS)
         ]
 
 
