@@ -22,7 +22,7 @@ _MISSING = (
 
 
 def with_lora(
-    model: Any, *, rank: int = RANK, alpha: float = ALPHA, dropout: float = DROPOUT
+    model: Any, *, rank: int = RANK, alpha: int = ALPHA, dropout: float = DROPOUT
 ) -> Any:
     """Return a model whose own weights are frozen, with trained matrices beside its attention's.
 
