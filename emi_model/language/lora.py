@@ -21,9 +21,7 @@ _MISSING = (
 )
 
 
-def with_lora(
-    model: Any, *, rank: int = RANK, alpha: int = ALPHA, dropout: float = DROPOUT
-) -> Any:
+def with_lora(model: Any, *, rank: int = RANK, alpha: int = ALPHA, dropout: float = DROPOUT) -> Any:
     """Return a model whose own weights are frozen, with trained matrices beside its attention's.
 
     Args:
