@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import unicodedata
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -42,7 +43,7 @@ def list_clips(
     if is_remote(source):
         clips = sorted(_objects(source, passed)) or _one_or_manifest(source, limit)
     elif path.is_dir():
-        clips = sorted(_walk(path, passed)) or _featured(path)
+        clips = sorted(_walk(path, passed)) or _featured(path, passed)
         if not clips:
             found = f"; passed over {in_words(passed)}" if passed else ""
             raise CorpusError(f"{source}: no media file in this folder or below it{found}")
@@ -75,13 +76,16 @@ def holds_features(source: str) -> bool:
     if is_remote(source) or not path.exists():
         return False
     if path.is_dir():
-        return next(_walk(path, PassedOver()), None) is None and bool(_featured(path))
+        return next(_walk(path, PassedOver()), None) is None and bool(_featured(path, PassedOver()))
     is_one = path.suffix.lower().removeprefix(".") in FEATURE_SUFFIXES
     return is_one or is_feature_table(source)
 
 
-def _featured(folder: Path) -> list[ClipFile]:
-    return [clip_file(name, os.fsencode(file)) for name, file in feature_files(folder)]
+def _featured(folder: Path, passed: PassedOver) -> list[ClipFile]:
+    """Return the files of features, and no longer count them among what is passed over."""
+    clips = [clip_file(name, os.fsencode(file)) for name, file in feature_files(folder)]
+    passed -= Counter(Path(clip.clip_id).suffix.lower() for clip in clips)
+    return clips
 
 
 def check_place(source: str) -> None:
@@ -120,7 +124,7 @@ def _one_or_manifest(source: str, limit: int | None) -> list[ClipFile]:
     if not source.lower().endswith(MANIFEST_SUFFIXES):
         return [one]
     if is_feature_table(source):
-        return _featured(feature_folder(source))
+        return _featured(feature_folder(source), PassedOver())
     return _located(sorted(read_manifest(source))[:limit])
 
 

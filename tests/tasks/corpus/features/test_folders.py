@@ -15,6 +15,7 @@ from tasks.corpus.features.arrays import read_arrays
 from tasks.corpus.features.folders import FeatureIndex, feature_files, feature_folder
 from tasks.corpus.features.tables import is_feature_table
 from tasks.corpus.listing import check_source, holds_features, list_clips
+from tasks.corpus.passed_over import PassedOver
 
 
 @pytest.fixture(autouse=True)
@@ -31,8 +32,10 @@ def test_a_folder_without_media_is_a_corpus_of_its_features(tmp_path: Path) -> N
     for name in ("b/2.npy", "a.npy", ".Trashes/3.npy", "._4.npy"):
         write(tmp_path / "made" / name, np.zeros(3))
     (tmp_path / "made" / "notes.txt").touch()
-    clips = list_clips(str(tmp_path / "made"))
+    passed = PassedOver()
+    clips = list_clips(str(tmp_path / "made"), passed=passed)
     assert [clip.clip_id for clip in clips] == ["a.npy", "b/2.npy"]
+    assert passed == {".txt": 1, "._*": 1, ".trashes": 1}
     assert holds_features(str(tmp_path / "made"))
     check_source(str(tmp_path / "made"))
     # equal zeros, where nothing was found, and still two clips
