@@ -22,6 +22,8 @@ SMALL: dict[str, dict[str, Any]] = {
     "clip": {"size": 4},
     "pooled": {"size": 4},
     "vilbert": {},
+    "jmt": {"size": 4, "num_heads": 2},
+    "graph": {"size": 4},
 }
 FACES: dict[str, Any] = {"kind": "series", "num_values": 3, "rate": 2.0, "optional": True}
 WORDS: dict[str, Any] = {"kind": "series", "num_values": 4, "optional": True}
