@@ -17,7 +17,7 @@ from prefect.events.worker import EventsWorker
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from emi_model.errors import LabelError
-from flows.server.events import CORPUS_CHANGED, LABELS_ADDED, MODEL_PROMOTED, SCORES_COMMITTED
+from flows.server.events import COMMITTED, CORPUS_CHANGED, LABELS_ADDED, MODEL_PROMOTED
 from flows.watch import watch
 from tasks.labels import inbox
 from tasks.store.query import answer
@@ -191,7 +191,7 @@ def test_a_promotion_leads_to_scores_by_the_new_champion(site):
 
 def test_the_ui_shows_what_went_on(site):
     def committed():
-        told = [payload for _, payload in site.events(SCORES_COMMITTED)]
+        told = [payload for _, payload in site.events(COMMITTED["scores"])]
         return [one for one in told if one["num_scored"]]
 
     wait_for(lambda: len(committed()) == 2, 30)  # the server writes events down now and then
