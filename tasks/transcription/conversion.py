@@ -5,12 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-import tempfile
+from functools import partial
 from pathlib import Path
 
 from emi_model.checkpoints.metadata import read_config
 from emi_model.errors import CheckpointError
 from tasks.home import home
+from tasks.storage.whole_folder import made_whole
 
 ASR_CACHE = "asr"
 """Folder of converted models below EMI_HOME."""
@@ -31,20 +32,13 @@ def converted(source: Path) -> Path:
         CheckpointError: it lacks a file, or cannot be converted or kept.
     """
     target = home() / ASR_CACHE / f"{source.resolve().name}-{_listing_hash(source)}"
-    if (target / WEIGHTS).is_file():
-        return target
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=target.parent, prefix=".") as aside:
-            complete = Path(aside, "model")
-            _convert(source, complete)
-            _place(complete, target)
+        return made_whole(target, WEIGHTS, partial(_convert, source))
     except OSError as error:
         raise CheckpointError(
             f"{source}: cannot be converted for CTranslate2 ({error}): complete the folder, make "
             "room below EMI_HOME, or give --asr a converted model"
         ) from error
-    return target
 
 
 def _convert(source: Path, target: Path) -> None:
@@ -67,15 +61,6 @@ def _convert(source: Path, target: Path) -> None:
     else:
         features = {"feature_size": read_config(source).get("num_mel_bins", 80)}
         (target / PREPROCESSOR).write_text(json.dumps(features), encoding="utf-8")
-
-
-def _place(complete: Path, target: Path) -> None:
-    """Rename a complete folder; nothing if another process was faster."""
-    try:
-        complete.rename(target)
-    except OSError:
-        if not (target / WEIGHTS).is_file():
-            raise
 
 
 def _listing_hash(folder: Path) -> str:

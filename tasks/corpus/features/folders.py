@@ -11,11 +11,9 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import shutil
-import tempfile
 import unicodedata
 from collections.abc import Iterator
-from functools import cache
+from functools import cache, partial
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -28,6 +26,7 @@ from tasks.corpus.passed_over import MEDIA_SUFFIXES
 from tasks.home import home
 from tasks.storage.folder import is_of_system
 from tasks.storage.open import is_remote
+from tasks.storage.whole_folder import made_whole
 
 FEATURES_FOLDER = "features"
 _INDEX = "emi-index.json"
@@ -136,26 +135,17 @@ def _laid_out(table: Path) -> Path:
     with table.open("rb") as content:
         sha256 = hashlib.file_digest(content, "sha256").hexdigest()
     folder = home() / FEATURES_FOLDER / sha256[:_NAME_CHARS]
-    if (folder / _INDEX).is_file():
-        return folder
     try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        aside = Path(tempfile.mkdtemp(prefix=".table-", dir=folder.parent))
-        try:
-            _write(table, aside)
-            if not (folder / _INDEX).is_file():  # nobody was quicker
-                aside.rename(folder)
-        finally:
-            shutil.rmtree(aside, ignore_errors=True)
+        return made_whole(folder, _INDEX, partial(_write, table))
     except OSError as error:
         raise CorpusError(
             f"{folder}: features cannot be written ({error}): make room, or set EMI_HOME to "
             "another folder"
         ) from error
-    return folder
 
 
 def _write(table: Path, folder: Path) -> None:
+    folder.mkdir()
     index = {}
     for clip in read_clip_tables(table):
         name = hashlib.sha256(clip.name.encode()).hexdigest()[:_NAME_CHARS]
