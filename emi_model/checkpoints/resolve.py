@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from emi_model.architecture.config import MODEL_TYPE
@@ -14,12 +15,12 @@ from emi_model.checkpoints.metadata import (
 from emi_model.checkpoints.public_vad import vad_metadata
 from emi_model.errors import ModelNotFound
 
-HUB_FILES = [
+HUB_FILES = (
     *("config.json", "*.safetensors", "pytorch_model.bin", "card.json", "README.md"),
     *("intervals.json", "training_clips.json"),
     *("*tokenizer*.json", "vocab.*", "merges.txt", "special_tokens_map.json", "*.model"),
     *("preprocessor_config.json", "model.bin"),
-]
+)
 """Files of a model on the hub that are fetched; patterns match in folders, too."""
 
 
@@ -49,8 +50,15 @@ def name_of(reference: str, folder: Path) -> str:
     return folder.resolve().name if Path(reference).is_dir() else reference
 
 
-def resolve(reference: str) -> Path:
+def resolve(
+    reference: str, files: Sequence[str] = HUB_FILES, advice: str = "name a local model folder"
+) -> Path:
     """Return the local folder of a model reference, downloading from the hub if it names one.
+
+    Args:
+        reference: a folder, or a hub id of the form owner/name.
+        files: patterns of those that are fetched.
+        advice: what to do where the hub does not give them.
 
     Raises:
         ModelNotFound: neither a folder nor available from the hub.
@@ -62,19 +70,14 @@ def resolve(reference: str) -> Path:
         raise ModelNotFound(f"{reference}: exists, but holds no {CONFIG_FILE}: not a model folder")
     if reference.count("/") != 1 or reference.startswith(("/", ".")):
         raise ModelNotFound(f"{reference}: no such folder, and no hub id of the form owner/name")
-    return _download(reference)
-
-
-def _download(reference: str) -> Path:
     # imported here: a local folder needs no hub client
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
     try:
-        return Path(snapshot_download(reference, allow_patterns=HUB_FILES))
+        return Path(snapshot_download(reference, allow_patterns=list(files)))
     except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
         message = str(error).strip().partition("\n")[0]
         raise ModelNotFound(
-            f"{reference}: no such folder, and the hub did not give it ({message}): name a local "
-            "model folder"
+            f"{reference}: no such folder, and the hub did not give it ({message}): {advice}"
         ) from error
