@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -88,3 +89,14 @@ class PreparedClip:
     emi: Floats
     vad: Floats | None
     num_raters: float | None = None
+
+
+def by_speaker(clips: Sequence[TrainingClip]) -> list[list[int]]:
+    """Return the clips of each speaker as indices, in the order in which speakers come first.
+
+    A clip without a speaker is one of its own.
+    """
+    groups: dict[str, list[int]] = {}
+    for index, clip in enumerate(clips):
+        groups.setdefault(f"of {clip.speaker}" if clip.speaker else str(index), []).append(index)
+    return list(groups.values())

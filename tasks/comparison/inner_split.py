@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from emi_model.errors import ConfigError, LabelError
+from emi_model.training.clips import by_speaker
 from tasks.labels.labelled_clips import CachedClip
 
 SomeClips = tuple[CachedClip, ...]
@@ -29,20 +30,18 @@ def inner_split(clips: Sequence[CachedClip], share: float) -> tuple[SomeClips, S
     """
     if not 0 < share < 1:
         raise ConfigError(f"the inner share is {share}, expected between 0 and 1")
-    groups: dict[str, list[int]] = {}
-    for place, clip in enumerate(clips):
-        groups.setdefault(f"of {clip.speaker}" if clip.speaker else str(place), []).append(place)
+    groups = by_speaker(clips)
     if len(groups) < 2:
         raise LabelError(
             "found training clips of one speaker, expected two or more, to choose the epoch by one "
             "that teaches nothing: label more speakers, or --set keep=last"
         )
     order = np.random.default_rng(SPLIT_SEED).permutation(len(groups))
-    names, chosen = list(groups), set[int]()
+    chosen = set[int]()
     for number in order[:-1]:  # one is left to learn from
         if len(chosen) >= share * len(clips):
             break
-        chosen.update(groups[names[number]])
+        chosen.update(groups[number])
     learnt = tuple(clip for place, clip in enumerate(clips) if place not in chosen)
     return learnt, tuple(clip for place, clip in enumerate(clips) if place in chosen)
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from emi_model.errors import TrainingError
-from emi_model.training.clips import TrainingClip
+from emi_model.training.clips import TrainingClip, by_speaker
 from emi_model.training.config import TrainConfig
 
 FOLDS = 3
@@ -24,16 +24,14 @@ def folds_of(clips: Sequence[TrainingClip], config: TrainConfig) -> list[list[in
     Raises:
         TrainingError: all clips are of one speaker.
     """
-    groups: dict[str, list[int]] = {}
-    for index, clip in enumerate(clips):
-        groups.setdefault(f"of {clip.speaker}" if clip.speaker else str(index), []).append(index)
+    groups = by_speaker(clips)
     if len(groups) < 2:
         raise TrainingError(
             "found clips of one speaker, expected two or more to fit the fusion out of fold: take "
             "another fusion, or label clips of more speakers"
         )
     rng = np.random.default_rng([config.seed, FOLDS])
-    drawn = [list(groups.values())[place] for place in rng.permutation(len(groups))]
+    drawn = [groups[place] for place in rng.permutation(len(groups))]
     folds: list[list[int]] = [[] for _ in range(min(config.folds, len(groups)))]
     for group in sorted(drawn, key=len, reverse=True):
         min(folds, key=len).extend(group)
