@@ -9,13 +9,8 @@ from typing import Any
 
 from emi_model.architecture.config import WAV2VEC2_LARGE_ROBUST_12
 from emi_model.predict import Predictor
-from emi_model.speed.gpu.rows import CheckRow, at_most, figure, not_here
-from emi_model.speed.gpu.scores import (
-    MAX_FROM_ALONE,
-    MAX_FROM_CPU,
-    columns,
-    largest_difference,
-)
+from emi_model.speed.gpu.rows import CheckRow, figure
+from emi_model.speed.gpu.scores import columns, exact_scores
 from emi_model.speed.gpu.several import model_of
 from emi_model.speed.gpu.stage import Stage, clips_of_all_lengths, scores_of
 
@@ -64,19 +59,9 @@ def families(stage: Stage) -> Iterator[CheckRow]:
     for name, backbone in islice(SMALL_BACKBONES.items(), stage.sizes.num_families):
         model = model_of(replace(config, backbone=backbone))
         clips = [clip for clip in of_all_lengths if len(clip) >= model.min_samples]
-        expected = None
-        if stage.on_gpu:
-            expected = scores_of(Predictor(model, precision="fp32", device="cpu"), clips)
-        predictor = Predictor(model, precision="fp32", device=str(stage.device))
-        found = scores_of(predictor, clips)
-        check = f"{name}: fp32 on the card against the CPU, {len(clips)} clips, largest difference"
-        if expected is None:
-            yield not_here(check, f"at most {MAX_FROM_CPU:g}")
-        else:
-            yield at_most(check, largest_difference(found, expected), MAX_FROM_CPU)
-        alone = [scores_of(predictor, [clip])[0] for clip in clips]
-        check = f"{name}: alone against in a batch, largest difference"
-        yield at_most(check, largest_difference(found, alone), MAX_FROM_ALONE)
+        card = f"{name}: fp32 on the card against the CPU, {len(clips)} clips, largest difference"
+        alone = f"{name}: alone against in a batch, largest difference"
+        found = yield from exact_scores(stage, model, clips, from_cpu=card, from_alone=alone)
         lower = scores_of(Predictor(model, precision="bf16", device=str(stage.device)), clips)
         apart = abs(columns(lower) - columns(found)).max()
         yield figure(f"{name}: bf16 against fp32, largest drift of a score", f"{apart:.2g}")

@@ -14,14 +14,12 @@ from emi_model.architecture.branch import ClipInputs, collate
 from emi_model.architecture.model import EmiModel
 from emi_model.modalities import AUDIO, TRANSCRIPT, VISION
 from emi_model.predict import Predictor, Scores
-from emi_model.speed.gpu.rows import CheckRow, at_least, at_most, figure, holds, not_here
+from emi_model.speed.gpu.rows import CheckRow, at_least, at_most, figure, holds
 from emi_model.speed.gpu.scores import (
     MAX_DRIFT,
-    MAX_FROM_ALONE,
-    MAX_FROM_CPU,
     MIN_PEARSON,
     columns,
-    largest_difference,
+    exact_scores,
     least_pearson,
 )
 from emi_model.speed.gpu.several import (
@@ -55,19 +53,9 @@ def any_subset(stage: Stage) -> Iterator[CheckRow]:
     for fusion in FUSIONS_CHECKED:
         model = several_model(stage, fusion)
         name = f"{fusion}, {len(clips)} clips with any subset of audio, text, vision"
-        expected = None
-        if stage.on_gpu:
-            expected = scores_of(Predictor(model, precision="fp32", device="cpu"), clips)
-        predictor = Predictor(model, precision="fp32", device=str(stage.device))
-        found = scores_of(predictor, clips)
-        check = f"{name}: fp32 on the card against the CPU, largest difference"
-        if expected is None:
-            yield not_here(check, f"at most {MAX_FROM_CPU:g}")
-        else:
-            yield at_most(check, largest_difference(found, expected), MAX_FROM_CPU)
-        alone = [scores_of(predictor, [clip])[0] for clip in clips]
-        check = f"{name}: alone against in a batch, largest difference"
-        yield at_most(check, largest_difference(found, alone), MAX_FROM_ALONE)
+        card = f"{name}: fp32 on the card against the CPU, largest difference"
+        alone = f"{name}: alone against in a batch, largest difference"
+        found = yield from exact_scores(stage, model, clips, from_cpu=card, from_alone=alone)
         yield from _drift(stage, fusion, model, found, clips)
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from emi_model.predict import Scores
+from emi_model.architecture.branch import ClipInputs
+from emi_model.architecture.model import EmiModel
+from emi_model.audio.waveform import Int16Waveform
+from emi_model.predict import Predictor, Scores
 from emi_model.speed.gpu.rows import CheckRow, at_least, at_most, not_here
 from emi_model.speed.gpu.stage import Stage, scores_of
 
@@ -29,6 +32,37 @@ def exactness(stage: Stage) -> Iterator[CheckRow]:
     alone = [scores_of(predictor, [clip])[0] for clip in stage.clips]
     check = "fp32, alone against in a batch, largest difference"
     yield at_most(check, largest_difference(stage.exact, alone), MAX_FROM_ALONE)
+
+
+def exact_scores(
+    stage: Stage,
+    model: EmiModel,
+    clips: Sequence[Int16Waveform] | Sequence[ClipInputs],
+    *,
+    from_cpu: str,
+    from_alone: str,
+) -> Generator[CheckRow, None, list[Scores]]:
+    """Make the checks of `exactness` of another model and its clips; returns the card's scores.
+
+    Args:
+        stage: says what the card is.
+        model: to be scored with.
+        clips: waveforms, or inputs by modality.
+        from_cpu: name of the first check.
+        from_alone: name of the second.
+    """
+    expected = None
+    if stage.on_gpu:
+        expected = scores_of(Predictor(model, precision="fp32", device="cpu"), clips)
+    predictor = Predictor(model, precision="fp32", device=str(stage.device))
+    found = scores_of(predictor, clips)
+    if expected is None:
+        yield not_here(from_cpu, f"at most {MAX_FROM_CPU:g}")
+    else:
+        yield at_most(from_cpu, largest_difference(found, expected), MAX_FROM_CPU)
+    alone = [scores_of(predictor, clips[place : place + 1])[0] for place in range(len(clips))]
+    yield at_most(from_alone, largest_difference(found, alone), MAX_FROM_ALONE)
+    return found
 
 
 def drift(stage: Stage) -> Iterator[CheckRow]:
