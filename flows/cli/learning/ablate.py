@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import sys
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
-from emi_model.errors import EXIT_USAGE
+from flows.cli.learning.grids import report_option, seeds_option, show_grid
 from flows.cli.options import (
     LOCATION,
     asr_option,
@@ -22,26 +21,14 @@ from flows.cli.options import (
     stores_of,
     wheel_option,
 )
-from flows.cli.run import log_verb_to, progress_bar, write_json
-from flows.display.terminal import message, terminal
-from flows.display.text import say
-
-if TYPE_CHECKING:
-    from tasks.ablation.report import AblationReport
+from flows.cli.run import log_verb_to, progress_bar
 
 
 @click.command()
 @other_labels_option
 @corpus_option
 @recipe_option
-@click.option(
-    "--seeds",
-    type=click.IntRange(min=1),
-    default=3,
-    show_default=True,
-    metavar="N",
-    help="Trainings of each cell: the recipe's seed and those after it.",
-)
+@seeds_option("cell")
 @click.option(
     "--backbone",
     "backbones",
@@ -57,12 +44,7 @@ if TYPE_CHECKING:
     help="Model to start every cell from, in place of the recipe's own backbone.",
 )
 @figures_option
-@click.option(
-    "--out",
-    type=LOCATION,
-    metavar="DIR",
-    help="Folder of the report (default: reports/ablation-... in the results store).",
-)
+@report_option("ablation")
 @snapshot_option
 @asr_option
 @language_option
@@ -90,6 +72,7 @@ def ablate(
     log_verb_to(store.logs, "ablate")
 
     from flows.ablate import ablate as run
+    from tasks.ablation.summary import report_table
 
     with progress_bar():
         found = run(
@@ -99,28 +82,11 @@ def ablate(
             backbones=list(backbones),
             **options,
         )
-    _show(found["report"], found["folder"], as_json=as_json)
-    for failure, reason in found["failed"].items():
-        message(f"{failure.cell}, seed {failure.seed} failed: {reason}")
-    if found["failed"]:
-        sys.exit(EXIT_USAGE)
-
-
-def _show(report: AblationReport, folder: str, *, as_json: bool) -> None:
-    from rich.table import Column, Table
-
-    from flows.display.tables import show
-    from tasks.ablation.summary import report_table
-
-    out = terminal().out
-    if as_json:
-        write_json(report_table(report.ablation, report.summaries).to_pylist())
-        return
-    cell, *others = report.columns()
-    table = Table(Column(cell, overflow="fold"), *others)
-    for line in report.cells():
-        table.add_row(*line)
-    show(table, out)
-    for note in report.notes():
-        say(note, out)
-    say(f"report: {folder}", out)
+    report = found["report"]
+    show_grid(
+        (("", report.columns(), report.cells()),),
+        lambda: report_table(report.ablation, report.summaries).to_pylist(),
+        report.notes(),
+        found,
+        as_json=as_json,
+    )

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
-from emi_model.errors import EXIT_USAGE
+from flows.cli.learning.grids import report_option, seeds_option, show_grid
 from flows.cli.learning.train import encoder_options, settings_option, settings_pairs
 from flows.cli.options import (
     LOCATION,
@@ -25,12 +24,7 @@ from flows.cli.options import (
     stores_of,
     wheel_option,
 )
-from flows.cli.run import log_verb_to, progress_bar, write_json
-from flows.display.terminal import message, terminal
-from flows.display.text import say
-
-if TYPE_CHECKING:
-    from tasks.comparison.report import ComparisonReport
+from flows.cli.run import log_verb_to, progress_bar
 
 
 def _axis(option: str, name: str, metavar: str, explained: str) -> Callable[[Verb], Verb]:
@@ -56,14 +50,7 @@ def _axis(option: str, name: str, metavar: str, explained: str) -> Callable[[Ver
     "(default: the recipe's).",
 )
 @_axis("--loss", "losses", "NAME", "Loss; may be repeated (default: the recipe's).")
-@click.option(
-    "--seeds",
-    type=click.IntRange(min=1),
-    default=3,
-    show_default=True,
-    metavar="N",
-    help="Trainings of each system: the recipe's seed and those after it.",
-)
+@seeds_option("system")
 @click.option(
     "--reference",
     metavar="NAME",
@@ -95,12 +82,7 @@ def _axis(option: str, name: str, metavar: str, explained: str) -> Callable[[Ver
 )
 @encoder_options
 @figures_option
-@click.option(
-    "--out",
-    type=LOCATION,
-    metavar="DIR",
-    help="Folder of the report (default: reports/comparison-... in the results store).",
-)
+@report_option("comparison")
 @snapshot_option
 @features_option
 @asr_option
@@ -153,6 +135,8 @@ def compare(
     log_verb_to(store.logs, "compare")
 
     from flows.compare import compare_fusions
+    from tasks.schema.registers import register_table
+    from tasks.schema.tables import COMPARISONS
 
     with progress_bar():
         found = compare_fusions(
@@ -165,30 +149,11 @@ def compare(
             results=store.location,
             **options,
         )
-    _show(found["report"], found["folder"], as_json=as_json)
-    for (name, seed), reason in found["failed"].items():
-        message(f"{name}, seed {seed} failed: {reason}")
-    if found["failed"]:
-        sys.exit(EXIT_USAGE)
-
-
-def _show(report: ComparisonReport, folder: str, *, as_json: bool) -> None:
-    from rich.table import Column, Table
-
-    from flows.display.tables import show
-    from tasks.schema.registers import register_table
-    from tasks.schema.tables import COMPARISONS
-
-    out = terminal().out
-    if as_json:
-        write_json(register_table(COMPARISONS, report.rows).to_pylist())
-        return
-    for title, columns, cells in (("", report.columns(), report.cells()), *report.tables()):
-        first, *others = columns
-        table = Table(Column(first, overflow="fold"), *others, title=title or None)
-        for line in cells:
-            table.add_row(*line)
-        show(table, out)
-    for note in report.notes():
-        say(note, out)
-    say(f"report: {folder}", out)
+    report = found["report"]
+    show_grid(
+        (("", report.columns(), report.cells()), *report.tables()),
+        lambda: register_table(COMPARISONS, report.rows).to_pylist(),
+        report.notes(),
+        found,
+        as_json=as_json,
+    )
