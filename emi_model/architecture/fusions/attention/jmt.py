@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from emi_model.architecture.branch import BranchOutput, frame_mask
 from emi_model.architecture.config import EmiConfig
+from emi_model.architecture.fusions.attention.block import PostNormBlock
 from emi_model.architecture.fusions.fusion import (
     Fused,
     Fusion,
@@ -26,26 +27,6 @@ JOINT = "joint"
 
 SELF_ATTENTION, CONCATENATION = "self_attention", "concat"
 """Values of ``read_out``."""
-
-
-class PostNormEncoder(nn.Module):
-    """Self-attention, then Linear, ReLU, Linear; each with a residual and a LayerNorm behind."""
-
-    def __init__(self, size: int, heads: int, drop: float) -> None:
-        """Build the layers of tokens of ``size`` entries; the hidden layer is as wide."""
-        super().__init__()
-        self.attention = nn.MultiheadAttention(size, heads, drop, batch_first=True)
-        self.norm = nn.LayerNorm(size)
-        self.feed_forward = nn.Sequential(nn.Linear(size, size), nn.ReLU(), nn.Linear(size, size))
-        self.last_norm = nn.LayerNorm(size)
-        self.dropout = nn.Dropout(drop)
-
-    def forward(self, tokens: Tensor) -> Tensor:
-        """Return tokens (B, N, D) that have asked each other."""
-        found, _ = self.attention(tokens, tokens, tokens, need_weights=False)
-        tokens = self.norm(tokens + self.dropout(found))
-        asked: Tensor = self.last_norm(tokens + self.dropout(self.feed_forward(tokens)))
-        return asked
 
 
 def steps_of(features: Tensor, num_frames: Tensor, steps: int) -> Tensor:
@@ -118,15 +99,17 @@ class JointTransformerFusion(Fusion):
         )
         self.join = nn.Linear(size * len(branches), size)
         streams = (*branches, JOINT)
-        self.encoders = nn.ModuleDict(
-            {name: PostNormEncoder(size, heads, drop) for name in streams}
-        )
+
+        def encoder() -> PostNormBlock:
+            return PostNormBlock(size, heads, drop, hidden=size, activation=nn.ReLU())
+
+        self.encoders = nn.ModuleDict({name: encoder() for name in streams})
         self.cross = nn.ModuleDict(
             {name: nn.MultiheadAttention(size, heads, drop, batch_first=True) for name in streams}
         )
         self._pairs = tuple(permutations(streams, 2))
         if self._read_out == SELF_ATTENTION:
-            self.mix = PostNormEncoder(size, heads, drop)
+            self.mix = encoder()
             self.last = nn.MultiheadAttention(size, heads, drop, batch_first=True)
             width = size
         else:
@@ -146,7 +129,7 @@ class JointTransformerFusion(Fusion):
         """Return (num_clips, targets) from the branches' outputs; see `Fusion`."""
         streams = {name: self._stream(name, outputs.get(name), num_clips) for name in self.project}
         streams[JOINT] = self.join(torch.cat(list(streams.values()), dim=-1))
-        encoded = {name: self.encoders[name](steps) for name, steps in streams.items()}
+        encoded = {name: self.encoders[name](steps, steps) for name, steps in streams.items()}
         found = [
             self._asked(encoded[asking], encoded[other], asking) for asking, other in self._pairs
         ]
@@ -177,7 +160,8 @@ class JointTransformerFusion(Fusion):
             joined: Tensor = self.mix_all(torch.cat(found, dim=-1))
             return joined
         tokens = torch.stack(found, dim=2)
-        within = self.mix(tokens.flatten(0, 1))
+        flat = tokens.flatten(0, 1)
+        within = self.mix(flat, flat)
         asked: Tensor = self.last(within, within, within, need_weights=False)[0]
         return asked.mean(dim=1).view(*tokens.shape[:2], -1)
 

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from emi_model.architecture.branch import BranchOutput, frame_mask
 from emi_model.architecture.config import EmiConfig
+from emi_model.architecture.fusions.attention.block import PostNormBlock
 from emi_model.architecture.fusions.fusion import (
     Fused,
     Fusion,
@@ -23,30 +24,6 @@ from emi_model.errors import ConfigError
 
 WIDER = 4
 """A feed-forward layer is as many times as wide as its tokens, as in BERT."""
-
-
-class AttentionBlock(nn.Module):
-    """Attention, then Linear, GELU, Linear; each with a residual and a LayerNorm behind (BERT)."""
-
-    def __init__(self, size: int, heads: int, drop: float) -> None:
-        """Build the layers of tokens of ``size`` entries."""
-        super().__init__()
-        self.attention = nn.MultiheadAttention(size, heads, drop, batch_first=True)
-        self.norm = nn.LayerNorm(size)
-        self.feed_forward = nn.Sequential(
-            nn.Linear(size, WIDER * size), nn.GELU(), nn.Linear(WIDER * size, size)
-        )
-        self.last_norm = nn.LayerNorm(size)
-        self.dropout = nn.Dropout(drop)
-
-    def forward(self, tokens: Tensor, others: Tensor, mask: Tensor) -> Tensor:
-        """Return tokens (B, N, D), which have asked others (B, M, D) where mask (B, M) is true."""
-        found, _ = self.attention(
-            tokens, others, others, key_padding_mask=~mask, need_weights=False
-        )
-        tokens = self.norm(tokens + self.dropout(found))
-        asked: Tensor = self.last_norm(tokens + self.dropout(self.feed_forward(tokens)))
-        return asked
 
 
 class TokenStream(nn.Module):
@@ -133,8 +110,10 @@ class VilbertFusion(Fusion):
         )
 
         def blocks() -> nn.ModuleList:
-            layers = range(arguments["num_layers"])
-            return nn.ModuleList(AttentionBlock(size, heads, drop) for _ in layers)
+            return nn.ModuleList(
+                PostNormBlock(size, heads, drop, hidden=WIDER * size, activation=nn.GELU())
+                for _ in range(arguments["num_layers"])
+            )
 
         several = branches if len(branches) > 1 else ()
         self.between = nn.ModuleDict({name: blocks() for name in several})
