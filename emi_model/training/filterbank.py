@@ -9,6 +9,7 @@ from torch import Tensor
 
 from emi_model.architecture.backbones.convolutional import ConvolutionalBackbone
 from emi_model.architecture.model import EmiModel
+from emi_model.audio.features.frames import mel_frequencies
 from emi_model.errors import ConfigError
 from emi_model.units import SAMPLING_RATE
 
@@ -59,7 +60,7 @@ def gabor_filters(num_bands: int, kernel: int) -> Tensor:
     against the fall of speech towards high frequencies.
     """
     seconds = (torch.arange(kernel) - (kernel - 1) / 2) / SAMPLING_RATE
-    centres = _mel_spaced(num_bands + 2)
+    centres = mel_frequencies(num_bands + 2, LOWEST_HZ, HIGHEST_HZ)
     filters = []
     for low, centre, high in zip(centres, centres[1:], centres[2:], strict=False):
         width = max((high - low) / 2, SAMPLING_RATE / kernel)
@@ -70,10 +71,3 @@ def gabor_filters(num_bands: int, kernel: int) -> Tensor:
             wave = wave - envelope * (wave.mean() / envelope.mean())  # so that a constant gives 0
             filters.append(wave / wave.norm() * math.sqrt(centre / 1000))
     return torch.stack(filters)
-
-
-def _mel_spaced(count: int) -> list[float]:
-    """Return frequencies in Hz, equally spaced in ``mel = 2595 log10(1 + f / 700)``."""
-    low, high = (2595 * math.log10(1 + edge / 700) for edge in (LOWEST_HZ, HIGHEST_HZ))
-    mels = [low + (high - low) * place / (count - 1) for place in range(count)]
-    return [700 * (10 ** (mel / 2595) - 1) for mel in mels]

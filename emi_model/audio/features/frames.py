@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from functools import cache
 
@@ -71,12 +72,19 @@ def hann(size: int) -> Doubles:
     return found
 
 
+def mel_frequencies(count: int, low: float, high: float) -> list[float]:
+    """Return frequencies in Hz from low to high, equally spaced in 2595 log10(1 + f / 700)."""
+    first, last = (2595 * math.log10(1 + edge / 700) for edge in (low, high))
+    mels = [first + (last - first) * place / (count - 1) for place in range(count)]
+    return [700 * (10 ** (mel / 2595) - 1) for mel in mels]
+
+
 @cache
 def mel_filters(num_bands: int, fft_size: int, low: float, high: float) -> Doubles:
     """Return triangular filters over a power spectrum, (fft_size / 2 + 1, num_bands).
 
-    Corners lie equally far apart on the scale ``2595 log10(1 + f / 700)``; each triangle rises from
-    one corner to 1 at the next and falls to 0 at the one after it (O'Shaughnessy 1987, as in HTK).
+    Corners are those of `mel_frequencies`; each triangle rises from one corner to 1 at the next and
+    falls to 0 at the one after it (O'Shaughnessy 1987, as in HTK).
 
     Args:
         num_bands: of the filterbank.
@@ -84,9 +92,7 @@ def mel_filters(num_bands: int, fft_size: int, low: float, high: float) -> Doubl
         low: Hz, where the first triangle begins.
         high: Hz, where the last triangle ends.
     """
-    first, last = 2595 * np.log10(1 + np.array([low, high]) / 700)
-    mels = np.linspace(first, last, num_bands + 2)
-    corners = 700 * (10 ** (mels / 2595) - 1)
+    corners = np.array(mel_frequencies(num_bands + 2, low, high))
     bins = np.arange(fft_size // 2 + 1)[:, None] * SAMPLING_RATE / fft_size
     widths = np.diff(corners)
     rising = (bins - corners[:-2]) / widths[:-1]
