@@ -34,7 +34,8 @@ class Matched:
 def match_labels(file: LabelFile, clip_ids: Sequence[str], corpus: str = "") -> Matched:
     """Bring label rows and clips together: by the whole path, else by the bare name.
 
-    A bare name, with the suffix or without, must be that of one clip alone. Letters with accents
+    A path with the suffix of a video or of sound also fits the one clip of another suffix. A bare
+    name, with the suffix or without, must be that of one clip alone. Letters with accents
     match however they are composed (Unicode NFC or NFD); ``./`` and the way to the corpus do not
     count.
 
@@ -70,6 +71,7 @@ class _Clips:
     def __init__(self, clip_ids: Sequence[str], corpus: str) -> None:
         self._whole = set(clip_ids)
         self._composed = _by(clip_ids, lambda clip_id: [clip_id])
+        self._without_suffix = _by(clip_ids, lambda clip_id: [_without_suffix(clip_id)])
         self._bare = _by(clip_ids, _bare_names)
         root = corpus if is_remote(corpus) else str(Path(local_path(corpus)).absolute())
         self.root = unicodedata.normalize("NFC", root.rstrip("/") + "/") if corpus else ""
@@ -83,10 +85,12 @@ class _Clips:
         found = self._composed.get(name) or self._composed.get(path) or self._bare.get(path)
         if found:
             return found
-        bare = PurePosixPath(path)
-        is_media = bare.suffix.lower().removeprefix(".") in MEDIA_SUFFIXES
-        # the label file may name the video of which the corpus holds the sound
-        return self._bare.get(bare.stem, []) if is_media and bare.name == path else []
+        spelled = PurePosixPath(path)
+        if spelled.suffix.lower().removeprefix(".") not in MEDIA_SUFFIXES:
+            return []
+        # the label file may name the video of which the corpus holds the sound, or features
+        stem = str(spelled.with_suffix(""))
+        return self._without_suffix.get(stem) or self._bare.get(stem, [])
 
     def _below_root(self, name: str) -> str:
         """Return a path as a clip id would be spelled, if it leads into the corpus."""
@@ -101,6 +105,10 @@ def _bare_names(clip_id: str) -> set[str]:
     """Return a clip's name without folders, with its suffix and without."""
     path = PurePosixPath(clip_id)
     return {path.name, path.stem}
+
+
+def _without_suffix(clip_id: str) -> str:
+    return str(PurePosixPath(clip_id).with_suffix(""))
 
 
 def _by(clip_ids: Iterable[str], names: Callable[[str], Iterable[str]]) -> dict[str, list[str]]:

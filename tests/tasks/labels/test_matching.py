@@ -29,6 +29,22 @@ def test_clips_are_found_by_path_then_by_bare_name() -> None:
     assert matched.without_labels == ("v/left.mp4",)
 
 
+def test_a_path_may_have_the_suffix_of_the_video_of_which_the_corpus_holds_features() -> None:
+    clip_ids = ["x/1.npz", "x/2.npz", "y/1.npz", "z/v1.5.npz", "z/3.npz", "z/3.wav"]
+    rows = ["x/1.mp4", "y/1.WAV", "z/v1.5.mp4", "x/2.csv", "q/2.mp4", "z/3.mp4"]
+    matched = match_labels(named(*rows), clip_ids)
+    assert {clip: label.filename for clip, label in matched.labels.items()} == {
+        "x/1.npz": "x/1.mp4",
+        "y/1.npz": "y/1.WAV",
+        "z/v1.5.npz": "z/v1.5.mp4",
+    }
+    assert [problem.text for problem in matched.problems] == [
+        "no clip 'x/2.csv' in the corpus",
+        "no clip 'q/2.mp4' in the corpus",
+        "'z/3.mp4' may be z/3.npz, z/3.wav: write the whole path",
+    ]
+
+
 def test_rows_without_a_clip_or_with_several_are_problems() -> None:
     clip_ids = [f"{folder}/same.mp4" for folder in "abcd"] + ["one/a.mp4"]
     matched = match_labels(named("gone.wav", "same", "a.other", "two/a.mp4"), clip_ids)
