@@ -21,6 +21,7 @@ from tasks.extraction.rows import extract_clip
 from tasks.store.query import answer
 from tests.benchmarks.compare import compare
 from tests.benchmarks.explaining import explaining
+from tests.benchmarks.explaining_films import explaining_films
 from tests.benchmarks.extraction import extraction
 from tests.benchmarks.faces import faces
 from tests.benchmarks.learning import coverage, emodb, emodb_whisper, retraining
@@ -151,6 +152,7 @@ BENCHMARKS: dict[str, Callable[[Path, Path], Iterator[Row]]] = {
         three,
         compare,
         explaining,
+        explaining_films,
         products,
     )
 }

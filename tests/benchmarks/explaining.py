@@ -117,7 +117,7 @@ def _named() -> Iterator[Row]:
     for seed in SEEDS:
         started = time.perf_counter()
         pairs = _clips(seed)
-        explainer = _trained(pairs[:TRAIN], seed)
+        explainer = trained([pair[:2] for pair in pairs[:TRAIN]], seed)
         seconds = time.perf_counter() - started
         asked = [why for _, why, _ in pairs[TRAIN:]]
         speakers = [speaker for *_, speaker in pairs[TRAIN:]]
@@ -193,17 +193,17 @@ def _clips(seed: int) -> list[tuple[Instruction, Instruction, str]]:
     return clips
 
 
-def _trained(pairs: Sequence[tuple[Instruction, Instruction, str]], seed: int) -> Explainer:
+def trained(pairs: Sequence[tuple[Instruction, Instruction]], seed: int) -> Explainer:
     """A language model that knows the language of the answers, then the two stages."""
-    texts = [_as_words(one, why.clues) for plain, why, _ in pairs for one in (plain, why)]
+    texts = [_as_words(one, why.clues) for plain, why in pairs for one in (plain, why)]
     tokenizer = word_tokenizer(texts)
     language = small_llama(tokenizer, seed=seed)
     learn_texts(language, tokenizer, texts, num_steps=500, rate=5e-3, seed=seed)
     torch.manual_seed(seed)
     sizes = {name: len(vector) for name, vector in pairs[0][0].vectors.items()}
     explainer = Explainer(with_lora(language, rank=8, alpha=16), tokenizer, sizes)
-    tune(explainer, FIRST, [one for one, *_ in pairs], seed=seed)
-    tune(explainer, SECOND, [why for _, why, _ in pairs], seed=seed)
+    tune(explainer, FIRST, [one for one, _ in pairs], seed=seed)
+    tune(explainer, SECOND, [why for _, why in pairs], seed=seed)
     return explainer
 
 
