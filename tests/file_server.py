@@ -49,7 +49,8 @@ class _Handler(BaseHTTPRequestHandler):
         if not path.exists():
             self.send_error(404)
         elif wanted:
-            self._answer(json.dumps({"files": [_described(file) for file in path.iterdir()]}))
+            inside = path.iterdir() if path.is_dir() else ()
+            self._answer(json.dumps({"files": [_described(file) for file in inside]}))
         else:
             self.server.fetched.append(path.name)
             self._answer(path.read_bytes())

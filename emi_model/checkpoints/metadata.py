@@ -77,7 +77,7 @@ def checkpoint_metadata(folder: Path) -> ModelMetadata:
         card=card,
         sha256=_hash(folder, config),
         intervals=_read_intervals(folder, config.targets),
-        training_clips=_read_training_clips(folder),
+        training_clips=read_training_clips(folder),
     )
 
 
@@ -127,6 +127,22 @@ def _hash(folder: Path, config: EmiConfig) -> str:
     return hash_files(folder, names + branch_files(folder, config))
 
 
+def read_training_clips(folder: Path) -> dict[str, tuple[str, ...]]:
+    """Return the hashes of the clips of a checkpoint's training by split; empty if unknown.
+
+    Raises:
+        CheckpointError: its list of them is damaged.
+    """
+    path = folder / TRAINING_CLIPS_FILE
+    if not path.is_file():
+        return {}
+    found = _read_json(path)
+    for split, hashes in found.items():
+        if not isinstance(hashes, list) or not all(isinstance(text, str) for text in hashes):
+            raise CheckpointError(f"{path}: {split} is no list of hashes: restore the checkpoint")
+    return {split: tuple(hashes) for split, hashes in found.items()}
+
+
 def branch_files(folder: Path, config: EmiConfig) -> tuple[str, ...]:
     """Return the names of the files that branches keep in a checkpoint: ``text/tokenizer.json``."""
     found = (path for modality in config.modalities for path in (folder / modality).glob("*"))
@@ -144,17 +160,6 @@ def _read_intervals(folder: Path, targets: tuple[str, ...]) -> Intervals | None:
             f"{path}: is of targets {list(intervals.targets)}, the model has {list(targets)}"
         )
     return intervals
-
-
-def _read_training_clips(folder: Path) -> dict[str, tuple[str, ...]]:
-    path = folder / TRAINING_CLIPS_FILE
-    if not path.is_file():
-        return {}
-    found = _read_json(path)
-    for split, hashes in found.items():
-        if not isinstance(hashes, list) or not all(isinstance(text, str) for text in hashes):
-            raise CheckpointError(f"{path}: {split} is no list of hashes: restore the checkpoint")
-    return {split: tuple(hashes) for split, hashes in found.items()}
 
 
 def _read_card(folder: Path) -> ModelCard:
