@@ -1,4 +1,4 @@
-"""How well scores follow labels, and how certain that is: agreement, resampling, intervals.
+"""How well scores follow labels, how groups differ, and how certain that is.
 
 Imports only the package's own root.
 """
