@@ -10,6 +10,7 @@ EmiError                  found, expected, what to do: one line, exit code 2
 +-- CorpusError           a source without clips, a manifest that does not parse, clips in a storage
 |                         that does not answer
 +-- LabelError            a label file with problems, all of them listed
++-- MetadataError       a metadata file with problems, all of them listed
 +-- MediaToolError        no usable ffmpeg
 +-- StoreError            a results store that is locked, foreign or damaged
 +-- RegistryError         MLflow or its registry cannot do what was asked, or does not answer
@@ -59,6 +60,10 @@ class CorpusError(EmiError):
 
 class LabelError(EmiError):
     """A label file has problems; the message lists them all."""
+
+
+class MetadataError(EmiError):
+    """A file of metadata has problems; the message lists them all."""
 
 
 class MediaToolError(EmiError):

@@ -61,7 +61,7 @@ def sort_columns(table: TableFile, wanted: Sequence[str], ignored: Sequence[str]
         wanted: names of the targets; without any, all columns that are nothing else.
         ignored: names of columns to leave out.
     """
-    left_out, notes = _left_out(table)
+    left_out, notes = idle_columns(table)
     names = [column_name(name) for name in table.header]
     spelled = {column_name(name): name.strip() for name in table.header}
     to_ignore = {column_name(name): name for name in ignored}
@@ -121,7 +121,7 @@ def _unusable(targets: Sequence[str]) -> list[str]:
     return problems + [f"the target {column!r} is named twice" for column in sorted(twice)]
 
 
-def _left_out(table: TableFile) -> tuple[set[int], list[str]]:
+def idle_columns(table: TableFile) -> tuple[set[int], list[str]]:
     """Return the places of the columns that only number the rows, or are empty, and notes."""
     left_out: set[int] = set()
     notes: list[str] = []

@@ -95,18 +95,22 @@ class LabelFile:
 
     def error(self, problems: Iterable[Problem]) -> LabelError:
         """Return the error that lists the first problems by their line, and counts the others."""
-        ordered = sorted(problems)
-        listed = "".join(
-            f"\n  {self.counted_in} {problem.line}: {problem.text}"
-            for problem in ordered[:MAX_LISTED]
-        )
-        more = len(ordered) - MAX_LISTED
-        listed += f"\n  and {more} more problems" if more > 0 else ""
+        listed = problem_list(problems, self.counted_in)
         notes = f" ({'; '.join(self.notes)})" if self.notes else ""
         hint = f"\n  {self.hint}" if self.hint else ""
         return LabelError(
             f"the label file {self.path}{notes} cannot be used, correct it:{listed}{hint}"
         )
+
+
+def problem_list(problems: Iterable[Problem], counted_in: str) -> str:
+    """Return the first problems by their line, each on a line of its own, and count the others."""
+    ordered = sorted(problems)
+    listed = "".join(
+        f"\n  {counted_in} {problem.line}: {problem.text}" for problem in ordered[:MAX_LISTED]
+    )
+    more = len(ordered) - MAX_LISTED
+    return listed + (f"\n  and {more} more problems" if more > 0 else "")
 
 
 def read_label_file(

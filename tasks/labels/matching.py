@@ -44,7 +44,7 @@ def match_labels(file: LabelFile, clip_ids: Sequence[str], corpus: str = "") -> 
         clip_ids: The clips of the corpus.
         corpus: Where it lies, for absolute paths.
     """
-    clips = _Clips(clip_ids, corpus)
+    clips = ClipNames(clip_ids, corpus)
     labels: dict[str, ClipLabels] = {}
     problems = []
     for row in file.rows:
@@ -61,14 +61,15 @@ def match_labels(file: LabelFile, clip_ids: Sequence[str], corpus: str = "") -> 
     return Matched(labels, tuple(problems), without)
 
 
-class _Clips:
+class ClipNames:
     """The clips of a corpus by every name that a label file may give them.
 
     Attributes:
         root: The absolute path, or the reference, of the corpus with a slash; empty if unknown.
     """
 
-    def __init__(self, clip_ids: Sequence[str], corpus: str) -> None:
+    def __init__(self, clip_ids: Sequence[str], corpus: str = "") -> None:
+        """Take the clips, and where they lie, for absolute paths."""
         self._whole = set(clip_ids)
         self._composed = _by(clip_ids, lambda clip_id: [clip_id])
         self._without_suffix = _by(clip_ids, lambda clip_id: [_without_suffix(clip_id)])

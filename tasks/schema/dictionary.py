@@ -19,6 +19,7 @@ import pyarrow as pa
 from emi_model.errors import ConfigError
 from emi_model.targets import EMI_TARGETS
 from tasks.schema.fields import TEXT, TIME, required
+from tasks.schema.metadata import FOLDER, WHO_SPEAKS
 from tasks.schema.registers import TABLE_SCHEMAS, labels_schema
 from tasks.schema.standing import IS_CURRENT, MISSING_SINCE
 from tasks.schema.tables import COMPANIONS, LABELS, SCORES, TRANSCRIPTS
@@ -117,6 +118,11 @@ _ENTRIES: Mapping[str, tuple[str, tuple[str, ...]]] = {
         "a scored clip that is not silent, clipped or cut short: rows of scores",
         ("clip_id",),
     ),
+    "clips": (
+        "a clip: its row of scores, its speaker, and every column of clip_metadata and "
+        "speaker_metadata",
+        ("clip_id",),
+    ),
     "timeline": ("a second of a clip in scores", ("clip_id", "second")),
     "windows": ("a window of 12 s of a clip in scores", ("clip_id", "window_index")),
     "attributions": (
@@ -137,6 +143,14 @@ _ENTRIES: Mapping[str, tuple[str, tuple[str, ...]]] = {
     ),
     "runs": ("a run of emi process", ("run_id",)),
     "labels": ("a labelled clip: its latest labels; one column a target", ("clip_id",)),
+    "clip_metadata": (
+        "a clip: what `emi metadata add` was told of it, in the study's own columns",
+        ("clip_id",),
+    ),
+    "speaker_metadata": (
+        "a speaker: what `emi metadata add` was told of them, in the study's own columns",
+        ("speaker",),
+    ),
     "label_snapshots": ("a label file that was added", ("snapshot",)),
     "evaluations": (
         "a target of an evaluation, and one for their mean; again of each subset of its clips",
@@ -169,6 +183,7 @@ _SCHEMAS: Mapping[str, pa.Schema] = {
     "rejections": TABLE_SCHEMAS[SCORES],
     "unseen_scores": TABLE_SCHEMAS[SCORES],
     "trusted_scores": TABLE_SCHEMAS[SCORES],
+    "clips": pa.schema([*TABLE_SCHEMAS[SCORES], FOLDER, WHO_SPEAKS]),
     **{
         f"all_{table}": pa.schema([*TABLE_SCHEMAS[table], IS_CURRENT, MISSING_SINCE])
         for table in (SCORES, *COMPANIONS, TRANSCRIPTS)

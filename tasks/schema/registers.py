@@ -16,6 +16,7 @@ from emi_model.targets import VAD_DIMENSIONS, column_name
 from tasks.schema.comparisons import COMPARED_CLIPS_SCHEMA, COMPARISONS_SCHEMA
 from tasks.schema.explanations import EXPLANATIONS_SCHEMA
 from tasks.schema.fields import DOUBLE, FLOAT, TEXT, TIME, checked, described, required
+from tasks.schema.metadata import clip_metadata_schema, speaker_metadata_schema
 from tasks.schema.runs import RUNS_SCHEMA
 from tasks.schema.scores import (
     attributions_schema,
@@ -27,6 +28,7 @@ from tasks.schema.standing import CURRENT_SCHEMA, MISSING_SCHEMA
 from tasks.schema.tables import (
     ABLATIONS,
     ATTRIBUTIONS,
+    CLIP_METADATA,
     COMPARED_CLIPS,
     COMPARISONS,
     CURRENT_MODEL,
@@ -37,6 +39,7 @@ from tasks.schema.tables import (
     MISSING_CLIPS,
     RUNS,
     SCORES,
+    SPEAKER_METADATA,
     TIMELINE,
     TRANSCRIPTS,
     WINDOWS,
@@ -202,8 +205,10 @@ REGISTER_SCHEMAS: Mapping[str, pa.Schema] = {
     EXPLANATIONS: EXPLANATIONS_SCHEMA,
     COMPARISONS: COMPARISONS_SCHEMA,
     COMPARED_CLIPS: COMPARED_CLIPS_SCHEMA,
+    CLIP_METADATA: clip_metadata_schema(),
+    SPEAKER_METADATA: speaker_metadata_schema(),
 }
-"""Labels have a column more a target."""
+"""Labels have a column more a target, metadata those of the study."""
 
 TABLE_SCHEMAS: Mapping[str, pa.Schema] = {
     SCORES: scores_schema(),

@@ -20,6 +20,9 @@ COMPARISONS, COMPARED_CLIPS = "comparisons", "compared_clips"
 EXPLANATIONS = "explanations"
 """Sentences about clips; its schema stands in `tasks.schema.explanations`."""
 
+CLIP_METADATA, SPEAKER_METADATA = "clip_metadata", "speaker_metadata"
+"""What a study knows of its clips and speakers; schemas in `tasks.schema.metadata`."""
+
 MISSING_CLIPS, CURRENT_MODEL = "missing_clips", "current_model"
 """Facts about the clips: small files that runs replace; schemas in `tasks.schema.standing`."""
 
@@ -33,7 +36,7 @@ Scores come last: their row says that a clip is done, so its transcript must be 
 
 REGISTERS = (
     *(LABELS, EVALUATIONS, DECISIONS, ABLATIONS, COMPARISONS, COMPARED_CLIPS),
-    EXPLANATIONS,
+    *(EXPLANATIONS, CLIP_METADATA, SPEAKER_METADATA),
 )
 """Tables of small files that are never changed; their schemas stand in `tasks.schema.registers`."""
 

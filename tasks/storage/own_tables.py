@@ -56,13 +56,13 @@ def _read(file: str) -> pa.Table:
                 f"{file}: line {line} has {len(cells)} cells, expected {len(found.header)}"
             )
     columns = zip(*(cells for _, cells in found.rows), strict=True)
-    arrays = [_column(cells) for cells in columns] or [pa.array([], pa.string())] * len(
+    arrays = [typed_column(cells) for cells in columns] or [pa.array([], pa.string())] * len(
         found.header
     )
     return pa.table(arrays, names=[name.strip() for name in found.header])
 
 
-def _column(cells: Iterable[str]) -> pa.Array:
+def typed_column(cells: Iterable[str]) -> pa.Array:
     """Return text as whole numbers, numbers or text; ids such as 00012 stay text."""
     texts = [cell.strip() or None for cell in cells]
     if not any(_ID.fullmatch(text) for text in texts if text):

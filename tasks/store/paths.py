@@ -10,6 +10,7 @@ STORE/runs/            one file, one row a run
 STORE/missing_clips/   one file: clips that are gone; likewise current_model/
 STORE/labels/          one file a snapshot of labels
 STORE/evaluations/     one file an evaluation; likewise decisions/, ablations/, comparisons/
+STORE/clip_metadata/   one file a version of what is known of clips; likewise speaker_metadata/
 STORE/compared_clips/  one file a training of a comparison
 STORE/plots/           one picture an evaluation; reports/ of ablations, comparisons
 STORE/catalog.sql      the views, for any DuckDB client

@@ -15,6 +15,7 @@ from emi_model.errors import QueryError
 from tasks.schema.tables import (
     ABLATIONS,
     ATTRIBUTIONS,
+    CLIP_METADATA,
     COMPANIONS,
     COMPARED_CLIPS,
     COMPARISONS,
@@ -27,6 +28,7 @@ from tasks.schema.tables import (
     MISSING_CLIPS,
     RUNS,
     SCORES,
+    SPEAKER_METADATA,
     TABLES,
     TRANSCRIPTS,
 )
@@ -38,6 +40,7 @@ from tasks.store.damage import without_damaged
 from tasks.store.mirror import local_parts
 from tasks.store.paths import EMPTY_PART, MARKER_FILE, Part, PartsChanged, parts_at_once
 from tasks.store.queries.clip_views import (
+    CLIPS,
     DERIVED,
     EMPTY_LIST,
     WITHIN,
@@ -49,29 +52,23 @@ from tasks.store.queries.clip_views import (
 )
 from tasks.store.queries.explanation_views import LATEST_EXPLANATIONS
 from tasks.store.queries.label_views import EVERY_ROW, LATEST_REPORTS, label_views
+from tasks.store.queries.metadata_views import metadata_views
 from tasks.store.queries.transcript_views import CLIPS_SAYING, transcript_views
 
 PLAIN = (RUNS, MISSING_CLIPS, CURRENT_MODEL, EVALUATIONS, DECISIONS, ABLATIONS, COMPARED_CLIPS)
 """Tables of which every row counts."""
 VIEWS = (
-    *(SCORES, *DERIVED, *COMPANIONS, TRANSCRIPTS),
+    *(SCORES, *DERIVED, CLIPS, *COMPANIONS, TRANSCRIPTS),
     *map(all_view, (SCORES, *COMPANIONS, TRANSCRIPTS)),
-    *(
-        RUNS,
-        LABELS,
-        "label_snapshots",
-        EVALUATIONS,
-        DECISIONS,
-        ABLATIONS,
-        EXPLANATIONS,
-        COMPARISONS,
-        COMPARED_CLIPS,
-        MISSING_CLIPS,
-        CURRENT_MODEL,
-    ),
+    *(RUNS, LABELS, CLIP_METADATA, SPEAKER_METADATA, "label_snapshots"),
+    *(EVALUATIONS, DECISIONS, ABLATIONS, EXPLANATIONS, COMPARISONS, COMPARED_CLIPS),
+    *(MISSING_CLIPS, CURRENT_MODEL),
 )
 _FACTS = (MISSING_CLIPS, CURRENT_MODEL)
-_LATER = (*_FACTS, TRANSCRIPTS, ATTRIBUTIONS, COMPARISONS, COMPARED_CLIPS, EXPLANATIONS)
+_LATER = (
+    *(*_FACTS, TRANSCRIPTS, ATTRIBUTIONS, COMPARISONS, COMPARED_CLIPS, EXPLANATIONS),
+    *(CLIP_METADATA, SPEAKER_METADATA),
+)
 """Tables that a store of an earlier version may lack, if it cannot be written."""
 
 _READ_BY: Mapping[str, tuple[str, ...]] = {
@@ -90,6 +87,7 @@ _READ_BY: Mapping[str, tuple[str, ...]] = {
         (TRANSCRIPTS, MISSING_CLIPS),
     ),
     "label_snapshots": (LABELS,),
+    CLIPS: (SCORES, *_FACTS, LABELS, CLIP_METADATA, SPEAKER_METADATA),
 }
 """The tables that each view reads."""
 
@@ -275,6 +273,7 @@ def _views(files: Mapping[str, str]) -> dict[str, str]:
         views |= transcript_views(files[TRANSCRIPTS], missing_clips_in(files))
     if LABELS in files:
         views |= label_views(files[LABELS])
+    views |= metadata_views(files)
     if files.get(EXPLANATIONS, EMPTY_LIST) != EMPTY_LIST:
         views[EXPLANATIONS] = LATEST_EXPLANATIONS.format(files=files[EXPLANATIONS])
     if files.get(COMPARISONS, EMPTY_LIST) != EMPTY_LIST:

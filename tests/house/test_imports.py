@@ -37,7 +37,7 @@ ORDER = {
         {"provenance", "synthetic"},
         {"cluster"},
         {"labels", "scoring", "embedding"},
-        {"datasets"},
+        {"datasets", "metadata"},
         {"evaluation", "explaining"},
         {"training"},
         {"comparison"},

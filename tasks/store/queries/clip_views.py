@@ -6,6 +6,7 @@
 | all_scores, all_timeline, ... | the same, with ``is_current`` and ``missing_since`` |
 | scores, timeline, windows, attributions | of these the current ones |
 | rejections, unseen_scores, trusted_scores | of scores: those that they name |
+| clips | scores with speaker and metadata: `tasks.store.queries.metadata_views` |
 
 Current are the rows of one model and coverage, of clips that are not missing. The model is that of
 `tasks.schema.standing.CURRENT_SCHEMA`; without its row, or without rows of it, that scored last.
@@ -16,7 +17,19 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from tasks.schema.outcomes import DOUBTFUL
-from tasks.schema.tables import COMPANIONS, CURRENT_MODEL, MISSING_CLIPS, SCORES, TRANSCRIPTS
+from tasks.schema.tables import (
+    CLIP_METADATA,
+    COMPANIONS,
+    CURRENT_MODEL,
+    LABELS,
+    MISSING_CLIPS,
+    SCORES,
+    SPEAKER_METADATA,
+    TRANSCRIPTS,
+)
+
+CLIPS = "clips"
+"""View of scores with all that is known of their clips."""
 
 DERIVED = ("rejections", "unseen_scores", "trusted_scores")
 """Views of rows of scores."""
@@ -89,6 +102,7 @@ _BASES: Mapping[str, tuple[str, ...]] = {
     **{table: (f"all_{table}",) for table in _CURRENT},
     **{f"all_{table}": (f"{WITHIN}.current_{table}",) for table in _CURRENT},
     **{f"{WITHIN}.current_{table}": (f"{WITHIN}.current_{SCORES}",) for table in COMPANIONS},
+    CLIPS: (SCORES, LABELS, CLIP_METADATA, SPEAKER_METADATA),
 }
 """The views that a view is made from."""
 

@@ -10,6 +10,7 @@ import pytest
 
 from emi_model.errors import QueryError
 from tasks.progress import take_remarks
+from tasks.schema.metadata import FOLDER, WHO_SPEAKS
 from tasks.schema.registers import TABLE_SCHEMAS
 from tasks.schema.scores import scores_schema
 from tasks.schema.standing import IS_CURRENT, MISSING_SINCE
@@ -40,6 +41,7 @@ class TestViews:
         schemas = {**TABLE_SCHEMAS, **dict.fromkeys(SCORES_VIEWS, scores_schema())}
         for table in (SCORES, *COMPANIONS, TRANSCRIPTS):
             schemas[f"all_{table}"] = pa.schema([*schemas[table], IS_CURRENT, MISSING_SINCE])
+        schemas["clips"] = pa.schema([*scores_schema(), FOLDER, WHO_SPEAKS])
         assert {*schemas, "label_snapshots"} == set(VIEWS)
         with connect(store.location) as connection:
             for view, schema in schemas.items():
