@@ -8,9 +8,8 @@ nothing half visible; a later run removes what it left.
 On a disk one run writes at a time. In a bucket several may: each writes parts of its own, and the
 views show one row a clip, even if several runs wrote one.
 
-Registers (`tasks.schema.tables.REGISTERS`: labels, ...) are small files that are never changed, and
-may be added while a run writes. Facts (missing clips, the current model) are one file each, which a
-run replaces whole.
+Registers (`tasks.schema.tables.REGISTERS`) are small files that are never changed, and may be added
+while a run writes. Facts (missing clips, the current model) are one file each, replaced whole.
 """
 
 from __future__ import annotations
@@ -28,6 +27,7 @@ from emi_model.errors import StoreError
 from tasks.schema.tables import LEADING, RUNS, TABLES
 from tasks.storage.open import child, open_folder
 from tasks.store.damage import without_damaged
+from tasks.store.frames import Answering
 from tasks.store.initialise import check_marker, initialise, missing_tables, write_marker
 from tasks.store.paths import EMPTY_PART, Part, file_name, parts_of
 from tasks.store.readers import holds_store, read_all, read_rows, read_schemas, reread
@@ -41,7 +41,7 @@ class DamagedPart(StoreError):
     """A part cannot be read as it was written."""
 
 
-class ResultsStore:
+class ResultsStore(Answering):
     """A results store; `open_store` and `create_store` give one.
 
     Attributes:

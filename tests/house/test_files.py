@@ -21,6 +21,8 @@ FILES = {
 }
 SUFFIXES = {".env", ".md", ".py", ".sh", ".sql", ".svg", ".toml", ".txt", ".xz", ".yaml"}
 NAMES = {"Dockerfile", "py.typed"}
+DOORS = {"tasks/store/__init__.py"}
+"""Folders from which a notebook imports: their ``__init__`` passes on a name, and loads it late."""
 MAX_LINES = 300
 MAX_BYTES = 100_000
 MAX_GOLDEN_BYTES = 250_000
@@ -86,7 +88,8 @@ def test_a_folders_init_holds_its_docstring_and_nothing_else():
             body = ast.parse((ROOT / path).read_text(encoding="utf-8")).body
             assert ast.get_docstring(ast.Module(body, []))
             if len(path.parts) > 2:
-                assert len(body) == 1, path
+                more = [getattr(node, "name", None) for node in body[1:]]
+                assert more == (["__getattr__"] if path.as_posix() in DOORS else []), path
 
 
 def test_tests_mirror_the_source():
