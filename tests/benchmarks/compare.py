@@ -29,7 +29,7 @@ from tests.benchmarks.work import EMI
 
 Row = tuple[str, str]
 
-RECIPES = Path(__file__).with_name("compare_recipes.py")
+RECIPES = Path(__file__).with_name("small_recipes.py")
 SEEDS = 3
 NUM_CLIPS, NUM_SPEAKERS = 504, 21
 HEARS = ("--asr", get_model_path(), "--language", "en")

@@ -36,8 +36,8 @@ from tasks.synthetic.sentences import NO_TARGET
 from tasks.transcription.settings import settings_of_extractors
 from tests.benchmarks.explaining import CLUES, EMOTIONS, MEASURES, SEEDS, SHOWN_BY, trained
 from tests.benchmarks.learning import at_home
+from tests.benchmarks.small_recipes import FUNCTIONALS
 from tests.benchmarks.three import RECIPES
-from tests.benchmarks.three_recipes import FUNCTIONALS
 
 Row = tuple[str, str]
 

@@ -35,12 +35,12 @@ from tasks.schema.registers import MEAN
 from tasks.synthetic.multimodal import plan_multimodal, write_multimodal
 from tasks.transcription.settings import settings_of_extractors
 from tests.benchmarks.learning import at_home
-from tests.benchmarks.three_recipes import FUNCTIONALS
+from tests.benchmarks.small_recipes import FUNCTIONALS
 
 Row = tuple[str, str]
 Subset = tuple[str, ...]
 
-RECIPES = Path(__file__).with_name("three_recipes.py")
+RECIPES = Path(__file__).with_name("small_recipes.py")
 SEEDS = (1, 2, 3)
 NUM_CLIPS, NUM_SPEAKERS = 504, 21
 A_THIRD = 1 / 3
