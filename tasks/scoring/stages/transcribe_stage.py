@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Sequence
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -87,9 +88,9 @@ class TranscriberActor:
         rows = block.to_pylist()
         with holding(self.ledger, self.worker, [row["clip_id"] for row in rows]):
             if self.settings.is_last:
-                made = [{**self.transcribe.last(row), "node": self.node} for row in rows]
+                made = [{**row, "node": self.node} for row in self.transcribe.last(rows)]
             else:
-                made = [self.transcribe.with_text(row) for row in rows]
+                made = self.transcribe.with_text(rows)
             return pa.Table.from_pylist(made, self.schema)
 
 
@@ -123,15 +124,21 @@ class ClipTranscriber:
         keys = (self._known[name].to_pylist() for name in ("content_sha256", "asr_key"))
         self._places = {key: place for place, key in enumerate(zip(*keys, strict=True))}
 
-    def last(self, row: Row) -> Row:
-        """Return a clip's row of transcripts under `HEARD`, with what its extraction took."""
-        cost = {COSTS[0].name: row[COSTS[0].name]}
-        found = self._found(row)
-        return heard_row(found if isinstance(found, dict) else row, self.settings, found) | cost
+    def last(self, rows: Sequence[Row]) -> list[Row]:
+        """Return clips' rows of transcripts under `HEARD`, with what their extraction took."""
+        return [
+            heard_row(found if isinstance(found, dict) else row, self.settings, found)
+            | {COSTS[0].name: row[COSTS[0].name]}
+            for row, found in zip(rows, self._found(rows), strict=True)
+        ]
 
-    def with_text(self, row: Row) -> Row:
-        """Return a clip's row under `HEARD_ON_THE_WAY`, its text among the model's inputs."""
-        found = self._found(row)
+    def with_text(self, rows: Sequence[Row]) -> list[Row]:
+        """Return clips' rows under `HEARD_ON_THE_WAY`, their text among the model's inputs."""
+        return [
+            self._with_text(row, found) for row, found in zip(rows, self._found(rows), strict=True)
+        ]
+
+    def _with_text(self, row: Row, found: HeardClip | Row) -> Row:
         if not isinstance(found, HeardClip):
             return {**found, TRANSCRIPT_COLUMN: None, TRANSCRIBE_SECONDS: None}
         heard = heard_row(row, self.settings, found)
@@ -150,23 +157,38 @@ class ClipTranscriber:
         modalities = [item["modality"] for item in inputs]
         return {**row, "inputs": inputs, "modalities": modalities, **facts, **extra}
 
-    def _found(self, row: Row) -> HeardClip | Row:
-        """Return a clip's transcript, or its row where it has none: it was rejected, is mute."""
-        waveform = unpack(row).get(AUDIO)
-        if row["status"] == Status.REJECTED.value or waveform is None:
+    def _found(self, rows: Sequence[Row]) -> list[HeardClip | Row]:
+        """Return clips' transcripts, or the row of one that has none: it was rejected, is mute."""
+        known = [self._without_hearing(row) for row in rows]
+        unheard = [row for row, found in zip(rows, known, strict=True) if found is None]
+        heard = iter(self._heard(unheard))
+        return [next(heard) if found is None else found for found in known]
+
+    def _without_hearing(self, row: Row) -> HeardClip | Row | None:
+        """Return what is known of a clip; None if it must be transcribed."""
+        if row["status"] == Status.REJECTED.value or unpack(row).get(AUDIO) is None:
             return row
         place = self._places.get((row["content_sha256"], _key(row, self.settings)))
-        if place is not None:
-            (known,) = self._known.slice(place, 1).to_pylist()
-            return HeardClip(_transcript(known), None, known["clip_id"] != row["clip_id"])
+        if place is None:
+            return None
+        (known,) = self._known.slice(place, 1).to_pylist()
+        return HeardClip(_transcript(known), None, known["clip_id"] != row["clip_id"])
+
+    def _heard(self, rows: Sequence[Row]) -> list[HeardClip | Row]:
+        """Transcribe clips, together; each bears an equal part of the time."""
         started = time.perf_counter()
-        try:
-            transcript = self.transcriber(waveform)
-        except RuntimeError as error:  # of CTranslate2, on a GPU
-            if "out of memory" not in str(error):
-                raise
-            return rejected(row, Reason.OUT_OF_MEMORY, str(error).partition("\n")[0][:300])
-        return HeardClip(transcript, time.perf_counter() - started, True)
+        made = self.transcriber.all_of([unpack(row)[AUDIO] for row in rows])
+        seconds = (time.perf_counter() - started) / max(1, len(rows))
+        heard: list[HeardClip | Row] = []
+        for row, found in zip(rows, made, strict=True):
+            if not isinstance(found, RuntimeError):
+                heard.append(HeardClip(found, seconds, True))
+            elif "out of memory" in str(found):  # of a GPU
+                detail = str(found).partition("\n")[0][:300]
+                heard.append(rejected(row, Reason.OUT_OF_MEMORY, detail))
+            else:
+                raise found
+        return heard
 
 
 def transcriber_here(

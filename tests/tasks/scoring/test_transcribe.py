@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -47,9 +47,9 @@ class Counting:
     def __init__(self, transcriber: Callable[[Int16Waveform], Transcript]) -> None:
         self.transcriber, self.times = transcriber, 0
 
-    def __call__(self, waveform: Int16Waveform) -> Transcript:
-        self.times += 1
-        return self.transcriber(waveform)
+    def all_of(self, waveforms: Sequence[Int16Waveform]) -> list[Transcript]:
+        self.times += len(waveforms)
+        return [self.transcriber(waveform) for waveform in waveforms]
 
 
 def of_length(waveform: Int16Waveform) -> Transcript:
@@ -86,7 +86,7 @@ def transcribed(tmp_path: Path, asr: AsrSettings) -> Callable[..., tuple[dict[st
                 Committer(run.store, run.stamp, run.tally, run.job.tables_of) as committer,
             ):
                 for table in extract_rows(plan.todo, run.job.settings, prober):
-                    rows = [transcribe.last(row) | {"node": None} for row in table.to_pylist()]
+                    rows = [row | {"node": None} for row in transcribe.last(table.to_pylist())]
                     committer.add(pa.Table.from_pylist(rows, HEARD_LAST))
 
         settings = replace(asr, **how)
@@ -181,7 +181,7 @@ def test_a_text_becomes_an_input_of_the_model(
 ) -> None:
     rows = extracted(None)
     with before_a_scorer({"audio": True, "text": False}) as (transcribe, counting):
-        made = {name: transcribe.with_text(row) for name, row in rows.items()}
+        made = dict(zip(rows, transcribe.with_text([*rows.values()]), strict=True))
     assert counting.times == 4
     assert pa.Table.from_pylist(list(made.values()), HEARD_ON_THE_WAY).num_rows == 5
     inputs = unpack(made["1.wav"])
@@ -194,7 +194,7 @@ def test_a_text_becomes_an_input_of_the_model(
     assert made["broken.wav"][TRANSCRIPT_COLUMN] is None
 
     with before_a_scorer({"text": True}) as (transcribe, _):
-        spoken_row, quiet = (transcribe.with_text(rows[name]) for name in ("2.wav", "quiet.wav"))
+        spoken_row, quiet = transcribe.with_text([rows["2.wav"], rows["quiet.wav"]])
     assert [*unpack(spoken_row)] == ["text"], "the model takes no audio"
     assert (quiet["status"], quiet["reason"]) == ("rejected", "no_speech")
     assert quiet[TRANSCRIPT_COLUMN]["status"] == "transcribed"
@@ -216,7 +216,8 @@ def test_a_transcript_of_the_same_content_is_not_made_again(
     key = pa.array(["aa"] * known.num_rows)
     known = known.set_column(known.schema.get_field_index("asr_key"), "asr_key", key)
     with before_a_scorer({"audio": True, "text": False}, 1.5, known) as (transcribe, counting):
-        made = {name: transcribe.with_text(row) for name, row in extracted(1.5).items()}
+        rows = extracted(1.5)
+        made = dict(zip(rows, transcribe.with_text([*rows.values()]), strict=True))
     assert counting.times == 2, "of the longer clips only the beginning is wanted"
     assert made["1.wav"][TRANSCRIPT_COLUMN] is None
     assert made["1.wav"][TRANSCRIBE_SECONDS] is None
