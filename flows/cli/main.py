@@ -16,6 +16,7 @@ from flows.cli.verbs.bench import bench
 from flows.cli.verbs.demo import demo
 from flows.cli.verbs.embed import embed
 from flows.cli.verbs.explain import explain
+from flows.cli.verbs.forget import forget
 from flows.cli.verbs.process import process
 from flows.cli.verbs.query import query, status
 from flows.cli.verbs.schema import schema
@@ -54,6 +55,7 @@ for _verb in (
     query,
     status,
     verify,
+    forget,
     schema,
     demo,
     import_checkpoint,

@@ -108,7 +108,7 @@ def add_labels(
     if not holds_store(location):
         _settled(offered, [], shares, seed)  # what is refused leaves no store behind
     store = create_store(location)
-    with _locked(store):
+    with locked_labels(store):
         added = _added(offered, store, shares, seed)
     labelled = merged(added.chain)
     num_corrected = sum(row.clip_id in added.existing for row in added.rows)
@@ -265,7 +265,7 @@ def _other_targets(found: Sequence[str], wanted: Sequence[str]) -> str:
 
 
 @contextmanager
-def _locked(store: ResultsStore) -> Iterator[None]:
+def locked_labels(store: ResultsStore) -> Iterator[None]:
     """Lock the chain; another process that adds labels waits, shortly: nothing slow is done here.
 
     A bucket has no lock: there the process that creates the snapshot's name first has added it.

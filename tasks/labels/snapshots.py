@@ -6,7 +6,8 @@
 In a bucket a file's name is its number alone: of two processes at once, one gets the name.
 
 A snapshot's id is the hash of its content: of its targets, its parent and its rows. It does not
-depend on time, so the same files added in the same order have the same ids everywhere.
+depend on time, so the same files added in the same order have the same ids everywhere. A file of
+which rows were forgotten keeps its id, which models name, beside the hash of what is left.
 """
 
 from __future__ import annotations
@@ -14,8 +15,8 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -31,6 +32,7 @@ from tasks.schema.fields import checked
 from tasks.schema.registers import labels_schema
 from tasks.schema.tables import LABELS
 from tasks.storage.open import child, is_remote
+from tasks.store.paths import file_name
 from tasks.store.store import ResultsStore
 
 _NAME_CHARS = 16
@@ -80,6 +82,7 @@ class Snapshot:
         added_at: when it was made.
         file: name of the label file that the rows came in.
         seed: of the splits that were drawn.
+        left_sha256: hash of what is left of it where rows were forgotten, hex; None: all is there.
     """
 
     number: int
@@ -90,6 +93,7 @@ class Snapshot:
     added_at: datetime
     file: str
     seed: int
+    left_sha256: str | None = None
 
 
 def new_snapshot(
@@ -123,6 +127,36 @@ def write_snapshot(store: ResultsStore, snapshot: Snapshot) -> bool:
     Raises:
         StoreError: the disk is full, or does not take it for another reason.
     """
+    name = f"{snapshot.number:06d}" if is_remote(store.location) else _full_name(snapshot)
+    return store.claim(LABELS, name, _table(snapshot))
+
+
+def without_clips(
+    snapshot: Snapshot, clip_ids: Collection[str], speakers: Collection[str] = ()
+) -> Snapshot:
+    """Return a snapshot without clips and names of speakers: the same object if it has none."""
+    rows = tuple(
+        replace(row, speaker="") if row.speaker in speakers else row
+        for row in snapshot.rows
+        if row.clip_id not in clip_ids
+    )
+    if rows == snapshot.rows:
+        return snapshot
+    left_sha256 = _hash(snapshot.targets, snapshot.parent, rows)
+    return replace(snapshot, rows=rows, left_sha256=left_sha256)
+
+
+def rewrite_snapshot(store: ResultsStore, left: Snapshot) -> None:
+    """Write what is left of a snapshot in its place; raises StoreError if it cannot be."""
+    names = {part.name for part in store.parts(LABELS)}  # it may have been copied to a bucket
+    full = _full_name(left)
+    with store.storage_errors():
+        file = file_name(LABELS, full if full in names else f"{left.number:06d}")
+        store.writer.put(file, _table(left))
+
+
+def _table(snapshot: Snapshot) -> pa.Table:
+    """Return a snapshot as its file holds it."""
     schema = labels_schema(snapshot.targets)
     constants = {
         "snapshot": snapshot.snapshot,
@@ -145,10 +179,12 @@ def write_snapshot(store: ResultsStore, snapshot: Snapshot) -> bool:
         for row in snapshot.rows
     ]
     facts = {"targets": snapshot.targets, "file": snapshot.file, "seed": snapshot.seed}
+    if snapshot.left_sha256 is not None:  # there may be no row left to say the constants
+        added_at = snapshot.added_at.isoformat()
+        facts["left"] = constants | {"sha256": snapshot.left_sha256, "added_at": added_at}
     metadata = {key: json.dumps(value, ensure_ascii=False) for key, value in facts.items()}
     table = checked(pa.Table.from_pylist(rows, schema), schema)
-    name = f"{snapshot.number:06d}" if is_remote(store.location) else _full_name(snapshot)
-    return store.claim(LABELS, name, table.replace_schema_metadata(metadata))
+    return table.replace_schema_metadata(metadata)
 
 
 def read_snapshots(store: ResultsStore) -> list[Snapshot]:
@@ -178,10 +214,9 @@ def _read(file: str, name: str, content: bytes) -> Snapshot:
             found = _taken(parquet.read())
     except (OSError, ValueError, LookupError, TypeError, pa.ArrowException, StoreError) as error:
         raise StoreError(f"{file}: damaged label snapshot, put back a copy ({error})") from error
-    if (
-        name not in (_full_name(found), f"{found.number:06d}")
-        or _hash(found.targets, found.parent, found.rows) != found.snapshot
-    ):
+    if name not in (_full_name(found), f"{found.number:06d}") or _hash(
+        found.targets, found.parent, found.rows
+    ) != (found.left_sha256 or found.snapshot):
         raise StoreError(
             f"{file}: the label snapshot is not what its name says, it was changed after it was "
             "written: put back a copy"
@@ -210,15 +245,24 @@ def _taken(table: pa.Table) -> Snapshot:
         )
         for n, (clip_id, content, speaker, split, num_raters) in enumerate(texts)
     )
-    (constant,) = (
-        table.select(["number", "snapshot", "parent", "added_at"])
-        .group_by(["number", "snapshot", "parent", "added_at"])
-        .aggregate([])
-        .to_pylist()
-    )
     return Snapshot(
-        **constant, targets=targets, rows=rows, file=facts[b"file"], seed=facts[b"seed"]
+        **_constants(table, facts),
+        targets=targets,
+        rows=rows,
+        file=facts[b"file"],
+        seed=facts[b"seed"],
+        left_sha256=facts.get(b"left", {}).get("sha256"),
     )
+
+
+def _constants(table: pa.Table, facts: Mapping[bytes, Any]) -> dict[str, Any]:
+    """Return what all rows of a snapshot's file say of it."""
+    names = ["number", "snapshot", "parent", "added_at"]
+    if b"left" in facts:
+        left = {name: facts[b"left"][name] for name in names}
+        return left | {"added_at": datetime.fromisoformat(left["added_at"])}
+    (constant,) = table.select(names).group_by(names).aggregate([]).to_pylist()
+    return dict(constant)
 
 
 def _with_raters(table: pa.Table) -> pa.Table:

@@ -173,6 +173,10 @@ _ENTRIES: Mapping[str, tuple[str, tuple[str, ...]]] = {
         "a target of a clip, as one training of one system predicts it",
         ("comparison", "cell", "seed", "clip_id", "target"),
     ),
+    "forgotten": (
+        "a time that `emi forget` removed all that was kept of some clips; not of which",
+        ("forgetting_id",),
+    ),
     "missing_clips": ("a clip that is gone from its folder", ("clip_id",)),
     "current_model": ("the model and coverage that scores shows", ("model_sha256", "coverage")),
 }

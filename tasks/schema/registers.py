@@ -1,6 +1,6 @@
 """The Arrow schemas of the registers: labels, evaluations, comparisons, explanations and others.
 
-A register is a table of small files of which none is ever changed or replaced.
+A register is a table of small files of which none is replaced, but to forget clips.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from tasks.schema.scores import (
     timeline_schema,
     windows_schema,
 )
-from tasks.schema.standing import CURRENT_SCHEMA, MISSING_SCHEMA
+from tasks.schema.standing import CURRENT_SCHEMA, FORGOTTEN_SCHEMA, MISSING_SCHEMA
 from tasks.schema.tables import (
     ABLATIONS,
     ATTRIBUTIONS,
@@ -35,6 +35,7 @@ from tasks.schema.tables import (
     DECISIONS,
     EVALUATIONS,
     EXPLANATIONS,
+    FORGOTTEN,
     LABELS,
     MISSING_CLIPS,
     RUNS,
@@ -207,6 +208,7 @@ REGISTER_SCHEMAS: Mapping[str, pa.Schema] = {
     COMPARED_CLIPS: COMPARED_CLIPS_SCHEMA,
     CLIP_METADATA: clip_metadata_schema(),
     SPEAKER_METADATA: speaker_metadata_schema(),
+    FORGOTTEN: FORGOTTEN_SCHEMA,
 }
 """Labels have a column more a target, metadata those of the study."""
 

@@ -1,4 +1,4 @@
-"""The schemas of a store's facts about its clips: which are gone, and which scores are current."""
+"""The schemas of facts about clips: which are gone, which were forgotten, which scores count."""
 
 from __future__ import annotations
 
@@ -39,3 +39,24 @@ CURRENT_SCHEMA = pa.schema(
     ]
 )
 """No row, or one: the model and coverage that the view of scores shows."""
+
+FORGOTTEN_SCHEMA = pa.schema(
+    [
+        required("forgetting_id", TEXT, "", "id of the forgetting; it sorts by time"),
+        required("begun_at", TIME, "UTC", "when it began"),
+        required("finished_at", TIME, "UTC", "when all of it was removed"),
+        required("num_clips", pa.int64(), "clips", "clips that were forgotten"),
+        required(
+            "num_rows", pa.map_(TEXT, pa.int64()), "rows", "rows of this store, by their table"
+        ),
+        required("num_texts", pa.int64(), "files", "logs and reports from which names were taken"),
+        required("num_cached", pa.int64(), "files", "cached audio and features that were removed"),
+        described(
+            "num_models",
+            pa.int64(),
+            "",
+            "registered versions that were trained on such a clip; null: the registry did not say",
+        ),
+    ]
+)
+"""One row a forgetting; it holds no name, and nothing from which a name could be found."""

@@ -23,6 +23,9 @@ EXPLANATIONS = "explanations"
 CLIP_METADATA, SPEAKER_METADATA = "clip_metadata", "speaker_metadata"
 """What a study knows of its clips and speakers; schemas in `tasks.schema.metadata`."""
 
+FORGOTTEN = "forgotten"
+"""That something was forgotten; its schema stands in `tasks.schema.standing`."""
+
 MISSING_CLIPS, CURRENT_MODEL = "missing_clips", "current_model"
 """Facts about the clips: small files that runs replace; schemas in `tasks.schema.standing`."""
 
@@ -36,8 +39,8 @@ Scores come last: their row says that a clip is done, so its transcript must be 
 
 REGISTERS = (
     *(LABELS, EVALUATIONS, DECISIONS, ABLATIONS, COMPARISONS, COMPARED_CLIPS),
-    *(EXPLANATIONS, CLIP_METADATA, SPEAKER_METADATA),
+    *(EXPLANATIONS, CLIP_METADATA, SPEAKER_METADATA, FORGOTTEN),
 )
-"""Tables of small files that are never changed; their schemas stand in `tasks.schema.registers`."""
+"""Tables of small files that only forgetting changes; schemas stand in `tasks.schema.registers`."""
 
 TABLES = (SCORES, *COMPANIONS, TRANSCRIPTS, RUNS, MISSING_CLIPS, CURRENT_MODEL, *REGISTERS)

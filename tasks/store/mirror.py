@@ -65,6 +65,17 @@ def local_parts(folder: Folder, parts: Sequence[Part]) -> Iterator[Path]:
         yield own
 
 
+def remove_versions() -> None:
+    """Remove every version: what of it is still a part is fetched again when it is asked for.
+
+    Raises:
+        OSError: one cannot be removed.
+    """
+    for version in (home() / "parts").glob("*"):
+        if not version.name.startswith(_READER):
+            version.unlink(missing_ok=True)
+
+
 @contextmanager
 def _reader(versions: Path) -> Iterator[Path]:
     """Yield a new folder, which is locked before it is there and removed at the end."""

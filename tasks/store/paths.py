@@ -11,10 +11,12 @@ STORE/missing_clips/   one file: clips that are gone; likewise current_model/
 STORE/labels/          one file a snapshot of labels
 STORE/evaluations/     one file an evaluation; likewise decisions/, ablations/, comparisons/
 STORE/clip_metadata/   one file a version of what is known of clips; likewise speaker_metadata/
+STORE/forgotten/       one file a forgetting: that it was, and how much
 STORE/compared_clips/  one file a training of a comparison
 STORE/plots/           one picture an evaluation; reports/ of ablations, comparisons
 STORE/catalog.sql      the views, for any DuckDB client
 STORE/damaged/         parts that `emi verify --repair` has set aside
+STORE/forgetting/      which clips a forgetting is about, until it is done
 STORE/logs/            logs of Ray and Prefect; of a store in a bucket: EMI_HOME/logs
 STORE/.staging/        parts that are being written; only on a disk
 STORE/alive/           signs of life of the runs that write; only in a bucket

@@ -23,6 +23,7 @@ from tasks.schema.tables import (
     DECISIONS,
     EVALUATIONS,
     EXPLANATIONS,
+    FORGOTTEN,
     LABELS,
     LEADING,
     MISSING_CLIPS,
@@ -55,19 +56,22 @@ from tasks.store.queries.label_views import EVERY_ROW, LATEST_REPORTS, label_vie
 from tasks.store.queries.metadata_views import metadata_views
 from tasks.store.queries.transcript_views import CLIPS_SAYING, transcript_views
 
-PLAIN = (RUNS, MISSING_CLIPS, CURRENT_MODEL, EVALUATIONS, DECISIONS, ABLATIONS, COMPARED_CLIPS)
+PLAIN = (
+    *(RUNS, MISSING_CLIPS, CURRENT_MODEL, EVALUATIONS, DECISIONS, ABLATIONS, COMPARED_CLIPS),
+    FORGOTTEN,
+)
 """Tables of which every row counts."""
 VIEWS = (
     *(SCORES, *DERIVED, CLIPS, *COMPANIONS, TRANSCRIPTS),
     *map(all_view, (SCORES, *COMPANIONS, TRANSCRIPTS)),
     *(RUNS, LABELS, CLIP_METADATA, SPEAKER_METADATA, "label_snapshots"),
     *(EVALUATIONS, DECISIONS, ABLATIONS, EXPLANATIONS, COMPARISONS, COMPARED_CLIPS),
-    *(MISSING_CLIPS, CURRENT_MODEL),
+    *(FORGOTTEN, MISSING_CLIPS, CURRENT_MODEL),
 )
 _FACTS = (MISSING_CLIPS, CURRENT_MODEL)
 _LATER = (
     *(*_FACTS, TRANSCRIPTS, ATTRIBUTIONS, COMPARISONS, COMPARED_CLIPS, EXPLANATIONS),
-    *(CLIP_METADATA, SPEAKER_METADATA),
+    *(CLIP_METADATA, SPEAKER_METADATA, FORGOTTEN),
 )
 """Tables that a store of an earlier version may lack, if it cannot be written."""
 

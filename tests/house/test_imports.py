@@ -37,7 +37,7 @@ ORDER = {
         {"provenance", "synthetic"},
         {"cluster"},
         {"labels", "scoring", "embedding"},
-        {"datasets", "metadata"},
+        {"datasets", "metadata", "forgetting"},
         {"evaluation", "explaining"},
         {"training"},
         {"comparison"},

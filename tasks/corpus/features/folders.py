@@ -29,7 +29,7 @@ from tasks.storage.open import is_remote
 from tasks.storage.whole_folder import made_whole
 
 FEATURES_FOLDER = "features"
-_INDEX = "emi-index.json"
+INDEX_FILE = "emi-index.json"
 _NAME_CHARS = 24
 
 
@@ -58,7 +58,7 @@ def feature_files(folder: Path) -> Iterator[tuple[str, Path]]:
 
     Of a table that was laid out, a name is what the table calls the clip.
     """
-    index = folder / _INDEX
+    index = folder / INDEX_FILE
     if index.is_file():
         for name, file in sorted(json.loads(index.read_text(encoding="utf-8")).items()):
             yield name, folder / file
@@ -136,7 +136,7 @@ def _laid_out(table: Path) -> Path:
         sha256 = hashlib.file_digest(content, "sha256").hexdigest()
     folder = home() / FEATURES_FOLDER / sha256[:_NAME_CHARS]
     try:
-        return made_whole(folder, _INDEX, partial(_write, table))
+        return made_whole(folder, INDEX_FILE, partial(_write, table))
     except OSError as error:
         raise CorpusError(
             f"{folder}: features cannot be written ({error}): make room, or set EMI_HOME to "
@@ -155,4 +155,4 @@ def _write(table: Path, folder: Path) -> None:
         with file.open("wb") as content:
             np.savez(content, **given)
         index[clip.name] = file.name
-    (folder / _INDEX).write_text(json.dumps(index, ensure_ascii=False), encoding="utf-8")
+    (folder / INDEX_FILE).write_text(json.dumps(index, ensure_ascii=False), encoding="utf-8")

@@ -1,0 +1,98 @@
+"""What this machine keeps in `EMI_HOME` of clips: audio, features, copies of stores in buckets."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Collection, Iterator
+from pathlib import Path
+from typing import Any
+
+from emi_model.errors import StoreError
+from emi_model.modalities import AUDIO
+from tasks.corpus.features.folders import FEATURES_FOLDER, INDEX_FILE, FeatureIndex
+from tasks.forgetting.wanted import WantedClips
+from tasks.home import home
+from tasks.labels.labelled_clips import CACHE_FOLDER
+from tasks.storage.local import LocalFolder
+from tasks.store.mirror import remove_versions
+
+Staying = Callable[[], Collection[str]]
+
+
+def cached_files(wanted: WantedClips, staying: Staying) -> list[Path]:
+    """Return the files of these clips: cached audio, inputs, outputs of encoders, features.
+
+    What a clip that stays has in common with one of these is not among them.
+
+    Args:
+        wanted: the clips.
+        staying: returns the ids of the clips that stay; called where there are features.
+    """
+    of_contents = [path for folder in _caches() for path in _of(folder, wanted.own_contents)]
+    return [*of_contents, *(path for _, _, path in _features(wanted, staying))]
+
+
+def empty_caches(wanted: WantedClips, staying: Staying, *, of_bucket: bool) -> None:
+    """Remove these files, and what cannot be told apart by clip.
+
+    That is what comparisons keep of frozen backbones, by the sound, and copies of parts of stores
+    in buckets. Both are made again where they are needed.
+
+    Args:
+        wanted: the clips.
+        staying: returns the ids of the clips that stay; called where there are features.
+        of_bucket: whether a store is in a bucket.
+
+    Raises:
+        StoreError: `EMI_HOME` cannot be written.
+    """
+    try:
+        for folder in _caches():
+            if folder.name.startswith(f"{AUDIO}-frames-") and wanted.own_contents:
+                shutil.rmtree(folder)
+                continue
+            for path in _of(folder, wanted.own_contents):
+                path.unlink(missing_ok=True)
+        for folder, name, path in _features(wanted, staying):
+            path.unlink(missing_ok=True)
+            index = _index(folder)
+            index.pop(name, None)
+            content = json.dumps(index, ensure_ascii=False).encode()
+            LocalFolder(folder).write(INDEX_FILE, content)
+        if of_bucket:
+            remove_versions()
+    except OSError as error:
+        raise StoreError(f"{home()}: caches cannot be emptied: {error}") from error
+
+
+def unfinished_trainings() -> list[Path]:
+    """Return the folders of trainings that were stopped: they may have learnt from the clips."""
+    return sorted(path for path in (home() / "training").glob("*") if path.is_dir())
+
+
+def _caches() -> list[Path]:
+    return sorted(path for path in (home() / CACHE_FOLDER).glob("*") if path.is_dir())
+
+
+def _of(folder: Path, contents: Collection[str]) -> Iterator[Path]:
+    """Yield the files of some contents, those that are being written among them."""
+    for content in sorted(contents):
+        yield from (folder / content[:2]).glob(f"{content}.*")
+        yield from (folder / content[:2]).glob(f".{content}-*")
+
+
+def _features(wanted: WantedClips, staying: Staying) -> Iterator[tuple[Path, str, Path]]:
+    """Yield folder, name and file of the features of each clip in tables that were laid out."""
+    for index in sorted((home() / FEATURES_FOLDER).glob(f"*/{INDEX_FILE}")):
+        found = FeatureIndex(index.parent)
+        kept = {found.of(clip_id) for clip_id in staying()}
+        gone = {found.of(clip_id) for clip_id in wanted.clip_ids} - kept
+        for name, file in _index(index.parent).items():
+            if index.parent / file in gone:
+                yield index.parent, name, index.parent / file
+
+
+def _index(folder: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((folder / INDEX_FILE).read_text(encoding="utf-8"))
+    return found

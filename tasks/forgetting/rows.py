@@ -1,0 +1,204 @@
+"""Rows that concern clips are taken out of every table of a store.
+
+A part of clips' rows is written anew under another name, without these rows, and committed in place
+of the old one, as a compaction does: readers see the one or the other. Registers, records of runs
+and facts are small files, which are replaced whole. A table without clips' rows may name a clip in
+its texts, as a run's message does: there `FORGOTTEN_NAME` takes its place.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from functools import reduce
+from itertools import chain
+from operator import or_
+from typing import NamedTuple
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.dataset as ds
+import pyarrow.parquet as pq
+
+from emi_model.errors import StoreError
+from tasks.forgetting.wanted import ROWS_OF_CLIPS, WantedClips
+from tasks.labels.snapshots import read_snapshots, rewrite_snapshot, without_clips
+from tasks.schema.registers import TABLE_SCHEMAS
+from tasks.schema.tables import LABELS, LEADING, TABLES
+from tasks.storage.open import child
+from tasks.store.mirror import local_parts
+from tasks.store.paths import Part, PartsChanged
+from tasks.store.readers import reread
+from tasks.store.store import DamagedPart, ResultsStore
+
+_WITHOUT = "-without-"
+"""Stands in the name of a part between that of the part it replaces and the id of a forgetting."""
+
+MAX_PASSES = 20
+
+_IN_PARTS = tuple(table for leading in LEADING for table in (leading, *LEADING[leading]))
+_IN_FILES = tuple(table for table in TABLES if table not in (*_IN_PARTS, LABELS))
+
+
+class _Found(NamedTuple):
+    """A part that holds rows to be removed, and how many; 0: it has names alone."""
+
+    part: Part
+    num_rows: int
+
+
+def count_rows(store: ResultsStore, wanted: WantedClips) -> dict[str, int]:
+    """Return how many rows of each table are to be removed, of the tables that hold some.
+
+    Raises:
+        StoreError: the store cannot be read, or a part of it is damaged.
+    """
+    counts: Counter[str] = Counter()
+    found = [_in_parts(store, leading, wanted) for leading in LEADING]
+    for one in chain(*found, *(_in_files(store, table, wanted) for table in _IN_FILES)):
+        counts[one.part.table] += one.num_rows
+    for link in read_snapshots(store):
+        counts[LABELS] += len(link.rows) - len(without_clips(link, wanted.clip_ids).rows)
+    return {table: count for table, count in counts.items() if count}
+
+
+def remove_rows(store: ResultsStore, wanted: WantedClips, forgetting_id: str) -> None:
+    """Remove them; a second call goes on where a first one was killed.
+
+    Args:
+        store: locked by this process.
+        wanted: the clips.
+        forgetting_id: new to the store, or that of the call that was killed.
+
+    Raises:
+        StoreError: the store cannot be read or written, a part of it is damaged, or other runs
+            write to it all the time.
+    """
+    store.recover()
+    for leading in LEADING:
+        for _ in range(MAX_PASSES):  # in a bucket another run may merge parts meanwhile
+            if not _remove_from_parts(store, leading, wanted, forgetting_id):
+                break
+        else:
+            raise StoreError(f"{store.location}: runs write here all the time: wait, and try again")
+    for table in _IN_FILES:
+        for found in _in_files(store, table, wanted):
+            left = _without(_read(store, found.part), wanted)
+            with store.storage_errors():
+                store.writer.put(found.part.file, left)
+    for link in read_snapshots(store):
+        left = without_clips(link, wanted.clip_ids, wanted.speakers)
+        if left is not link:
+            rewrite_snapshot(store, left)
+
+
+def _remove_from_parts(
+    store: ResultsStore, leading: str, wanted: WantedClips, forgetting_id: str
+) -> bool:
+    """Replace the parts of a table and its companions that hold such rows; False if none does."""
+    names = {found.part.name for found in _in_parts(store, leading, wanted)}
+    led = {part.name for part in store.parts(leading)}
+    tables = (leading, *LEADING[leading])
+    for name in sorted(names):
+        held = [part for table in tables for part in store.parts(table) if part.name == name]
+        if name not in led:  # of a killed run, whose scores will not follow
+            store.writer.remove([part.file for part in held])
+            continue
+        left = {part.table: _without(_read(store, part), wanted) for part in held}
+        new = f"{name.partition(_WITHOUT)[0]}{_WITHOUT}{forgetting_id}"
+        store.commit(new, left, replaces=[name])
+    return bool(names)
+
+
+def _without(rows: pa.Table, wanted: WantedClips) -> pa.Table:
+    """Return the rows that stay, without these names; the same table if all of it stays."""
+    names = rows.schema.names
+    if "clip_id" in names:
+        rows = rows.filter(pc.invert(_is_one_of(rows["clip_id"], wanted.clip_ids)))
+        if "speaker" not in names:
+            return rows
+        said = _is_one_of(rows["speaker"], wanted.speakers)
+        place = names.index("speaker")
+        unsaid = pc.if_else(said, pa.scalar(None, pa.string()), rows["speaker"])
+        return rows.set_column(place, rows.schema.field(place), unsaid)
+    if "speaker" in names:
+        gone = _is_one_of(rows["speaker"], wanted.speakers)
+        rows = rows.filter(pc.invert(gone)) if pc.any(gone).as_py() else rows
+    before = rows.to_pylist()
+    after = wanted.spellings.taken_from_value(before)
+    return rows if after == before else pa.Table.from_pylist(after, rows.schema)
+
+
+def _is_one_of(column: pa.ChunkedArray, names: Iterable[str]) -> pa.ChunkedArray:
+    return pc.is_in(column, pa.array(sorted(names), pa.string()))
+
+
+def _in_parts(store: ResultsStore, leading: str, wanted: WantedClips) -> list[_Found]:
+    """Return the parts of a table and its companions that hold such rows.
+
+    What belongs to a clip's scores stands in the part of the same name: others are not searched,
+    but for those that a killed run left.
+    """
+
+    def search() -> list[_Found]:
+        leaders = store.parts(leading)
+        found = _with_names(store, leaders, wanted)
+        names = {one.part.name for one in found}
+        led = {part.name for part in leaders}
+        beside = (part for table in LEADING[leading] for part in store.parts(table))
+        beside_these = [part for part in beside if part.name in names or part.name not in led]
+        return found + _with_names(store, beside_these, wanted)
+
+    return reread(search)
+
+
+def _in_files(store: ResultsStore, table: str, wanted: WantedClips) -> list[_Found]:
+    """Return the files of a register, of runs or facts that concern these clips."""
+    if table in ROWS_OF_CLIPS:
+        return reread(lambda: _with_names(store, store.parts(table), wanted))
+    found = []
+    for part in store.parts(table):
+        rows = _read(store, part)
+        left = _without(rows, wanted)
+        if left is not rows:
+            found.append(_Found(part, rows.num_rows - left.num_rows))
+    return found
+
+
+def _with_names(store: ResultsStore, parts: Sequence[Part], wanted: WantedClips) -> list[_Found]:
+    """Return the parts with rows of these clips or speakers, by those columns alone."""
+    found = []
+    with store.storage_errors(), local_parts(store.folder, parts) as root:
+        for part in parts:
+            names = TABLE_SCHEMAS[part.table].names
+            columns = [column for column in ("clip_id", "speaker") if column in names]
+            wanted_rows = _of_clips_or_speakers(columns, wanted)
+            try:
+                rows = pq.read_table(root / part.file, columns=columns, filters=wanted_rows)
+            except FileNotFoundError as error:
+                raise PartsChanged(f"{part.file}: was compacted away") from error
+            except (OSError, ValueError, pa.ArrowException) as error:
+                raise _damaged(store, part) from error
+            if rows.num_rows:
+                found.append(_Found(part, rows.num_rows - _without(rows, wanted).num_rows))
+    return found
+
+
+def _of_clips_or_speakers(columns: Sequence[str], wanted: WantedClips) -> ds.Expression:
+    names = {"clip_id": wanted.clip_ids, "speaker": wanted.speakers}
+    each = [ds.field(one).isin(pa.array(sorted(names[one]), pa.string())) for one in columns]
+    return reduce(or_, each)
+
+
+def _read(store: ResultsStore, part: Part) -> pa.Table:
+    try:
+        return store.read(part)
+    except DamagedPart as error:
+        raise _damaged(store, part) from error
+
+
+def _damaged(store: ResultsStore, part: Part) -> StoreError:
+    return StoreError(
+        f"{child(store.location, part.file)}: is damaged, and may hold what is to be forgotten: "
+        "`emi verify --repair` first, then this again"
+    )
