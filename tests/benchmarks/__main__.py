@@ -24,6 +24,7 @@ from tests.benchmarks.explaining import explaining
 from tests.benchmarks.explaining_films import explaining_films
 from tests.benchmarks.extraction import extraction
 from tests.benchmarks.faces import faces
+from tests.benchmarks.forgetting import forgetting
 from tests.benchmarks.learning import coverage, emodb, emodb_whisper, retraining
 from tests.benchmarks.odd_one import odd_one
 from tests.benchmarks.products import products
@@ -143,6 +144,7 @@ BENCHMARKS: dict[str, Callable[[Path, Path], Iterator[Row]]] = {
         whole_job,
         memory,
         kills,
+        forgetting,
         scale,
         emodb,
         emodb_whisper,
