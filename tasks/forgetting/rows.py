@@ -55,7 +55,7 @@ def count_rows(store: ResultsStore, wanted: WantedClips) -> dict[str, int]:
     """
     counts: Counter[str] = Counter()
     found = [_in_parts(store, leading, wanted) for leading in LEADING]
-    for one in chain(*found, *(_in_files(store, table, wanted) for table in _IN_FILES)):
+    for one in chain(*found, _in_files(store, wanted)):
         counts[one.part.table] += one.num_rows
     for link in read_snapshots(store):
         counts[LABELS] += len(link.rows) - len(without_clips(link, wanted.clip_ids).rows)
@@ -75,17 +75,12 @@ def remove_rows(store: ResultsStore, wanted: WantedClips, forgetting_id: str) ->
             write to it all the time.
     """
     store.recover()
-    for leading in LEADING:
-        for _ in range(MAX_PASSES):  # in a bucket another run may merge parts meanwhile
-            if not _remove_from_parts(store, leading, wanted, forgetting_id):
-                break
-        else:
-            raise StoreError(f"{store.location}: runs write here all the time: wait, and try again")
-    for table in _IN_FILES:
-        for found in _in_files(store, table, wanted):
-            left = _without(_read(store, found.part), wanted)
-            with store.storage_errors():
-                store.writer.put(found.part.file, left)
+    for _ in range(MAX_PASSES):  # other processes may merge parts or add metadata meanwhile
+        removed = [_remove_from_parts(store, one, wanted, forgetting_id) for one in LEADING]
+        if not any([*removed, _remove_from_files(store, wanted)]):
+            break
+    else:
+        raise StoreError(f"{store.location}: others write here all the time: wait, and try again")
     for link in read_snapshots(store):
         left = without_clips(link, wanted.clip_ids, wanted.speakers)
         if left is not link:
@@ -108,6 +103,16 @@ def _remove_from_parts(
         new = f"{name.partition(_WITHOUT)[0]}{_WITHOUT}{forgetting_id}"
         store.commit(new, left, replaces=[name])
     return bool(names)
+
+
+def _remove_from_files(store: ResultsStore, wanted: WantedClips) -> bool:
+    """Replace the files of registers, runs and facts that hold such rows; False if none does."""
+    found = _in_files(store, wanted)
+    for one in found:
+        left = _without(_read(store, one.part), wanted)
+        with store.storage_errors():
+            store.writer.put(one.part.file, left)
+    return bool(found)
 
 
 def _without(rows: pa.Table, wanted: WantedClips) -> pa.Table:
@@ -152,12 +157,15 @@ def _in_parts(store: ResultsStore, leading: str, wanted: WantedClips) -> list[_F
     return reread(search)
 
 
-def _in_files(store: ResultsStore, table: str, wanted: WantedClips) -> list[_Found]:
-    """Return the files of a register, of runs or facts that concern these clips."""
-    if table in ROWS_OF_CLIPS:
-        return reread(lambda: _with_names(store, store.parts(table), wanted))
-    found = []
-    for part in store.parts(table):
+def _in_files(store: ResultsStore, wanted: WantedClips) -> list[_Found]:
+    """Return the files of registers, of runs and facts that concern these clips."""
+
+    def parts(tables: Iterable[str]) -> list[Part]:
+        return [part for table in tables for part in store.parts(table)]
+
+    of_clips = [table for table in _IN_FILES if table in ROWS_OF_CLIPS]
+    found = reread(lambda: _with_names(store, parts(of_clips), wanted))
+    for part in parts(table for table in _IN_FILES if table not in ROWS_OF_CLIPS):
         rows = _read(store, part)
         left = _without(rows, wanted)
         if left is not rows:
