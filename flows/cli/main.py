@@ -19,6 +19,7 @@ from flows.cli.verbs.explain import explain
 from flows.cli.verbs.forget import forget
 from flows.cli.verbs.process import process
 from flows.cli.verbs.query import query, status
+from flows.cli.verbs.report import report
 from flows.cli.verbs.schema import schema
 from flows.cli.verbs.score import score
 from flows.cli.verbs.transcribe import transcribe
@@ -54,6 +55,7 @@ for _verb in (
     embed,
     query,
     status,
+    report,
     verify,
     forget,
     schema,

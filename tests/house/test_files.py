@@ -19,7 +19,10 @@ FILES = {
     "constraints.txt",
     "pyproject.toml",
 }
-SUFFIXES = {".env", ".ipynb", ".md", ".py", ".sh", ".sql", ".svg", ".toml", ".txt", ".xz", ".yaml"}
+SUFFIXES = {
+    *(".css", ".env", ".html", ".ipynb", ".md", ".py", ".sh", ".sql", ".svg", ".toml", ".txt"),
+    *(".xz", ".yaml"),
+}
 NAMES = {"Dockerfile", "py.typed"}
 DOORS = {"tasks/store/__init__.py"}
 """Folders from which a notebook imports: their ``__init__`` passes on a name, and loads it late."""

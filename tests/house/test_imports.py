@@ -42,6 +42,7 @@ ORDER = {
         {"training"},
         {"comparison"},
         {"ablation"},
+        {"reports"},
     ],
     "flows": [
         {"display"},

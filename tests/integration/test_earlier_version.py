@@ -21,6 +21,7 @@ import soundfile
 from emi_model.training.recipes import recipe_named
 from tasks.labels.label_set import load_labels
 from tasks.registry.registry import folder_of, list_versions, resolve_model
+from tasks.reports.report import make_report
 from tasks.schema.scores import EXTRACTION
 from tasks.scoring.direct import score_files
 from tasks.scoring.run import score_corpus
@@ -94,6 +95,8 @@ def test_its_store_answers_as_it_did(world, capsys):
 def test_its_store_is_read_where_it_cannot_be_written(world, monkeypatch):
     monkeypatch.setattr("tasks.store.writers.DiskWriter.prepare", read_only)
     assert answer("store", "FROM scores").num_rows == 9
+    report = make_report("store", corpus="corpus", num_players=1)
+    assert (report.num_clips, report.html.count("<audio")) == (9, 2)  # targets noise and tone
     assert not (world / "store" / "missing_clips").exists()
 
 
