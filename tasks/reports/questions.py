@@ -75,6 +75,15 @@ class Questions:
         (found,) = self.rows(sql)
         return found
 
+    def columns_of(self, view: str, columns: Sequence[str]) -> str:
+        """Return a SELECT of some columns of a view; those that it lacks are null.
+
+        The files of an earlier version may lack some where they cannot be written.
+        """
+        there = self._answer(f"FROM {view} LIMIT 0").schema.names
+        wanted = (name if name in there else f"NULL AS {name}" for name in columns)
+        return f"(SELECT {', '.join(wanted)} FROM {view})"
+
     def _answer(self, sql: str) -> pa.Table:
         def ask(begun: Callable[[duckdb.DuckDBPyConnection], None]) -> pa.Table:
             begun(self._connection)

@@ -16,19 +16,23 @@ from tasks.reports.page import (
 )
 from tasks.reports.questions import Questions
 from tasks.schema.registers import MEAN
+from tasks.schema.tables import EVALUATIONS
 
 MAX_MODELS = 20
 """The models that were evaluated last."""
 
+_COLUMNS = (
+    *("evaluation_id", "evaluated_at", "model", "model_sha256", "split", "subset", "target"),
+    *("pearson", "pearson_low", "pearson_high", "ccc", "mae", "rmse", "interval_level"),
+    *("num_clips", "num_speakers", "num_trained_on"),
+)
 _SQL = f"""\
 SELECT
-    model, model_sha256, split, target, evaluated_at,
-    pearson, pearson_low, pearson_high, ccc, ccc_low, ccc_high, mae, rmse,
-    interval_level, num_clips, num_speakers, num_trained_on,
+    *,
     dense_rank() OVER (ORDER BY newest DESC, model_sha256, split) AS place
 FROM (
     SELECT *, max(evaluated_at) OVER (PARTITION BY model_sha256, split) AS newest
-    FROM evaluations
+    FROM {{evaluations}}
     WHERE subset IS NULL
 )
 WHERE evaluated_at = newest
@@ -46,7 +50,7 @@ NO_EVALUATIONS = (
 
 def models(questions: Questions) -> ReportSection:
     """Return the section."""
-    rows = questions.rows(_SQL)
+    rows = questions.rows(_SQL.format(evaluations=questions.columns_of(EVALUATIONS, _COLUMNS)))
     if not rows:
         return ReportSection("models", "Models against labels", missing=[NO_EVALUATIONS])
     of_mean = [row for row in rows if row["target"] == MEAN]

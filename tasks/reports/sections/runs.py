@@ -16,18 +16,20 @@ from tasks.reports.page import (
     titled,
 )
 from tasks.reports.questions import Questions, quoted
+from tasks.schema.tables import RUNS
 
 MIN_CLIPS_A_RUN = 10
 """Of fewer clips a run's mean says little: the run is left out."""
 
 MAX_RUNS = 30
 
+_COLUMNS = (
+    *("run_id", "started_at", "state", "made", "model", "coverage", "num_listed", "num_scored"),
+    *("num_rejected", "num_skipped", "wall_seconds", "audio_hours_per_hour", "message"),
+)
 _HISTORY = f"""\
-SELECT
-    run_id, started_at, state, made, model, coverage, num_listed, num_scored, num_rejected,
-    num_skipped, wall_seconds, audio_hours_per_hour, message,
-    count(*) OVER () AS num_runs
-FROM runs
+SELECT * REPLACE (coalesce(made, 'scores') AS made), count(*) OVER () AS num_runs
+FROM {{runs}}
 ORDER BY started_at DESC, run_id DESC
 LIMIT {MAX_RUNS}"""
 
@@ -93,7 +95,7 @@ def run_drift(questions: Questions) -> ReportSection:
 
 def history(questions: Questions) -> ReportSection:
     """Return the section of the latest runs."""
-    runs = questions.rows(_HISTORY)
+    runs = questions.rows(_HISTORY.format(runs=questions.columns_of(RUNS, _COLUMNS)))
     if not runs:
         return ReportSection("runs", "Runs", missing=["No run is recorded yet."])
     total = runs[0]["num_runs"]
