@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from emi_model.targets import EMI_TARGETS, VAD_DIMENSIONS, column_name
+from tasks.metadata.versions import write_version
 from tasks.schema.fields import checked
 from tasks.schema.outcomes import Flag, Reason
 from tasks.schema.registers import labels_schema, register_table
@@ -22,6 +23,7 @@ from tasks.store.store import ResultsStore, create_store
 TARGETS = [column_name(target) for target in EMI_TARGETS]
 BEGAN = datetime(2026, 11, 2, 3, 0, tzinfo=UTC)
 SECONDS = 7
+CONDITIONS = ("alone", "in company")
 _OF_MODEL = {"model": "generated", "model_sha256": "ab" * 32, "coverage": "first"}
 _LICENCE = "CC-BY-NC-SA-4.0"
 _REASONS = (Reason.UNREADABLE, Reason.NO_AUDIO_TRACK, Reason.TOO_SHORT)
@@ -40,6 +42,12 @@ def write_store(folder: Path, num_clips: int, *, num_runs: int = 4, seed: int = 
             scores, timeline = _clips(range(start, stop), run_id, began, draw, 0.03 * run)
             store.commit(f"{run_id}-{start:08d}", {SCORES: scores, TIMELINE: timeline})
         store.record_run(_run(run_id, began, int(bounds[run + 1] - bounds[run])))
+    study = {
+        "clip_id": [clip_name(number) for number in range(num_clips)],
+        "speaker": [clip_name(number).split("/")[0] for number in range(num_clips)],
+        "condition": [CONDITIONS[number // 40 % 2] for number in range(num_clips)],
+    }
+    write_version(store, "clip_id", 1, pa.table(study), "study.csv", BEGAN)
     store.record(LABELS, "snapshot", _labels(num_clips, draw))
     store.record(EVALUATIONS, "evaluations", register_table(EVALUATIONS, _evaluations()))
     return store

@@ -16,6 +16,7 @@ from tasks.schema.scores import VAD_OF_MEAN
 from tasks.schema.tables import EVALUATIONS, LABELS, RUNS, SCORES, TIMELINE
 from tasks.storage.formats import plain_rows
 from tasks.store.bounds import bounded_answer, interruptible
+from tasks.store.queries.clip_views import CLIPS
 from tasks.store.readers import reread
 from tasks.store.store import open_store
 from tasks.store.views import connect, first_line
@@ -33,9 +34,13 @@ _QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 
 ASKED = (
     *(SCORES, "trusted_scores", "all_scores", TIMELINE, LABELS, "label_snapshots"),
-    *(EVALUATIONS, RUNS),
+    *(CLIPS, EVALUATIONS, RUNS),
 )
 """The views that a report asks."""
+
+
+class _MayBeDamage(QueryError):
+    """A part could not be read, of which DuckDB need not say the name."""
 
 
 class Questions:
@@ -45,6 +50,7 @@ class Questions:
         targets: columns of scores that a model predicts, VAD aside.
         labelled: columns of labels that raters gave, VAD at the end.
         columns: all of scores: an earlier version's store may lack some.
+        of_clips: all of the view clips: those of scores, folder, speaker, the study's own.
     """
 
     def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
@@ -56,11 +62,17 @@ class Questions:
         self.targets = tuple(_targets(scores))
         self.labelled = (*_targets(labels), *rated)
         self.columns = frozenset(scores.names)
+        self.of_clips = tuple(self._answer(f"FROM {CLIPS} LIMIT 0").schema.names)
 
     @property
     def scored(self) -> tuple[str, ...]:
         """The columns of scores: targets, then VAD."""
         return (*self.targets, *VAD_DIMENSIONS)
+
+    @property
+    def of_study(self) -> list[str]:
+        """The study's own columns: those of metadata."""
+        return [name for name in self.of_clips if name not in {*self.columns, "folder", "speaker"}]
 
     def rows(self, sql: str) -> list[dict[str, Any]]:
         """Return the answer to a question.
@@ -92,7 +104,9 @@ class Questions:
         try:
             return interruptible(ask)
         except duckdb.Error as error:
-            raise QueryError(first_line(error)) from error
+            # of a page that it cannot decode DuckDB says no more than "Error"
+            is_reading = type(error) is duckdb.Error or "Failed to read file" in str(error)
+            raise (_MayBeDamage if is_reading else QueryError)(first_line(error)) from error
 
 
 def asked(location: str, work: Callable[[Questions], _Made]) -> _Made:
@@ -116,7 +130,7 @@ def asked(location: str, work: Callable[[Questions], _Made]) -> _Made:
     try:
         try:
             return reread(lambda: attempt(verified=False))
-        except QueryError:
+        except _MayBeDamage:
             return reread(lambda: attempt(verified=True))
     except OSError as error:
         raise StoreError(f"{location}: cannot be read: {error}") from error

@@ -17,6 +17,7 @@ from tasks.reports.players import Voices
 from tasks.reports.questions import Questions, asked
 from tasks.reports.sections.distributions import distributions
 from tasks.reports.sections.durations import durations
+from tasks.reports.sections.groups import groups
 from tasks.reports.sections.leaders import leaders
 from tasks.reports.sections.models import models
 from tasks.reports.sections.provenance import dictionary, provenance
@@ -52,6 +53,7 @@ def make_report(
     title: str | None = None,
     corpus: str | None = None,
     num_players: int = 0,
+    by: str | None = None,
 ) -> Report:
     """Return the report on a store.
 
@@ -60,10 +62,12 @@ def make_report(
         title: of the page; default the name of the store's folder.
         corpus: folder, bucket or manifest with the clips, for the players.
         num_players: players for each emotion, at most `tasks.reports.players.MAX_PLAYERS`.
+        by: column of the view clips that makes groups; default one of the study's own metadata, or
+            the folder, if it has few values.
 
     Raises:
         CorpusError: the corpus is not there, or does not answer.
-        QueryError: a question takes more memory than it may.
+        QueryError: a question takes more memory than it may, or ``by`` is no column of few values.
         StoreError: there is no store, or it cannot be read.
     """
     with ExitStack() as stack:
@@ -71,16 +75,17 @@ def make_report(
         if corpus is not None and num_players:
             voices = stack.enter_context(Voices(corpus, num_players))
         return asked(
-            location, lambda questions: _made(questions, title or _title(location), voices)
+            location, lambda questions: _made(questions, title or _title(location), voices, by)
         )
 
 
-def _made(questions: Questions, title: str, voices: Voices | None) -> Report:
+def _made(questions: Questions, title: str, voices: Voices | None, by: str | None) -> Report:
     steps: Sequence[Callable[[], ReportSection]] = [
         lambda: distributions(questions),
         lambda: durations(questions),
         lambda: relations(questions),
         lambda: valence_arousal(questions),
+        lambda: groups(questions, by),
         lambda: leaders(questions, voices),
         lambda: quality(questions),
         lambda: models(questions),

@@ -29,6 +29,7 @@ from tests.benchmarks.learning import coverage, emodb, emodb_whisper, retraining
 from tests.benchmarks.odd_one import odd_one
 from tests.benchmarks.products import products
 from tests.benchmarks.reading import reading
+from tests.benchmarks.reporting import report
 from tests.benchmarks.scale import scale
 from tests.benchmarks.speed import speed
 from tests.benchmarks.three import three
@@ -156,6 +157,7 @@ BENCHMARKS: dict[str, Callable[[Path, Path], Iterator[Row]]] = {
         explaining,
         explaining_films,
         products,
+        report,
     )
 }
 

@@ -40,6 +40,12 @@ PLAYERS_WITH_CORPUS = 1
     help="Players of each emotion, at most 5; 0 leaves voices out (default: 0, with --corpus "
     f"{PLAYERS_WITH_CORPUS}).",
 )
+@click.option(
+    "--by",
+    metavar="COLUMN",
+    help="Column of the view clips that makes the groups, as condition or folder (default: the "
+    "first of your metadata with 2 to 6 values, else the folder).",
+)
 @click.option("--title", metavar="TEXT", help="Title of the page (default: the store's name).")
 @json_option
 def report(
@@ -47,6 +53,7 @@ def report(
     out: str,
     corpus: str | None,
     players: int | None,
+    by: str | None,
     title: str | None,
     as_json: bool,
 ) -> None:
@@ -72,7 +79,7 @@ def report(
         players = PLAYERS_WITH_CORPUS if corpus is not None else 0
     began = time.monotonic()
     with ProgressBar(terminal().err) as bar, observed_by(bar):
-        made = make_report(results, title=title, corpus=corpus, num_players=players)
+        made = make_report(results, title=title, corpus=corpus, num_players=players, by=by)
     size = write_report(made, out)
     seconds = time.monotonic() - began
     if as_json:

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from emi_model.errors import ConfigError, StoreError
-from tasks.progress import Observer, observed_by
+from emi_model.errors import ConfigError, QueryError, StoreError
+from tasks.progress import Observer, observed_by, take_remarks
 from tasks.reports.report import Report, check_report_file, make_report, write_report
 from tasks.scoring.commit import RunStamp, Tally
 from tasks.scoring.run_record import RunRecord, RunState, write_record
@@ -22,7 +22,7 @@ Commit = Callable[..., None]
 MakeStamp = Callable[..., RunStamp]
 
 HOSTILE = "</title><script>alert(1)</script>\"'&<img src=x onerror=alert(1)>.mp4"
-SECTIONS = 11
+SECTIONS = 12
 
 
 class Watcher(Observer):
@@ -55,7 +55,7 @@ def test_clips_without_timelines_labels_or_evaluations(store: ResultsStore, comm
     commit("part", "a.mp4", "b.mp4", num_seconds=0)
     page = Page(make_report(store.location).html)
     words = " ".join(page.missing)
-    for cause in ("no labels", "no timelines", "No model was evaluated", "needs two runs"):
+    for cause in ("no labels", "no timelines", "No model was evaluated", "no column of 2"):
         assert cause in words
     assert page.rows("Mean, standard deviation and quantiles")["Joy, scores"][:2] == ["2", "0.500"]
 
@@ -124,6 +124,22 @@ def test_a_report_beside_its_store(store: ResultsStore, commit: Commit) -> None:
     assert "<h1>Emotion scores: " in report.html
 
 
+def test_groups_by_a_column_that_is_named(store: ResultsStore, commit: Commit) -> None:
+    for number in range(6):
+        commit(f"part{number}", f"a{number}/x.mp4", f"b{number}/x.mp4", value=0.2, codec="aac")
+        commit(f"more{number}", f"c{number}/x.mp4", value=0.6, codec="opus")
+    page = Page(make_report(store.location, by="codec").html)
+    assert page.rows("Joy by group") == {
+        "aac": ["0.200", "0.200", "0.200", "0.000", "12", "12"],
+        "opus": ["0.600", "0.600", "0.600", "0.000", "6", "6"],
+    }
+    assert any(text.startswith("18 clips name no speaker") for text in page.text("p"))
+    with pytest.raises(QueryError, match=r"--by codex: .* did you mean codec"):
+        make_report(store.location, by="codex")
+    with pytest.raises(QueryError, match="--by folder: found 18 values, expected at most 12"):
+        make_report(store.location, by="folder")
+
+
 def test_what_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"found suffix '.pdf', expected .html or .htm"):
         check_report_file("r.pdf")
@@ -133,3 +149,17 @@ def test_what_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(StoreError, match=r"r.html: the report cannot be written"):
         write_report(Report("", 0, ()), f"{tmp_path}/file/r.html")
+
+
+def test_a_damaged_part_is_passed_over(store: ResultsStore, commit: Commit) -> None:
+    commit("one", "a.mp4", "b.mp4", value=0.25)
+    commit("two", *(f"c{number}.mp4" for number in range(200)), value=0.75)
+    (part,) = [one for one in store.parts("scores") if one.name == "two"]
+    content = store.folder.read(part.file)
+    zeros = bytes(len(content) // 2)
+    store.folder.write(part.file, content[:8] + zeros + content[8 + len(zeros) :])
+    report = make_report(store.location)
+    page = Page(report.html)
+    assert report.num_clips == 2
+    assert page.rows("Mean, standard deviation and quantiles")["Joy, scores"][:2] == ["2", "0.250"]
+    assert any("two" in line for line in take_remarks())

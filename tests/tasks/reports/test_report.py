@@ -9,10 +9,13 @@ from typing import Any
 import duckdb
 import pytest
 
+from emi_model.metrics.group_cells import Cells
+from emi_model.metrics.group_means import compare_groups
 from emi_model.targets import VAD_DIMENSIONS
 from tasks.reports.report import Report, make_report
+from tasks.reports.sections.groups import NUM_RESAMPLES
 from tasks.store.query import answer
-from tests.reported import TARGETS, write_store
+from tests.reported import CONDITIONS, TARGETS, write_store
 from tests.tasks.reports.pages import Page, number
 
 NUM_CLIPS = 600
@@ -39,6 +42,8 @@ def ask(long_used: str) -> Iterator[Callable[[str], list[dict[str, Any]]]]:
     """Return a function that asks the same rows in a database of their own: it is quicker."""
     with duckdb.connect(config={"threads": 1}) as connection:
         connection.execute("SET TimeZone = 'UTC'")
+        trusted = "FROM clips SEMI JOIN trusted_scores USING (clip_id) ORDER BY speaker, clip_id"
+        connection.register("trusted_clips", answer(long_used, trusted))
         for view in ("scores", "trusted_scores", "timeline", "labels", "evaluations", "runs"):
             connection.register(view, answer(long_used, f"FROM {view}"))
         yield lambda sql: connection.sql(sql).to_arrow_table().to_pylist()
@@ -134,6 +139,36 @@ class TestNumbers:
         assert {place: n for place, n in cells.items() if n} == {
             (f"{row['v']:.1f}", f"{row['a']:.1f}"): row["n"] for row in found
         }
+
+    def test_groups(self, page: Page, ask: Any) -> None:
+        rows = ask("FROM trusted_clips")
+        found = compare_groups(
+            Cells.of_clips(
+                SCORED,
+                [[row[name] for name in SCORED] for row in rows],
+                [row["condition"] for row in rows],
+                [row["speaker"] for row in rows],
+            ),
+            num_resamples=NUM_RESAMPLES,
+        )
+        for mean in found.means:
+            cells = page.rows(f"{_titled(mean.column)} by group")[mean.group]
+            assert [number(cell) for cell in cells] == pytest.approx(
+                [
+                    *(mean.mean.value, mean.mean.low, mean.mean.high),
+                    *(mean.deviation, mean.num_clips, mean.num_speakers),
+                ],
+                abs=6e-4,
+            )
+        (caption,) = [name for name in page.tables if name.startswith("Differences between groups")]
+        shown = {row[0]: row[1:] for row in page.tables[caption][1:]}
+        assert set(shown) == set(map(_titled, SCORED))
+        for one in found.differences:
+            cells = shown[_titled(one.column)]
+            assert cells[:2] == [one.group, one.other] == [*CONDITIONS]
+            known = [one.difference.value, one.difference.low, one.difference.high, one.effect_size]
+            assert [number(cell) for cell in cells[2:6]] == pytest.approx(known, abs=6e-4)
+            assert number(cells[6]) == pytest.approx(one.p_holm, abs=6e-3)
 
     def test_leaders_and_their_seconds(self, page: Page, ask: Any) -> None:
         figures = page.text("figcaption") + page.text("strong") + page.text("span")
