@@ -161,7 +161,7 @@ def summaries(questions: Questions, view: str, columns: Sequence[str]) -> dict[s
         f"{{'n': count({column}), 'mean': avg({column}), 'sd': stddev_samp({column}), "
         f"'at': quantile_cont({column}, {list(_QUANTILES)}), "
         f"'bins': histogram({_bin(name)})}} AS c{place}"
-        for place, (name, column) in enumerate((name, quoted(name)) for name in columns)
+        for place, (name, column) in enumerate((name, column_in_sql(name)) for name in columns)
     )
     found = questions.row(f"SELECT {wanted}\nFROM {view}")
     every = {
@@ -188,7 +188,7 @@ class Correlations:
 
 def correlations(questions: Questions, view: str, columns: Sequence[str]) -> Correlations:
     """Return the correlations of some columns, each over the clips that have both values."""
-    names = [quoted(name) for name in columns]
+    names = [column_in_sql(name) for name in columns]
     pairs = [(row, column) for row in range(len(names)) for column in range(row)]
     wanted = [f"count({name}) AS n{place}" for place, name in enumerate(names)]
     wanted += [f"corr({names[row]}, {names[column]}) AS r{row}_{column}" for row, column in pairs]
@@ -209,18 +209,18 @@ def _defined(value: float | None) -> float | None:
     return None if value is None or math.isnan(value) else value
 
 
-def quoted(name: str) -> str:
+def column_in_sql(name: str) -> str:
     """Return a column's name as SQL takes any name."""
     return '"' + name.replace('"', '""') + '"'
 
 
-def literal(text: str) -> str:
+def text_in_sql(text: str) -> str:
     """Return a text as SQL takes any text."""
     return "'" + text.replace("'", "''") + "'"
 
 
 def _bin(name: str) -> str:
-    value = f"floor({quoted(name)} * {BINS}::FLOAT)"
+    value = f"floor({column_in_sql(name)} * {BINS}::FLOAT)"
     if name in VAD_DIMENSIONS:
         low, high = int(-BEYOND * BINS), int((1 + BEYOND) * BINS) - 1
         return f"least(greatest({value}, {low}), {high})::INTEGER"

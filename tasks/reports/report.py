@@ -15,15 +15,15 @@ from tasks.provenance import code_version
 from tasks.reports.page import ReportPage, ReportSection, rendered, shown
 from tasks.reports.players import Voices
 from tasks.reports.questions import Questions, asked
-from tasks.reports.sections.distributions import distributions
-from tasks.reports.sections.durations import durations
-from tasks.reports.sections.groups import groups
-from tasks.reports.sections.leaders import leaders
-from tasks.reports.sections.models import models
-from tasks.reports.sections.provenance import dictionary, provenance
-from tasks.reports.sections.quality import quality
-from tasks.reports.sections.relations import relations, valence_arousal
-from tasks.reports.sections.runs import history, run_drift
+from tasks.reports.sections.distributions import distributions_section
+from tasks.reports.sections.durations import durations_section
+from tasks.reports.sections.groups import groups_section
+from tasks.reports.sections.leaders import leaders_section
+from tasks.reports.sections.models import models_section
+from tasks.reports.sections.provenance import dictionary_section, provenance_section
+from tasks.reports.sections.quality import quality_section
+from tasks.reports.sections.relations import relations_section, valence_arousal_section
+from tasks.reports.sections.runs import history_section, run_drift_section
 from tasks.storage.open import is_remote, local_path, open_file
 from tasks.store.query import stored_question
 
@@ -81,18 +81,18 @@ def make_report(
 
 def _made(questions: Questions, title: str, voices: Voices | None, by: str | None) -> Report:
     steps: Sequence[Callable[[], ReportSection]] = [
-        lambda: distributions(questions),
-        lambda: durations(questions),
-        lambda: relations(questions),
-        lambda: valence_arousal(questions),
-        lambda: groups(questions, by),
-        lambda: leaders(questions, voices),
-        lambda: quality(questions),
-        lambda: models(questions),
-        lambda: run_drift(questions),
-        lambda: history(questions),
-        lambda: provenance(questions),
-        lambda: dictionary(questions),
+        lambda: distributions_section(questions),
+        lambda: durations_section(questions),
+        lambda: relations_section(questions),
+        lambda: valence_arousal_section(questions),
+        lambda: groups_section(questions, by),
+        lambda: leaders_section(questions, voices),
+        lambda: quality_section(questions),
+        lambda: models_section(questions),
+        lambda: run_drift_section(questions),
+        lambda: history_section(questions),
+        lambda: provenance_section(questions),
+        lambda: dictionary_section(questions),
     ]
     observer().begin("report", len(steps) + 1, "sections")
     contents = questions.rows(stored_question("status"))

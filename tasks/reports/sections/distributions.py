@@ -21,7 +21,7 @@ NO_LABELS = "The store has no labels: emi labels add FILE --corpus DIR --results
 _MARKS = [(place * BINS / 4, f"{place / 4:g}") for place in range(-4, 9)]
 
 
-def distributions(questions: Questions) -> ReportSection:
+def distributions_section(questions: Questions) -> ReportSection:
     """Return the section."""
     scores = summaries(questions, "trusted_scores", questions.scored)
     labels = summaries(questions, "labels", questions.labelled)

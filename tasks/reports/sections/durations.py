@@ -57,7 +57,7 @@ FROM (
 WHERE seconds > 0"""
 
 
-def durations(questions: Questions) -> ReportSection:
+def durations_section(questions: Questions) -> ReportSection:
     """Return the section."""
     found = questions.row(_SQL)
     if not found["n"]:

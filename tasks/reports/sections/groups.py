@@ -28,7 +28,7 @@ from tasks.reports.page import (
     shown,
     titled,
 )
-from tasks.reports.questions import Questions, quoted
+from tasks.reports.questions import Questions, column_in_sql
 from tasks.schema.outcomes import DOUBTFUL
 
 MAX_GROUPS = 12
@@ -36,7 +36,7 @@ MAX_OWN_GROUPS = 6
 """Of a column that the report chooses by itself."""
 
 MAX_DIFFERENCES = 60
-NUM_RESAMPLES = 2_000
+REPORT_RESAMPLES = 2_000
 LOOSE_BATCHES = 5_000
 """Clips without a speaker are summed up in so many random batches, so that no row is read; means of
 batches spread as means of clips do (`emi_model.metrics.speaker_draws.MOST_UNITS`)."""
@@ -47,7 +47,7 @@ _NONE = (
 )
 
 
-def groups(questions: Questions, by: str | None) -> ReportSection:
+def groups_section(questions: Questions, by: str | None) -> ReportSection:
     """Return the section.
 
     Args:
@@ -64,7 +64,7 @@ def groups(questions: Questions, by: str | None) -> ReportSection:
     cells = _cells(questions, column)
     if cells is None:
         return _without(f"No scored clip has a value in {column}.")
-    found = compare_groups(cells, num_resamples=NUM_RESAMPLES)
+    found = compare_groups(cells, num_resamples=REPORT_RESAMPLES)
     loose = int(cells.counts[cells.is_loose].max(axis=2).sum())
     lead = [
         f"Means by {column}. The bars are {percent(found.level, 0)} intervals over speakers: whole "
@@ -95,7 +95,7 @@ def _checked(questions: Questions, by: str) -> str:
         near = get_close_matches(by, questions.of_clips, 1)
         meant = f": did you mean {near[0]}?" if near else ": `DESCRIBE clips` lists them"
         raise QueryError(f"--by {by}: the view clips has no such column{meant}")
-    number = questions.row(f"SELECT count(DISTINCT {quoted(by)}) AS n FROM clips")["n"]
+    number = questions.row(f"SELECT count(DISTINCT {column_in_sql(by)}) AS n FROM clips")["n"]
     if number > MAX_GROUPS:
         raise QueryError(
             f"--by {by}: found {number} values, expected at most {MAX_GROUPS}: choose a column of "
@@ -107,7 +107,9 @@ def _checked(questions: Questions, by: str) -> str:
 def _chosen(questions: Questions) -> str | None:
     """Return the first of the study's own columns with few values, else the folder; or None."""
     own = [*questions.of_study, "folder"]
-    wanted = ", ".join(f"count(DISTINCT {quoted(name)}) AS n{at}" for at, name in enumerate(own))
+    wanted = ", ".join(
+        f"count(DISTINCT {column_in_sql(name)}) AS n{at}" for at, name in enumerate(own)
+    )
     counts = questions.row(f"SELECT {wanted} FROM clips WHERE {_TRUSTED}").values()
     few = (name for name, n in zip(own, counts, strict=True) if 2 <= n <= MAX_OWN_GROUPS)
     return next(few, None)
@@ -121,12 +123,12 @@ def _cells(questions: Questions, by: str) -> Cells | None:
     columns = questions.scored
     wanted = ", ".join(
         f"count({name}) AS n{at}, avg({name}) AS m{at}, var_pop({name}) AS v{at}"
-        for at, name in enumerate(map(quoted, columns))
+        for at, name in enumerate(map(column_in_sql, columns))
     )
     rows = questions.rows(
-        f"SELECT {quoted(by)}::VARCHAR AS name, coalesce(speaker, "
+        f"SELECT {column_in_sql(by)}::VARCHAR AS name, coalesce(speaker, "
         f"(hash(clip_id) % {LOOSE_BATCHES})::VARCHAR) AS who, speaker IS NULL AS is_loose, "
-        f"{wanted}\nFROM clips\nWHERE {_TRUSTED} AND {quoted(by)} IS NOT NULL\n"
+        f"{wanted}\nFROM clips\nWHERE {_TRUSTED} AND {column_in_sql(by)} IS NOT NULL\n"
         "GROUP BY ALL\nORDER BY name, is_loose, who"
     )
     kept = [at for at in range(len(columns)) if any(row[f"n{at}"] for row in rows)]

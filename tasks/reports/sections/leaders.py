@@ -12,7 +12,7 @@ from tasks.reports.drawing.canvas import shortened
 from tasks.reports.drawing.lines import timeline
 from tasks.reports.page import FigureGroup, ReportFigure, ReportSection, ReportTable, titled
 from tasks.reports.players import Voices
-from tasks.reports.questions import Questions, literal, quoted
+from tasks.reports.questions import Questions, column_in_sql, text_in_sql
 from tasks.reports.sections.distributions import NO_SCORES
 
 NUM_LEADERS = 3
@@ -45,7 +45,7 @@ class Leader:
     score: float
 
 
-def leaders(questions: Questions, voices: Voices | None) -> ReportSection:
+def leaders_section(questions: Questions, voices: Voices | None) -> ReportSection:
     """Return the section.
 
     Args:
@@ -87,9 +87,9 @@ def _highest(questions: Questions, number: int) -> dict[str, list[Leader]]:
     if not questions.targets:
         return {}
     best = ", ".join(
-        f"max({{'score': {quoted(name)}, 'clip_id': clip_id, 'sha': content_sha256}}, {number}) "
-        f"FILTER ({quoted(name)} IS NOT NULL) AS c{place}"
-        for place, name in enumerate(questions.targets)
+        f"max({{'score': {name}, 'clip_id': clip_id, 'sha': content_sha256}}, {number}) "
+        f"FILTER ({name} IS NOT NULL) AS c{place}"
+        for place, name in enumerate(map(column_in_sql, questions.targets))
     )
     row = questions.row(f"SELECT {best}\nFROM trusted_scores")
     return {
@@ -100,7 +100,7 @@ def _highest(questions: Questions, number: int) -> dict[str, list[Leader]]:
 
 
 def _timelines(questions: Questions, clips: Iterable[str]) -> dict[str, list[dict[str, Any]]]:
-    named = ", ".join(literal(clip) for clip in sorted(clips) if "\0" not in clip)
+    named = ", ".join(text_in_sql(clip) for clip in sorted(clips) if "\0" not in clip)
     rows = questions.rows(
         f"SELECT clip_id, second, {', '.join(VAD_DIMENSIONS)}\nFROM timeline\n"
         f"WHERE clip_id IN ({named}) AND second < {MAX_SECONDS}\nORDER BY clip_id, second"

@@ -48,7 +48,7 @@ NO_EVALUATIONS = (
 )
 
 
-def models(questions: Questions) -> ReportSection:
+def models_section(questions: Questions) -> ReportSection:
     """Return the section."""
     rows = questions.rows(_SQL.format(evaluations=questions.columns_of(EVALUATIONS, _COLUMNS)))
     if not rows:

@@ -35,7 +35,7 @@ COLUMNS_EXPLAINED = (
 """Of scores, those that this report speaks of, beside the scores themselves."""
 
 
-def provenance(questions: Questions) -> ReportSection:
+def provenance_section(questions: Questions) -> ReportSection:
     """Return the section of model, labels, software and licences."""
     rows = questions.rows(_SQL)
     if not rows:
@@ -53,7 +53,7 @@ def provenance(questions: Questions) -> ReportSection:
     )
 
 
-def dictionary(questions: Questions) -> ReportSection:
+def dictionary_section(questions: Questions) -> ReportSection:
     """Return the section that explains each column in a sentence."""
     explained = {column.name: column for column in table_named("scores").columns}
     wanted = [*questions.targets, *VAD_DIMENSIONS, *COLUMNS_EXPLAINED]

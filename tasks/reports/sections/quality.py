@@ -42,7 +42,7 @@ SELECT
 FROM scores"""
 
 
-def quality(questions: Questions) -> ReportSection:
+def quality_section(questions: Questions) -> ReportSection:
     """Return the section."""
     found = questions.row(_SQL)
     if not found["n"]:

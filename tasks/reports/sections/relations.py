@@ -39,7 +39,7 @@ WHERE valence IS NOT NULL AND arousal IS NOT NULL
 GROUP BY ALL"""
 
 
-def relations(questions: Questions) -> ReportSection:
+def relations_section(questions: Questions) -> ReportSection:
     """Return the section of correlations."""
     figures = []
     for what, view, columns in (
@@ -64,7 +64,7 @@ def relations(questions: Questions) -> ReportSection:
     )
 
 
-def valence_arousal(questions: Questions) -> ReportSection:
+def valence_arousal_section(questions: Questions) -> ReportSection:
     """Return the section of the density between valence and arousal."""
     cells = {(row["valence"], row["arousal"]): row["n"] for row in questions.rows(_DENSITY)}
     if not cells:

@@ -15,7 +15,7 @@ from tasks.reports.page import (
     of_clips,
     titled,
 )
-from tasks.reports.questions import Questions, quoted
+from tasks.reports.questions import Questions, column_in_sql
 from tasks.schema.tables import RUNS
 
 MIN_CLIPS_A_RUN = 10
@@ -34,11 +34,11 @@ ORDER BY started_at DESC, run_id DESC
 LIMIT {MAX_RUNS}"""
 
 
-def run_drift(questions: Questions) -> ReportSection:
+def run_drift_section(questions: Questions) -> ReportSection:
     """Return the section of each run's scores against those of the first."""
     columns = questions.scored
     wanted = ", ".join(
-        f"avg({quoted(name)}) AS m{place}, stddev_samp({quoted(name)}) AS s{place}"
+        f"avg({column_in_sql(name)}) AS m{place}, stddev_samp({column_in_sql(name)}) AS s{place}"
         for place, name in enumerate(columns)
     )
     runs = questions.rows(
@@ -93,7 +93,7 @@ def run_drift(questions: Questions) -> ReportSection:
     )
 
 
-def history(questions: Questions) -> ReportSection:
+def history_section(questions: Questions) -> ReportSection:
     """Return the section of the latest runs."""
     runs = questions.rows(_HISTORY.format(runs=questions.columns_of(RUNS, _COLUMNS)))
     if not runs:

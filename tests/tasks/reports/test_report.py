@@ -13,7 +13,7 @@ from emi_model.metrics.group_cells import Cells
 from emi_model.metrics.group_means import compare_groups
 from emi_model.targets import VAD_DIMENSIONS
 from tasks.reports.report import Report, make_report
-from tasks.reports.sections.groups import NUM_RESAMPLES
+from tasks.reports.sections.groups import REPORT_RESAMPLES
 from tasks.store.query import answer
 from tests.reported import CONDITIONS, TARGETS, write_store
 from tests.tasks.reports.pages import Page, number
@@ -149,7 +149,7 @@ class TestNumbers:
                 [row["condition"] for row in rows],
                 [row["speaker"] for row in rows],
             ),
-            num_resamples=NUM_RESAMPLES,
+            num_resamples=REPORT_RESAMPLES,
         )
         for mean in found.means:
             cells = page.rows(f"{_titled(mean.column)} by group")[mean.group]
