@@ -5,10 +5,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: setup demo test unit changed quick integration torture lint bench gpu docs constraints sbom wheel clean help
+.PHONY: setup demo test unit changed quick integration torture pages lint bench gpu docs constraints sbom wheel clean help
 
 help:
-	@echo "make setup | demo | test | quick (lint, tests of what changed) | lint | torture | bench | gpu | docs | sbom | wheel | clean"
+	@echo "make setup | demo | test | quick (lint, tests of what changed) | lint | torture | pages | bench | gpu | docs | sbom | wheel | clean"
 
 setup: $(STAMP)
 
@@ -46,6 +46,10 @@ integration: setup
 # Thousands of damaged files, each a row; a quick part of it is among the unit tests.
 torture: setup
 	$(BIN)/python -m tests.torture --media ../shared/media/clips
+
+# The report in a real browser; needs chromium, which Debian has (apt-get install chromium).
+pages: setup
+	$(BIN)/python -m tests.pages
 
 lint: setup
 	$(BIN)/ruff check .

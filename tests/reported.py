@@ -30,8 +30,23 @@ _REASONS = (Reason.UNREADABLE, Reason.NO_AUDIO_TRACK, Reason.TOO_SHORT)
 _PART = 100_000
 
 
-def write_store(folder: Path, num_clips: int, *, num_runs: int = 4, seed: int = 1) -> ResultsStore:
-    """Write a store of as many clips: 1 of 50 rejected, 1 of 10 labelled, two evaluated models."""
+def write_store(
+    folder: Path,
+    num_clips: int,
+    *,
+    num_runs: int = 4,
+    seed: int = 1,
+    content_sha256: str | None = None,
+) -> ResultsStore:
+    """Write a store of as many clips: 1 of 50 rejected, 1 of 10 labelled, two evaluated models.
+
+    Args:
+        folder: of the store.
+        num_clips: of the corpus.
+        num_runs: among which the clips are divided.
+        seed: of all that is drawn.
+        content_sha256: of every clip's file; default one for each.
+    """
     store, draw = create_store(folder), np.random.default_rng(seed)
     bounds = np.linspace(0, num_clips, num_runs + 1).astype(int)
     for run in range(num_runs):
@@ -39,7 +54,11 @@ def write_store(folder: Path, num_clips: int, *, num_runs: int = 4, seed: int = 
         began = BEGAN + timedelta(days=run)
         for start in range(int(bounds[run]), int(bounds[run + 1]), _PART):
             stop = min(start + _PART, int(bounds[run + 1]))
-            scores, timeline = _clips(range(start, stop), run_id, began, draw, 0.03 * run)
+            scores, timeline = _clips(range(start, stop), run_id, began, draw, 0.1 * run / num_runs)
+            if content_sha256 is not None:
+                place = scores.schema.get_field_index("content_sha256")
+                same = _same(content_sha256, scores.num_rows)
+                scores = scores.set_column(place, scores.schema.field(place), same)
             store.commit(f"{run_id}-{start:08d}", {SCORES: scores, TIMELINE: timeline})
         store.record_run(_run(run_id, began, int(bounds[run + 1] - bounds[run])))
     study = {

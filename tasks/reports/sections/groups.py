@@ -76,7 +76,8 @@ def groups_section(questions: Questions, by: str | None) -> ReportSection:
             f"{of_clips(loose)} name no speaker, and each counts for itself: if they are of few "
             "people, the intervals are too narrow."
         )
-    figures = [_figure(name, found) for name in cells.columns]
+    span = max(high - low for low, high in (_ends(one, found) for one in cells.columns))
+    figures = [_figure(name, found, span) for name in cells.columns]
     return ReportSection(
         "groups",
         "Groups",
@@ -162,14 +163,23 @@ def _filled(
     return filled
 
 
-def _figure(column: str, found: GroupComparison) -> ReportFigure:
+def _ends(column: str, found: GroupComparison) -> tuple[float, float]:
+    """Return the smallest and the largest figure of a column's groups."""
+    means = [one.mean for one in found.means if one.column == column]
+    known = [at for one in means for at in (one.value, one.low, one.high) if at is not None]
+    return min(known), max(known)
+
+
+def _figure(column: str, found: GroupComparison, span: float) -> ReportFigure:
+    """Return a column's means by group; the axes of all columns are as long as ``span``."""
     means = [one for one in found.means if one.column == column]
     title = titled(column)
     rows = [_interval(one.group, one.mean) for one in means]
     told = ", ".join(f"{one.group} {shown(one.mean.value)}" for one in means)
-    drawing = intervals(
-        f"{title} by group", f"Mean {column} with its interval over speakers: {told}.", rows, "mean"
-    )
+    words = f"Mean {column} with its interval over speakers: {told}."
+    middle = sum(_ends(column, found)) / 2
+    ends = (middle - span / 2, middle + span / 2)
+    drawing = intervals(f"{title} by group", words, rows, "mean", ends=ends)
     number = sum(one.num_clips for one in means)
     return ReportFigure(title, drawing, of_clips(number), _means(title, means))
 
