@@ -17,7 +17,7 @@ from tasks.reports.players import Voices
 from tasks.reports.questions import Questions, asked
 from tasks.reports.sections.distributions import distributions_section
 from tasks.reports.sections.durations import durations_section
-from tasks.reports.sections.groups import groups_section
+from tasks.reports.sections.groups import checked_group_column, groups_section
 from tasks.reports.sections.leaders import leaders_section
 from tasks.reports.sections.models import models_section
 from tasks.reports.sections.provenance import dictionary_section, provenance_section
@@ -80,6 +80,8 @@ def make_report(
 
 
 def _made(questions: Questions, title: str, voices: Voices | None, by: str | None) -> Report:
+    if by is not None:
+        checked_group_column(questions, by)
     steps: Sequence[Callable[[], ReportSection]] = [
         lambda: distributions_section(questions),
         lambda: durations_section(questions),

@@ -52,13 +52,10 @@ def groups_section(questions: Questions, by: str | None) -> ReportSection:
 
     Args:
         questions: to the store.
-        by: column of the view clips that makes the groups; None: the first of the study's own with
-            few values, else the folder.
-
-    Raises:
-        QueryError: there is no such column, or it has more values than `MAX_GROUPS`.
+        by: column of the view clips that makes the groups, `checked_group_column`; None: the first
+            of the study's own with few values, else the folder.
     """
-    column = _chosen(questions) if by is None else _checked(questions, by)
+    column = by or _chosen(questions)
     if column is None:
         return _without(_NONE.format(most=MAX_OWN_GROUPS))
     cells = _cells(questions, column)
@@ -91,7 +88,12 @@ def _without(why: str) -> ReportSection:
     return ReportSection("groups", "Groups", missing=[why])
 
 
-def _checked(questions: Questions, by: str) -> str:
+def checked_group_column(questions: Questions, by: str) -> str:
+    """Return a column that can make groups.
+
+    Raises:
+        QueryError: there is no such column, or it has more values than `MAX_GROUPS`.
+    """
     if by not in questions.of_clips:
         near = get_close_matches(by, questions.of_clips, 1)
         meant = f": did you mean {near[0]}?" if near else ": `DESCRIBE clips` lists them"
@@ -142,12 +144,12 @@ def _cells(questions: Questions, by: str) -> Cells | None:
         [place[row["who"], row["is_loose"]] for row in rows],
         [names.index(r["name"]) for r in rows],
     )
-    return Cells(
-        tuple(columns[one] for one in kept),
-        tuple(names),
-        *(_filled(rows, at, (len(speakers), len(names)), kind, kept) for kind in "nmv"),
-        is_loose=np.array([is_loose for _, is_loose in speakers], bool),
+    counts, means, variances = (
+        _filled(rows, at, (len(speakers), len(names)), kind, kept) for kind in "nmv"
     )
+    loose = np.array([is_loose for _, is_loose in speakers], bool)
+    filled = tuple(columns[one] for one in kept)
+    return Cells(filled, tuple(names), counts, means, variances, loose)
 
 
 def _filled(
