@@ -38,13 +38,16 @@ SELECT
     histogram(codec) FILTER (status = 'scored') AS codecs,
     histogram(sampling_rate) FILTER (status = 'scored') AS rates,
     histogram(floor(greatest(rms_dbfs, -100) / {DECIBELS})::INTEGER)
-        FILTER (status = 'scored') AS levels
+        FILTER (status = 'scored') AS levels,
+    {{taught}} AS num_taught
 FROM scores"""
+_TAUGHT = "count(*) FILTER (status = 'scored' AND training_split = 'train')"
 
 
 def quality_section(questions: Questions) -> ReportSection:
     """Return the section."""
-    found = questions.row(_SQL)
+    taught = _TAUGHT if "training_split" in questions.columns else "0"
+    found = questions.row(_SQL.format(taught=taught))
     if not found["n"]:
         return ReportSection(
             "quality", "Rejections and quality", missing=["No clip has a row yet."]
@@ -67,6 +70,12 @@ def quality_section(questions: Questions) -> ReportSection:
         lead.append(
             f"{doubtful:,} of the scored clips are silent, clipped or cut short: the other figures "
             "of this report leave them out."
+        )
+    if found["num_taught"]:
+        lead.append(
+            f"{found['num_taught']:,} of the scored clips taught the model: it knows their labels, "
+            "so their scores say nothing of how it does on new clips. They are in the figures; the "
+            "view unseen_scores leaves them out."
         )
     return ReportSection("quality", "Rejections and quality", lead=lead, groups=groups)
 

@@ -68,10 +68,15 @@ def test_all_clips_rejected(store: ResultsStore, commit: Commit) -> None:
     assert page.text("strong")[:3] == ["2", "0", "2"]
 
 
-def test_scores_all_alike_have_no_correlation(store: ResultsStore, commit: Commit) -> None:
-    commit("part", "a.mp4", "b.mp4", "c.mp4", value=0.25)
+def test_scores_all_alike_have_no_correlation(
+    store: ResultsStore, commit: Commit, make_stamp: MakeStamp
+) -> None:
+    taught = {f"of {name}": "train" for name in ("a.mp4", "b.mp4")}
+    stamp = make_stamp(training_splits=taught)
+    commit("part", "a.mp4", "b.mp4", "c.mp4", value=0.25, stamp=stamp)
     page = Page(make_report(store.location).html)
     assert page.rows("Correlations among scores")["Joy"][:2] == ["-", "-"]
+    assert any(text.startswith("2 of the scored clips taught") for text in page.text("p"))
 
 
 def test_targets_of_another_model(
