@@ -57,15 +57,13 @@ def report(
     title: str | None,
     as_json: bool,
 ) -> None:
-    r"""Write one HTML page about a store: distributions, correlations, groups, quality, models.
+    """Write one HTML page about a store: distributions, correlations, groups, quality, models.
 
     The page needs no network and no other file. It is made of aggregates: single clips stand in it
     only as the highest of each emotion, with names, timelines and, if asked for, voices. So look at
     it before you pass it on.
 
-    \b
-    Example:
-      emi report --results results --out report.html
+    Example: emi report --results results --corpus ~/my-videos --by condition --out study.html
     """
     with without_gc():
         from flows.display.tables import ProgressBar
