@@ -6,11 +6,14 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
 from emi_model.errors import ConfigError, QueryError, StoreError
 from tasks.progress import Observer, observed_by, take_remarks
 from tasks.reports.report import Report, check_report_file, make_report, write_report
+from tasks.schema.fields import checked
+from tasks.schema.registers import labels_schema
 from tasks.scoring.commit import RunStamp, Tally
 from tasks.scoring.run_record import RunRecord, RunState, write_record
 from tasks.storage.open import open_file
@@ -58,6 +61,20 @@ def test_clips_without_timelines_labels_or_evaluations(store: ResultsStore, comm
     for cause in ("no labels", "no timelines", "No model was evaluated", "no column of 2"):
         assert cause in words
     assert page.rows("Mean, standard deviation and quantiles")["Joy, scores"][:2] == ["2", "0.500"]
+
+
+def test_labels_alone(store: ResultsStore) -> None:
+    schema = labels_schema(("Joy",))
+    row = dict.fromkeys(schema.names) | {"content_sha256": "a", "split": "valid", "snapshot": "ab"}
+    rows = [
+        row | {"clip_id": f"{n}.mp4", "joy": n / 4, "number": 1, "added_at": datetime.now(UTC)}
+        for n in range(4)
+    ]
+    store.record("labels", "one", checked(pa.Table.from_pylist(rows, schema), schema))
+    page = Page(make_report(store.location).html)
+    assert page.rows("Mean, standard deviation and quantiles")["Joy, labels"][:2] == ["4", "0.375"]
+    assert page.tables["Clips by Joy"][0] == ["from, to", "labels"]
+    assert "No clip has scores yet" in page.missing[0]
 
 
 def test_all_clips_rejected(store: ResultsStore, commit: Commit) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
@@ -74,6 +74,17 @@ def test_clips_of_a_manifest_and_of_one_file(corpus: Path) -> None:
     with Voices(str(corpus / "tone.wav"), 1) as voices:
         assert voices.sound("tone.wav", tone)
         assert voices.sound("other.wav", tone) is None
+
+
+def test_clips_of_a_bucket(
+    corpus: Path, bucket: str, put_objects: Callable[[str, Mapping[str, bytes]], None]
+) -> None:
+    tone = corpus / "tone.wav"
+    put_objects(f"{bucket}/clips", {"a/tone.wav": tone.read_bytes()})
+    with Voices(f"{bucket}/clips", 1) as voices:
+        assert voices.sound("a/tone.wav", hash_content(tone))
+        assert voices.sound("b/tone.wav", hash_content(tone)) is None
+        assert voices.sound("../clips/a/tone.wav", hash_content(tone)) is None
 
 
 def test_players_in_a_page(corpus: Path, store: ResultsStore, commit: Callable[..., None]) -> None:
