@@ -76,6 +76,13 @@ class Cells:
             tuple(columns), tuple(names), *_summed(table[kept], cell_of, shape), is_loose=is_loose
         )
 
+    def with_values(self) -> Cells:
+        """Return the cells of those columns of which any clip has a value."""
+        kept = np.flatnonzero(self.totals.any(axis=0))
+        columns = tuple(self.columns[place] for place in kept)
+        arrays = (self.counts[..., kept], self.means[..., kept], self.variances[..., kept])
+        return Cells(columns, self.groups, *arrays, self.is_loose)
+
     @property
     def totals(self) -> Doubles:
         """Clips that have a value, (C, T)."""

@@ -22,6 +22,9 @@ from emi_model.metrics.student import NORMAL, student_p, student_quantile
 FEWEST_SPEAKERS = 5
 """With fewer of them in a group there is no interval: too few different resamples."""
 
+FEWEST_DRAWS = 10
+"""Draws beyond a value, from which a share of them is known well enough."""
+
 MOST_UNITS = 20_000
 """More speakers are put together into so many random groups, which are drawn in their place."""
 
@@ -46,11 +49,18 @@ class Drawn:
         return quantiles_of(self.values, (below, 1.0 - below), self.freedom + 1)
 
     def p(self) -> float:
-        """Return the two-sided p-value of 0: the level of the interval that just ends there."""
+        """Return the two-sided p-value of 0: the level of the interval that just ends there.
+
+        Where hardly a draw lies beyond 0, the level cannot be read off them: from there on it goes
+        down as Student's distribution does, with the spread of the draws.
+        """
         defined = self.values[~np.isnan(self.values)]
-        fewer = min(int((defined <= 0).sum()), int((defined >= 0).sum()))
-        share = min(0.5, (1 + fewer) / (1 + len(defined)))
-        return student_p(NORMAL.inv_cdf(share) / self.too_narrow, self.freedom)
+        beyond = min(int((defined <= 0).sum()), int((defined >= 0).sum()))
+        share = min(0.5, max(1 + beyond, FEWEST_DRAWS) / (1 + len(defined)))
+        t = -NORMAL.inv_cdf(share) / self.too_narrow
+        if beyond < FEWEST_DRAWS and (spread := float(defined.std())) > 0:
+            t = max(t, abs(float(defined.mean())) / (spread * self.too_narrow))
+        return student_p(t, self.freedom)
 
 
 def of_one_draw(values: Doubles, num_speakers: int) -> Drawn | None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import click
 
+from flows.cli.analysis.ask import ask
+from flows.cli.analysis.metadata import metadata
 from flows.cli.exits import PipedGroup, quick_end, run_to_exit
 from flows.cli.learning.ablate import ablate
 from flows.cli.learning.checkpoints import check_backbone, import_checkpoint
@@ -54,6 +56,8 @@ for _verb in (
     transcribe,
     embed,
     query,
+    ask,
+    metadata,
     status,
     report,
     verify,

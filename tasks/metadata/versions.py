@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -26,7 +27,7 @@ from tasks.schema.metadata import (
     speaker_metadata_schema,
 )
 from tasks.schema.tables import CLIP_METADATA, SPEAKER_METADATA
-from tasks.store.store import ResultsStore
+from tasks.store.store import ResultsStore, open_store
 
 TABLE_OF: Mapping[MetadataKey, str] = {"clip_id": CLIP_METADATA, "speaker": SPEAKER_METADATA}
 
@@ -58,6 +59,16 @@ def versions(store: ResultsStore, key: MetadataKey) -> list[dict[str, Any]]:
             }
         )
     return found
+
+
+def all_metadata_versions(location: str | Path) -> list[dict[str, Any]]:
+    """Return `versions` of clips, then of speakers.
+
+    Raises:
+        StoreError: no store there, or a version is damaged.
+    """
+    store = open_store(location)
+    return [row for key in TABLE_OF for row in versions(store, key)]
 
 
 def own_columns(table: pa.Table | None) -> list[str]:

@@ -53,6 +53,12 @@ def answer(location: str | Path, sql: str, own: Mapping[str, pa.Table] | None = 
         raise StoreError(f"{location}: cannot be read: {error}") from error
 
 
+_OWN_TABLES = (
+    "a question reads no files; to join a table of yours: `emi metadata add FILE` keeps it beside "
+    "the scores, by clip or speaker, in the view clips; or --with own=FILE for this question alone"
+)
+
+
 class _MayBeDamage(QueryError):
     """DuckDB could not read a part, of which it need not say the name."""
 
@@ -104,12 +110,24 @@ def _explained(error: duckdb.Error) -> str:
         re.sub(r"^LINE (\d+):", lambda line: f"LINE {int(line[1]) - before}:", line)
         for line in others[place : place + 2]
     ]
-    return "\n".join([first, *meant, *quoted])
+    hint = [_OWN_TABLES] if isinstance(error, duckdb.PermissionException) else []
+    return "\n".join([first, *meant, *quoted, *hint])
+
+
+def stored_questions() -> dict[str, str]:
+    """Return the texts of all ready questions, ``tasks/store/questions/*/NAME.sql``, by name."""
+    root = resources.files("tasks.store.questions")
+    folders = [folder for folder in root.iterdir() if folder.is_dir()]
+    files = [file for folder in folders for file in folder.iterdir() if file.name.endswith(".sql")]
+    return {
+        file.name.removesuffix(".sql"): file.read_text(encoding="utf-8")
+        for file in sorted(files, key=lambda file: file.name)
+    }
 
 
 def stored_question(name: str) -> str:
-    """Return the text of ``tasks/store/questions/NAME.sql``."""
-    return (resources.files("tasks.store.questions") / f"{name}.sql").read_text(encoding="utf-8")
+    """Return the text of one ready question."""
+    return stored_questions()[name]
 
 
 def write(table: pa.Table, wanted: FileFormat) -> None:

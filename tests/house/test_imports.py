@@ -38,7 +38,7 @@ ORDER = {
         {"cluster"},
         {"labels", "scoring", "embedding"},
         {"datasets", "metadata", "forgetting"},
-        {"evaluation", "explaining"},
+        {"evaluation", "explaining", "asking"},
         {"training"},
         {"comparison"},
         {"ablation"},

@@ -4,41 +4,19 @@ from __future__ import annotations
 
 import sys
 from contextlib import suppress
-from typing import TYPE_CHECKING, Literal
 
 import click
-from click.core import ParameterSource
 
 from emi_model.errors import StoreError
-from flows.cli.options import LOCATION, json_option, results_option
+from flows.cli.analysis.output import Output, answer_options, put_answer
+from flows.cli.options import json_option, results_option
 from flows.cli.run import write_json
-
-if TYPE_CHECKING:
-    from tasks.storage.formats import FileFormat
 
 
 @click.command()
 @click.argument("sql")
 @results_option
-@click.option(
-    "--format",
-    "wanted",
-    type=click.Choice(["table", "csv", "json", "parquet"]),
-    default="table",
-    show_default=True,
-    help="json: one object a line; parquet goes to stdout.",
-)
-@click.option(
-    "--output",
-    type=LOCATION,
-    metavar="FILE",
-    help="Write the answer to a file; its suffix is the format: .csv, .json, .jsonl, .parquet.",
-)
-@click.option(
-    "--excel",
-    is_flag=True,
-    help="CSV that Excel opens: byte order mark, semicolons, decimals as your locale has them.",
-)
+@answer_options
 @click.option(
     "--with",
     "beside",
@@ -46,16 +24,7 @@ if TYPE_CHECKING:
     metavar="NAME=FILE",
     help="A table of your own, CSV or Parquet, to join with; may be repeated.",
 )
-@click.pass_context
-def query(
-    context: click.Context,
-    sql: str,
-    results: str,
-    wanted: Literal["table"] | FileFormat,
-    output: str | None,
-    excel: bool,
-    beside: tuple[str, ...],
-) -> None:
+def query(sql: str, results: str, output: Output, beside: tuple[str, ...]) -> None:
     """Answer one SELECT over a store's views: scores, rejections, labels, runs and others.
 
     `SHOW TABLES` lists them, `DESCRIBE scores` lists the columns of one; `FROM
@@ -64,18 +33,11 @@ def query(
     """
     from flows.display.answers import show_answer
     from tasks.storage.own_tables import read_own_tables
-    from tasks.store.query import answer, write, write_file
+    from tasks.store.query import answer
     from tasks.store.views import VIEWS
 
-    named = context.get_parameter_source("wanted") is not ParameterSource.DEFAULT
-    if excel and named and wanted != "csv":
-        raise click.UsageError(f"--excel writes CSV, not {wanted}: leave --format out")
     found = answer(results, sql, read_own_tables(beside, VIEWS))
-    if output is not None:
-        write_file(found, output, "excel" if excel else wanted if named else None)
-    elif excel or wanted != "table":
-        write(found, "excel" if excel or wanted == "table" else wanted)
-    else:
+    if not put_answer(found, output):
         show_answer(found, sys.stdout)
 
 

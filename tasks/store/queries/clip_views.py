@@ -88,13 +88,13 @@ _NONE_CHOSEN = (
     "WHERE false"
 )
 
-_DERIVED: Mapping[str, str] = {
+DERIVED_BODIES: Mapping[str, str] = {
     "rejections": "SELECT * FROM scores WHERE status = 'rejected'",
     "unseen_scores": "SELECT * FROM scores WHERE training_split IS DISTINCT FROM 'train'",
     "trusted_scores": "SELECT * FROM scores WHERE status = 'scored' "
     f"AND NOT list_has_any(flags, {[str(flag) for flag in DOUBTFUL]})",
 }
-
+"""What each of them selects of scores."""
 
 _CURRENT = (SCORES, *COMPANIONS, TRANSCRIPTS)
 _BASES: Mapping[str, tuple[str, ...]] = {
@@ -138,7 +138,7 @@ def clip_views(files: Mapping[str, str]) -> dict[str, str]:
     for table in (SCORES, *companions):
         views[all_view(table)] = _ALL.format(table=table, **facts)
         views[table] = SHOWN.format(table=table)
-    return views | dict(_DERIVED)
+    return views | dict(DERIVED_BODIES)
 
 
 def with_bases(views: Iterable[str]) -> set[str]:

@@ -1,1 +1,6 @@
-"""Ready questions about a store, a file of SQL each; its first line says what is asked."""
+"""Ready questions about a store, a file of SQL each: what is asked, who asks, how to read it.
+
+The file's first comment says it: a line with the question, then ``Who asks:`` and ``Read it so:``.
+A question stands by itself (`emi query` answers its text). `emi ask` puts the column of ``--by`` in
+place of each ``/* by */``, and what ``--where`` leaves in place of the views that it names.
+"""

@@ -7,7 +7,6 @@ import os
 import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,7 @@ from tasks.schema.scores import scores_schema
 from tasks.scoring.commit import RunStamp, Tally
 from tasks.scoring.run_record import RunRecord, RunState, ended, write_record
 from tasks.storage.formats import write_json_lines
-from tasks.store.query import answer, stored_question, write
+from tasks.store.query import answer, stored_question, stored_questions, write
 from tasks.store.store import ResultsStore
 from tasks.store.views import VIEWS
 from tests.places import DISK_AND_BUCKET
@@ -30,11 +29,7 @@ MakeRows = Callable[..., pa.Table]
 MakeStamp = Callable[..., RunStamp]
 Captured = pytest.CaptureFixture[str]
 
-QUESTIONS = sorted(
-    file.name.removesuffix(".sql")
-    for file in resources.files("tasks.store.questions").iterdir()
-    if file.name.endswith(".sql")
-)
+QUESTIONS = list(stored_questions())
 
 
 @DISK_AND_BUCKET

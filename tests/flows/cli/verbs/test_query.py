@@ -32,6 +32,7 @@ def test_a_table_of_ones_own_beside_the_views(emi, store, tmp_path):
     code, _, err = emi("query", f"FROM read_csv('{tmp_path}/own.csv')")
     assert code == 2
     assert "own.csv" in err
+    assert "`emi metadata add FILE` keeps it beside the scores" in err
 
 
 def test_an_answer_in_a_file(emi, store, tmp_path):

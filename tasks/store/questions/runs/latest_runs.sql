@@ -1,4 +1,6 @@
 -- The latest ten runs.
+-- Who asks: whoever looks after the store.
+-- Read it so: audio_hours_per_hour is how many hours of audio were scored in an hour.
 SELECT
     started_at,
     state,

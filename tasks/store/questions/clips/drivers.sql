@@ -1,4 +1,8 @@
 -- Which modality drives which score?
+-- Who asks: whoever wants to know what a model listens to, reads or looks at (emi process
+-- --why).
+-- Read it so: mean_size is how much the modality moves a score, up or down, on average; drives
+-- counts the clips in which it moves the score most.
 SELECT
     target,
     name AS modality,

@@ -1,4 +1,6 @@
 -- What the store holds, by model and coverage; the row of scores first.
+-- Who asks: whoever opens the store (emi status).
+-- Read it so: a row is a model with what it heard; is_current marks what the view scores shows.
 SELECT
     model,
     coverage,

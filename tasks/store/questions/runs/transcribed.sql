@@ -1,4 +1,6 @@
 -- What the store holds of speech, by ASR model; the row that transcripts shows most of first.
+-- Who asks: whoever opens the store (emi status).
+-- Read it so: a row is a model that turns speech into text; spoken counts the clips with a word.
 SELECT
     asr_model,
     count(*) FILTER (is_current) AS clips,

@@ -1,0 +1,1 @@
+"""Verbs of those who study scores: questions, metadata."""

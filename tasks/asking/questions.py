@@ -1,0 +1,134 @@
+"""The catalogue of ready questions: files of SQL, and modules of this folder.
+
+Both say in their first comment what is asked, who asks it, and how the answer is to be read.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from emi_model.errors import QueryError
+from tasks.asking import groups, mixed_model, model_agreement, raters
+from tasks.asking.answers import Answer, Wishes
+from tasks.asking.groups import ask_groups
+from tasks.asking.mixed_model import ask_mixed_model
+from tasks.asking.model_agreement import ask_model_agreement
+from tasks.asking.raters import ask_raters
+from tasks.asking.scope import (
+    BY_MARK,
+    clip_columns,
+    did_you_mean,
+    known_column,
+    scoped,
+    takes_where,
+)
+from tasks.store.query import answer, stored_questions
+
+_Asked = Callable[[str | Path, Wishes], Answer]
+
+_OF_GROUPS = frozenset({"where", "by", "within", "columns"})
+_IN_PYTHON: Mapping[str, tuple[str | None, _Asked, frozenset[str]]] = {
+    "groups": (groups.__doc__, ask_groups, _OF_GROUPS),
+    "mixed_model": (mixed_model.__doc__, ask_mixed_model, _OF_GROUPS - {"within"}),
+    "model_agreement": (model_agreement.__doc__, ask_model_agreement, frozenset({"where"})),
+    "raters": (raters.__doc__, ask_raters, frozenset({"where", "columns", "ratings"})),
+}
+
+_PARTS = re.compile(r"\s*(.*?)\s*Who asks:\s*(.*?)\s*Read it so:\s*(.*)", re.DOTALL)
+_OPTIONS = {"columns": "--column"}
+
+
+@dataclass(frozen=True)
+class Question:
+    """A ready question.
+
+    Attributes:
+        name: as `emi ask` knows it.
+        title: the question itself.
+        who: who asks it.
+        reading: what the answer's values mean.
+        takes: the fields of `Wishes` that it takes.
+        sql: its text; empty for one in Python.
+    """
+
+    name: str
+    title: str
+    who: str
+    reading: str
+    takes: frozenset[str]
+    sql: str = ""
+
+
+def ready_questions() -> dict[str, Question]:
+    """Return all ready questions by name, in the order of their names."""
+    found = {
+        name: _question(name, doc or "", takes) for name, (doc, _, takes) in _IN_PYTHON.items()
+    }
+    for name, sql in stored_questions().items():
+        comment = "\n".join(
+            line.removeprefix("--").strip() for line in sql.splitlines() if line.startswith("--")
+        )
+        takes = {"where"} if takes_where(sql) else set()
+        takes |= {"by"} if BY_MARK in sql else set()
+        found[name] = _question(name, comment, frozenset(takes), sql)
+    return {name: found[name] for name in sorted(found)}
+
+
+def question_named(name: str) -> Question:
+    """Return a ready question.
+
+    Raises:
+        QueryError: there is none of this name.
+    """
+    known = ready_questions()
+    spelled = name.lower().replace("-", "_")
+    if spelled not in known:
+        raise QueryError(
+            f"no question {name!r}{did_you_mean(spelled, known) or ':'} `emi ask` lists them all"
+        )
+    return known[spelled]
+
+
+def ask_question(location: str | Path, name: str, wishes: Wishes | None = None) -> Answer:
+    """Return the answer to a ready question.
+
+    Args:
+        location: of the store.
+        name: of the question.
+        wishes: its options.
+
+    Raises:
+        QueryError: no such question, an option that it does not take, a column that there is not.
+        StoreError: no store there.
+    """
+    wishes = wishes or Wishes()
+    question = question_named(name)
+    for option in wishes.given():
+        if option not in question.takes:
+            taking = [_option(one) for one in sorted(question.takes)]
+            raise QueryError(
+                f"{question.name} takes no {_option(option)}: "
+                + (f"it takes {', '.join(taking)}" if taking else "it is not about single clips")
+            )
+    if not question.sql:
+        return _IN_PYTHON[question.name][1](location, wishes)
+    by = wishes.by
+    if by is not None:
+        by = known_column(by, clip_columns(location), "--by")
+    found = answer(location, scoped(question.sql, wishes.where, by))
+    return Answer({question.name: found})
+
+
+def _question(name: str, comment: str, takes: frozenset[str], sql: str = "") -> Question:
+    parts = _PARTS.match(comment)
+    if parts is None:
+        raise ValueError(f"{name}: its comment says not what is asked, by whom, and how to read it")
+    title, who, reading = (" ".join(part.split()) for part in parts.groups())
+    return Question(name, title, who, reading, takes, sql)
+
+
+def _option(field: str) -> str:
+    return _OPTIONS.get(field, f"--{field}")

@@ -1,0 +1,142 @@
+"""The scope of a question: which clips count, and by which column they are told apart.
+
+A question stands for itself, over the views of a store. With a condition, or a column to answer by,
+each view that it reads is hidden behind one of the same name: the rows of the clips that meet the
+condition, with all columns of the view clips where the view is made of scores. It runs in the same
+sandbox as any other SQL.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import pyarrow as pa
+
+from emi_model.errors import QueryError
+from emi_model.targets import VAD_DIMENSIONS
+from tasks.schema.metadata import FOLDER
+from tasks.schema.scores import scores_schema
+from tasks.schema.tables import COMPANIONS, LABELS, SCORES, TRANSCRIPTS
+from tasks.store.queries.clip_views import CLIPS, DERIVED_BODIES, all_view
+from tasks.store.query import answer
+from tasks.store.views import VIEWS, views_read
+
+BY_MARK = "/* by */"
+"""Where a question takes the column that it is answered by."""
+
+_BESIDE = (
+    *(*COMPANIONS, TRANSCRIPTS, LABELS),
+    *map(all_view, (SCORES, *COMPANIONS, TRANSCRIPTS)),
+)
+"""Views with a clip_id and columns of their own."""
+
+_NUMBERS = (
+    *("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT"),
+    *("HUGEINT", "FLOAT", "DOUBLE", "DECIMAL", "BOOLEAN"),
+)
+
+
+def takes_where(sql: str) -> bool:
+    """Return whether a question is about clips that a condition can choose."""
+    read = set(views_read(sql))
+    return read != set(VIEWS) and bool(read & {SCORES, CLIPS, *DERIVED_BODIES, *_BESIDE})
+
+
+def scoped(sql: str, where: str | None, by: str | None = None, *, whole: bool = False) -> str:
+    """Return a question about the clips that meet a condition.
+
+    Args:
+        sql: one SELECT over the views.
+        where: a condition on the columns of clips; None: all.
+        by: column that it is answered by, in place of each `BY_MARK`.
+        whole: let the views of scores have all columns of clips in any case.
+    """
+    if by is not None:
+        sql = sql.replace(BY_MARK, f"{identifier(by)},")
+    if where is None and by is None and not whole:
+        return sql
+    condition = f"\nWHERE (\n{where}\n)" if where is not None else ""
+    hidden = {SCORES: f"SELECT * FROM main.{CLIPS}{condition}"}
+    read = views_read(sql)
+    made = {CLIPS: f"SELECT * FROM {SCORES}", **DERIVED_BODIES}
+    hidden |= {view: body for view, body in made.items() if view in read}
+    hidden |= {
+        view: f"SELECT * FROM main.{view} AS beside "
+        f"WHERE beside.clip_id IN (SELECT clip_id FROM {SCORES})"
+        for view in _BESIDE
+        if view in read
+    }
+    named = ",\n".join(f"{view} AS (\n{body}\n)" for view, body in hidden.items())
+    return f"WITH {named}\nSELECT * FROM (\n{sql.strip().rstrip(';')}\n)"
+
+
+def clip_columns(location: str | Path) -> dict[str, str]:
+    """Return the columns of the view clips with their types, as DuckDB names them."""
+    table = answer(location, f"SELECT column_name, column_type FROM (DESCRIBE {CLIPS})")
+    names, kinds = (table[name].to_pylist() for name in table.schema.names)
+    return dict(zip(names, kinds, strict=True))
+
+
+def known_column(name: str, columns: Mapping[str, str], option: str) -> str:
+    """Return a column of clips as it is spelled.
+
+    Raises:
+        QueryError: there is none.
+    """
+    spelled = {column.lower(): column for column in columns}
+    if name.lower() not in spelled:
+        meant = did_you_mean(name, columns) or ":"
+        raise QueryError(
+            f"{option} {name}: no such column{meant} `emi ask each_clip --format csv` shows all, "
+            "`emi metadata add` brings your own"
+        )
+    return spelled[name.lower()]
+
+
+def scores_among(columns: Mapping[str, str]) -> list[str]:
+    """Return those columns of clips that are scores: the targets', then VAD.
+
+    Args:
+        columns: `clip_columns`; those before folder are of the view scores.
+    """
+    names = list(columns)[: list(columns).index(FOLDER.name)]
+    others = {*scores_schema(()).names}
+    targets = [
+        name for name in names if name not in others and not name.endswith(("_low", "_high"))
+    ]
+    return [*targets, *VAD_DIMENSIONS]
+
+
+def number_column(name: str, columns: Mapping[str, str], option: str) -> str:
+    """Return a column of clips that holds numbers.
+
+    Raises:
+        QueryError: there is none, or it holds something else.
+    """
+    found = known_column(name, columns, option)
+    if not columns[found].startswith(_NUMBERS):
+        raise QueryError(f"{option} {found}: found {columns[found]}, expected a column of numbers")
+    return found
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Return a half sentence with the names most like one; empty if none is."""
+    found = difflib.get_close_matches(name.lower(), list(known), n=3)
+    return f", did you mean {' or '.join(found)}?" if found else ""
+
+
+def identifier(name: str) -> str:
+    """Return a column's name as it stands in SQL, whatever letters it has."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def ask_clips(location: str | Path, sql: str, where: str | None) -> pa.Table:
+    """Return the answer to a question about clips with their metadata.
+
+    Raises:
+        QueryError: the condition, or the question, is wrong.
+        StoreError: no store there.
+    """
+    return answer(location, scoped(sql, where, whole=True))

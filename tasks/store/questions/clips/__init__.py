@@ -1,0 +1,1 @@
+"""Questions about clips: their scores, words and seconds."""

@@ -1,0 +1,29 @@
+-- On which clips do two models differ most?
+-- Who asks: whoever got a new model, and wants to hear where it changed its mind.
+-- Read it so: difference is how far the scores of both lie apart, 0 to 1, on average over the
+-- six emotions; own is the model that the view scores shows. `emi ask model_agreement` sums it
+-- up.
+SELECT
+    own.clip_id,
+    own.model AS own_model,
+    other.model AS other_model,
+    round((
+        abs(other.admiration - own.admiration)
+        + abs(other.amusement - own.amusement)
+        + abs(other.determination - own.determination)
+        + abs(other.empathic_pain - own.empathic_pain)
+        + abs(other.excitement - own.excitement)
+        + abs(other.joy - own.joy)
+    ) / 6, 3) AS difference,
+    round(own.joy::DOUBLE, 3) AS own_joy,
+    round(other.joy::DOUBLE, 3) AS other_joy,
+    round(own.empathic_pain::DOUBLE, 3) AS own_empathic_pain,
+    round(other.empathic_pain::DOUBLE, 3) AS other_empathic_pain
+FROM scores AS own
+JOIN all_scores AS other
+    ON own.clip_id = other.clip_id
+    AND own.coverage = other.coverage
+    AND own.model_sha256 <> other.model_sha256
+WHERE own.status = 'scored' AND other.status = 'scored'
+ORDER BY difference DESC NULLS LAST, own.clip_id, other_model
+LIMIT 20
