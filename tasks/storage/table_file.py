@@ -1,4 +1,4 @@
-"""Tables that people hand in, CSV or Parquet, on a disk or in a bucket, as text."""
+"""Tables that people hand in, on a disk or in a bucket, as text: CSV, Parquet, rated tasks."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from tasks.storage.open import open_file
+from tasks.storage.rated_tasks import is_list_of_tasks, read_rated_tasks
 from tasks.storage.table_text import MAX_CELL, MAX_COLUMNS, decode_text, read_text_table
 
 _PARQUET_MAGIC = b"PAR1"
@@ -21,8 +22,8 @@ class TableFile(NamedTuple):
     Attributes:
         header: names of the columns.
         rows: number and cells of each row; an empty cell is an empty text.
-        counted_in: what the numbers are: ``line`` of a CSV, whose header is line 1, or ``row`` of
-            a Parquet file.
+        counted_in: what the numbers are: ``line`` of a CSV, whose header is line 1, ``row`` of a
+            Parquet file, ``task`` of a Label Studio export.
         numeric: columns that a Parquet file holds as numbers, with their types.
         dialect: what is unusual about a CSV, in words: its separator, its encoding.
     """
@@ -47,8 +48,9 @@ def read_table_file(reference: str, columns: Collection[str] = ()) -> TableFile:
     try:
         folder, name = open_file(reference)
         content = folder.read(name)
-        is_parquet = content.startswith(_PARQUET_MAGIC)
-        return _read_parquet(content, columns) if is_parquet else _read_csv(content)
+        if content.startswith(_PARQUET_MAGIC):
+            return _read_parquet(content, columns)
+        return _read_tasks(content) if is_list_of_tasks(content) else _read_csv(content)
     except (OSError, pa.ArrowException) as error:
         raise ValueError(str(error)) from error
 
@@ -64,6 +66,11 @@ def read_text_file(reference: str) -> str:
         return decode_text(folder.read(name))[0]
     except OSError as error:
         raise ValueError(str(error)) from error
+
+
+def _read_tasks(content: bytes) -> TableFile:
+    found = read_rated_tasks(content)
+    return TableFile(found.header, found.rows, "task", dialect=found.notes)
 
 
 def _read_csv(content: bytes) -> TableFile:

@@ -86,7 +86,8 @@ def add(
 
     FILE is CSV or Parquet: a column filename, a column of numbers from 0 to 1 a target, and
     optionally speaker, split (train, valid, test) and arousal, dominance, valence. An empty cell is
-    a label that is missing. Clips without a split get one; a speaker is never in two.
+    a label that is missing. Clips without a split get one; a speaker is never in two. Or FILE is
+    what Label Studio exports as JSON.
     """
     from flows.display.tables import ProgressBar
     from tasks.labels.add_labels import add_labels
