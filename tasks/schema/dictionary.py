@@ -200,9 +200,19 @@ _SCHEMAS: Mapping[str, pa.Schema] = {
 def tables() -> list[TableEntry]:
     """Return every table and view; the scores' and labels' targets are those of EMI."""
     return [
-        TableEntry(name, row, key, tuple(map(_column, _SCHEMAS[name])))
+        TableEntry(name, row, key, tuple(map(column_of, _SCHEMAS[name])))
         for name, (row, key) in _ENTRIES.items()
     ]
+
+
+def column_of(field: pa.Field) -> Column:
+    """Return the column that a field of a schema is."""
+    metadata = {name.decode(): value.decode() for name, value in field.metadata.items()}
+    unit = metadata["unit"]
+    allowed = tuple(unit.split("|")) if "|" in unit else ()
+    kind = next((kind for is_kind, kind in _TYPES if is_kind(field.type)), "any")
+    meaning = metadata["description"]
+    return Column(field.name, kind, "" if allowed else unit, meaning, allowed, field.nullable)
 
 
 def table_named(name: str) -> TableEntry:
@@ -241,15 +251,6 @@ Every table and view of a results store. `python -m tasks.schema.dictionary` wri
 A model with other targets has its own columns in place of the six of EMI. What the reasons and
 flags mean: [results](results.md#rejected-clips).
 """
-
-
-def _column(field: pa.Field) -> Column:
-    metadata = {name.decode(): value.decode() for name, value in field.metadata.items()}
-    unit = metadata["unit"]
-    allowed = tuple(unit.split("|")) if "|" in unit else ()
-    kind = next(kind for is_kind, kind in _TYPES if is_kind(field.type))
-    meaning = metadata["description"]
-    return Column(field.name, kind, "" if allowed else unit, meaning, allowed, field.nullable)
 
 
 def _one_of(allowed: tuple[str, ...]) -> str:

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import timedelta
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urlsplit
 
@@ -134,6 +135,11 @@ class BucketFolder:
         """Put an object, in place of an earlier one."""
         with self._put_errors():
             self._ask(lambda: obstore.put(self._store, self._prefix + name, content))
+
+    def send(self, name: str, file: Path) -> None:
+        """Put an object that is a file of this machine, a large one part by part."""
+        with self._put_errors():
+            self._ask(lambda: obstore.put(self._store, self._prefix + name, file))
 
     def create(self, name: str, content: bytes) -> None:
         """Put a new object by a conditional request; FileExistsError if there is another.

@@ -7,7 +7,7 @@ import io
 import json
 import locale
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date, time
 from decimal import Decimal
 from typing import Any, Literal, TextIO
@@ -32,8 +32,8 @@ ROWS_AT_ONCE = 10_000
 _ENDLESS = (2**63 - 1, 2**31 - 1)
 """What DuckDB keeps an infinite time as, and an infinite date."""
 
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
-"""What begins a text that Excel would compute."""
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+"""What begins a text that Excel would compute; the last four are the wide forms of = + - @."""
 
 
 def encoded(table: pa.Table, wanted: FileFormat) -> bytes:
@@ -59,22 +59,35 @@ def write_json_lines(rows: Iterable[Mapping[str, Any]], out: TextIO) -> None:
 
 
 def write_csv(table: pa.Table, out: TextIO, *, excel: bool = False) -> None:
-    """Write a table as CSV with a header; nested values as JSON, nulls empty.
+    """Write a table as CSV, as `CsvWriter` does."""
+    CsvWriter(out, table.schema.names, excel=excel).write(table)
 
-    Args:
-        table: any.
-        out: where to.
-        excel: as Excel opens it by a double click: a byte order mark, semicolons, decimals after
-            the locale's sign, no text that would be computed.
-    """
-    writer = csv.writer(out, delimiter=";" if excel else ",", lineterminator="\n")
-    if excel:
-        out.write("\ufeff")
-    point = _decimal_point() if excel else "."
-    writer.writerow(map(_unlike_a_formula, table.schema.names) if excel else table.schema.names)
-    for row in plain_rows(table):
-        cells = map(_cell, row.values())
-        writer.writerow([_excel_cell(cell, point) for cell in cells] if excel else cells)
+
+class CsvWriter:
+    """Writes tables of the same columns below one header; nested values as JSON, nulls empty."""
+
+    def __init__(self, out: TextIO, names: Sequence[str], *, excel: bool = False) -> None:
+        """Write the header.
+
+        Args:
+            out: where to.
+            names: of the columns.
+            excel: as Excel opens it by a double click: a byte order mark, semicolons, decimals
+                after the locale's sign, no text that would be computed.
+        """
+        self._point = _decimal_point() if excel else None
+        self._writer = csv.writer(out, delimiter=";" if excel else ",", lineterminator="\n")
+        if excel:
+            out.write("\ufeff")
+        self._writer.writerow(map(_unlike_a_formula, names) if excel else names)
+
+    def write(self, table: pa.Table) -> None:
+        """Write the rows of a table."""
+        for row in plain_rows(table):
+            cells = map(_cell, row.values())
+            point = self._point
+            plain = cells if point is None else [_excel_cell(cell, point) for cell in cells]
+            self._writer.writerow(plain)
 
 
 def plain_rows(table: pa.Table) -> Iterator[dict[str, Any]]:
