@@ -15,6 +15,7 @@ EmiError                  found, expected, what to do: one line, exit code 2
 +-- StoreError            a results store that is locked, foreign or damaged
 +-- RegistryError         MLflow or its registry cannot do what was asked, or does not answer
 +-- QueryError            SQL that does not run inside the sandbox
++-- ExportError           an export that cannot be written, or would not be what it says
 +-- ClusterError          Ray does not start, or a cluster cannot be joined
 +-- ServerError           Prefect's server does not start, or is not reached
 +-- ScoringError          the scoring cluster could not do its work
@@ -80,6 +81,10 @@ class RegistryError(EmiError):
 
 class QueryError(EmiError):
     """A query does not run inside the sandbox."""
+
+
+class ExportError(EmiError):
+    """An export cannot be written, or would not be what it says."""
 
 
 class ClusterError(EmiError):

@@ -18,6 +18,7 @@ from flows.cli.verbs.bench import bench
 from flows.cli.verbs.demo import demo
 from flows.cli.verbs.embed import embed
 from flows.cli.verbs.explain import explain
+from flows.cli.verbs.export import export
 from flows.cli.verbs.forget import forget
 from flows.cli.verbs.process import process
 from flows.cli.verbs.query import query, status
@@ -61,6 +62,7 @@ for _verb in (
     status,
     report,
     verify,
+    export,
     forget,
     schema,
     demo,

@@ -36,7 +36,7 @@ ORDER = {
         {"extraction"},
         {"provenance", "synthetic"},
         {"cluster"},
-        {"labels", "scoring", "embedding"},
+        {"labels", "scoring", "embedding", "exports"},
         {"datasets", "metadata", "forgetting"},
         {"evaluation", "explaining", "asking"},
         {"training"},

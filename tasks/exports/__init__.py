@@ -1,0 +1,1 @@
+"""Exports: what a results store holds, in the formats of other tools, a small file a format."""

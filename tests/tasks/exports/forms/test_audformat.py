@@ -1,0 +1,33 @@
+"""audformat's own library reads the database."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import audformat
+import pandas as pd
+import pytest
+
+from tasks.exports.export import Exported
+from tests.tasks.exports.made_store import BROKEN, JOY, LICENCE, SAID, TALK
+
+
+@pytest.mark.filterwarnings("ignore:The inplace keyword")  # audformat 1.4.3 with pandas 3.1
+def test_the_database_is_read(exported: Callable[[str], tuple[Path, Exported]]) -> None:
+    folder, done = exported("audformat")
+    assert (done.num_clips, done.left_out) == (6, {})
+    found = audformat.Database.load(folder, num_workers=1)
+    assert LICENCE in found.license
+    assert found.raters["model"].type == audformat.define.RaterType.MACHINE
+    clips = found["clips"].get()
+    assert clips["joy"].dropna().to_dict() == JOY
+    assert clips.loc[BROKEN, "reason"] == "no_audio_track"
+    assert clips.loc[TALK, "text"].startswith(SAID)
+    assert found.schemes["joy"].maximum == 1
+    seconds = found["timeline"].get()
+    assert audformat.is_segmented_index(seconds)
+    talk = seconds.loc[TALK]
+    ends = [end / pd.Timedelta(seconds=1) for end in talk.index.get_level_values("end")]
+    assert (ends, set(talk["valence"])) == ([2.0, 3.0, 3.5], {0.5})
+    assert len(seconds) == 15
