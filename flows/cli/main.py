@@ -5,7 +5,9 @@ from __future__ import annotations
 import click
 
 from flows.cli.analysis.ask import ask
+from flows.cli.analysis.export import export
 from flows.cli.analysis.metadata import metadata
+from flows.cli.analysis.report import report
 from flows.cli.exits import PipedGroup, quick_end, run_to_exit
 from flows.cli.learning.ablate import ablate
 from flows.cli.learning.checkpoints import check_backbone, import_checkpoint
@@ -18,11 +20,9 @@ from flows.cli.verbs.bench import bench
 from flows.cli.verbs.demo import demo
 from flows.cli.verbs.embed import embed
 from flows.cli.verbs.explain import explain
-from flows.cli.verbs.export import export
 from flows.cli.verbs.forget import forget
 from flows.cli.verbs.process import process
 from flows.cli.verbs.query import query, status
-from flows.cli.verbs.report import report
 from flows.cli.verbs.schema import schema
 from flows.cli.verbs.score import score
 from flows.cli.verbs.transcribe import transcribe

@@ -15,7 +15,8 @@ import numpy as np
 from emi_model.audio.waveform import Int16Waveform
 from emi_model.errors import ConfigError
 from emi_model.units import SAMPLING_RATE, samples_to_seconds
-from tasks.transcription.asr_models import WEIGHTS, asr_folder, load_whisper
+from tasks.transcription.asr_models import asr_folder, load_whisper
+from tasks.transcription.conversion import WEIGHTS
 from tasks.transcription.rounds import RoundsOfQuestions
 from tasks.transcription.settings import AsrSettings
 from tasks.transcription.transcript import NO_SPEECH_FOUND, SpokenSegment, Transcript
