@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -12,27 +12,7 @@ from typing import Any
 import duckdb
 
 from emi_model.errors import QueryError
-from tasks.schema.tables import (
-    ABLATIONS,
-    ATTRIBUTIONS,
-    CLIP_METADATA,
-    COMPANIONS,
-    COMPARED_CLIPS,
-    COMPARISONS,
-    CURRENT_MODEL,
-    DECISIONS,
-    EVALUATIONS,
-    EXPLANATIONS,
-    FORGOTTEN,
-    LABELS,
-    LEADING,
-    MISSING_CLIPS,
-    RUNS,
-    SCORES,
-    SPEAKER_METADATA,
-    TABLES,
-    TRANSCRIPTS,
-)
+from tasks.schema.tables import LEADING, TABLES
 from tasks.storage.folder import Folder
 from tasks.storage.local import LocalFolder
 from tasks.storage.open import is_remote, local_path, open_folder
@@ -40,60 +20,11 @@ from tasks.store.bounds import memory_limit
 from tasks.store.damage import without_damaged
 from tasks.store.mirror import local_parts
 from tasks.store.paths import EMPTY_PART, MARKER_FILE, Part, PartsChanged, parts_at_once
-from tasks.store.queries.clip_views import (
-    CLIPS,
-    DERIVED,
-    EMPTY_LIST,
-    WITHIN,
-    all_view,
-    clip_views,
-    current_view,
-    missing_clips_in,
-    with_bases,
-)
-from tasks.store.queries.explanation_views import LATEST_EXPLANATIONS
-from tasks.store.queries.label_views import EVERY_ROW, LATEST_REPORTS, label_views
-from tasks.store.queries.metadata_views import metadata_views
-from tasks.store.queries.transcript_views import CLIPS_SAYING, transcript_views
-
-PLAIN = (
-    *(RUNS, MISSING_CLIPS, CURRENT_MODEL, EVALUATIONS, DECISIONS, ABLATIONS, COMPARED_CLIPS),
-    FORGOTTEN,
-)
-"""Tables of which every row counts."""
-VIEWS = (
-    *(SCORES, *DERIVED, CLIPS, *COMPANIONS, TRANSCRIPTS),
-    *map(all_view, (SCORES, *COMPANIONS, TRANSCRIPTS)),
-    *(RUNS, LABELS, CLIP_METADATA, SPEAKER_METADATA, "label_snapshots"),
-    *(EVALUATIONS, DECISIONS, ABLATIONS, EXPLANATIONS, COMPARISONS, COMPARED_CLIPS),
-    *(FORGOTTEN, MISSING_CLIPS, CURRENT_MODEL),
-)
-_FACTS = (MISSING_CLIPS, CURRENT_MODEL)
-_LATER = (
-    *(*_FACTS, TRANSCRIPTS, ATTRIBUTIONS, COMPARISONS, COMPARED_CLIPS, EXPLANATIONS),
-    *(CLIP_METADATA, SPEAKER_METADATA, FORGOTTEN),
-)
-"""Tables that a store of an earlier version may lack, if it cannot be written."""
-
-_READ_BY: Mapping[str, tuple[str, ...]] = {
-    **{table: (table,) for table in TABLES},
-    **dict.fromkeys(
-        (SCORES, *DERIVED, current_view(SCORES), all_view(SCORES)),
-        (SCORES, *_FACTS),
-    ),
-    **{
-        name: (SCORES, table, *_FACTS)
-        for table in COMPANIONS
-        for name in (table, current_view(table), all_view(table))
-    },
-    **dict.fromkeys(
-        (TRANSCRIPTS, current_view(TRANSCRIPTS), all_view(TRANSCRIPTS)),
-        (TRANSCRIPTS, MISSING_CLIPS),
-    ),
-    "label_snapshots": (LABELS,),
-    CLIPS: (SCORES, *_FACTS, LABELS, CLIP_METADATA, SPEAKER_METADATA),
-}
-"""The tables that each view reads."""
+from tasks.store.queries.clip_views import WITHIN, with_bases
+from tasks.store.queries.opening import Opening
+from tasks.store.queries.quoting import path_pattern, quoted, text_list
+from tasks.store.queries.statements import READ_BY, statements
+from tasks.store.queries.statements import VIEWS as VIEWS  # for who asks of views
 
 EVERY_PART = "[!.]*.parquet"
 """Pattern of a table's parts; a name that begins with a dot is another program's."""
@@ -130,11 +61,11 @@ def catalog_sql(location: str | Path) -> str:
     remote = is_remote(place)
     if not remote:
         place = str(local_path(place).absolute())
-    head = _NOTE.format(place=" ".join(place.splitlines()), pattern=_quoted(_pattern(place)))
-    marker = _quoted(f"{_pattern(place)}/{MARKER_FILE}")
+    head = _NOTE.format(place=" ".join(place.splitlines()), pattern=quoted(path_pattern(place)))
+    marker = quoted(f"{path_pattern(place)}/{MARKER_FILE}")
     moved = _BUCKET_NOTE if remote else _MOVED.format(marker=marker, name=MARKER_FILE)
-    every = {table: f"emi_store() || {_quoted(f'/{table}/{EVERY_PART}')}" for table in TABLES}
-    return head + moved + _statements(every, _READ_BY)
+    every = {table: f"emi_store() || {quoted(f'/{table}/{EVERY_PART}')}" for table in TABLES}
+    return head + moved + statements(every, READ_BY)
 
 
 @contextmanager
@@ -163,37 +94,53 @@ def connect(
         OSError: the bucket cannot be read.
     """
     folder = open_folder(str(location))
-    tables = {table for view in views for table in _READ_BY[view]}
-    is_whole = parts is None and isinstance(folder, LocalFolder)  # DuckDB lists it itself
-    found = [] if is_whole else _parts_named(folder, tables, parts)
-    config = _CONFIG | memory_limit()
-    with local_parts(folder, found) as root, duckdb.connect(config=config) as connection:
-        files = _these_files(root, tables, found)
-        if is_whole:
-            every = {table: f"{_pattern(str(root / table))}/{EVERY_PART}" for table in tables}
-            files = {table: _quoted(pattern) for table, pattern in every.items()}
-            earlier = [table for table in _LATER if not any((root / table).glob(EVERY_PART))]
-            files |= {table: EMPTY_LIST for table in earlier if table in files}
-        allowed = [form(str(root / table)) for table in tables for form in (str, _pattern)]
+    tables = {table for view in views for table in READ_BY[view]}
+    found = _parts_named(folder, tables, parts)
+    with (
+        local_parts(folder, found) as root,
+        duckdb.connect(config=_CONFIG | memory_limit()) as connection,
+    ):
+        allowed = [form(str(root / table)) for table in tables for form in (str, path_pattern)]
         try:
             connection.execute("SET TimeZone = 'UTC'; SET enable_progress_bar = false")
             connection.execute("SET parquet_metadata_cache = true")  # views read it again and again
-            wanted = with_bases(views)
             try:
-                connection.execute("" if verified else _statements(files, wanted))
+                if verified:
+                    raise duckdb.Error
+                _make_views(connection, root, found, views)
             except duckdb.Error:
-                verified = True
-            if verified:
-                listed = found or parts_at_once(folder, tables)
-                whole = without_damaged(folder, listed, whole=True)
-                connection.execute(_statements(_these_files(root, tables, whole), wanted))
-            connection.execute(f"SET allowed_directories = {_list(allowed)}")
+                _check_still_there(folder, found)
+                whole = without_damaged(folder, found, whole=True)
+                _make_views(connection, root, whole, views)
+            connection.execute(f"SET allowed_directories = {text_list(allowed)}")
             connection.execute("SET enable_external_access = false")
             connection.execute("SET lock_configuration = true")
         except duckdb.Error as error:
             message = first_line(error).replace(str(root), folder.uri)
             raise QueryError(f"{location}: the views cannot be made: {message}") from error
-        yield connection
+        try:
+            yield connection
+        except (duckdb.Error, QueryError):
+            _check_still_there(folder, found)
+            raise
+
+
+def _make_views(
+    connection: duckdb.DuckDBPyConnection, root: Path, parts: Sequence[Part], views: Iterable[str]
+) -> None:
+    wanted = with_bases(views)
+    tables = {table for view in views for table in READ_BY[view]}
+    connection.execute(f"CREATE SCHEMA IF NOT EXISTS {WITHIN}")
+    quicker = Opening(connection, root, parts, wanted).views
+    connection.execute(statements(_these_files(root, tables, parts), wanted, quicker))
+
+
+def _check_still_there(folder: Folder, parts: Iterable[Part]) -> None:
+    """Raise PartsChanged if a compaction removed parts from a disk; a bucket's were fetched."""
+    if isinstance(folder, LocalFolder) and not all(folder.exists(part.file) for part in parts):
+        raise PartsChanged(
+            f"{folder.uri}: files were compacted away while they were read: try again"
+        )
 
 
 def first_line(error: duckdb.Error) -> str:
@@ -221,8 +168,8 @@ def views_read(sql: str) -> Collection[str]:
     if nodes[-1]["error"] or any(map(_may_read_any, nodes)):
         return VIEWS
     names = {node["table_name"].lower() for node in nodes if node.get("type") == "BASE_TABLE"}
-    names -= {str(node["key"]).lower() for node in nodes if "key" in node} - _READ_BY.keys()  # WITH
-    return names if names <= _READ_BY.keys() else VIEWS
+    names -= {str(node["key"]).lower() for node in nodes if "key" in node} - READ_BY.keys()  # WITH
+    return names if names <= READ_BY.keys() else VIEWS
 
 
 @cache
@@ -258,42 +205,5 @@ def _parts_named(
 def _these_files(root: Path, tables: Collection[str], parts: Iterable[Part]) -> dict[str, str]:
     listed: dict[str, list[str]] = {table: [] for table in tables}
     for part in parts:
-        listed[part.table].append(_pattern(str(root / part.file)))
-    return {table: _list(paths) for table, paths in listed.items()}
-
-
-def _statements(files: Mapping[str, str], wanted: Collection[str]) -> str:
-    views = {name: body for name, body in _views(files).items() if name in wanted}
-    made = [f"CREATE OR REPLACE VIEW {name} AS\n{body};\n" for name, body in views.items()]
-    if {SCORES, TRANSCRIPTS} <= views.keys():
-        made.append(f"CREATE OR REPLACE MACRO {CLIPS_SAYING};\n")
-    return f"CREATE SCHEMA IF NOT EXISTS {WITHIN};\n" + "".join(made)
-
-
-def _views(files: Mapping[str, str]) -> dict[str, str]:
-    """Return the views over some tables by name; companions only beside their scores."""
-    views = clip_views(files)
-    if files.get(TRANSCRIPTS, EMPTY_LIST) != EMPTY_LIST:
-        views |= transcript_views(files[TRANSCRIPTS], missing_clips_in(files))
-    if LABELS in files:
-        views |= label_views(files[LABELS])
-    views |= metadata_views(files)
-    if files.get(EXPLANATIONS, EMPTY_LIST) != EMPTY_LIST:
-        views[EXPLANATIONS] = LATEST_EXPLANATIONS.format(files=files[EXPLANATIONS])
-    if files.get(COMPARISONS, EMPTY_LIST) != EMPTY_LIST:
-        views[COMPARISONS] = LATEST_REPORTS.format(files=files[COMPARISONS])
-    plain = {table: files[table] for table in PLAIN if files.get(table, EMPTY_LIST) != EMPTY_LIST}
-    return views | {table: EVERY_ROW.format(files=listed) for table, listed in plain.items()}
-
-
-def _pattern(path: str) -> str:
-    """Return the glob pattern that fits this path alone."""
-    return "".join(f"[{char}]" if char in "*?[" else char for char in path)
-
-
-def _list(texts: Iterable[str]) -> str:
-    return f"[{', '.join(map(_quoted, texts))}]"
-
-
-def _quoted(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
+        listed[part.table].append(path_pattern(str(root / part.file)))
+    return {table: text_list(paths) for table, paths in listed.items()}
