@@ -27,7 +27,7 @@ from flows.cli.verbs.schema import schema
 from flows.cli.verbs.score import score
 from flows.cli.verbs.transcribe import transcribe
 from flows.cli.verbs.up import deploy, up
-from flows.cli.verbs.verify import verify
+from flows.cli.verbs.verify import compact, verify
 from flows.display.text import write_any_letter
 from flows.server.events import use_running_server
 from flows.server.own_settings import use_own_settings
@@ -64,6 +64,7 @@ for _verb in (
     verify,
     export,
     forget,
+    compact,
     schema,
     demo,
     import_checkpoint,

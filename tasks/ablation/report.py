@@ -16,7 +16,7 @@ from tasks.evaluation.plots import ablation_plot, save_picture
 from tasks.labels.splits import TRAIN, VALID
 from tasks.schema.registers import MEAN
 from tasks.storage.open import child, open_folder
-from tasks.store.writers import parquet_bytes
+from tasks.storage.parquet_files import parquet_bytes
 
 MARKDOWN_FILE, PARQUET_FILE, PICTURE_FILE = "ablation.md", "ablation.parquet", "ablation.png"
 

@@ -22,8 +22,8 @@ from tasks.provenance import new_run_id
 from tasks.schema.registers import MEAN, register_table
 from tasks.schema.tables import COMPARISONS
 from tasks.storage.open import child, open_folder
+from tasks.storage.parquet_files import parquet_bytes
 from tasks.store.store import ResultsStore
-from tasks.store.writers import parquet_bytes
 
 MARKDOWN, PARQUET, REPORT_PICTURE = "comparison.md", "comparison.parquet", "comparison.png"
 

@@ -23,7 +23,7 @@ from tasks.progress import observer
 from tasks.registry.registry import resolve_model
 from tasks.storage.folder import Folder
 from tasks.storage.open import open_folder
-from tasks.store.writers import parquet_bytes
+from tasks.storage.parquet_files import parquet_bytes
 
 CLIPS_A_FILE = 1_024
 CLIPS_WITH_FRAMES_A_FILE = 64

@@ -14,7 +14,7 @@ from emi_model.errors import StoreError
 from tasks.schema.fields import FLOAT, MODEL_FIELDS, TEXT, described, required
 from tasks.schema.outcomes import Reason
 from tasks.storage.folder import Folder
-from tasks.store.writers import parquet_bytes
+from tasks.storage.parquet_files import parquet_bytes
 
 _NAME = re.compile(r"embeddings-([0-9]+)\.parquet")
 _KEY = ("model_sha256", "coverage")

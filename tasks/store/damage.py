@@ -1,12 +1,11 @@
 """Damaged parts: found by reading them; named, and passed over by what reads the rest.
 
-A part carries a SHA-256 of all its other bytes, between its pages and its footer, where no reader
-of Parquet looks. Parts of earlier versions have none: they count as whole if they can be decoded.
+Parts carry a checksum, see `tasks.storage.parquet_files`. Those of earlier versions have none: they
+count as whole if they can be decoded.
 """
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -18,16 +17,11 @@ import pyarrow.parquet as pq
 from tasks.progress import remark
 from tasks.storage.folder import Folder
 from tasks.storage.open import child
+from tasks.storage.parquet_files import is_as_sealed
 from tasks.store.mirror import local_parts
 from tasks.store.paths import Part
 
 _CHECKED_AT_ONCE = 8
-
-_SEAL = b"\nemi sha-256 of all other bytes: "
-_DIGEST_BYTES = hashlib.sha256().digest_size
-_MAGIC = b"PAR1"
-_END_BYTES = 8
-"""The length of the footer, 4 bytes, little-endian, and `_MAGIC`."""
 
 _NAMED = 10
 
@@ -74,39 +68,13 @@ def without_damaged(folder: Folder, parts: Sequence[Part], *, whole: bool = Fals
     return [part for part in parts if part not in left_out]
 
 
-def sealed(content: bytes) -> bytes:
-    """Return a Parquet file with a checksum, which readers of Parquet pass over.
-
-    They find columns by their distance from the file's start, and the footer from its end.
-    """
-    start = _footer_start(content)
-    digest = hashlib.sha256(content).digest()
-    return b"".join([content[:start], _SEAL, digest, content[start:]])
-
-
-def _footer_start(content: bytes) -> int:
-    """Return where a Parquet file's footer begins; 0 if its end does not say it."""
-    if not content.endswith(_MAGIC):
-        return 0
-    length = int.from_bytes(content[-_END_BYTES : -len(_MAGIC)], "little")
-    return max(0, len(content) - _END_BYTES - length)
-
-
-def _is_as_sealed(content: bytes) -> bool | None:
-    """Return whether a file's checksum is right; None if it has none."""
-    start = _footer_start(content) - _DIGEST_BYTES
-    pages = max(0, start - len(_SEAL))
-    if content[pages:start] != _SEAL:
-        return None
-    digest = hashlib.sha256(content[:pages])
-    digest.update(content[start + _DIGEST_BYTES :])
-    return digest.digest() == content[start : start + _DIGEST_BYTES]
-
-
 def _damage(path: Path, whole: bool) -> str | None:
     try:
-        if whole and (is_right := _is_as_sealed(path.read_bytes())) is not None:
-            return None if is_right else "it was changed after it was written"
+        if whole:
+            with path.open("rb") as content:
+                is_right = is_as_sealed(content)
+            if is_right is not None:
+                return None if is_right else "it was changed after it was written"
         with pq.ParquetFile(path) as file:
             return _decoded(file) if whole else None
     except FileNotFoundError:  # compacted away since it was listed

@@ -12,9 +12,9 @@ import pyarrow.parquet as pq
 from emi_model.errors import StoreError
 from tasks.schema.registers import TABLE_SCHEMAS
 from tasks.storage.folder import Folder
+from tasks.storage.parquet_files import parquet_bytes
 from tasks.store.paths import CATALOG_FILE, EMPTY_PART, MARKER_FILE, file_name
 from tasks.store.views import catalog_sql
-from tasks.store.writers import parquet_bytes
 
 STORE_FORMAT = 1
 

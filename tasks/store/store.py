@@ -3,10 +3,8 @@
 A part is written whole or not at all: on a disk aside, synced and renamed, in a bucket by one
 request; what belongs to scores first, the scores that lead it last. The views show a clip's seconds
 and windows only beside its scores of the same part, so a run that is killed in between leaves
-nothing half visible; a later run removes what it left.
-
-On a disk one run writes at a time. In a bucket several may: each writes parts of its own, and the
-views show one row a clip, even if several runs wrote one.
+nothing half visible; a later run removes what it left. On a disk one run writes at a time. In a
+bucket several may: each writes parts of its own, and the views show one row a clip all the same.
 
 Registers (`tasks.schema.tables.REGISTERS`) are small files that are never changed, and may be added
 while a run writes. Facts (missing clips, the current model) are one file each, replaced whole.
@@ -26,12 +24,20 @@ import pyarrow.parquet as pq
 from emi_model.errors import StoreError
 from tasks.schema.tables import LEADING, RUNS, TABLES
 from tasks.storage.open import child, open_folder
+from tasks.storage.parquet_files import (
+    Content,
+    Metadata,
+    holds_rows,
+    parquet_bytes,
+    with_metadata,
+)
 from tasks.store.damage import without_damaged
 from tasks.store.frames import Answering
 from tasks.store.initialise import check_marker, initialise, missing_tables, write_marker
 from tasks.store.paths import EMPTY_PART, Part, file_name, parts_of
+from tasks.store.queries.latest import APART_FROM
 from tasks.store.readers import holds_store, read_all, read_rows, read_schemas, reread
-from tasks.store.writers import parquet_bytes, writer_for
+from tasks.store.writers import writer_for
 
 REPLACES = b"replaces"
 """Parquet metadata of a compacted part: names of the parts that it replaced."""
@@ -45,8 +51,7 @@ class ResultsStore(Answering):
     """A results store; `open_store` and `create_store` give one.
 
     Attributes:
-        location: as the user names it: a path or ``s3://``, ``gs://``, ``az://``.
-        folder: that holds its files.
+        location, folder: as the user names it, a path or ``s3://...``; and what holds its files.
         writer: what writes there, as a disk or as a bucket.
         logs: folder on this machine where runs leave their logs.
     """
@@ -95,7 +100,11 @@ class ResultsStore(Answering):
             )
 
     def commit(
-        self, name: str, tables: Mapping[str, pa.Table], replaces: list[str] | None = None
+        self,
+        name: str,
+        tables: Mapping[str, Content],
+        replaces: Sequence[str] | None = None,
+        apart_from: Sequence[str] | None = None,
     ) -> None:
         """Commit one part; the tables are `tasks.schema.fields.checked`.
 
@@ -103,16 +112,18 @@ class ResultsStore(Answering):
             name: new in the store.
             tables: by name: leading tables with their companions; empty ones are left out.
             replaces: names of committed parts of these tables that it replaces; they are removed.
+            apart_from: what it says of itself, see `tasks.store.queries.latest.APART_FROM`.
 
         Raises:
-            StoreError: the disk is full, or does not take the part for another reason.
+            StoreError: the disk is full, or does not take it for another reason.
         """
-        metadata = {REPLACES: json.dumps(replaces).encode()} if replaces else None
+        said = ((REPLACES, replaces or None), (APART_FROM, apart_from))
+        metadata = {key: json.dumps(names).encode() for key, names in said if names is not None}
         try:
             written = (one for one in LEADING if one in tables)
-            for leading in (one for one in written if tables[one].num_rows or replaces):
+            for leading in (one for one in written if holds_rows(tables[one]) or replaces):
                 for table in LEADING[leading]:
-                    if table in tables and tables[table].num_rows:
+                    if table in tables and holds_rows(tables[table]):
                         self._put(table, name, tables[table])
                 self._put(leading, name, tables[leading], metadata)
                 self._remove(leading, replaces or [])
@@ -128,11 +139,7 @@ class ResultsStore(Answering):
             self._put(RUNS, record["run_id"][0].as_py(), record)
 
     def replace(self, table: str, rows: pa.Table) -> None:
-        """Replace all rows of a table of facts: missing clips, or the current model.
-
-        Args:
-            table: its name.
-            rows: `tasks.schema.fields.checked`.
+        """Replace all rows of a table of facts by others, `tasks.schema.fields.checked`.
 
         Raises:
             StoreError: the store cannot be written.
@@ -149,8 +156,7 @@ class ResultsStore(Answering):
             content: `tasks.schema.registers.register_table`, or labels.
 
         Raises:
-            StoreError: the name is taken, the disk is full, or does not take the file for another
-                reason.
+            StoreError: the name is taken, or the disk is full or does not take the file.
         """
         if not self.claim(register, name, content):
             final = child(self.location, file_name(register, name))
@@ -233,14 +239,8 @@ class ResultsStore(Answering):
             replaced |= set(json.loads((schema.metadata or {}).get(REPLACES, b"[]")))
         return leaders, replaced
 
-    def _put(
-        self,
-        table: str,
-        name: str,
-        content: pa.Table,
-        metadata: Mapping[bytes, bytes] | None = None,
-    ) -> None:
-        self.writer.put(file_name(table, name), content.replace_schema_metadata(metadata))
+    def _put(self, table: str, name: str, content: Content, metadata: Metadata = None) -> None:
+        self.writer.put(file_name(table, name), with_metadata(content, metadata))
 
     def _remove(self, leading: str, names: Sequence[str]) -> None:
         for table in (leading, *LEADING[leading]):

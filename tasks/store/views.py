@@ -75,6 +75,7 @@ def connect(
     views: Collection[str] = VIEWS,
     parts: Collection[str] | None = None,
     verified: bool = False,
+    settings: Mapping[str, Any] | None = None,
 ) -> Iterator[duckdb.DuckDBPyConnection]:
     """Yield a connection with the views over a store and no way out of it.
 
@@ -87,6 +88,7 @@ def connect(
         parts: names of the only parts that count; default all.
         verified: read all parts first, and pass over those with a damaged page; those with a
             damaged footer are passed over in any case.
+        settings: DuckDB's, in place of its usual bounds here.
 
     Raises:
         QueryError: the views cannot be made.
@@ -98,7 +100,7 @@ def connect(
     found = _parts_named(folder, tables, parts)
     with (
         local_parts(folder, found) as root,
-        duckdb.connect(config=_CONFIG | memory_limit()) as connection,
+        duckdb.connect(config=_CONFIG | memory_limit() | dict(settings or {})) as connection,
     ):
         allowed = [form(str(root / table)) for table in tables for form in (str, path_pattern)]
         try:
@@ -143,7 +145,7 @@ def _check_still_there(folder: Folder, parts: Iterable[Part]) -> None:
         )
 
 
-def first_line(error: duckdb.Error) -> str:
+def first_line(error: Exception) -> str:
     """Return the message of DuckDB's error, without the excerpt of the SQL that it adds."""
     return str(error).strip().partition("\n")[0]
 

@@ -7,18 +7,15 @@ behind when they are older, by the storage's own clock, than a live run would le
 
 from __future__ import annotations
 
-import io
 import os
+import shutil
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
 from pathlib import Path
-from tempfile import TemporaryFile
+from tempfile import TemporaryDirectory, TemporaryFile
 from typing import Protocol
-
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 from emi_model.errors import StoreError
 from tasks.home import home
@@ -26,10 +23,8 @@ from tasks.schema.tables import RUNS, TABLES
 from tasks.storage.folder import Folder, is_of_system
 from tasks.storage.local import LocalFolder, place
 from tasks.storage.locks import LockHeld, file_lock
-from tasks.store.damage import sealed
+from tasks.storage.parquet_files import Content, write_parquet
 from tasks.store.paths import MARKER_FILE, Part, parts_of
-
-ROW_GROUP_ROWS = 122_880
 
 ALIVE = "alive"
 """Folder with a small object for each live run in a bucket, rewritten every `PULSE_SECONDS`."""
@@ -43,6 +38,8 @@ ORPHAN_SECONDS = 3600.0
 
 CLOCK = "clock"
 """An object that is written to read the storage's clock."""
+
+_SCRATCH = "scratch-"
 
 STOPPING_SECONDS = 5.0
 WRITES_AT_ONCE = 16
@@ -65,7 +62,10 @@ class Writer(Protocol):
     def holds_others(self) -> bool:
         """Return whether the place holds files that are not of a new store."""
 
-    def put(self, file: str, content: pa.Table) -> None:
+    def scratch(self) -> AbstractContextManager[Path]:
+        """Return a context of an empty folder on this machine, which is removed at its end."""
+
+    def put(self, file: str, content: Content) -> None:
         """Write a file, absent or complete at every moment, in place of an earlier one."""
 
     def remove(self, files: Sequence[str]) -> None:
@@ -95,13 +95,6 @@ def writer_for(folder: Folder) -> Writer:
     return DiskWriter(folder) if isinstance(folder, LocalFolder) else BucketWriter(folder)
 
 
-def parquet_bytes(content: pa.Table) -> bytes:
-    """Return a table as a Parquet file with a checksum."""
-    buffer = io.BytesIO()
-    pq.write_table(content, buffer, row_group_size=ROW_GROUP_ROWS, compression="zstd")
-    return sealed(buffer.getvalue())
-
-
 class DiskWriter:
     """Writes parts aside, synced, in a folder of their own, and renames them; under a lock."""
 
@@ -128,14 +121,18 @@ class DiskWriter:
             for path in self._root.iterdir()
         )
 
-    def put(self, file: str, content: pa.Table) -> None:
+    def put(self, file: str, content: Content) -> None:
         """Write a file aside, sync it and rename it."""
         aside = self._staging / file.replace("/", "-")
-        with aside.open("wb") as opened:
-            opened.write(parquet_bytes(content))
+        with aside.open("w+b") as opened:
+            write_parquet(content, opened)
             opened.flush()
             os.fsync(opened.fileno())
         place(aside, self._root / file)
+
+    def scratch(self) -> AbstractContextManager[Path]:
+        """Make a folder in the staging folder: there is room for it if there is for the store."""
+        return _scratch(self._staging)
 
     def remove(self, files: Sequence[str]) -> None:
         """Remove one file after the other."""
@@ -168,7 +165,9 @@ class DiskWriter:
     def sweep(self) -> None:
         """Empty the staging folder; the caller holds the lock."""
         for path in self._staging.iterdir():
-            if not path.is_dir():  # ``@eaDir`` and the like of a file server
+            if path.name.startswith(_SCRATCH):
+                shutil.rmtree(path)
+            elif not path.is_dir():  # ``@eaDir`` and the like of a file server
                 path.unlink()
 
     def left(self, parts: list[Part]) -> list[Part]:
@@ -201,9 +200,16 @@ class BucketWriter:
             for file in self.folder.files()
         )
 
-    def put(self, file: str, content: pa.Table) -> None:
+    def put(self, file: str, content: Content) -> None:
         """Put a file."""
-        self.folder.write(file, parquet_bytes(content))
+        with TemporaryFile() as aside:
+            write_parquet(content, aside)
+            aside.seek(0)
+            self.folder.write(file, aside.read())
+
+    def scratch(self) -> AbstractContextManager[Path]:
+        """Make a temporary folder."""
+        return _scratch(None)
 
     def remove(self, files: Sequence[str]) -> None:
         """Remove many files at a time."""
@@ -266,3 +272,9 @@ class BucketWriter:
         if written is None:
             raise FileNotFoundError(f"{self.folder.uri}/{CLOCK}: was removed by somebody")
         return written.modified_ns
+
+
+@contextmanager
+def _scratch(below: Path | None) -> Iterator[Path]:
+    with TemporaryDirectory(prefix=_SCRATCH, dir=below, ignore_cleanup_errors=True) as folder:
+        yield Path(folder)

@@ -32,6 +32,7 @@ from tests.benchmarks.reading import reading
 from tests.benchmarks.reporting import report
 from tests.benchmarks.scale import scale
 from tests.benchmarks.speed import speed
+from tests.benchmarks.store_scale import store, store_kills
 from tests.benchmarks.three import three
 from tests.benchmarks.whole import drift, whole
 from tests.benchmarks.work import EMI, make_corpus, make_model, process, watch
@@ -157,7 +158,12 @@ BENCHMARKS: dict[str, Callable[[Path, Path], Iterator[Row]]] = {
         explaining,
         explaining_films,
         products,
+<<<<<<< HEAD
         report,
+=======
+        store,
+        store_kills,
+>>>>>>> 2b19da6 (Compaction writes large sorted parts that say they are apart; emi compact)
     )
 }
 

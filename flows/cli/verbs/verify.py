@@ -1,4 +1,7 @@
-"""`emi verify`: finds damaged parts of a results store, and scores their clips again."""
+"""`emi verify`, `emi compact`: the care of a results store.
+
+The one finds damaged parts and scores their clips again, the other merges parts.
+"""
 
 from __future__ import annotations
 
@@ -62,6 +65,54 @@ def verify(results: str, repair: bool, model: str | None, as_json: bool) -> None
         _score_again(store, scores, sources, model)
     if len(found) > len(scores) + len(heard) or (found and not repair):
         sys.exit(EXIT_DIFFERS)
+
+
+@click.command()
+@results_option
+@json_option
+def compact(results: str, as_json: bool) -> None:
+    """Merge the parts of a results store into few large sorted ones: questions are quick again.
+
+    Runs do so by themselves where many small parts came together. Rows that later ones replaced are
+    left out; every answer stays the same, also while it works and if it is killed. Needs room for
+    the merged parts beside the old ones: emi compact --results DIR
+    """
+    from tasks.provenance import new_run_id
+    from tasks.schema.tables import LEADING
+    from tasks.store.compaction import compact as compact_table
+    from tasks.store.store import create_store, open_store
+
+    open_store(results)  # which refuses a folder that is no store
+    store = create_store(results)
+    with store.lock():
+        store.recover()
+        before = {table: store.parts(table) for table in LEADING}
+        done = {
+            table: compact_table(store, f"{new_run_id()}-compact", whole=True, leading=table)
+            for table in LEADING
+        }
+        after = {table: store.parts(table) for table in LEADING}
+    sizes = [
+        {
+            "table": table,
+            "is_merged": done[table],
+            "num_parts": len(parts),
+            "bytes": sum(part.size for part in parts),
+            "num_parts_before": len(before[table]),
+            "bytes_before": sum(part.size for part in before[table]),
+        }
+        for table, parts in after.items()
+        if parts
+    ]
+    if as_json:
+        write_json(sizes)
+        return
+    for row in sizes:
+        text = "{num_parts_before} parts, {bytes_before:,} bytes -> {num_parts}, {bytes:,}"
+        said = text.format(**row) if row["is_merged"] else "nothing to merge"
+        say(f"{results}: {row['table']}: {said}", terminal().out)
+    if not sizes:
+        say(f"{results}: nothing to merge: it holds no scores and no transcripts", terminal().out)
 
 
 def _show(found: Sequence[Finding], results: str, as_json: bool) -> None:

@@ -14,8 +14,10 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import duckdb
+import pyarrow as pa
 
 from tasks.schema.tables import SCORES, TRANSCRIPTS
+from tasks.store.bounds import memory_limit
 from tasks.store.paths import EMPTY_PART, Part
 from tasks.store.queries.clip_views import WITHIN
 from tasks.store.queries.quoting import quoted
@@ -90,6 +92,40 @@ def read_claims(connection: duckdb.DuckDBPyConnection, files: str) -> dict[str, 
         [APART_FROM],
     ).fetchall()
     return {name: set(json.loads(value)) for name, value in found}
+
+
+def claims_of(schemas: Iterable[pa.Schema], parts: Iterable[Part]) -> dict[str, set[str]]:
+    """Return the same as `read_claims`, of parts and their schemas."""
+    found = {
+        part.name: (schema.metadata or {}).get(APART_FROM)
+        for part, schema in zip(parts, schemas, strict=True)
+    }
+    return {name: set(json.loads(value)) for name, value in found.items() if value is not None}
+
+
+def parts_that_meet(table: str, these: str, those: str) -> set[str]:
+    """Return the names of those parts that may hold a key of these parts: hashes decide it.
+
+    Args:
+        table: the leading table.
+        these: files of parts, as a list in SQL.
+        those: likewise.
+    """
+    key = KEYS[table]
+    read = "union_by_name = true, filename = true, hive_partitioning = false"
+    with duckdb.connect(config=memory_limit()) as connection:
+        connection.execute(
+            f"CREATE TABLE these AS SELECT DISTINCT {key[0]}, hash({', '.join(key)}) AS hashed "
+            f"FROM read_parquet({these}, {read})"
+        )
+        first = connection.execute(f"SELECT DISTINCT {key[0]} FROM these").fetchall()
+        wanted = ", ".join(quoted(value) for (value,) in first) or "NULL"  # see `find_lost_rows`
+        found = connection.execute(
+            "SELECT DISTINCT parse_filename(filename, true) "
+            f"FROM read_parquet({those}, {read}) WHERE {key[0]} IN ({wanted}) "
+            f"AND hash({', '.join(key)}) IN (SELECT hashed FROM these)"
+        ).fetchall()
+    return {name for (name,) in found}
 
 
 def lost_rows(table: str) -> str:

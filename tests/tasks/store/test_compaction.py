@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from tasks.schema.tables import COMPANIONS, SCORES, TIMELINE, WINDOWS
 from tasks.scoring.commit import RunStamp
 from tasks.store.compaction import MANY_SMALL_PARTS, compact
 from tasks.store.paths import file_name
+from tasks.store.queries.latest import APART_FROM
 from tasks.store.store import ResultsStore
 from tasks.store.views import VIEWS, connect
 from tests.places import DISK_AND_BUCKET
@@ -98,17 +100,68 @@ class TestWorthIt:
         assert counts == [2, 3]
         assert store.read(store.parts(WINDOWS)[0]).num_rows == 1
 
-    def test_merged_parts_are_of_a_bounded_size(
+    def test_merged_parts_are_of_a_bounded_size_sorted_and_apart(
         self, many: ResultsStore, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         sizes = [part.size for part in many.parts(SCORES)]
-        monkeypatch.setattr("tasks.store.compaction.SMALL_PART_BYTES", sum(sizes[:5]))
+        monkeypatch.setattr("tasks.store.compaction.PART_BYTES", sum(sizes[:5]))
         before = all_rows(many.location)
         assert compact(many, "merged")
         assert names(many)[SCORES] == ["merged-00000", "merged-00001", "merged-00002"]
-        counts = [many.read(part).num_rows for part in many.parts(SCORES)]
-        assert sum(counts) == 19 + 2, "again.mp4 has a row in each"
-        assert max(counts) < 12
+        tables = [many.read(part) for part in many.parts(SCORES)]
+        assert sum(table.num_rows for table in tables) == 19, "again.mp4 has a row in one of them"
+        assert max(table.num_rows for table in tables) < 12
+        columns = ("model_sha256", "coverage", "clip_id")
+        keys = [
+            key
+            for table in tables
+            for key in zip(*(table[c].to_pylist() for c in columns), strict=True)
+        ]
+        assert keys == sorted(keys)
+        for table in tables:
+            said = set(json.loads(table.schema.metadata[APART_FROM]))
+            assert len(said & set(names(many)[SCORES])) == 2
+        assert all_rows(many.location) == before
+
+    def test_all_parts_by_hand_once(self, many: ResultsStore, commit: Commit) -> None:
+        assert compact(many, "one")
+        commit("later", "0.mp4", value=0.9)
+        commit("other", "new.mp4", value=0.9)
+        before = all_rows(many.location)
+        assert not compact(many, "two")
+        assert compact(many, "three", whole=True)
+        assert names(many)[SCORES] == ["three-00000"]
+        assert all_rows(many.location) == before
+        assert not compact(many, "four", whole=True), "there is nothing to gain"
+
+    def test_new_clips_are_apart_from_large_parts_and_clips_scored_again_are_not(
+        self, many: ResultsStore, commit: Commit, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        compact(many, "base")
+        (base,) = many.parts(SCORES)
+        monkeypatch.setattr("tasks.store.compaction.SMALL_PART_BYTES", base.size)
+        for name, of in (("new", "new.mp4"), ("again", "0.mp4")):
+            commit(f"{name}1", of)
+            commit(f"{name}2", of)
+            assert compact(many, name, superseded=True)
+            (part,) = (part for part in many.parts(SCORES) if part.name == f"{name}-00000")
+            said = json.loads(many.read(part).schema.metadata[APART_FROM])
+            assert ("base-00000" in said) is (name == "new")
+            monkeypatch.setattr("tasks.store.compaction.SMALL_PART_BYTES", part.size)
+
+    def test_what_mostly_replaces_rows_is_merged_with_all(
+        self, many: ResultsStore, commit: Commit, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        compact(many, "base")
+        commit("again", *(f"{clip}.mp4" for clip in range(8)))
+        largest = max(part.size for part in many.parts(SCORES))
+        monkeypatch.setattr("tasks.store.compaction.PART_BYTES", largest)
+        monkeypatch.setattr("tasks.store.compaction.SMALL_PART_BYTES", 1000)
+        assert not compact(many, "none", superseded=True), "large, and less than half is loose"
+        monkeypatch.setattr("tasks.store.compaction.LOOSE_SHARE", 0.1)
+        before = all_rows(many.location)
+        assert compact(many, "all", superseded=True)
+        assert {name.partition("-")[0] for name in names(many)[SCORES]} == {"all"}
         assert all_rows(many.location) == before
 
 

@@ -12,20 +12,18 @@ import pytest
 
 from emi_model.errors import StoreError
 from tasks.corpus.done import done_clips
-from tasks.schema.tables import COMPANIONS, SCORES
+from tasks.schema.tables import SCORES
 from tasks.scoring.commit import RunStamp
 from tasks.storage.buckets import BucketFolder
 from tasks.store import compaction
 from tasks.store.compaction import compact
-from tasks.store.paths import PartsChanged
+from tasks.store.paths import Part, PartsChanged
 from tasks.store.query import answer
 from tasks.store.store import ResultsStore, create_store, open_store
 
-ALL = (SCORES, *COMPANIONS)
 Commit = Callable[..., None]
 MakeStamp = Callable[..., RunStamp]
 Shown = Callable[[str], dict[str, tuple[float | None, list[float], list[float]]]]
-Merge = Callable[[ResultsStore, Any], dict[str, pa.Table]]
 
 
 @pytest.fixture
@@ -39,8 +37,8 @@ def merge(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], object]], N
     read = compaction._merged
 
     def between(do: Callable[[], object]) -> None:
-        def merged(store: ResultsStore, tables: Any, names: Any) -> dict[str, pa.Table]:
-            rows = read(store, tables, names)
+        def merged(*reading: Any) -> dict[str, Any]:
+            rows = whole(read(*reading))
             monkeypatch.setattr(compaction, "_merged", read)
             do()
             return rows
@@ -48,6 +46,14 @@ def merge(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], object]], N
         monkeypatch.setattr(compaction, "_merged", merged)
 
     return between
+
+
+def whole(tables: dict[str, Any]) -> dict[str, pa.Table]:
+    """Return tables that are read by now."""
+    return {
+        table: rows if isinstance(rows, pa.Table) else rows.read_all()
+        for table, rows in tables.items()
+    }
 
 
 def parts(store: ResultsStore) -> list[str]:
@@ -61,8 +67,8 @@ def test_two_at_once_lose_nothing(
         commit(str(number), f"{number}.mp4", "again.mp4", value=number / 10, num_windows=1)
     before, read, both = shown(store.location), compaction._merged, Barrier(2)
 
-    def merged(store: ResultsStore, tables: Any, names: Any) -> dict[str, pa.Table]:
-        rows = read(store, tables, names)
+    def merged(*reading: Any) -> dict[str, pa.Table]:
+        rows = whole(read(*reading))
         both.wait(20)
         return rows
 
@@ -85,14 +91,14 @@ def test_the_second_leaves_what_the_first_has_merged(
 ) -> None:
     for number in range(3):
         commit(str(number), f"{number}.mp4")
-    before, read = shown(store.location), compaction._merged
+    before, merge_parts = shown(store.location), compaction._merge
 
-    def late(store: ResultsStore, tables: Any, names: Any) -> dict[str, pa.Table]:
-        monkeypatch.setattr(compaction, "_merged", read)
+    def late(*merging: Any) -> None:
+        monkeypatch.setattr(compaction, "_merge", merge_parts)
         assert compact(store, "first", superseded=True)
-        return read(store, tables, names)
+        merge_parts(*merging)
 
-    monkeypatch.setattr(compaction, "_merged", late)
+    monkeypatch.setattr(compaction, "_merge", late)
     assert not compact(store, "second", superseded=True)
     assert (parts(store), shown(store.location)) == (["first-00000"], before)
 
@@ -116,13 +122,15 @@ def test_a_row_is_never_left_to_a_part_that_another_is_merging(
     before = shown(store.location)
 
     def others() -> None:
-        for name, of in (("b", ["z"]), ("c", ["b"])):
-            store.commit(name, compaction._merged(store, ALL, of), replaces=of)
+        for name, of in (("b", "z"), ("c", "b-00000")):
+            compaction._merge(store, name, SCORES, parts_named(of))
+
+    def parts_named(name: str) -> list[Part]:
+        return [part for part in store.parts(SCORES) if part.name == name]
 
     merge(others)
-    tables = compaction._merged(store, ALL, ["s"])
-    store.commit("d", tables, replaces=["s"])
-    assert parts(store) == ["c", "d"]
+    compaction._merge(store, "d", SCORES, parts_named("s"))
+    assert parts(store) == ["c-00000", "d-00000"]
     assert shown(store.location) == before
 
 

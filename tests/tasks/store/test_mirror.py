@@ -16,10 +16,10 @@ import pytest
 from tasks.schema.tables import RUNS, SCORES
 from tasks.storage.buckets import BucketFolder
 from tasks.storage.folder import CHUNK_BYTES
+from tasks.storage.parquet_files import parquet_bytes
 from tasks.store import mirror
 from tasks.store.mirror import local_parts
 from tasks.store.paths import Part, PartsChanged, file_name, parts_of
-from tasks.store.writers import parquet_bytes
 from tests.faulty_bucket import FaultyBucket
 
 Put = Callable[..., list[Part]]

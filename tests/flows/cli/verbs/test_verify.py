@@ -1,8 +1,10 @@
-"""`emi verify`: what it says of a store, and what it scores again."""
+"""`emi verify`, `emi compact`: what they say of a store, and what they do to it."""
 
 import json
+import re
 from datetime import UTC, datetime
 
+import pyarrow as pa
 import pytest
 import torch
 
@@ -11,8 +13,11 @@ from emi_model.architecture.model import EmiModel
 from emi_model.checkpoints.card import ModelCard
 from emi_model.checkpoints.checkpoint import save_checkpoint
 from emi_model.checkpoints.resolve import read_metadata
+from tasks.schema.scores import scores_schema
+from tasks.schema.tables import SCORES
 from tasks.scoring.commit import RunStamp, Tally
 from tasks.scoring.run_record import RunRecord, write_record
+from tasks.store.query import answer
 from tasks.store.store import create_store
 from tests.flows.outcomes import RECORD
 from tests.tiny import BACKBONE
@@ -108,3 +113,26 @@ def test_damaged_transcripts_are_set_aside_and_to_be_made_again(emi, tmp_path):
     assert (code, err) == (0, "")
     assert out.splitlines()[-1] == "their transcripts are gone: `emi transcribe` makes them again"
     assert emi("verify", "--results", store.location)[0] == 0
+
+
+def test_compact_merges_and_says_how_much(emi, tmp_path):
+    store = create_store(tmp_path / "store")
+    compact = ("compact", "--results", store.location)
+    assert emi(*compact)[1].strip().endswith("it holds no scores and no transcripts")
+    rows = {"clip_id": "a.mp4", "uri": "a", "status": "rejected", "reason": "timeout", "flags": []}
+    stamp = {"model": "tiny", "model_sha256": "aa", "coverage": "first", "run_id": "run1"}
+    for number in range(2):
+        row = rows | stamp | {"scored_at": datetime(2026, 1, 1 + number, tzinfo=UTC)}
+        store.commit(f"run1-{number}", {SCORES: pa.Table.from_pylist([row], scores_schema())})
+    code, out, err = emi(*compact)
+    assert (code, err) == (0, "")
+    assert re.search(r"store: scores: 2 parts, [\d,]+ bytes -> 1, [\d,]+\n", out)
+    found = json.loads(emi(*compact, "--json")[1])
+    assert (found["table"], found["is_merged"], found["num_parts"]) == ("scores", False, 1)
+    assert emi(*compact)[1] == f"{store.location}: scores: nothing to merge\n"
+    assert answer(store.location, "FROM rejections").num_rows == 1
+    with store.lock():
+        code, _, err = emi(*compact)
+    assert (code, err.count("\n")) == (2, 1)
+    code, _, err = emi("compact", "--results", str(tmp_path / "none"))
+    assert (code, "no results store here" in err) == (2, True)

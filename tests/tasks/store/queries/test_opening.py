@@ -89,7 +89,7 @@ events = st.one_of(
         st.integers(0, 3),
         clips,
     ),
-    st.tuples(st.just("compact"), st.sampled_from([None, None, *range(8)])),
+    st.tuples(st.just("compact"), st.sampled_from([None, None, *range(8)]), st.booleans()),
     st.tuples(st.just("copy back"), st.integers(0, 5)),
     st.tuples(st.just("orphan"), st.sampled_from(CLIPS)),
     st.tuples(st.just("missing"), st.sets(st.sampled_from(CLIPS), max_size=2)),
@@ -118,7 +118,7 @@ class World:
         tables = tables_of_run(model, coverage, minute, of)
         self.store.commit(f"{name:02d}-{self.number:02d}", tables)
 
-    def compact(self, writes: int | None) -> None:
+    def compact(self, writes: int | None, whole: bool) -> None:
         put, remove, left = self.store.writer.put, self.store.writer.remove, writes
 
         def step() -> None:
@@ -143,7 +143,7 @@ class World:
             patch.setattr(self.store.writer, "put", putting)
             patch.setattr(self.store.writer, "remove", removing)
             with suppress(Killed):
-                compact(self.store, f"merged-{self.number:02d}", superseded=True)
+                compact(self.store, f"merged-{self.number:02d}", superseded=True, whole=whole)
 
     def copy_back(self, number: int) -> None:
         """Another process still has what a compaction removed: the latest files, scores last."""

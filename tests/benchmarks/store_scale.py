@@ -1,0 +1,305 @@
+"""Ten million generated rows: how long questions to a results store take, and in how much memory.
+
+`EMI_BENCH_ROWS` sets another number of rows. Three models and forty runs, of which each scores one
+clip of a hundred again; a million timelines, transcripts, and what drives a hundred thousand clips.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from importlib import resources
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+
+from emi_model.targets import EMI_TARGETS
+from tasks.schema.registers import TABLE_SCHEMAS
+from tasks.schema.standing import CURRENT_SCHEMA, MISSING_SCHEMA
+from tasks.schema.tables import (
+    ATTRIBUTIONS,
+    CURRENT_MODEL,
+    MISSING_CLIPS,
+    SCORES,
+    TIMELINE,
+    TRANSCRIPTS,
+)
+from tasks.scoring.commit import RunStamp, Tally
+from tasks.scoring.run_record import RunRecord, write_record
+from tasks.store.query import answer, stored_question
+from tasks.store.store import ResultsStore, create_store
+from tasks.store.views import connect
+from tests.benchmarks.work import watch
+
+Row = tuple[str, str]
+
+NUM_ROWS = int(os.environ.get("EMI_BENCH_ROWS", "10_000_000"))
+NUM_RUNS, NUM_MODELS = 40, 3
+AGAIN = 100
+"""Of so many clips of a run one was scored before."""
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
+KILLS, KILLED_ROWS = 20, 400_000
+
+OWN_QUESTIONS = {
+    "mean by model": "SELECT model, avg(joy) FROM all_scores GROUP BY model",
+    "mean by speaker": "SELECT split_part(clip_id, '/', 1), avg(joy) FROM scores GROUP BY 1",
+    "top ten": "SELECT clip_id, joy FROM scores ORDER BY joy DESC LIMIT 10",
+    "one clip": "FROM scores WHERE clip_id = 'speaker0042/00000042.mp4'",
+}
+PLAIN_QUESTIONS = {
+    "mean by model": "SELECT model, avg(joy) FROM {scores} GROUP BY model",
+    "mean by speaker": "SELECT split_part(clip_id, '/', 1), avg(joy) FROM {scores} "
+    "WHERE model = 'model2' GROUP BY 1",
+    "top ten": "SELECT clip_id, joy FROM {scores} WHERE model = 'model2' "
+    "ORDER BY joy DESC LIMIT 10",
+    "one clip": "FROM {scores} WHERE model = 'model2' AND clip_id = 'speaker0042/00000042.mp4'",
+}
+
+_CLIPS = """\
+SELECT *, printf('speaker%04d/%08d.mp4', number // 100 % 10000, number) AS clip_id
+FROM (
+    SELECT CASE WHEN n % {again} = 0 AND {first} > 0 THEN n * 7 % {first} ELSE {first} + n END
+        AS number, n
+    FROM range({count}) AS numbers(n)
+)"""
+
+_SCORES = """\
+SELECT *, 'file:///c/' || clip_id AS uri, md5(clip_id) AS content_sha256, 1000 + n % 999 AS bytes,
+    if(number % 50 = 0, 'rejected', 'scored') AS status,
+    if(number % 50 = 0, 'timeout', NULL) AS reason,
+    CASE number % 40 WHEN 1 THEN ['silent'] WHEN 2 THEN ['truncated', 'clipped'] ELSE [] END
+        AS flags,
+    {values}, 6.9 AS duration_seconds, 6.9 AS scored_seconds, 345 AS num_frames, 'aac' AS codec,
+    16000 AS sampling_rate, -20.0 - random() AS rms_dbfs, ['audio'] AS modalities
+FROM ({clips})"""
+
+_TIMELINE = """\
+SELECT clip_id, second, random() AS arousal, random() AS dominance, random() AS valence,
+    50 AS num_frames
+FROM ({clips}), range(7) AS seconds(second)"""
+
+_ATTRIBUTIONS = """\
+SELECT clip_id, target, 'modality' AS kind, name, random() - 0.5 AS value, 0.3 AS base, 0.5 AS score
+FROM ({clips}), unnest({targets}) AS t(target), unnest(['audio', 'text', 'vision']) AS m(name)"""
+
+_TRANSCRIPTS = """\
+SELECT clip_id, 'file:///c/' || clip_id AS uri, 'transcribed' AS status, [] AS flags,
+    true AS has_speech, 'en' AS language, 5 AS num_words, 'tiny.en' AS asr_model,
+    'cc' AS asr_sha256, 'key' AS asr_key, '{{}}' AS asr_settings, 6.9 AS duration_seconds,
+    5.0 AS speech_seconds,
+    if(n % 500 = 0, 'and then we had to laugh', 'I said ' || n || ' words to them') AS text
+FROM ({clips})"""
+
+
+def store(folder: Path, _model: Path) -> Iterator[Row]:
+    """A store of ten million rows: opening, questions, compaction, before it and after."""
+    results = folder / "results"
+    started = time.perf_counter()
+    made = make_store(results, NUM_ROWS)
+    yield "generated", f"{_size(made)}, in {time.perf_counter() - started:.0f} s"
+    yield from _questions(made, "as runs left it", few=True)
+    command = [sys.executable, "-m", "tests.benchmarks.store_scale", "compact", str(results)]
+    watched = watch(command)
+    yield (
+        "`emi compact`",
+        f"{watched.seconds:.0f} s, {watched.peak_mib} MiB at most, now {_size(made)}",
+    )
+    yield from _questions(made, "compacted")
+    _run_of_a_night(made, NUM_RUNS, NUM_ROWS // NUM_RUNS // 10, NUM_ROWS // NUM_MODELS // 2)
+    yield from _questions(made, "and a night's run more", few=True)
+
+
+def store_kills(folder: Path, _model: Path) -> Iterator[Row]:
+    """kill -9 at twenty random moments of a compaction: the same table each time?"""
+    results = folder / "results"
+    made = make_store(results, KILLED_ROWS)
+    before, drawn = _digests(made), random.Random(0)
+    command = [sys.executable, "-m", "tests.benchmarks.store_scale", "compact", str(results)]
+    starting = watch([*command[:-2], "nothing", str(results)]).seconds
+    lasting = max(2.0, starting)
+    moments, same, num_killed = [], 0, 0
+    for number in range(KILLS):
+        _run_of_a_night(made, NUM_RUNS + number, 20, 0)  # there is something to merge again
+        before = _digests(made)
+        after = starting * 0.7 + drawn.random() * lasting
+        with subprocess.Popen(command, stdout=subprocess.DEVNULL) as running:
+            try:
+                running.wait(after)
+                lasting = max(1.0, lasting * 0.8)
+            except subprocess.TimeoutExpired:
+                running.kill()
+                num_killed += 1
+                lasting *= 1.2
+        moments.append(f"{after:.1f}")
+        same += _digests(made) == before
+    yield f"killed {num_killed} of {KILLS} times", f"after {', '.join(moments)} s"
+    yield "tables the same right after it", f"{same} of {KILLS}"
+    subprocess.run(command, check=True)
+    yield "and once it was left to end", f"{_digests(made) == before}, {_size(made)}"
+
+
+def make_store(location: Path, num_rows: int) -> ResultsStore:
+    """Generate a store of so many rows of scores."""
+    made = create_store(location)
+    for number in range(NUM_RUNS):
+        runs_a_model = -(-NUM_RUNS // NUM_MODELS)
+        model, place = divmod(number, runs_a_model)
+        count = num_rows // NUM_RUNS
+        last = min(NUM_RUNS, (NUM_MODELS - 1) * runs_a_model) + 4
+        has_more = (NUM_MODELS - 1) * runs_a_model <= number < last
+        _run(made, number, model, count, place * count, has_more=has_more)
+    missing = [
+        {"clip_id": f"speaker{n // 100:04d}/{n:08d}.mp4", "source": "/c", "missing_since": START}
+        for n in range(0, num_rows // 10, 1000)
+    ]
+    made.replace(MISSING_CLIPS, pa.Table.from_pylist(missing, MISSING_SCHEMA))
+    chosen = {"model": "model2", "model_sha256": f"{2:064x}", "coverage": "first"}
+    chosen |= {"is_champion": True, "run_id": f"run{NUM_RUNS - 1:03d}", "since": START}
+    made.replace(CURRENT_MODEL, pa.Table.from_pylist([chosen], CURRENT_SCHEMA))
+    return made
+
+
+def _run_of_a_night(made: ResultsStore, number: int, count: int, first: int) -> None:
+    _run(made, number, NUM_MODELS - 1, count, first, has_more=True)
+
+
+def _run(
+    made: ResultsStore, number: int, model: int, count: int, first: int, *, has_more: bool
+) -> None:
+    """Commit a run of one part; of the last model some have more than scores."""
+    named = {"again": AGAIN, "first": first, "count": count}
+    values = ", ".join(
+        f"(if(number % 50 = 0, NULL, random()))::FLOAT AS {name}"
+        for name in (
+            *("admiration", "amusement", "determination", "empathic_pain", "excitement", "joy"),
+            *("arousal", "dominance", "valence"),
+        )
+    )
+    clips = _CLIPS.format(**named)
+    wanted = {SCORES: _SCORES.format(clips=clips, values=values)}
+    if has_more:
+        few = _CLIPS.format(**named | {"count": count // 10})
+        columns = [target.lower().replace(" ", "_") for target in EMI_TARGETS]
+        wanted |= {
+            TIMELINE: _TIMELINE.format(clips=clips),
+            ATTRIBUTIONS: _ATTRIBUTIONS.format(clips=few, targets=columns),
+            TRANSCRIPTS: _TRANSCRIPTS.format(clips=clips),
+        }
+    started_at = START + timedelta(days=number)
+    run_id = f"run{number:03d}"
+    same = {"model": f"model{model}", "model_sha256": f"{model:064x}", "coverage": "first"}
+    same |= {"backbone_licence": "Apache-2.0", "run_id": run_id}
+    times = {"scored_at": started_at, "transcribed_at": started_at}
+    with duckdb.connect() as connection:
+        connection.execute("SET TimeZone = 'UTC'")
+        connection.execute("SELECT setseed(0.5)")
+        tables = {
+            table: _under_schema(connection.sql(sql).to_arrow_table(), table, same | times)
+            for table, sql in wanted.items()
+        }
+    made.commit(f"{run_id}-00000", tables)
+    stamp = RunStamp(same["model"], same["model_sha256"], "first", run_id, "Apache-2.0", ())
+    tally = Tally(scored=count)
+    write_record(made, RunRecord(stamp, "/c", "fp32", started_at, num_listed=count), tally)
+
+
+def _under_schema(rows: pa.Table, table: str, same: dict[str, object]) -> pa.Table:
+    schema = TABLE_SCHEMAS[table]
+    columns = []
+    for field in schema:
+        if field.name in rows.schema.names:
+            columns.append(rows[field.name].cast(field.type))
+        else:
+            value = pa.scalar(same.get(field.name), field.type)
+            columns.append(pa.repeat(value, rows.num_rows))
+    return pa.table(columns, schema=schema)
+
+
+def _questions(made: ResultsStore, state: str, *, few: bool = False) -> Iterator[Row]:
+    opened = _median(lambda: _open(made))
+    yield f"{state}: views of scores opened", f"{opened:.2f} s"
+    if not few:
+        yield f"{state}: all views opened", f"{_median(lambda: _open(made, None)):.2f} s"
+    for name, sql in OWN_QUESTIONS.items():
+        ours = _median(lambda sql=sql: answer(made.location, sql))
+        plain = _median(lambda name=name: _plain(made, PLAIN_QUESTIONS[name]))
+        yield f"{state}: {name}", f"{ours:.2f} s; DuckDB over the plain files {plain:.2f} s"
+    for name in ["status"] if few else sorted(_ready()):
+        yield f"{state}: {name}.sql", f"{_median(lambda n=name: _ask(made, n)):.2f} s"
+    command = [sys.executable, "-m", "tests.benchmarks.store_scale", "ask", made.location]
+    watched = watch([*command, *(["status"] if few else sorted(_ready()))])
+    yield f"{state}: a process that asks all of these", f"{watched.peak_mib} MiB at most"
+    command = [sys.executable, "-m", "tests.benchmarks.store_scale", "status", made.location]
+    seconds = _median(lambda: watch(command).seconds)
+    yield f"{state}: `emi status`, the whole process", f"{seconds:.2f} s"
+
+
+def _ready() -> list[str]:
+    files = resources.files("tasks.store.questions").iterdir()
+    return [file.name.removesuffix(".sql") for file in files if file.name.endswith(".sql")]
+
+
+def _ask(made: ResultsStore, name: str) -> pa.Table:
+    return answer(made.location, stored_question(name))
+
+
+def _open(made: ResultsStore, views: tuple[str, ...] | None = (SCORES,)) -> None:
+    with connect(made.location, **({} if views is None else {"views": views})):
+        pass
+
+
+def _plain(made: ResultsStore, sql: str) -> None:
+    scores = f"read_parquet('{made.location}/scores/*.parquet', union_by_name = true)"
+    with duckdb.connect() as connection:
+        connection.sql(sql.format(scores=scores)).to_arrow_table()
+
+
+def _median(work: Callable[[], object]) -> float:
+    """Return the median seconds of three times, after one that warms up."""
+    seconds = []
+    for _ in range(4):
+        started = time.perf_counter()
+        work()
+        seconds.append(time.perf_counter() - started)
+    return sorted(seconds[1:])[1]
+
+
+def _size(made: ResultsStore) -> str:
+    parts = [part for table in (SCORES, TIMELINE) for part in made.parts(table)]
+    scores = [part for part in parts if part.table == SCORES]
+    return (
+        f"scores: {len(scores)} parts, {sum(p.size for p in scores) / 2**20:,.0f} MiB; timelines: "
+        f"{sum(p.size for p in parts if p.table == TIMELINE) / 2**20:,.0f} MiB"
+    )
+
+
+def _digests(made: ResultsStore) -> str:
+    """Return what changes if any row of the views does."""
+    views = ("all_scores", "all_timeline", "all_attributions", "all_transcripts")
+    sql = "SELECT count(*) AS n, sum(hash(v)::HUGEINT) AS h FROM {} AS v"
+    found = [answer(made.location, sql.format(view)).to_pylist() for view in views]
+    return json.dumps(found, default=str)
+
+
+def main() -> None:
+    """Do one thing with a store, so that its memory can be watched."""
+    from flows.cli.main import cli
+
+    what, location, *names = sys.argv[1:]
+    if what == "ask":
+        for name in names:
+            answer(location, stored_question(name))
+    elif what in ("compact", "status"):
+        cli.main([what, "--results", location], standalone_mode=False)
+
+
+if __name__ == "__main__":
+    main()
