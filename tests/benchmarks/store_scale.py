@@ -40,6 +40,8 @@ from tests.benchmarks.work import watch
 
 Row = tuple[str, str]
 
+EMI_HERE = (sys.executable, "-c", "from flows.cli.main import main; main()")
+
 NUM_ROWS = int(os.environ.get("EMI_BENCH_ROWS", "10_000_000"))
 NUM_RUNS, NUM_MODELS = 40, 3
 AGAIN = 100
@@ -106,7 +108,7 @@ def store(folder: Path, _model: Path) -> Iterator[Row]:
     made = make_store(results, NUM_ROWS)
     yield "generated", f"{_size(made)}, in {time.perf_counter() - started:.0f} s"
     yield from _questions(made, "as runs left it", few=True)
-    command = [sys.executable, "-m", "tests.benchmarks.store_scale", "compact", str(results)]
+    command = [*EMI_HERE, "compact", "--results", str(results)]
     watched = watch(command)
     yield (
         "`emi compact`",
@@ -122,8 +124,8 @@ def store_kills(folder: Path, _model: Path) -> Iterator[Row]:
     results = folder / "results"
     made = make_store(results, KILLED_ROWS)
     before, drawn = _digests(made), random.Random(0)
-    command = [sys.executable, "-m", "tests.benchmarks.store_scale", "compact", str(results)]
-    starting = watch([*command[:-2], "nothing", str(results)]).seconds
+    command = [*EMI_HERE, "compact", "--results", str(results)]
+    starting = watch([*EMI_HERE, "compact", "--help"]).seconds
     lasting = max(2.0, starting)
     moments, same, num_killed = [], 0, 0
     for number in range(KILLS):
@@ -200,7 +202,7 @@ def _run(
     times = {"scored_at": started_at, "transcribed_at": started_at}
     with duckdb.connect() as connection:
         connection.execute("SET TimeZone = 'UTC'")
-        connection.execute("SELECT setseed(0.5)")
+        connection.execute("SELECT setseed(0.5)").fetchall()
         tables = {
             table: _under_schema(connection.sql(sql).to_arrow_table(), table, same | times)
             for table, sql in wanted.items()
@@ -234,10 +236,10 @@ def _questions(made: ResultsStore, state: str, *, few: bool = False) -> Iterator
         yield f"{state}: {name}", f"{ours:.2f} s; DuckDB over the plain files {plain:.2f} s"
     for name in ["status"] if few else sorted(_ready()):
         yield f"{state}: {name}.sql", f"{_median(lambda n=name: _ask(made, n)):.2f} s"
-    command = [sys.executable, "-m", "tests.benchmarks.store_scale", "ask", made.location]
+    command = [sys.executable, "-m", "tests.benchmarks.store_scale", made.location]
     watched = watch([*command, *(["status"] if few else sorted(_ready()))])
     yield f"{state}: a process that asks all of these", f"{watched.peak_mib} MiB at most"
-    command = [sys.executable, "-m", "tests.benchmarks.store_scale", "status", made.location]
+    command = [*EMI_HERE, "status", "--results", made.location]
     seconds = _median(lambda: watch(command).seconds)
     yield f"{state}: `emi status`, the whole process", f"{seconds:.2f} s"
 
@@ -290,15 +292,10 @@ def _digests(made: ResultsStore) -> str:
 
 
 def main() -> None:
-    """Do one thing with a store, so that its memory can be watched."""
-    from flows.cli.main import cli
-
-    what, location, *names = sys.argv[1:]
-    if what == "ask":
-        for name in names:
-            answer(location, stored_question(name))
-    elif what in ("compact", "status"):
-        cli.main([what, "--results", location], standalone_mode=False)
+    """Ask ready questions, so that the memory of a process that does can be watched."""
+    location, *names = sys.argv[1:]
+    for name in names:
+        answer(location, stored_question(name))
 
 
 if __name__ == "__main__":

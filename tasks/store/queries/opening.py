@@ -50,7 +50,7 @@ SELECT
     epoch_us(any_value(stats_max_value) FILTER (path_in_schema = 'scored_at')::TIMESTAMPTZ),
     bool_and(stats_min_value = stats_max_value) FILTER (path_in_schema != 'scored_at')
 FROM parquet_metadata({files})
-WHERE path_in_schema IN ('model_sha256', 'coverage', 'scored_at')
+WHERE row_group_num_rows > 0 AND path_in_schema IN ('model_sha256', 'coverage', 'scored_at')
 GROUP BY file_name, row_group_id"""
 
 _Scored = tuple[str, str]

@@ -142,6 +142,7 @@ class World:
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(self.store.writer, "put", putting)
             patch.setattr(self.store.writer, "remove", removing)
+            patch.setattr("tasks.store.compaction.PART_BYTES", 80_000)  # of three small parts
             with suppress(Killed):
                 compact(self.store, f"merged-{self.number:02d}", superseded=True, whole=whole)
 
@@ -208,7 +209,7 @@ def new_world(tmp_path: Path, place_store: Callable[..., ResultsStore]) -> Calla
 
 
 @settings(
-    max_examples=15,
+    max_examples=12,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
