@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,7 +24,12 @@ MAX_VERSION_TRIES = 100
 _MAX_SHOWN = 5
 
 _CLIP_IDS = "SELECT clip_id FROM scores UNION SELECT clip_id FROM labels ORDER BY clip_id"
-_SPEAKERS = "SELECT DISTINCT speaker FROM clips WHERE speaker IS NOT NULL ORDER BY speaker"
+_KNOWN = {
+    "clip_id": f"SELECT false AS is_column, clip_id AS name FROM ({_CLIP_IDS})",
+    "speaker": "SELECT DISTINCT false AS is_column, speaker AS name FROM clips "
+    "WHERE speaker IS NOT NULL ORDER BY speaker",
+}
+_COLUMNS = "SELECT true AS is_column, column_name AS name FROM (DESCRIBE clips)"
 _JOINED = {
     "clip_id": "SELECT count(*) AS clips, count(known.clip_id) AS joined "
     "FROM scores LEFT JOIN clip_metadata AS known USING (clip_id)",
@@ -77,14 +82,20 @@ def add_metadata(
         StoreError: no store there, or it cannot be written.
     """
     store = open_store(location)
-    file = read_metadata_file(str(path), key, ignore=ignore, taken=_taken(store))
+    file = read_metadata_file(str(path), key, ignore=ignore)
+    known, taken = _known(store, file.key)
     others = own_columns(newest_version(store, _other(file.key))[1])
     problems = [
         Problem(1, f"{name} is a column of {_other(file.key)} already: rename it, or --ignore it")
         for name in file.columns
         if name in others and name != SPEAKER
     ]
-    names, wrong, notes = _names(store, file)
+    problems += [
+        Problem(1, f"the store has a column {name} already: rename it, or --ignore {name}")
+        for name in file.columns
+        if name in taken and (name, file.key) != (SPEAKER, CLIP_ID)
+    ]
+    names, wrong, notes = _names(file, known)
     problems += [*file.problems, *wrong]
     if problems:
         raise file.error(problems)
@@ -105,7 +116,7 @@ def add_speakers(location: str | Path, pattern: str) -> AddedMetadata:
     """
     reading = Reading(speaker_from=pattern)
     store = open_store(location)
-    clip_ids = _column(store, _CLIP_IDS)
+    clip_ids = answer(store.location, _CLIP_IDS)["clip_id"].to_pylist()
     found = {clip_id: reading.speaker_of(clip_id) for clip_id in clip_ids}
     named = {clip_id: speaker for clip_id, speaker in found.items() if speaker}
     if not named:
@@ -119,14 +130,16 @@ def add_speakers(location: str | Path, pattern: str) -> AddedMetadata:
     return _added(store, "clip_id", list(named), columns, f"paths as {pattern}", tuple(notes))
 
 
-def _taken(store: ResultsStore) -> set[str]:
-    """Return the names that no column of a study may have."""
+def _known(store: ResultsStore, key: MetadataKey) -> tuple[list[str], set[str]]:
+    """Return the clips or speakers of a store, and the names that no column of a study may have."""
+    found = answer(store.location, f"{_COLUMNS} UNION ALL FROM ({_KNOWN[key]})").to_pylist()
     own = {
         *own_columns(newest_version(store, "clip_id")[1]),
         *own_columns(newest_version(store, "speaker")[1]),
     }
-    shown = set(_column(store, "SELECT column_name FROM (DESCRIBE clips)"))
-    return {*RESERVED, *shown - own, *ADDED_COLUMNS, FOLDER.name, CLIP_ID, SPEAKER}
+    shown = {row["name"] for row in found if row["is_column"]}
+    taken = {*RESERVED, *shown - own, *ADDED_COLUMNS, FOLDER.name, CLIP_ID, SPEAKER}
+    return [row["name"] for row in found if not row["is_column"]], taken
 
 
 def _added(
@@ -170,13 +183,12 @@ def _same(old: pa.Table, new: pa.Table, key: MetadataKey) -> bool:
 
 
 def _names(
-    store: ResultsStore, file: MetadataFile
+    file: MetadataFile, known: Sequence[str]
 ) -> tuple[list[str], list[Problem], tuple[str, ...]]:
     """Return the clips or speakers of the rows, what is wrong with them, and notes.
 
     Clips may be named as in label files: by the whole path, or the bare name of one clip.
     """
-    known = _column(store, _CLIP_IDS if file.key == CLIP_ID else _SPEAKERS)
     clips = ClipNames(known if file.key == CLIP_ID else ())
     first: dict[str, int] = {}
     names, unknown, problems = [], [], []
@@ -227,8 +239,3 @@ def _some(what: str, names: Collection[str]) -> list[str]:
 
 def _other(key: MetadataKey) -> MetadataKey:
     return "speaker" if key == CLIP_ID else "clip_id"
-
-
-def _column(store: ResultsStore, sql: str) -> list[str]:
-    found: Iterable[str] = answer(store.location, sql)[0].to_pylist()
-    return list(found)

@@ -7,7 +7,7 @@ numbers where all of its cells are; an empty cell, NA or NaN is a value that is 
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -68,7 +68,7 @@ class MetadataFile:
 
 
 def read_metadata_file(
-    path: str, key: str | None = None, *, ignore: Sequence[str] = (), taken: Collection[str] = ()
+    path: str, key: str | None = None, *, ignore: Sequence[str] = ()
 ) -> MetadataFile:
     """Return a metadata file with its problems.
 
@@ -77,7 +77,6 @@ def read_metadata_file(
         key: ``clip_id`` or ``speaker``, or either with its column as in ``speaker=participant``;
             None: what the file has a column of, clips first.
         ignore: columns to leave out.
-        taken: names that no column may have.
 
     Raises:
         MetadataError: it cannot be read at all, or no column names clips or speakers.
@@ -97,8 +96,7 @@ def read_metadata_file(
         for number, name in enumerate(names)
         if number != place and number not in idle and name not in left_out
     }
-    allowed = {SPEAKER} if of == CLIP_ID else set()
-    problems += [Problem(1, text) for text in _wrong_names(table, own, {*taken} - allowed)]
+    problems += [Problem(1, text) for text in _wrong_names(table, own)]
     rows, found = _whole_rows(table, place)
     problems += found
     columns = {}
@@ -154,22 +152,15 @@ def _key_column(
     return found[0], place
 
 
-def _wrong_names(table: TableFile, own: Mapping[int, str], taken: Collection[str]) -> list[str]:
+def _wrong_names(table: TableFile, own: Mapping[int, str]) -> list[str]:
     names = list(own.values())
     spelled = {name: table.header[place].strip()[:_LONGEST_NAME] for place, name in own.items()}
     if not table.rows:
         return ["no rows, expected a header and a row a clip or speaker"]
     if not names:
         return ["no column beside the one that names clips or speakers"]
-    advice = "rename it, or leave it out: --ignore"
     problems = [
-        f"no column can be called {spelled[name]!r}, the store has a column {name} already: "
-        f"{advice} {name}"
-        for name in dict.fromkeys(names)
-        if name and name in taken
-    ]
-    problems += [
-        f"no column can be called {spelled[name]!r}: {advice} {spelled[name]!r}"
+        f"no column can be called {spelled[name]!r}: rename it, or leave it out by --ignore"
         for name in dict.fromkeys(names)
         if not name or len(name) > _LONGEST_NAME
     ]

@@ -11,7 +11,6 @@ from tasks.metadata.add_metadata import AddedMetadata, add_metadata, add_speaker
 from tasks.metadata.versions import versions
 from tasks.store.query import answer
 from tasks.store.store import ResultsStore
-from tests.places import DISK_AND_BUCKET
 
 Commit = Callable[..., None]
 Add = Callable[..., AddedMetadata]
@@ -30,8 +29,8 @@ def rows(store: ResultsStore, sql: str) -> list[tuple[Any, ...]]:
     return [tuple(row.values()) for row in answer(store.location, sql).to_pylist()]
 
 
-@DISK_AND_BUCKET
 class TestOneRowAClip:
+    @pytest.mark.parametrize("store", ["bucket"], indirect=True)  # all others use a disk
     def test_a_questionnaire_and_the_conditions_of_clips(
         self, store: ResultsStore, commit: Commit, add: Add
     ) -> None:
@@ -93,25 +92,19 @@ class TestOneRowAClip:
 
 
 class TestWhatIsRefused:
-    @pytest.mark.parametrize(
-        ("text", "said"),
-        [
+    def test_whole_or_not_at_all(self, store: ResultsStore, commit: Commit, add: Add) -> None:
+        commit("part", "p1/a.mp4", "p1/b.mp4", "p2/b.mp4")
+        add_speakers(store.location, "{speaker}/*")
+        for text, said in (
             ("clip_id,x\np1/a.mp4,1\na,2\n", "line 3: the clip p1/a.mp4 again, as in line 2"),
             ("clip_id,x\nb.mp4,1\n", "may be p1/b.mp4, p2/b.mp4: write the whole path"),
             ("clip_id,x\nz,1\n", "no clip of the file (z) is in the store (p1/a.mp4"),
-            ("clip_id,joy\np1/a.mp4,1\n", "the store has a column joy already"),
-            ("clip_id,folder\np1/a.mp4,1\n", "the store has a column folder already"),
+            ("clip_id,joy,folder\np1/a.mp4,1,2\n", "the store has a column folder already"),
             ("speaker,x\nnobody,1\n", "no speaker of the file (nobody) is in the store (p1"),
-        ],
-    )
-    def test_whole_or_not_at_all(
-        self, text: str, said: str, store: ResultsStore, commit: Commit, add: Add
-    ) -> None:
-        commit("part", "p1/a.mp4", "p1/b.mp4", "p2/b.mp4")
-        add_speakers(store.location, "{speaker}/*")
-        with pytest.raises(MetadataError) as caught:
-            add(text)
-        assert said in str(caught.value)
+        ):
+            with pytest.raises(MetadataError) as caught:
+                add(text)
+            assert said in str(caught.value)
         assert len(store.parts("clip_metadata")) == 1
         assert not store.parts("speaker_metadata")
 
