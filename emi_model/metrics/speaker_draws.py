@@ -25,7 +25,7 @@ FEWEST_SPEAKERS = 5
 FEWEST_DRAWS = 10
 """Draws beyond a value, from which a share of them is known well enough."""
 
-MOST_UNITS = 20_000
+MOST_UNITS = 5_000
 """More speakers are put together into so many random groups, which are drawn in their place."""
 
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from emi_model.errors import QueryError
@@ -103,6 +104,8 @@ class TestFigures:
         by_score = {row["score"]: row for row in rows(study, "distributions")}
         assert set(by_score) == set(SCORE_NAMES)
         assert by_score["joy"]["mean"] == pytest.approx(float(scores["joy"].mean()), abs=6e-4)
+        median = float(np.median(scores["joy"]))
+        assert by_score["joy"]["median"] == pytest.approx(median, abs=6e-4)
         assert by_score["joy"]["highest"] == pytest.approx(float(scores["joy"].max()), abs=6e-4)
         correlations = {row["score"]: row for row in rows(study, "correlations")}
         for one in SCORE_NAMES:

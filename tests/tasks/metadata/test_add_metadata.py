@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -142,3 +143,18 @@ def test_a_table_of_its_own_and_the_labels_name_speakers(
     ]
     add("clip_id,speaker\na.mp4,7.0\n")
     assert rows(store, "SELECT speaker FROM clips ORDER BY clip_id") == [("7",), (None,)]
+
+
+def test_a_store_of_an_earlier_version_that_cannot_be_written(
+    store: ResultsStore, commit: Commit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It lacks the tables of metadata: clips are shown without."""
+    commit("part", "p1/a.mp4")
+    for table in ("clip_metadata", "speaker_metadata"):
+        shutil.rmtree(Path(store.location) / table)
+    monkeypatch.setattr("tasks.store.writers.DiskWriter.prepare", read_only)
+    assert rows(store, "SELECT clip_id, folder, speaker FROM clips") == [("p1/a.mp4", "p1", None)]
+
+
+def read_only(*_: object) -> None:
+    raise PermissionError(13, "Permission denied")
