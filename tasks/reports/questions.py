@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from emi_model.errors import QueryError, StoreError
 from emi_model.targets import VAD_DIMENSIONS
+from tasks.asking.scope import identifier
 from tasks.schema.scores import VAD_OF_MEAN
 from tasks.schema.tables import EVALUATIONS, LABELS, RUNS, SCORES, TIMELINE
 from tasks.storage.formats import plain_rows
@@ -47,14 +48,16 @@ class Questions:
     """Asks one opened store: its views are made once, and every question sees the same parts.
 
     Attributes:
+        location: of the store, for questions that others ask of it.
         targets: columns of scores that a model predicts, VAD aside.
         labelled: columns of labels that raters gave, VAD at the end.
         columns: all of scores: an earlier version's store may lack some.
         of_clips: all of the view clips: those of scores, folder, speaker, the study's own.
     """
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
-        """Take a connection with the views `ASKED`."""
+    def __init__(self, location: str, connection: duckdb.DuckDBPyConnection) -> None:
+        """Take a store's location, and a connection with its views `ASKED`."""
+        self.location = location
         self._connection = connection
         scores = self._answer(f"FROM {SCORES} LIMIT 0").schema
         labels = self._answer(f"FROM {LABELS} LIMIT 0").schema
@@ -125,7 +128,7 @@ def asked(location: str, work: Callable[[Questions], _Made]) -> _Made:
 
     def attempt(*, verified: bool) -> _Made:
         with connect(location, views=ASKED, verified=verified) as connection:
-            return work(Questions(connection))
+            return work(Questions(location, connection))
 
     try:
         try:
@@ -161,7 +164,7 @@ def summaries(questions: Questions, view: str, columns: Sequence[str]) -> dict[s
         f"{{'n': count({column}), 'mean': avg({column}), 'sd': stddev_samp({column}), "
         f"'at': quantile_cont({column}, {list(_QUANTILES)}), "
         f"'bins': histogram({_bin(name)})}} AS c{place}"
-        for place, (name, column) in enumerate((name, column_in_sql(name)) for name in columns)
+        for place, (name, column) in enumerate((name, identifier(name)) for name in columns)
     )
     found = questions.row(f"SELECT {wanted}\nFROM {view}")
     every = {
@@ -188,7 +191,7 @@ class Correlations:
 
 def correlations(questions: Questions, view: str, columns: Sequence[str]) -> Correlations:
     """Return the correlations of some columns, each over the clips that have both values."""
-    names = [column_in_sql(name) for name in columns]
+    names = [identifier(name) for name in columns]
     pairs = [(row, column) for row in range(len(names)) for column in range(row)]
     wanted = [f"count({name}) AS n{place}" for place, name in enumerate(names)]
     wanted += [f"corr({names[row]}, {names[column]}) AS r{row}_{column}" for row, column in pairs]
@@ -209,18 +212,13 @@ def _defined(value: float | None) -> float | None:
     return None if value is None or math.isnan(value) else value
 
 
-def column_in_sql(name: str) -> str:
-    """Return a column's name as SQL takes any name."""
-    return '"' + name.replace('"', '""') + '"'
-
-
 def text_in_sql(text: str) -> str:
     """Return a text as SQL takes any text."""
     return "'" + text.replace("'", "''") + "'"
 
 
 def _bin(name: str) -> str:
-    value = f"floor({column_in_sql(name)} * {BINS}::FLOAT)"
+    value = f"floor({identifier(name)} * {BINS}::FLOAT)"
     if name in VAD_DIMENSIONS:
         low, high = int(-BEYOND * BINS), int((1 + BEYOND) * BINS) - 1
         return f"least(greatest({value}, {low}), {high})::INTEGER"

@@ -17,7 +17,7 @@ from tasks.reports.players import Voices
 from tasks.reports.questions import Questions, asked
 from tasks.reports.sections.distributions import distributions_section
 from tasks.reports.sections.durations import durations_section
-from tasks.reports.sections.groups import checked_group_column, groups_section
+from tasks.reports.sections.groups import groups_section
 from tasks.reports.sections.leaders import leaders_section
 from tasks.reports.sections.models import models_section
 from tasks.reports.sections.provenance import dictionary_section, provenance_section
@@ -26,6 +26,8 @@ from tasks.reports.sections.relations import relations_section, valence_arousal_
 from tasks.reports.sections.runs import history_section, run_drift_section
 from tasks.storage.open import is_remote, local_path, open_file
 from tasks.store.query import stored_question
+
+NUM_SECTIONS = 12
 
 HTML_SUFFIXES = (".html", ".htm")
 
@@ -80,14 +82,14 @@ def make_report(
 
 
 def _made(questions: Questions, title: str, voices: Voices | None, by: str | None) -> Report:
-    if by is not None:
-        checked_group_column(questions, by)
+    observer().begin("report", NUM_SECTIONS + 1, "sections")
+    groups = groups_section(questions, by)  # first, since ``by`` may be wrong
     steps: Sequence[Callable[[], ReportSection]] = [
         lambda: distributions_section(questions),
         lambda: durations_section(questions),
         lambda: relations_section(questions),
         lambda: valence_arousal_section(questions),
-        lambda: groups_section(questions, by),
+        lambda: groups,
         lambda: leaders_section(questions, voices),
         lambda: quality_section(questions),
         lambda: models_section(questions),
@@ -96,7 +98,6 @@ def _made(questions: Questions, title: str, voices: Voices | None, by: str | Non
         lambda: provenance_section(questions),
         lambda: dictionary_section(questions),
     ]
-    observer().begin("report", len(steps) + 1, "sections")
     contents = questions.rows(stored_question("status"))
     current = contents[0] if contents and contents[0]["is_current"] else None
     tiles = _tiles(current, questions.row(_TABLES))

@@ -1,22 +1,14 @@
-"""Section: means of groups of clips and their differences, with intervals over speakers."""
+"""Section: means of groups of clips and their differences, as `emi ask groups` gives them."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from difflib import get_close_matches
-from typing import Any
+from collections.abc import Sequence
 
-import numpy as np
-
-from emi_model.errors import QueryError
 from emi_model.metrics.bootstrap import Estimate
-from emi_model.metrics.group_cells import Cells
-from emi_model.metrics.group_means import (
-    GroupComparison,
-    GroupDifference,
-    GroupMean,
-    compare_groups,
-)
+from emi_model.metrics.group_means import GroupComparison, GroupDifference, GroupMean
+from tasks.asking.group_words import group_sentences
+from tasks.asking.groups import group_statistics
+from tasks.asking.scope import identifier
 from tasks.reports.drawing.lines import Interval, intervals
 from tasks.reports.page import (
     FigureGroup,
@@ -28,22 +20,17 @@ from tasks.reports.page import (
     shown,
     titled,
 )
-from tasks.reports.questions import Questions, column_in_sql
-from tasks.schema.outcomes import DOUBTFUL
+from tasks.reports.questions import Questions
+from tasks.reports.sections.distributions import NO_SCORES
 
-MAX_GROUPS = 12
 MAX_OWN_GROUPS = 6
 """Of a column that the report chooses by itself."""
 
 MAX_DIFFERENCES = 60
-REPORT_RESAMPLES = 2_000
-LOOSE_BATCHES = 5_000
-"""Clips without a speaker are summed up in so many random batches, so that no row is read; means of
-batches spread as means of clips do (`emi_model.metrics.speaker_draws.MOST_UNITS`)."""
 
 _NONE = (
-    "There is no column of 2 to {most} groups: emi metadata add FILE --results DIR brings "
-    "conditions of a study, --by COLUMN names one of any kind."
+    f"There is no column of 2 to {MAX_OWN_GROUPS} groups: emi metadata add FILE --results DIR "
+    "brings conditions of a study, --by COLUMN names one of any kind."
 )
 
 
@@ -52,124 +39,55 @@ def groups_section(questions: Questions, by: str | None) -> ReportSection:
 
     Args:
         questions: to the store.
-        by: column of the view clips that makes the groups, `checked_group_column`; None: the first
-            of the study's own with few values, else the folder.
+        by: column of the view clips that makes the groups; None: the first of the study's own with
+            few values, else the folder.
+
+    Raises:
+        QueryError: there is no such column, or it has too many values.
     """
-    column = by or _chosen(questions)
-    if column is None:
-        return _without(_NONE.format(most=MAX_OWN_GROUPS))
-    cells = _cells(questions, column)
-    if cells is None:
-        return _without(f"No scored clip has a value in {column}.")
-    found = compare_groups(cells, num_resamples=REPORT_RESAMPLES)
-    loose = int(cells.counts[cells.is_loose].max(axis=2).sum())
+    number, chosen = _chosen(questions)
+    column = by or chosen
+    if not number or column is None:
+        return ReportSection("groups", "Groups", missing=[_NONE if number else NO_SCORES])
+    found = group_statistics(questions.location, column)
+    comparison = found.comparison
     lead = [
-        f"Means by {column}. The bars are {percent(found.level, 0)} intervals over speakers: whole "
-        f"speakers were drawn {found.num_resamples:,} times, since clips of one speaker are no "
-        "independent evidence. With fewer than five speakers a group has no interval."
+        f"Means by {column}. The bars are {percent(comparison.level, 0)} intervals over speakers, "
+        "whole speakers drawn again and again, since clips of one speaker are no independent "
+        "evidence.",
+        *group_sentences(comparison),
+        *(f"{warning[:1].upper()}{warning[1:]}." for warning in found.warnings),
     ]
-    if loose:
-        lead.append(
-            f"{of_clips(loose)} name no speaker, and each counts for itself: if they are of few "
-            "people, the intervals are too narrow."
-        )
-    span = max(high - low for low, high in (_ends(one, found) for one in cells.columns))
-    figures = [_figure(name, found, span) for name in cells.columns]
+    columns = list(dict.fromkeys(mean.column for mean in comparison.means))
+    span = max(high - low for low, high in (_ends(one, comparison) for one in columns))
     return ReportSection(
         "groups",
         "Groups",
         lead=lead,
-        tables=[_differences(found)] if found.differences else (),
-        groups=[FigureGroup("", figures)],
+        tables=[_differences(comparison)] if comparison.differences else (),
+        groups=[FigureGroup("", [_figure(name, comparison, span) for name in columns])],
     )
 
 
-def _without(why: str) -> ReportSection:
-    return ReportSection("groups", "Groups", missing=[why])
-
-
-def checked_group_column(questions: Questions, by: str) -> str:
-    """Return a column that can make groups.
-
-    Raises:
-        QueryError: there is no such column, or it has more values than `MAX_GROUPS`.
-    """
-    if by not in questions.of_clips:
-        near = get_close_matches(by, questions.of_clips, 1)
-        meant = f": did you mean {near[0]}?" if near else ": `DESCRIBE clips` lists them"
-        raise QueryError(f"--by {by}: the view clips has no such column{meant}")
-    number = questions.row(f"SELECT count(DISTINCT {column_in_sql(by)}) AS n FROM clips")["n"]
-    if number > MAX_GROUPS:
-        raise QueryError(
-            f"--by {by}: found {number} values, expected at most {MAX_GROUPS}: choose a column of "
-            "fewer"
-        )
-    return by
-
-
-def _chosen(questions: Questions) -> str | None:
-    """Return the first of the study's own columns with few values, else the folder; or None."""
+def _chosen(questions: Questions) -> tuple[int, str | None]:
+    """Return the number of clips, and the column: the study's first of few values, or folder."""
     own = [*questions.of_study, "folder"]
     wanted = ", ".join(
-        f"count(DISTINCT {column_in_sql(name)}) AS n{at}" for at, name in enumerate(own)
+        f"count(DISTINCT {name}) AS n{at}" for at, name in enumerate(map(identifier, own))
     )
-    counts = questions.row(f"SELECT {wanted} FROM clips WHERE {_TRUSTED}").values()
-    few = (name for name, n in zip(own, counts, strict=True) if 2 <= n <= MAX_OWN_GROUPS)
-    return next(few, None)
-
-
-_TRUSTED = f"status = 'scored' AND NOT list_has_any(flags, {[str(flag) for flag in DOUBTFUL]})"
-
-
-def _cells(questions: Questions, by: str) -> Cells | None:
-    """Return what each speaker has in each group, by one question."""
-    columns = questions.scored
-    wanted = ", ".join(
-        f"count({name}) AS n{at}, avg({name}) AS m{at}, var_pop({name}) AS v{at}"
-        for at, name in enumerate(map(column_in_sql, columns))
+    found = questions.row(
+        f"SELECT count(*) AS n, {wanted}\nFROM clips SEMI JOIN trusted_scores USING (clip_id)"
     )
-    rows = questions.rows(
-        f"SELECT {column_in_sql(by)}::VARCHAR AS name, coalesce(speaker, "
-        f"(hash(clip_id) % {LOOSE_BATCHES})::VARCHAR) AS who, speaker IS NULL AS is_loose, "
-        f"{wanted}\nFROM clips\nWHERE {_TRUSTED} AND {column_in_sql(by)} IS NOT NULL\n"
-        "GROUP BY ALL\nORDER BY name, is_loose, who"
-    )
-    kept = [at for at in range(len(columns)) if any(row[f"n{at}"] for row in rows)]
-    if not kept:
-        return None
-    names = list(dict.fromkeys(row["name"] for row in rows))
-    speakers = list(dict.fromkeys((row["who"], row["is_loose"]) for row in rows))
-    place = {speaker: at for at, speaker in enumerate(speakers)}
-    at = (
-        [place[row["who"], row["is_loose"]] for row in rows],
-        [names.index(r["name"]) for r in rows],
-    )
-    counts, means, variances = (
-        _filled(rows, at, (len(speakers), len(names)), kind, kept) for kind in "nmv"
-    )
-    loose = np.array([is_loose for _, is_loose in speakers], bool)
-    filled = tuple(columns[one] for one in kept)
-    return Cells(filled, tuple(names), counts, means, variances, loose)
-
-
-def _filled(
-    rows: Sequence[Mapping[str, Any]],
-    at: tuple[list[int], list[int]],
-    shape: tuple[int, int],
-    kind: str,
-    kept: Sequence[int],
-) -> np.ndarray[Any, np.dtype[np.float64]]:
-    """Return a figure of the rows as (speakers, groups, columns), 0 where there is none."""
-    filled = np.zeros((*shape, len(kept)))
-    filled[at] = [[row[f"{kind}{one}"] or 0.0 for one in kept] for row in rows]
-    return filled
+    number = found.pop("n")
+    few = (name for name, n in zip(own, found.values(), strict=True) if 2 <= n <= MAX_OWN_GROUPS)
+    return number, next(few, None)
 
 
 def _ends(column: str, found: GroupComparison) -> tuple[float, float]:
     """Return the smallest and the largest figure of a column's groups."""
     means = [one.mean for one in found.means if one.column == column]
     known = [at for one in means for at in (one.value, one.low, one.high) if at is not None]
-    return min(known), max(known)
+    return min(known, default=0.0), max(known, default=0.0)
 
 
 def _figure(column: str, found: GroupComparison, span: float) -> ReportFigure:

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from emi_model.targets import VAD_DIMENSIONS
+from tasks.asking.scope import identifier
 from tasks.reports.drawing.canvas import shortened
 from tasks.reports.drawing.lines import timeline
 from tasks.reports.page import FigureGroup, ReportFigure, ReportSection, ReportTable, titled
 from tasks.reports.players import Voices
-from tasks.reports.questions import Questions, column_in_sql, text_in_sql
+from tasks.reports.questions import Questions, text_in_sql
 from tasks.reports.sections.distributions import NO_SCORES
 
 NUM_LEADERS = 3
@@ -89,7 +90,7 @@ def _highest(questions: Questions, number: int) -> dict[str, list[Leader]]:
     best = ", ".join(
         f"max({{'score': {name}, 'clip_id': clip_id, 'sha': content_sha256}}, {number}) "
         f"FILTER ({name} IS NOT NULL) AS c{place}"
-        for place, name in enumerate(map(column_in_sql, questions.targets))
+        for place, name in enumerate(map(identifier, questions.targets))
     )
     row = questions.row(f"SELECT {best}\nFROM trusted_scores")
     return {

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from tasks.asking.scope import identifier
 from tasks.reports.drawing.heat import colour_matrix
 from tasks.reports.drawing.histograms import bars
 from tasks.reports.page import (
@@ -15,7 +16,7 @@ from tasks.reports.page import (
     of_clips,
     titled,
 )
-from tasks.reports.questions import Questions, column_in_sql
+from tasks.reports.questions import Questions
 from tasks.schema.tables import RUNS
 
 MIN_CLIPS_A_RUN = 10
@@ -38,7 +39,7 @@ def run_drift_section(questions: Questions) -> ReportSection:
     """Return the section of each run's scores against those of the first."""
     columns = questions.scored
     wanted = ", ".join(
-        f"avg({column_in_sql(name)}) AS m{place}, stddev_samp({column_in_sql(name)}) AS s{place}"
+        f"avg({identifier(name)}) AS m{place}, stddev_samp({identifier(name)}) AS s{place}"
         for place, name in enumerate(columns)
     )
     runs = questions.rows(

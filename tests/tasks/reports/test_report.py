@@ -9,11 +9,9 @@ from typing import Any
 import duckdb
 import pytest
 
-from emi_model.metrics.group_cells import Cells
-from emi_model.metrics.group_means import compare_groups
 from emi_model.targets import VAD_DIMENSIONS
+from tasks.asking.groups import group_statistics
 from tasks.reports.report import Report, make_report
-from tasks.reports.sections.groups import REPORT_RESAMPLES
 from tasks.store.query import answer
 from tests.reported import CONDITIONS, TARGETS, write_store
 from tests.tasks.reports.pages import Page, number
@@ -42,8 +40,6 @@ def ask(long_used: str) -> Iterator[Callable[[str], list[dict[str, Any]]]]:
     """Return a function that asks the same rows in a database of their own: it is quicker."""
     with duckdb.connect(config={"threads": 1}) as connection:
         connection.execute("SET TimeZone = 'UTC'")
-        trusted = "FROM clips SEMI JOIN trusted_scores USING (clip_id) ORDER BY speaker, clip_id"
-        connection.register("trusted_clips", answer(long_used, trusted))
         for view in ("scores", "trusted_scores", "timeline", "labels", "evaluations", "runs"):
             connection.register(view, answer(long_used, f"FROM {view}"))
         yield lambda sql: connection.sql(sql).to_arrow_table().to_pylist()
@@ -140,17 +136,8 @@ class TestNumbers:
             (f"{row['v']:.1f}", f"{row['a']:.1f}"): row["n"] for row in found
         }
 
-    def test_groups(self, page: Page, ask: Any) -> None:
-        rows = ask("FROM trusted_clips")
-        found = compare_groups(
-            Cells.of_clips(
-                SCORED,
-                [[row[name] for name in SCORED] for row in rows],
-                [row["condition"] for row in rows],
-                [row["speaker"] for row in rows],
-            ),
-            num_resamples=REPORT_RESAMPLES,
-        )
+    def test_groups(self, page: Page, long_used: str) -> None:
+        found = group_statistics(long_used, "condition").comparison
         for mean in found.means:
             cells = page.rows(f"{_titled(mean.column)} by group")[mean.group]
             assert [number(cell) for cell in cells] == pytest.approx(
