@@ -91,6 +91,8 @@ def write_export(name: str, location: str, out: str, chosen: Chosen | None = Non
                 done, written = reread(lambda: attempt(verified=True))
         except OSError as error:
             raise StoreError(f"{location}: cannot be read: {error}") from error
+        except KeyboardInterrupt:
+            raise KeyboardInterrupt("nothing was written") from None
         place.keep(written, ORIGIN_FILE if form.is_folder else _file_of(out))
     return done
 

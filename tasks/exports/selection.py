@@ -103,6 +103,20 @@ class Selection:
         with _read_errors():
             yield from self.connection.sql(sql).to_arrow_reader(ROWS_OF_A_BATCH)
 
+    def row_groups(self, sql: str) -> Iterator[pa.Table]:
+        """Yield the answer to a question in tables of a row group each; one if it is empty."""
+        with _read_errors():
+            reader = self.connection.sql(sql).to_arrow_reader(ROWS_OF_A_BATCH)
+            held: list[pa.RecordBatch] = []
+            is_first = True
+            for batch in reader:
+                held.append(batch)
+                if sum(one.num_rows for one in held) >= CLIPS_A_SLICE:
+                    yield pa.Table.from_batches(held)
+                    held, is_first = [], False
+            if held or is_first:
+                yield pa.Table.from_batches(held, reader.schema)
+
     def slices(self) -> list[str]:
         """Return a condition on ``clip_id`` for each slice, in the order of the ids.
 

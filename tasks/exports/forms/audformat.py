@@ -90,12 +90,12 @@ def _clips(
 def _timeline(selection: Selection) -> Iterator[pa.Table]:
     """Yield the rows of ``timeline``; the last second of a clip ends with the clip."""
     for part in selection.slices():
-        found = selection.table(_SECONDS.format(part=part))
-        start = pc.cast(found["second"], pa.float64())
-        own_end = pc.if_else(pc.greater(found["clip_end"], start), found["clip_end"], None)
-        end = pc.min_element_wise(pc.add(start, 1), own_end)
-        columns = {"file": found["file"], "start": _time(start), "end": _time(end)}
-        yield pa.table(columns | {name: found[name] for name in VAD_DIMENSIONS})
+        for found in selection.row_groups(_SECONDS.format(part=part)):
+            start = pc.cast(found["second"], pa.float64())
+            own_end = pc.if_else(pc.greater(found["clip_end"], start), found["clip_end"], None)
+            end = pc.min_element_wise(pc.add(start, 1), own_end)
+            columns = {"file": found["file"], "start": _time(start), "end": _time(end)}
+            yield pa.table(columns | {name: found[name] for name in VAD_DIMENSIONS})
 
 
 def _time(seconds: pa.ChunkedArray) -> pa.ChunkedArray:
