@@ -54,6 +54,8 @@ def empty_caches(wanted: WantedClips, staying: Staying, *, of_bucket: bool) -> N
                 continue
             for path in _of(folder, wanted.own_contents):
                 path.unlink(missing_ok=True)
+        for left in (home() / FEATURES_FOLDER).glob(f"*/.{INDEX_FILE}-*"):
+            left.unlink(missing_ok=True)  # of a call that was killed
         for folder, name, path in _features(wanted, staying):
             path.unlink(missing_ok=True)
             index = _index(folder)

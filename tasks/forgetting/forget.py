@@ -22,6 +22,7 @@ from tasks.forgetting.texts import (
     naming_files,
     naming_files_of_machine,
     parts_aside,
+    remove_files_aside,
     remove_parts_aside,
     rewrite_texts,
 )
@@ -152,6 +153,7 @@ def _finish(stores: Sequence[ResultsStore], begun: UnderWay) -> None:
     for store in stores:
         rewrite_texts(store, wanted)
         remove_parts_aside(store, wanted)
+        remove_files_aside(store)
         remove_rows(store, wanted, begun.forgetting_id)
     if in_bucket:  # a reader may have fetched an old part meanwhile
         empty_caches(wanted, lambda: _staying(stores, wanted), of_bucket=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -11,14 +12,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from emi_model.errors import StoreError
+from tasks.forgetting.journal import FORGETTING
 from tasks.forgetting.spelling import Spellings
 from tasks.forgetting.wanted import WantedClips
 from tasks.home import home
 from tasks.labels.inbox import MEMORY
 from tasks.storage.folder import Folder
-from tasks.storage.local import LocalFolder
+from tasks.storage.local import ASIDE_PATTERN, LocalFolder
 from tasks.store.store import ResultsStore
 from tasks.store.verify import ASIDE
+from tasks.store.writers import ORPHAN_SECONDS
 
 _BESIDE = ("reports", "logs", MEMORY)
 """Folders of a store with texts."""
@@ -99,6 +102,27 @@ def remove_parts_aside(store: ResultsStore, wanted: WantedClips) -> None:
     """
     with store.storage_errors():
         store.writer.remove(parts_aside(store, wanted))
+
+
+def remove_files_aside(store: ResultsStore) -> None:
+    """Remove files that killed processes were writing aside, in a store on a disk.
+
+    Those of journals are all of killed processes, since the store is locked; of others, which need
+    no lock, those that are older than any write takes.
+
+    Raises:
+        StoreError: the store cannot be written.
+    """
+    if not isinstance(store.folder, LocalFolder):
+        return
+    oldest_ns = time.time_ns() - int(ORPHAN_SECONDS * 1e9)
+    with store.storage_errors():
+        for file in list(store.folder.files()):
+            is_aside = Path(file.name).match(ASIDE_PATTERN)
+            if is_aside and (
+                file.name.startswith(f"{FORGETTING}/") or file.modified_ns < oldest_ns
+            ):
+                store.folder.remove(file.name)
 
 
 def databases_naming(wanted: WantedClips) -> list[Path]:

@@ -18,6 +18,9 @@ NO_FOLDER_SYNC = frozenset(
 )
 """Errors that mean that a file system (CIFS, some FUSE) does not sync folders."""
 
+ASIDE_PATTERN = ".*.tmp"
+"""Names of files that are being written; a killed process leaves them."""
+
 _REMARKED: set[int] = set()
 
 

@@ -29,7 +29,7 @@ from tests.tasks.forgetting.forgettable import (
 
 Row = tuple[str, str]
 
-NUM_PARTS, CLIPS_A_PART, SECONDS_A_CLIP = 40, 500, 7
+NUM_PARTS, CLIPS_A_PART, SECONDS_A_CLIP = 20, 200, 7
 NUM_KILLS = 20
 WHO = "anna"
 """Every hundredth clip is of this speaker."""
@@ -42,7 +42,7 @@ FROM {{table}} WHERE clip_id NOT LIKE '{WHO}/%'
 
 
 def forgetting(folder: Path, _: Path) -> Iterator[Row]:
-    """Seconds to forget 200 of 20,000 clips, and kill -9 at random moments of it."""
+    """Seconds to forget 40 of 4,000 clips, and kill -9 at random moments of it."""
     os.environ["EMI_HOME"] = str(folder / "home")
     whole = _made(folder / "whole")
     expected = _staying(whole)

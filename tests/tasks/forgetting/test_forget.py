@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -246,6 +247,15 @@ class TestWhatOthersMustDo:
         assert rows_of(store, ANNA).keys() == {LABELS}
         forget_clips(store.location, wanted, found.amount)
         assert rows_of(store, ANNA) == {}
+
+    def test_what_killed_processes_wrote_aside_goes(self, filled: ResultsStore) -> None:
+        names = ["forgetting/.x.json-12.tmp", "labels/.x.parquet-12.tmp", "runs/.y.parquet-12.tmp"]
+        for name in names:
+            filled.folder.write(name, ANNA.encode())
+        root = Path(filled.location)
+        os.utime(root / names[1], (1, 1))  # the last one may be being written
+        forget(filled, BEN)
+        assert [(root / name).exists() for name in names] == [False, False, True]
 
     def test_damaged_parts_are_an_error_and_those_aside_go(self, filled: ResultsStore) -> None:
         store = filled
