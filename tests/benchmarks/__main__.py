@@ -158,12 +158,9 @@ BENCHMARKS: dict[str, Callable[[Path, Path], Iterator[Row]]] = {
         explaining,
         explaining_films,
         products,
-<<<<<<< HEAD
         report,
-=======
         store,
         store_kills,
->>>>>>> 2b19da6 (Compaction writes large sorted parts that say they are apart; emi compact)
     )
 }
 

@@ -14,7 +14,6 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
-from importlib import resources
 from pathlib import Path
 
 import duckdb
@@ -33,7 +32,7 @@ from tasks.schema.tables import (
 )
 from tasks.scoring.commit import RunStamp, Tally
 from tasks.scoring.run_record import RunRecord, write_record
-from tasks.store.query import answer, stored_question
+from tasks.store.query import answer, stored_question, stored_questions
 from tasks.store.store import ResultsStore, create_store
 from tasks.store.views import connect
 from tests.benchmarks.work import watch
@@ -234,19 +233,14 @@ def _questions(made: ResultsStore, state: str, *, few: bool = False) -> Iterator
         ours = _median(lambda sql=sql: answer(made.location, sql))
         plain = _median(lambda name=name: _plain(made, PLAIN_QUESTIONS[name]))
         yield f"{state}: {name}", f"{ours:.2f} s; DuckDB over the plain files {plain:.2f} s"
-    for name in ["status"] if few else sorted(_ready()):
+    for name in ["status"] if few else sorted(stored_questions()):
         yield f"{state}: {name}.sql", f"{_median(lambda n=name: _ask(made, n)):.2f} s"
     command = [sys.executable, "-m", "tests.benchmarks.store_scale", made.location]
-    watched = watch([*command, *(["status"] if few else sorted(_ready()))])
+    watched = watch([*command, *(["status"] if few else sorted(stored_questions()))])
     yield f"{state}: a process that asks all of these", f"{watched.peak_mib} MiB at most"
     command = [*EMI_HERE, "status", "--results", made.location]
     seconds = _median(lambda: watch(command).seconds)
     yield f"{state}: `emi status`, the whole process", f"{seconds:.2f} s"
-
-
-def _ready() -> list[str]:
-    files = resources.files("tasks.store.questions").iterdir()
-    return [file.name.removesuffix(".sql") for file in files if file.name.endswith(".sql")]
 
 
 def _ask(made: ResultsStore, name: str) -> pa.Table:
