@@ -18,6 +18,7 @@ from urllib.parse import unquote
 
 _FILENAME, _NUM_RATERS = "filename", "num_raters"
 _LIST = re.compile(rb"(?:\xef\xbb\xbf)?\s*\[\s*[{\]]")
+_FIELD = re.compile(rb'"(?:data|annotations|completions|annotation_id|annotator)"\s*:')
 _CLIP, _CLIP_ID = "clip", "clip_id"
 
 
@@ -38,8 +39,13 @@ class RatedTable(NamedTuple):
 
 
 def is_list_of_tasks(content: bytes) -> bool:
-    """Return whether a file may be an export of Label Studio: a list of objects in JSON."""
-    return _LIST.match(content) is not None
+    """Return whether a file may be an export of Label Studio.
+
+    It is a list of objects in JSON that are named as there, or an empty list.
+    """
+    if _LIST.match(content) is None:
+        return False
+    return _FIELD.search(content) is not None or not content.strip(b"\xef\xbb\xbf[] \t\r\n")
 
 
 def read_rated_tasks(text: bytes) -> RatedTable:

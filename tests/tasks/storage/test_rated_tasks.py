@@ -90,3 +90,4 @@ def test_the_content_says_what_a_file_is(tmp_path: Path) -> None:
     assert (found.counted_in, found.header) == ("task", ["filename", "num_raters", "joy"])
     assert is_list_of_tasks(b" [ ]")
     assert not is_list_of_tasks(b"[name],joy\n")
+    assert not is_list_of_tasks(b'[{"uri": "a.mp4"}]')
