@@ -86,7 +86,7 @@ def _worth_merging(
     small = [part for part in parts if part.size < SMALL_PART_BYTES]
     if len(small) < MANY_SMALL_PARTS and not superseded and not whole:
         return []
-    claims = claims_of(read_schemas(store.folder, parts), parts)
+    claims = claims_of(read_schemas(store.folder, parts))
     loose = sum(part.size for part in sorted_parts(parts, claims).loose)
     if whole:
         return parts if loose or len(small) > 1 else []
@@ -152,10 +152,25 @@ def _merged(
 def _parts_apart_from(store: ResultsStore, leading: str, group: Sequence[Part]) -> list[str]:
     """Return the names of a table's other parts that hold none of the keys of these parts.
 
+    Of a damaged part nothing is known.
+
     Raises:
         PartsChanged: another compaction removed some of them.
     """
     others = [part for part in store.parts(leading) if part not in set(group)]
+    try:
+        return _without_their_keys(store, leading, group, others)
+    except duckdb.Error:
+        damaged = _damaged(store, (leading,), {part.name for part in others})
+        left = [part for part in others if part.name not in damaged]
+        if len(left) == len(others):
+            raise
+        return _without_their_keys(store, leading, group, left)
+
+
+def _without_their_keys(
+    store: ResultsStore, leading: str, group: Sequence[Part], others: Sequence[Part]
+) -> list[str]:
     if not others:
         return []
     with local_parts(store.folder, [*group, *others]) as root:
@@ -170,5 +185,6 @@ def _parts_apart_from(store: ResultsStore, leading: str, group: Sequence[Part]) 
 def _union(store: ResultsStore, table: str, names: Sequence[str]) -> pa.Schema:
     wanted = {EMPTY_PART, *names}
     parts = [part for part in parts_of(store.folder, table) if part.name in wanted]
-    schemas = [schema.remove_metadata() for schema in read_schemas(store.folder, parts)]
+    found = read_schemas(store.folder, parts).values()
+    schemas = [schema.remove_metadata() for schema in found]
     return pa.unify_schemas(schemas, promote_options="permissive")

@@ -80,15 +80,15 @@ def read_rows(
         return _tolerant(read, folder, parts)
 
 
-def read_schemas(folder: Folder, parts: Sequence[Part]) -> list[pa.Schema]:
-    """Return the schemas of some parts; damaged parts are passed over, and named.
+def read_schemas(folder: Folder, parts: Sequence[Part]) -> dict[Part, pa.Schema]:
+    """Return the schemas by part; damaged parts are passed over, and named.
 
     Raises:
         PartsChanged: a compaction removed a part meanwhile; only in a bucket.
     """
     with local_parts(folder, parts) as root:
         return _tolerant(
-            lambda whole: [pq.read_schema(root / part.file) for part in whole], folder, parts
+            lambda whole: {part: pq.read_schema(root / part.file) for part in whole}, folder, parts
         )
 
 

@@ -235,7 +235,7 @@ class ResultsStore(Answering):
     def _replaced(self, leading: str) -> tuple[list[Part], set[str]]:
         """Return a leading table's committed parts, and the names of parts that these replace."""
         leaders, replaced = self.parts(leading), set()
-        for schema in read_schemas(self.folder, leaders):
+        for schema in read_schemas(self.folder, leaders).values():
             replaced |= set(json.loads((schema.metadata or {}).get(REPLACES, b"[]")))
         return leaders, replaced
 

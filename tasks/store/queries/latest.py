@@ -94,12 +94,9 @@ def read_claims(connection: duckdb.DuckDBPyConnection, files: str) -> dict[str, 
     return {name: set(json.loads(value)) for name, value in found}
 
 
-def claims_of(schemas: Iterable[pa.Schema], parts: Iterable[Part]) -> dict[str, set[str]]:
-    """Return the same as `read_claims`, of parts and their schemas."""
-    found = {
-        part.name: (schema.metadata or {}).get(APART_FROM)
-        for part, schema in zip(parts, schemas, strict=True)
-    }
+def claims_of(schemas: Mapping[Part, pa.Schema]) -> dict[str, set[str]]:
+    """Return the same as `read_claims`, of the schemas of parts."""
+    found = {part.name: (schema.metadata or {}).get(APART_FROM) for part, schema in schemas.items()}
     return {name: set(json.loads(value)) for name, value in found.items() if value is not None}
 
 

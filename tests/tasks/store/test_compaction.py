@@ -71,6 +71,13 @@ class TestWorthIt:
         assert len(before["all_timeline"]) == 2 * (14 + 4)
         assert many.read(many.parts(SCORES)[0]).num_rows == len(before["all_scores"]) == 19
 
+    def test_a_damaged_part_stays_and_the_others_are_merged(self, many: ResultsStore) -> None:
+        damaged = many.parts(SCORES)[0]
+        many.folder.write(damaged.file, b"PAR1 torn")
+        assert compact(many, "merged", superseded=True)
+        assert set(names(many)[SCORES]) == {damaged.name, "merged-00000"}
+        assert not compact(many, "again", superseded=True)
+
     def test_what_it_writes_is_under_the_schema(self, many: ResultsStore) -> None:
         compact(many, "merged")
         written = many.read(many.parts(SCORES)[0]).schema
