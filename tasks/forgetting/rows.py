@@ -9,7 +9,7 @@ its texts, as a run's message does: there `FORGOTTEN_NAME` takes its place.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import reduce
 from itertools import chain
 from operator import or_
@@ -28,7 +28,8 @@ from tasks.schema.tables import LABELS, LEADING, TABLES
 from tasks.storage.open import child
 from tasks.store.mirror import local_parts
 from tasks.store.paths import Part, PartsChanged
-from tasks.store.readers import reread
+from tasks.store.queries.latest import claims_of
+from tasks.store.readers import read_schemas, reread
 from tasks.store.store import DamagedPart, ResultsStore
 
 _WITHOUT = "-without-"
@@ -94,15 +95,34 @@ def _remove_from_parts(
     names = {found.part.name for found in _in_parts(store, leading, wanted)}
     led = {part.name for part in store.parts(leading)}
     tables = (leading, *LEADING[leading])
+    claims = claims_of(read_schemas(store.folder, store.parts(leading)))
+    renamed = {name: _new_name(name, forgetting_id) for name in names}
     for name in sorted(names):
         held = [part for table in tables for part in store.parts(table) if part.name == name]
         if name not in led:  # of a killed run, whose scores will not follow
             store.writer.remove([part.file for part in held])
             continue
         left = {part.table: _without(_read(store, part), wanted) for part in held}
-        new = f"{name.partition(_WITHOUT)[0]}{_WITHOUT}{forgetting_id}"
-        store.commit(new, left, replaces=[name])
+        apart = _apart_from(name, claims, renamed)
+        store.commit(renamed[name], left, replaces=[name], apart_from=apart)
     return bool(names)
+
+
+def _new_name(name: str, forgetting_id: str) -> str:
+    return f"{name.partition(_WITHOUT)[0]}{_WITHOUT}{forgetting_id}"
+
+
+def _apart_from(
+    name: str, claims: Mapping[str, set[str]], renamed: Mapping[str, str]
+) -> list[str] | None:
+    """Return what a part says of itself once it holds less, under its and others' new names.
+
+    Of parts that share no key none does once rows are taken out.
+    """
+    if name not in claims:
+        return None
+    others = claims[name] | {other for other, said in claims.items() if name in said}
+    return sorted(others | {renamed[other] for other in others if other in renamed})
 
 
 def _remove_from_files(store: ResultsStore, wanted: WantedClips) -> bool:
