@@ -143,11 +143,15 @@ class _Study:
             yield (
                 f"{self._name}, {row['name']}",
                 f"**{row['pearson']:.3f}** [{row['pearson_low']:.3f}, {row['pearson_high']:.3f}], "
-                f"sd {row['pearson_sd']:.3f}, CCC {row['ccc']:.3f}; less {row['reference']} "
+                f"sd {_three(row['pearson_sd'])}, CCC {row['ccc']:.3f}; less {row['reference']} "
                 f"{_difference(row)}; {row['num_parameters']:,} parameters, "
                 f"{row['train_seconds']:.0f} s, {row['clips_per_second']:.0f} clips/s, "
                 f"{row['memory_mib']:.0f} MiB",
             )
+
+
+def _three(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}"
 
 
 def _difference(row: dict[str, Any]) -> str:
