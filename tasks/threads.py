@@ -14,6 +14,10 @@ Result = TypeVar("Result")
 Progress = Callable[[int, int], None]
 """Called with the number of items done and the total, in the thread that waits."""
 
+NUMPY_HEADERS = threading.Lock()
+"""Held by who reads NumPy's files. Their headers are parsed by `ast`, whose depth CPython 3.11
+counts for all threads together: two at once may end with a SystemError (its issue 106905)."""
+
 
 def map_in_threads(
     items: Sequence[Item],

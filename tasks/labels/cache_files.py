@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import threading
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 from emi_model.errors import CorpusError
 from emi_model.units import SAMPLING_RATE
 from tasks.storage.local import place
+from tasks.threads import NUMPY_HEADERS
 
 
 def write_values(final: Path, values: NDArray[Any] | None) -> None:
@@ -52,7 +54,9 @@ def read_values(file: Path) -> NDArray[Any]:
         CorpusError: it is not there, or damaged.
     """
     try:
-        values: NDArray[Any] = np.load(file, allow_pickle=False)
+        content = io.BytesIO(file.read_bytes())
+        with NUMPY_HEADERS:
+            values: NDArray[Any] = np.load(content, allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
         raise CorpusError(f"{file}: cannot be read ({error}): {advice(file)}") from error
     return values

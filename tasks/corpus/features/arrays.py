@@ -11,6 +11,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from tasks.threads import NUMPY_HEADERS
+
 FEATURE_SUFFIXES = ("npz", "npy")
 """Suffixes of files of one clip's features, without the dot."""
 
@@ -73,13 +75,13 @@ def read_arrays(path: Path) -> SeriesArrays:
         content = io.BytesIO(path.read_bytes())
         if not zipfile.is_zipfile(content):
             content.seek(0)
-            return SeriesArrays(
-                {_ALONE: _numbers(np.load(content, allow_pickle=False))}, None, None
-            )
+            with NUMPY_HEADERS:
+                alone = np.load(content, allow_pickle=False)
+            return SeriesArrays({_ALONE: _numbers(alone)}, None, None)
         with zipfile.ZipFile(content) as members:
             _check_sizes(members)
         content.seek(0)
-        with np.load(content, allow_pickle=False) as arrays:
+        with NUMPY_HEADERS, np.load(content, allow_pickle=False) as arrays:
             found = {name: arrays[name] for name in arrays.files}
     except (OSError, EOFError, KeyError, MemoryError, zipfile.BadZipFile) as error:
         raise ValueError(f"cannot be read ({error})") from error

@@ -15,12 +15,9 @@ from tasks.forgetting.forget import finish_forgetting, forget_clips, plan_forget
 from tasks.forgetting.journal import FORGETTING
 from tasks.labels.label_set import load_labels
 from tasks.schema.tables import FORGOTTEN, LABELS, SCORES, TABLES, TRANSCRIPTS
-from tasks.scoring.commit import RunStamp, tables_of
 from tasks.storage.local import LocalFolder
 from tasks.storage.open import is_remote
-from tasks.store.queries.latest import claims_of, sorted_parts
 from tasks.store.query import answer
-from tasks.store.readers import read_schemas
 from tasks.store.store import ResultsStore
 from tasks.store.writers import ALIVE
 from tests.places import DISK_AND_BUCKET
@@ -108,25 +105,6 @@ class TestAllTables:
         assert found.clip_ids == (ANNA,)
         after = {file.name: filled.folder.read(file.name) for file in filled.folder.files()}
         assert after == before
-
-    def test_parts_stay_known_to_share_no_clip(
-        self,
-        store: ResultsStore,
-        make_rows: Callable[..., Any],
-        make_stamp: Callable[..., RunStamp],
-    ) -> None:
-        stamp = make_stamp()
-        for name, number, apart in (("a", 1, []), ("b", 2, ["a"]), ("c", 3, ["a", "b"])):
-            rows = make_rows(f"anna/{number}.mp4", f"ben/{number}.mp4")
-            store.commit(name, tables_of(rows, stamp), apart_from=apart)
-        store.commit("d", tables_of(make_rows("ben/4.mp4"), stamp))
-        forget(store, "anna/*")
-        parts = store.parts(SCORES)
-        found = sorted_parts(parts, claims_of(read_schemas(store.folder, parts)))
-        assert {part.name[:9] for part in found.apart} == {"a-without", "b-without", "c-without"}
-        assert [part.name for part in found.loose] == ["d"]
-        kept = answer(store.location, "SELECT clip_id FROM scores ORDER BY 1")
-        assert kept["clip_id"].to_pylist() == [f"ben/{number}.mp4" for number in range(1, 5)]
 
     @IN_BOTH
     def test_a_call_that_is_killed_is_finished_by_the_next(
