@@ -54,7 +54,7 @@ if TYPE_CHECKING:
 )
 @answer_options
 def ask(question: str | None, results: str | None, output: Output, **wishes: Any) -> None:
-    r"""Answer a ready question; without NAME list them.
+    """Answer a ready question; without NAME list them.
 
     \b
     emi ask top_clips --results results

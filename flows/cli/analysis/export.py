@@ -50,7 +50,7 @@ def export(
     media_url: str | None,
     as_json: bool,
 ) -> None:
-    r"""Write clips in the FORM of another tool, whole or not at all; without FORM list the forms.
+    """Write clips in the FORM of another tool, whole or not at all; without FORM list the forms.
 
     \b
     emi export                                   # what there is

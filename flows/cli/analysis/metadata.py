@@ -44,7 +44,7 @@ def metadata() -> None:
     "--ignore", multiple=True, metavar="NAME", help="Column to leave out, may be repeated."
 )
 def add(file: str, store: str, key: str | None, ignore: tuple[str, ...]) -> None:
-    r"""Check the table in FILE and keep it as a new version, whole or not at all.
+    """Check the table in FILE and keep it as a new version, whole or not at all.
 
     \b
     emi metadata add questionnaire.csv --key speaker=participant --results results
@@ -62,7 +62,7 @@ def add(file: str, store: str, key: str | None, ignore: tuple[str, ...]) -> None
 @click.argument("pattern")
 @_store
 def speakers(pattern: str, store: str) -> None:
-    r"""Take the speaker of every clip of a store from its path.
+    """Take the speaker of every clip of a store from its path.
 
     \b
     emi metadata speakers '{speaker}/*'            the first folder

@@ -103,7 +103,7 @@ def compare(
     as_json: bool,
     **options: Any,
 ) -> None:
-    r"""Train recipes x branches x fusions x losses x seeds, and say which is worth its cost.
+    """Train recipes x branches x fusions x losses x seeds, and say which is worth its cost.
 
     All learn from the same clips and the same cached features. The clips that are measured never
     choose an epoch: a part of the training's speakers does. Run it again at any time: it does what

@@ -28,6 +28,12 @@ def test_every_location_may_begin_with_the_home(name):
             assert isinstance(parameter.type, (Location, LocalPath)), parameter.opts
 
 
+@pytest.mark.parametrize("name", COMMANDS)
+def test_examples_stand_in_lines_of_their_own(name):
+    text = COMMANDS[name].get_help(click.Context(COMMANDS[name], info_name=name))
+    assert "\\b" not in text, "in a raw text click does not see the mark that keeps lines"
+
+
 def test_the_home_is_put_in_place(monkeypatch, tmp_path):
     monkeypatch.setenv("HOME", str(tmp_path))
     for given, taken in (
