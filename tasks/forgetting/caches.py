@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable, Collection, Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,8 @@ def cached_files(wanted: WantedClips, staying: Staying) -> list[Path]:
         staying: returns the ids of the clips that stay; called where there are features.
     """
     of_contents = [path for folder in _caches() for path in _of(folder, wanted.own_contents)]
-    return [*of_contents, *(path for _, _, path in _features(wanted, staying))]
+    features = (files.values() for _, files in _features(wanted, staying))
+    return [*of_contents, *chain.from_iterable(features)]
 
 
 def empty_caches(wanted: WantedClips, staying: Staying, *, of_bucket: bool) -> None:
@@ -56,10 +58,10 @@ def empty_caches(wanted: WantedClips, staying: Staying, *, of_bucket: bool) -> N
                 path.unlink(missing_ok=True)
         for left in (home() / FEATURES_FOLDER).glob(f"*/.{INDEX_FILE}-*"):
             left.unlink(missing_ok=True)  # of a call that was killed
-        for folder, name, path in _features(wanted, staying):
-            path.unlink(missing_ok=True)
-            index = _index(folder)
-            index.pop(name, None)
+        for folder, files in _features(wanted, staying):
+            for path in files.values():
+                path.unlink(missing_ok=True)
+            index = {name: file for name, file in _index(folder).items() if name not in files}
             content = json.dumps(index, ensure_ascii=False).encode()
             LocalFolder(folder).write(INDEX_FILE, content)
         if of_bucket:
@@ -84,15 +86,18 @@ def _of(folder: Path, contents: Collection[str]) -> Iterator[Path]:
         yield from (folder / content[:2]).glob(f".{content}-*")
 
 
-def _features(wanted: WantedClips, staying: Staying) -> Iterator[tuple[Path, str, Path]]:
-    """Yield folder, name and file of the features of each clip in tables that were laid out."""
-    for index in sorted((home() / FEATURES_FOLDER).glob(f"*/{INDEX_FILE}")):
+def _features(wanted: WantedClips, staying: Staying) -> Iterator[tuple[Path, dict[str, Path]]]:
+    """Yield each folder of a table that was laid out with files of these clips, by their names."""
+    indices = sorted((home() / FEATURES_FOLDER).glob(f"*/{INDEX_FILE}"))
+    stay = staying() if indices else ()
+    for index in indices:
         found = FeatureIndex(index.parent)
-        kept = {found.of(clip_id) for clip_id in staying()}
+        kept = {found.of(clip_id) for clip_id in stay}
         gone = {found.of(clip_id) for clip_id in wanted.clip_ids} - kept
-        for name, file in _index(index.parent).items():
-            if index.parent / file in gone:
-                yield index.parent, name, index.parent / file
+        places = {name: index.parent / file for name, file in _index(index.parent).items()}
+        files = {name: place for name, place in places.items() if place in gone}
+        if files:
+            yield index.parent, files
 
 
 def _index(folder: Path) -> dict[str, Any]:

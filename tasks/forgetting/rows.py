@@ -93,9 +93,12 @@ def _remove_from_parts(
 ) -> bool:
     """Replace the parts of a table and its companions that hold such rows; False if none does."""
     names = {found.part.name for found in _in_parts(store, leading, wanted)}
-    led = {part.name for part in store.parts(leading)}
+    if not names:
+        return False
+    leaders = store.parts(leading)
+    led = {part.name for part in leaders}
     tables = (leading, *LEADING[leading])
-    claims = claims_of(read_schemas(store.folder, store.parts(leading)))
+    claims = claims_of(read_schemas(store.folder, leaders))
     renamed = {name: _new_name(name, forgetting_id) for name in names}
     for name in sorted(names):
         held = [part for table in tables for part in store.parts(table) if part.name == name]
@@ -105,7 +108,7 @@ def _remove_from_parts(
         left = {part.table: _without(_read(store, part), wanted) for part in held}
         apart = _apart_from(name, claims, renamed)
         store.commit(renamed[name], left, replaces=[name], apart_from=apart)
-    return bool(names)
+    return True
 
 
 def _new_name(name: str, forgetting_id: str) -> str:
