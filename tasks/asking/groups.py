@@ -28,12 +28,12 @@ from tasks.asking.group_words import group_sentences, group_warnings
 from tasks.asking.scope import (
     ask_clips,
     clip_columns,
-    identifier,
     known_column,
     number_column,
     scores_among,
 )
 from tasks.asking.training_clips import learnt_clips
+from tasks.store.queries.quoting import quoted_name
 
 MOST_GROUPS = 12
 WHO_SPOKE = "speaker"
@@ -243,7 +243,7 @@ def _scope(
             f"--within {person} is also --by: name the column of conditions there, of persons here"
         )
     chosen = [number_column(name, known, "--column") for name in columns]
-    names = {"by": identifier(by), "person": identifier(person)}
+    names = {"by": quoted_name(by), "person": quoted_name(person)}
     facts = ask_clips(location, _FACTS.format(**names), where).to_pylist()[0]
     num_groups = facts.pop("num_groups")
     if not facts["num_clips"] - facts["num_groupless"]:
@@ -264,19 +264,19 @@ def _scope(
 
 def _cells(location: str | Path, scope: GroupScope, where: str | None) -> Cells:
     """Return what each speaker has in each group, summed up by the database."""
-    columns = [f"{identifier(name)}::DOUBLE AS v{n}" for n, name in enumerate(scope.columns)]
+    columns = [f"{quoted_name(name)}::DOUBLE AS v{n}" for n, name in enumerate(scope.columns)]
     figures = [
         f"count(v{n}) AS n{n}, avg(v{n}) AS m{n}, var_pop(v{n}) AS s{n}"
         for n in range(len(scope.columns))
     ]
     many = scope.num_nameless > MOST_UNITS
     sql = _CELLS.format(
-        by=identifier(scope.by),
-        person=identifier(scope.person),
+        by=quoted_name(scope.by),
+        person=quoted_name(scope.person),
         columns=",\n        ".join(columns),
         figures=",\n    ".join(figures),
         loose=f"(hash(clip_id) % {MOST_UNITS})::VARCHAR" if many else "clip_id",
-        named=f" AND {identifier(scope.person)} IS NOT NULL" if scope.is_within else "",
+        named=f" AND {quoted_name(scope.person)} IS NOT NULL" if scope.is_within else "",
     )
     found = ask_clips(location, sql, where)
     groups = sorted(set(found["group_name"].to_pylist()))

@@ -25,12 +25,12 @@ from tasks.asking.groups import MOST_GROUPS, WHO_SPOKE
 from tasks.asking.scope import (
     ask_clips,
     clip_columns,
-    identifier,
     known_column,
     number_column,
     scores_among,
 )
 from tasks.asking.training_clips import learnt_clips
+from tasks.store.queries.quoting import quoted_name
 
 MOST_ROWS = 200_000
 """More clips take minutes a score."""
@@ -70,8 +70,8 @@ def ask_mixed_model(location: str | Path, wishes: Wishes) -> Answer:
     by = known_column(wishes.by, known, "--by")
     columns = [number_column(name, known, "--column") for name in wishes.columns]
     columns = columns or scores_among(known)
-    chosen = ", ".join(f"{identifier(name)}::DOUBLE AS v{n}" for n, name in enumerate(columns))
-    sql = _CLIPS.format(by=identifier(by), columns=chosen, most=MOST_ROWS + 1)
+    chosen = ", ".join(f"{quoted_name(name)}::DOUBLE AS v{n}" for n, name in enumerate(columns))
+    sql = _CLIPS.format(by=quoted_name(by), columns=chosen, most=MOST_ROWS + 1)
     clips = ask_clips(location, sql, wishes.where)
     groups = sorted(set(clips["group_name"].to_pylist()))
     _check(by, clips, groups)

@@ -19,7 +19,8 @@ import pyarrow as pa
 from emi_model.errors import QueryError
 from tasks.asking.agreement import AGREEMENT, agreement_row
 from tasks.asking.answers import Answer, Wishes
-from tasks.asking.scope import ask_clips, clip_columns, identifier, scores_among
+from tasks.asking.scope import ask_clips, clip_columns, scores_among
+from tasks.store.queries.quoting import quoted_name
 
 MOST_RATED_CLIPS = 100_000
 """Clips that the figures are computed from; of more, so many are drawn."""
@@ -55,7 +56,7 @@ def ask_model_agreement(location: str | Path, wishes: Wishes) -> Answer:
         )
     columns = scores_among(clip_columns(location))
     share = -(-max(model["clips"] for model in models) // MOST_RATED_CLIPS)
-    chosen = ", ".join(f"{identifier(name)}::DOUBLE AS v{n}" for n, name in enumerate(columns))
+    chosen = ", ".join(f"{quoted_name(name)}::DOUBLE AS v{n}" for n, name in enumerate(columns))
     found = ask_clips(location, _SCORES.format(columns=chosen, share=share), wishes.where)
     tables = rating_tables(found, "model_sha256", [f"v{n}" for n in range(len(columns))])
     rows: list[dict[str, Any]] = [

@@ -25,7 +25,7 @@ from tasks.asking.scope import (
     scoped,
     takes_where,
 )
-from tasks.store.query import answer, stored_questions
+from tasks.store.query import answer, stored_question, stored_question_names
 
 _Asked = Callable[[str | Path, Wishes], Answer]
 
@@ -64,17 +64,7 @@ class Question:
 
 def ready_questions() -> dict[str, Question]:
     """Return all ready questions by name, in the order of their names."""
-    found = {
-        name: _question(name, doc or "", takes) for name, (doc, _, takes) in _IN_PYTHON.items()
-    }
-    for name, sql in stored_questions().items():
-        comment = "\n".join(
-            line.removeprefix("--").strip() for line in sql.splitlines() if line.startswith("--")
-        )
-        takes = {"where"} if takes_where(sql) else set()
-        takes |= {"by"} if BY_MARK in sql else set()
-        found[name] = _question(name, comment, frozenset(takes), sql)
-    return {name: found[name] for name in sorted(found)}
+    return {name: _question(name) for name in sorted((*_IN_PYTHON, *stored_question_names()))}
 
 
 def question_named(name: str) -> Question:
@@ -83,13 +73,13 @@ def question_named(name: str) -> Question:
     Raises:
         QueryError: there is none of this name.
     """
-    known = ready_questions()
+    known = (*_IN_PYTHON, *stored_question_names())
     spelled = name.lower().replace("-", "_")
     if spelled not in known:
         raise QueryError(
             f"no question {name!r}{did_you_mean(spelled, known) or ':'} `emi ask` lists them all"
         )
-    return known[spelled]
+    return _question(spelled)
 
 
 def ask_question(location: str | Path, name: str, wishes: Wishes | None = None) -> Answer:
@@ -122,7 +112,18 @@ def ask_question(location: str | Path, name: str, wishes: Wishes | None = None) 
     return Answer({question.name: found})
 
 
-def _question(name: str, comment: str, takes: frozenset[str], sql: str = "") -> Question:
+def _question(name: str) -> Question:
+    if name in _IN_PYTHON:
+        comment, _, takes = _IN_PYTHON[name]
+        return _commented(name, comment or "", takes)
+    sql = stored_question(name)
+    lines = [line.removeprefix("--") for line in sql.splitlines() if line.startswith("--")]
+    options = {"where"} if takes_where(sql) else set()
+    options |= {"by"} if BY_MARK in sql else set()
+    return _commented(name, "\n".join(map(str.strip, lines)), frozenset(options), sql)
+
+
+def _commented(name: str, comment: str, takes: frozenset[str], sql: str = "") -> Question:
     parts = _PARTS.match(comment)
     if parts is None:
         raise ValueError(f"{name}: its comment says not what is asked, by whom, and how to read it")

@@ -20,8 +20,9 @@ from emi_model.errors import MetadataError, QueryError
 from tasks.asking.agreement import AGREEMENT, agreement_row
 from tasks.asking.answers import Answer, Wishes
 from tasks.asking.model_agreement import rating_tables
-from tasks.asking.scope import ask_clips, clip_columns, identifier, number_column
+from tasks.asking.scope import ask_clips, clip_columns, number_column
 from tasks.metadata.metadata_file import MetadataFile, read_metadata_file
+from tasks.store.queries.quoting import quoted_name
 
 RATER = "rater"
 
@@ -50,7 +51,7 @@ def ask_raters(location: str | Path, wishes: Wishes) -> Answer:
 def _of_columns(location: str | Path, wishes: Wishes) -> dict[str, Any]:
     known = clip_columns(location)
     names = [number_column(name, known, "--column") for name in wishes.columns]
-    chosen = ", ".join(f"{identifier(name)}::DOUBLE AS v{n}" for n, name in enumerate(names))
+    chosen = ", ".join(f"{quoted_name(name)}::DOUBLE AS v{n}" for n, name in enumerate(names))
     found = ask_clips(location, f"SELECT {chosen} FROM clips", wishes.where)
     ratings = np.column_stack([column.to_numpy() for column in found.columns])
     return {"score": ", ".join(names), **agreement_row(ratings)}

@@ -17,9 +17,10 @@ import pyarrow as pa
 from emi_model.errors import QueryError
 from emi_model.targets import VAD_DIMENSIONS
 from tasks.schema.metadata import FOLDER
-from tasks.schema.scores import scores_schema
+from tasks.schema.scores import scores_schema, target_columns
 from tasks.schema.tables import COMPANIONS, LABELS, SCORES, TRANSCRIPTS
 from tasks.store.queries.clip_views import CLIPS, DERIVED_BODIES, all_view
+from tasks.store.queries.quoting import quoted_name
 from tasks.store.query import answer
 from tasks.store.views import VIEWS, views_read
 
@@ -54,7 +55,7 @@ def scoped(sql: str, where: str | None, by: str | None = None, *, whole: bool = 
         whole: let the views of scores have all columns of clips in any case.
     """
     if by is not None:
-        sql = sql.replace(BY_MARK, f"{identifier(by)},")
+        sql = sql.replace(BY_MARK, f"{quoted_name(by)},")
     if where is None and by is None and not whole:
         return sql
     condition = f"\nWHERE (\n{where}\n)" if where is not None else ""
@@ -102,11 +103,7 @@ def scores_among(columns: Mapping[str, str]) -> list[str]:
         columns: `clip_columns`; those before folder are of the view scores.
     """
     names = list(columns)[: list(columns).index(FOLDER.name)]
-    others = {*scores_schema(()).names}
-    targets = [
-        name for name in names if name not in others and not name.endswith(("_low", "_high"))
-    ]
-    return [*targets, *VAD_DIMENSIONS]
+    return [*target_columns(names, scores_schema(())), *VAD_DIMENSIONS]
 
 
 def number_column(name: str, columns: Mapping[str, str], option: str) -> str:
@@ -125,11 +122,6 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     """Return a half sentence with the names most like one; empty if none is."""
     found = difflib.get_close_matches(name.lower(), list(known), n=3)
     return f", did you mean {' or '.join(found)}?" if found else ""
-
-
-def identifier(name: str) -> str:
-    """Return a column's name as it stands in SQL, whatever letters it has."""
-    return '"' + name.replace('"', '""') + '"'
 
 
 def ask_clips(location: str | Path, sql: str, where: str | None) -> pa.Table:

@@ -9,16 +9,16 @@ from typing import NamedTuple
 
 import duckdb
 
-from emi_model.errors import ConfigError, ExportError, StoreError
+from emi_model.errors import ConfigError, ExportError
 from tasks.exports.origin import ORIGIN_FILE, as_json, origin
 from tasks.exports.placing import Place, placed
 from tasks.exports.registry import LABEL_STUDIO, Form, find_form
-from tasks.exports.selection import Selection, UnreadablePart, opened
+from tasks.exports.selection import Selection, opened
 from tasks.exports.target import ExportTarget
 from tasks.progress import Observer, observer
 from tasks.storage.open import is_remote, local_path, open_file
 from tasks.store.bounds import interruptible
-from tasks.store.readers import reread
+from tasks.store.readers import read_whole
 from tasks.store.store import open_store
 
 
@@ -77,7 +77,7 @@ def write_export(name: str, location: str, out: str, chosen: Chosen | None = Non
     watcher = observer()  # the export runs in another thread, which has no context of its own
     with placed(out, is_folder=form.is_folder) as place:
 
-        def attempt(*, verified: bool) -> tuple[Exported, Path]:
+        def attempt(verified: bool) -> tuple[Exported, Path]:
             return interruptible(
                 lambda begun: _written(
                     form, location, chosen, place, Hooks(watcher, begun), verified=verified
@@ -85,12 +85,7 @@ def write_export(name: str, location: str, out: str, chosen: Chosen | None = Non
             )
 
         try:
-            try:
-                done, written = reread(lambda: attempt(verified=False))
-            except UnreadablePart:
-                done, written = reread(lambda: attempt(verified=True))
-        except OSError as error:
-            raise StoreError(f"{location}: cannot be read: {error}") from error
+            done, written = read_whole(location, attempt)
         except KeyboardInterrupt:
             raise KeyboardInterrupt("nothing was written") from None
         place.keep(written, ORIGIN_FILE if form.is_folder else _file_of(out))

@@ -20,9 +20,11 @@ from emi_model.errors import QueryError
 from emi_model.targets import VAD_DIMENSIONS
 from tasks.schema.metadata import FOLDER, WHO_SPEAKS
 from tasks.schema.registers import labels_schema
-from tasks.schema.scores import bound_columns, scores_schema
+from tasks.schema.scores import scores_schema, target_columns
 from tasks.schema.tables import LABELS, SCORES, TIMELINE, TRANSCRIPTS
 from tasks.store.queries.clip_views import CLIPS, WITHIN, all_view
+from tasks.store.queries.quoting import quoted
+from tasks.store.readers import MayBeDamage, query_error
 from tasks.store.views import connect, views_read
 
 CLIPS_A_SLICE = 122_880
@@ -41,10 +43,6 @@ SELECT asr_model, count(*) AS clips FROM {TRANSCRIPTS} SEMI JOIN {CHOSEN} USING 
 GROUP BY ALL ORDER BY clips DESC, asr_model"""
 
 _ALWAYS = (CLIPS, SCORES, TIMELINE, TRANSCRIPTS, LABELS, all_view(SCORES))
-
-
-class UnreadablePart(QueryError):
-    """DuckDB could not read a part, of which it need not say the name."""
 
 
 @dataclass(frozen=True)
@@ -130,7 +128,7 @@ class Selection:
             f"FROM {CHOSEN}) WHERE number = {wanted} OR "
             f"(number % {CLIPS_A_SLICE} = 0 AND number < {wanted}) ORDER BY clip_id"
         )
-        ends = [sql_text(row["clip_id"]) for row in found]
+        ends = [quoted(row["clip_id"]) for row in found]
         before = ["true", *(f"clip_id > {end}" for end in ends[:-1])]
         return [f"{start} AND clip_id <= {end}" for start, end in zip(before, ends, strict=True)]
 
@@ -187,15 +185,10 @@ def opened(
             limit,
             of_scores=names,
             own=tuple(set(clips) - {*names, FOLDER.name, WHO_SPEAKS.name}),
-            targets=_targets(names, scores_schema(())),
+            targets=target_columns(names, scores_schema(())),
             rated=_rated(connection) if is_labelled else (),
             advance=advance,
         )
-
-
-def sql_text(text: str) -> str:
-    """Return a text as SQL writes it."""
-    return "'" + text.replace("'", "''") + "'"
 
 
 def _condition(where: Sequence[str]) -> str:
@@ -238,15 +231,8 @@ def _check(connection: duckdb.DuckDBPyConnection, condition: str) -> None:
         )
 
 
-def _targets(columns: Sequence[str], others: pa.Schema) -> tuple[str, ...]:
-    """Return the columns of targets: no bounds, and none that the schema without targets has."""
-    found = [name for name in columns if name not in others.names]
-    bounds = set(bound_columns(found))
-    return tuple(name for name in found if name not in bounds)
-
-
 def _rated(connection: duckdb.DuckDBPyConnection) -> tuple[str, ...]:
-    return (*_targets(_columns(connection, LABELS), labels_schema(())), *VAD_DIMENSIONS)
+    return (*target_columns(_columns(connection, LABELS), labels_schema(())), *VAD_DIMENSIONS)
 
 
 def _columns(connection: duckdb.DuckDBPyConnection, view: str) -> tuple[str, ...]:
@@ -255,7 +241,7 @@ def _columns(connection: duckdb.DuckDBPyConnection, view: str) -> tuple[str, ...
 
 @contextmanager
 def _read_errors() -> Iterator[None]:
-    """Turn DuckDB's errors into a QueryError of one line, or into an UnreadablePart."""
+    """Turn DuckDB's errors into a QueryError of one line, or into a `MayBeDamage`."""
     try:
         yield
     except duckdb.OutOfMemoryException as error:
@@ -263,14 +249,12 @@ def _read_errors() -> Iterator[None]:
             "the export takes more than its share of memory: choose fewer clips by --where"
         ) from error
     except duckdb.Error as error:
-        raise _error(type(error) is duckdb.Error, str(error)) from error
+        raise query_error(error, _in_a_line(error)) from error
     except OSError as error:  # DuckDB's, by way of Arrow
-        raise _error(True, str(error)) from error
+        raise MayBeDamage(_in_a_line(error)) from error
 
 
-def _error(may_be_damage: bool, text: str) -> QueryError:
-    lines = text.strip().splitlines()
+def _in_a_line(error: Exception) -> str:
+    lines = str(error).strip().splitlines()
     meant = [line for line in lines[1:] if line.startswith(("Did you mean", "Candidate"))]
-    reading = may_be_damage or "Failed to read file" in text
-    kind = UnreadablePart if reading else QueryError
-    return kind("; ".join([*lines[:1], *meant]) or "DuckDB cannot read the store")
+    return "; ".join([*lines[:1], *meant]) or "DuckDB cannot read the store"

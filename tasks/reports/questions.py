@@ -10,15 +10,15 @@ from typing import Any, TypeVar
 import duckdb
 import pyarrow as pa
 
-from emi_model.errors import QueryError, StoreError
 from emi_model.targets import VAD_DIMENSIONS
-from tasks.asking.scope import identifier
-from tasks.schema.scores import VAD_OF_MEAN
+from tasks.schema.registers import labels_schema
+from tasks.schema.scores import scores_schema, target_columns
 from tasks.schema.tables import EVALUATIONS, LABELS, RUNS, SCORES, TIMELINE
 from tasks.storage.formats import plain_rows
 from tasks.store.bounds import bounded_answer, interruptible
 from tasks.store.queries.clip_views import CLIPS
-from tasks.store.readers import reread
+from tasks.store.queries.quoting import quoted_name
+from tasks.store.readers import query_error, read_whole
 from tasks.store.store import open_store
 from tasks.store.views import connect, first_line
 
@@ -40,10 +40,6 @@ ASKED = (
 """The views that a report asks."""
 
 
-class _MayBeDamage(QueryError):
-    """A part could not be read, of which DuckDB need not say the name."""
-
-
 class Questions:
     """Asks one opened store: its views are made once, and every question sees the same parts.
 
@@ -62,8 +58,8 @@ class Questions:
         scores = self._answer(f"FROM {SCORES} LIMIT 0").schema
         labels = self._answer(f"FROM {LABELS} LIMIT 0").schema
         rated = [name for name in VAD_DIMENSIONS if name in labels.names]
-        self.targets = tuple(_targets(scores))
-        self.labelled = (*_targets(labels), *rated)
+        self.targets = target_columns(scores.names, scores_schema(()))
+        self.labelled = (*target_columns(labels.names, labels_schema(())), *rated)
         self.columns = frozenset(scores.names)
         self.of_clips = tuple(self._answer(f"FROM {CLIPS} LIMIT 0").schema.names)
 
@@ -107,9 +103,7 @@ class Questions:
         try:
             return interruptible(ask)
         except duckdb.Error as error:
-            # of a page that it cannot decode DuckDB says no more than "Error"
-            is_reading = type(error) is duckdb.Error or "Failed to read file" in str(error)
-            raise (_MayBeDamage if is_reading else QueryError)(first_line(error)) from error
+            raise query_error(error, first_line(error)) from error
 
 
 def asked(location: str, work: Callable[[Questions], _Made]) -> _Made:
@@ -126,17 +120,11 @@ def asked(location: str, work: Callable[[Questions], _Made]) -> _Made:
     """
     open_store(location)
 
-    def attempt(*, verified: bool) -> _Made:
+    def attempt(verified: bool) -> _Made:
         with connect(location, views=ASKED, verified=verified) as connection:
             return work(Questions(location, connection))
 
-    try:
-        try:
-            return reread(lambda: attempt(verified=False))
-        except _MayBeDamage:
-            return reread(lambda: attempt(verified=True))
-    except OSError as error:
-        raise StoreError(f"{location}: cannot be read: {error}") from error
+    return read_whole(location, attempt)
 
 
 @dataclass(frozen=True)
@@ -164,7 +152,7 @@ def summaries(questions: Questions, view: str, columns: Sequence[str]) -> dict[s
         f"{{'n': count({column}), 'mean': avg({column}), 'sd': stddev_samp({column}), "
         f"'at': quantile_cont({column}, {list(_QUANTILES)}), "
         f"'bins': histogram({_bin(name)})}} AS c{place}"
-        for place, (name, column) in enumerate((name, identifier(name)) for name in columns)
+        for place, (name, column) in enumerate((name, quoted_name(name)) for name in columns)
     )
     found = questions.row(f"SELECT {wanted}\nFROM {view}")
     every = {
@@ -191,7 +179,7 @@ class Correlations:
 
 def correlations(questions: Questions, view: str, columns: Sequence[str]) -> Correlations:
     """Return the correlations of some columns, each over the clips that have both values."""
-    names = [identifier(name) for name in columns]
+    names = [quoted_name(name) for name in columns]
     pairs = [(row, column) for row in range(len(names)) for column in range(row)]
     wanted = [f"count({name}) AS n{place}" for place, name in enumerate(names)]
     wanted += [f"corr({names[row]}, {names[column]}) AS r{row}_{column}" for row, column in pairs]
@@ -212,22 +200,9 @@ def _defined(value: float | None) -> float | None:
     return None if value is None or math.isnan(value) else value
 
 
-def text_in_sql(text: str) -> str:
-    """Return a text as SQL takes any text."""
-    return "'" + text.replace("'", "''") + "'"
-
-
 def _bin(name: str) -> str:
-    value = f"floor({identifier(name)} * {BINS}::FLOAT)"
+    value = f"floor({quoted_name(name)} * {BINS}::FLOAT)"
     if name in VAD_DIMENSIONS:
         low, high = int(-BEYOND * BINS), int((1 + BEYOND) * BINS) - 1
         return f"least(greatest({value}, {low}), {high})::INTEGER"
     return f"least({value}, {BINS - 1})::INTEGER"
-
-
-def _targets(schema: pa.Schema) -> list[str]:
-    """Return the columns that hold a target: floats of 32 bits, VAD and ends of intervals aside."""
-    floats = [field.name for field in schema if field.type == pa.float32()]
-    others = {*VAD_DIMENSIONS, *VAD_OF_MEAN}
-    others |= {f"{name}_{end}" for name in floats for end in ("low", "high")}
-    return [name for name in floats if name not in others]

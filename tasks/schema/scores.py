@@ -50,6 +50,18 @@ def bound_columns(targets: Sequence[str]) -> list[str]:
     return [bound.name for bound in _bounds(targets)]
 
 
+def target_columns(names: Sequence[str], schema: pa.Schema) -> tuple[str, ...]:
+    """Return the columns of targets among those of a table, in their order.
+
+    Args:
+        names: of all columns.
+        schema: that of the table without targets: its columns are none, nor are bounds.
+    """
+    found = [name for name in names if name not in schema.names]
+    bounds = set(bound_columns(found))
+    return tuple(name for name in found if name not in bounds)
+
+
 def _vad(meaning: str, suffix: str = "") -> list[pa.Field]:
     return [
         described(dimension + suffix, FLOAT, "about 0..1, unbounded", f"{dimension}: {meaning}")

@@ -6,6 +6,7 @@ import re
 import sys
 from collections.abc import Callable, Mapping
 from importlib import resources
+from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Literal
 
@@ -13,7 +14,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from emi_model.errors import QueryError, StoreError
+from emi_model.errors import QueryError
 from tasks.storage.formats import (
     FORMAT_OF,
     FileFormat,
@@ -25,7 +26,7 @@ from tasks.storage.formats import (
 from tasks.storage.open import open_file
 from tasks.store.bounds import bounded_answer, interruptible
 from tasks.store.queries.clip_views import WITHIN
-from tasks.store.readers import reread
+from tasks.store.readers import query_error, read_whole
 from tasks.store.store import open_store
 from tasks.store.views import VIEWS, connect, views_read
 
@@ -44,29 +45,18 @@ def answer(location: str | Path, sql: str, own: Mapping[str, pa.Table] | None = 
             more than `tasks.store.bounds.MEMORY_SHARE`.
     """
     open_store(location)
-    try:
-        try:
-            return reread(lambda: _asked(location, sql, own or {}, verified=False))
-        except _MayBeDamage:
-            return reread(lambda: _asked(location, sql, own or {}, verified=True))
-    except OSError as error:
-        raise StoreError(f"{location}: cannot be read: {error}") from error
+    return read_whole(
+        location,
+        lambda verified: interruptible(
+            lambda begun: _answer(location, sql, own or {}, begun, verified=verified)
+        ),
+    )
 
 
 _OWN_TABLES = (
     "a question reads no files; to join a table of yours: `emi metadata add FILE` keeps it beside "
     "the scores, by clip or speaker, in the view clips; or --with own=FILE for this question alone"
 )
-
-
-class _MayBeDamage(QueryError):
-    """DuckDB could not read a part, of which it need not say the name."""
-
-
-def _asked(
-    location: str | Path, sql: str, own: Mapping[str, pa.Table], *, verified: bool
-) -> pa.Table:
-    return interruptible(lambda begun: _answer(location, sql, own, begun, verified=verified))
 
 
 def _answer(
@@ -93,10 +83,7 @@ def _answer(
             connection.execute(f"CREATE VIEW {WITHIN}.answer AS\n{statements[0].query}")
             return bounded_answer(connection, f"FROM {WITHIN}.answer")
         except duckdb.Error as error:
-            # of a page that it cannot decode DuckDB says no more than "Error"
-            is_reading = type(error) is duckdb.Error or "Failed to read file" in str(error)
-            kind = _MayBeDamage if is_reading and not verified else QueryError
-            raise kind(_explained(error)) from error
+            raise query_error(error, _explained(error)) from error
 
 
 def _explained(error: duckdb.Error) -> str:
@@ -114,20 +101,20 @@ def _explained(error: duckdb.Error) -> str:
     return "\n".join([first, *meant, *quoted, *hint])
 
 
-def stored_questions() -> dict[str, str]:
-    """Return the texts of all ready questions, ``tasks/store/questions/*/NAME.sql``, by name."""
-    root = resources.files("tasks.store.questions")
-    folders = [folder for folder in root.iterdir() if folder.is_dir()]
-    files = [file for folder in folders for file in folder.iterdir() if file.name.endswith(".sql")]
-    return {
-        file.name.removesuffix(".sql"): file.read_text(encoding="utf-8")
-        for file in sorted(files, key=lambda file: file.name)
-    }
+def stored_question_names() -> list[str]:
+    """Return the names of all ready questions, ``tasks/store/questions/*/NAME.sql``, sorted."""
+    return sorted(_question_files())
 
 
 def stored_question(name: str) -> str:
     """Return the text of one ready question."""
-    return stored_questions()[name]
+    return _question_files()[name].read_text(encoding="utf-8")
+
+
+def _question_files() -> dict[str, Traversable]:
+    folders = [one for one in resources.files("tasks.store.questions").iterdir() if one.is_dir()]
+    files = [file for folder in folders for file in folder.iterdir() if file.name.endswith(".sql")]
+    return {file.name.removesuffix(".sql"): file for file in files}
 
 
 def write(table: pa.Table, wanted: FileFormat) -> None:

@@ -7,11 +7,12 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
 
+import duckdb
 import pyarrow as pa
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
-from emi_model.errors import StoreError
+from emi_model.errors import QueryError, StoreError
 from tasks.storage.folder import Folder
 from tasks.storage.open import open_folder
 from tasks.store.damage import without_damaged
@@ -32,6 +33,42 @@ def reread(read: Callable[[], Found]) -> Found:
         except PartsChanged:
             continue
     return read()
+
+
+class MayBeDamage(QueryError):
+    """DuckDB could not read a part, of which it need not say the name."""
+
+
+def query_error(error: duckdb.Error, text: str) -> QueryError:
+    """Return what to raise for an error of DuckDB: `MayBeDamage` if it may be about a part.
+
+    Args:
+        error: DuckDB's.
+        text: the message.
+    """
+    # of a page that it cannot decode DuckDB says no more than "Error"
+    is_reading = type(error) is duckdb.Error or "Failed to read file" in str(error)
+    return (MayBeDamage if is_reading else QueryError)(text)
+
+
+def read_whole(location: str | Path, read: Callable[[bool], Found]) -> Found:
+    """Return what some work on an opened store returns, whatever happens to parts meanwhile.
+
+    Args:
+        location: of the store.
+        read: opens the store and works on it; called with whether to look for damaged parts first,
+            and pass over them: it is, once it raised `MayBeDamage`.
+
+    Raises:
+        StoreError: the store cannot be read.
+    """
+    try:
+        try:
+            return reread(lambda: read(False))
+        except MayBeDamage:
+            return reread(lambda: read(True))
+    except OSError as error:
+        raise StoreError(f"{location}: cannot be read: {error}") from error
 
 
 def holds_store(location: str | Path) -> bool:

@@ -14,8 +14,9 @@ from typing import Any
 import duckdb
 
 from emi_model.errors import ExportError
-from tasks.exports.selection import CHOSEN, Selection, sql_text
+from tasks.exports.selection import CHOSEN, Selection
 from tasks.exports.target import ExportTarget
+from tasks.store.queries.quoting import quoted
 
 EXTENSION = "ducklake"
 CATALOGUE = "emi.ducklake"
@@ -67,8 +68,8 @@ def lake(folder: Path) -> Iterator[duckdb.DuckDBPyConnection]:
                 "the form parquet"
             ) from error
         connection.execute(
-            f"ATTACH {sql_text(f'ducklake:{folder / CATALOGUE}')} AS lake "
-            f"(DATA_PATH {sql_text(f'{folder}/{_FILES}/')})"
+            f"ATTACH {quoted(f'ducklake:{folder / CATALOGUE}')} AS lake "
+            f"(DATA_PATH {quoted(f'{folder}/{_FILES}/')})"
         )
         connection.execute("USE lake")
         yield connection

@@ -8,7 +8,6 @@ from emi_model.metrics.bootstrap import Estimate
 from emi_model.metrics.group_means import GroupComparison, GroupDifference, GroupMean
 from tasks.asking.group_words import group_sentences
 from tasks.asking.groups import group_statistics
-from tasks.asking.scope import identifier
 from tasks.reports.drawing.lines import Interval, intervals
 from tasks.reports.page import (
     FigureGroup,
@@ -22,6 +21,7 @@ from tasks.reports.page import (
 )
 from tasks.reports.questions import Questions
 from tasks.reports.sections.distributions import NO_SCORES
+from tasks.store.queries.quoting import quoted_name
 
 MAX_OWN_GROUPS = 6
 """Of a column that the report chooses by itself."""
@@ -73,7 +73,7 @@ def _chosen(questions: Questions) -> tuple[int, str | None]:
     """Return the number of clips, and the column: the study's first of few values, or folder."""
     own = [*questions.of_study, "folder"]
     wanted = ", ".join(
-        f"count(DISTINCT {name}) AS n{at}" for at, name in enumerate(map(identifier, own))
+        f"count(DISTINCT {name}) AS n{at}" for at, name in enumerate(map(quoted_name, own))
     )
     found = questions.row(
         f"SELECT count(*) AS n, {wanted}\nFROM clips SEMI JOIN trusted_scores USING (clip_id)"

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from emi_model.targets import VAD_DIMENSIONS
-from tasks.asking.scope import identifier
 from tasks.reports.drawing.canvas import shortened
 from tasks.reports.drawing.lines import timeline
 from tasks.reports.page import FigureGroup, ReportFigure, ReportSection, ReportTable, titled
 from tasks.reports.players import Voices
-from tasks.reports.questions import Questions, text_in_sql
+from tasks.reports.questions import Questions
 from tasks.reports.sections.distributions import NO_SCORES
+from tasks.store.queries.quoting import quoted, quoted_name
 
 NUM_LEADERS = 3
 """Clips of each emotion; more where more players are wanted."""
@@ -90,7 +90,7 @@ def _highest(questions: Questions, number: int) -> dict[str, list[Leader]]:
     best = ", ".join(
         f"max({{'score': {name}, 'clip_id': clip_id, 'sha': content_sha256}}, {number}) "
         f"FILTER ({name} IS NOT NULL) AS c{place}"
-        for place, name in enumerate(map(identifier, questions.targets))
+        for place, name in enumerate(map(quoted_name, questions.targets))
     )
     row = questions.row(f"SELECT {best}\nFROM trusted_scores")
     return {
@@ -101,7 +101,7 @@ def _highest(questions: Questions, number: int) -> dict[str, list[Leader]]:
 
 
 def _timelines(questions: Questions, clips: Iterable[str]) -> dict[str, list[dict[str, Any]]]:
-    named = ", ".join(text_in_sql(clip) for clip in sorted(clips) if "\0" not in clip)
+    named = ", ".join(quoted(clip) for clip in sorted(clips) if "\0" not in clip)
     rows = questions.rows(
         f"SELECT clip_id, second, {', '.join(VAD_DIMENSIONS)}\nFROM timeline\n"
         f"WHERE clip_id IN ({named}) AND second < {MAX_SECONDS}\nORDER BY clip_id, second"

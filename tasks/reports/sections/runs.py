@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tasks.asking.scope import identifier
 from tasks.reports.drawing.heat import colour_matrix
 from tasks.reports.drawing.histograms import bars
 from tasks.reports.page import (
@@ -18,6 +17,7 @@ from tasks.reports.page import (
 )
 from tasks.reports.questions import Questions
 from tasks.schema.tables import RUNS
+from tasks.store.queries.quoting import quoted_name
 
 MIN_CLIPS_A_RUN = 10
 """Of fewer clips a run's mean says little: the run is left out."""
@@ -39,7 +39,7 @@ def run_drift_section(questions: Questions) -> ReportSection:
     """Return the section of each run's scores against those of the first."""
     columns = questions.scored
     wanted = ", ".join(
-        f"avg({identifier(name)}) AS m{place}, stddev_samp({identifier(name)}) AS s{place}"
+        f"avg({quoted_name(name)}) AS m{place}, stddev_samp({quoted_name(name)}) AS s{place}"
         for place, name in enumerate(columns)
     )
     runs = questions.rows(

@@ -19,7 +19,7 @@ from tasks.schema.scores import scores_schema
 from tasks.scoring.commit import RunStamp, Tally
 from tasks.scoring.run_record import RunRecord, RunState, ended, write_record
 from tasks.storage.formats import write_json_lines
-from tasks.store.query import answer, stored_question, stored_questions, write
+from tasks.store.query import answer, stored_question, stored_question_names, write
 from tasks.store.store import ResultsStore
 from tasks.store.views import VIEWS, connect
 from tests.places import DISK_AND_BUCKET
@@ -100,7 +100,8 @@ def tables_of_questions(store: ResultsStore) -> dict[str, pa.Table]:
     """All answers by one opening, which costs more than an answer."""
     with connect(store.location) as connection:
         return {
-            name: connection.sql(sql).to_arrow_table() for name, sql in stored_questions().items()
+            name: connection.sql(stored_question(name)).to_arrow_table()
+            for name in stored_question_names()
         }
 
 
