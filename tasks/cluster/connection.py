@@ -35,6 +35,9 @@ from tasks.provenance import code_version
 OBJECT_STORE_BYTES = 512 * 2**20
 """Shared memory for data between processes; fixed, so that it does not grow with the corpus."""
 
+OBJECT_STORE_BYTES_PER_GPU = 1536 * 2**20
+"""What each GPU adds: its scorer takes many clips at once."""
+
 MAX_MESSAGE_CHARS = 300
 
 BE_A_NODE = (
@@ -169,13 +172,15 @@ def _surroundings(*, private: bool) -> Iterator[Path]:
 def _start(num_cpus: int, thread: Executor, folder: Path, own: OwnProcesses) -> None:
     guard_this_process()
 
+    gpus = available_gpus()
+
     def start() -> None:
         with own.starting():
             ray.init(
                 HERE,
                 num_cpus=num_cpus,
-                num_gpus=available_gpus(),
-                object_store_memory=OBJECT_STORE_BYTES,
+                num_gpus=gpus,
+                object_store_memory=OBJECT_STORE_BYTES + gpus * OBJECT_STORE_BYTES_PER_GPU,
                 include_dashboard=False,
                 _temp_dir=str(folder / RAY_FOLDER),
                 **QUIET,

@@ -38,6 +38,10 @@ MAX_BLOCK_BYTES = 32 * 2**20
 MAX_WAITING_BYTES = 256 * 2**20
 """Bound on a node's waveforms between the stages: memory must not grow with the corpus."""
 
+WAITING_BYTES_PER_GPU = 768 * 2**20
+"""What each GPU of a node adds: two blocks for its scorer alone are 120 MB, and without more the
+decoders wait (474 clips a second reached a stage that takes 1,500, with more 1,142: RESULTS.md)."""
+
 MAX_STORE_SHARE = 0.5
 """Waveforms take at most this share of Ray's object store."""
 
@@ -189,9 +193,15 @@ def _bound_execution() -> None:
     context.enable_progress_bars = False
     context.target_max_block_size = MAX_BLOCK_BYTES
     context.autoscaling_config.actor_pool_util_downscaling_threshold = IDLE_UTILISATION
-    stores = [node["Resources"].get("object_store_memory", 0) for node in alive_nodes().values()]
-    share = MAX_WAITING_BYTES * len(stores) / max(1, sum(stores))
+    nodes = [node["Resources"] for node in alive_nodes().values()]
+    waiting = sum(waiting_bytes(node.get("GPU", 0)) for node in nodes)
+    share = waiting / max(1, sum(node.get("object_store_memory", 0) for node in nodes))
     context.override_object_store_memory_limit_fraction = min(share, MAX_STORE_SHARE)
+
+
+def waiting_bytes(gpus: float) -> int:
+    """Return the bound on the waveforms between the stages of a node with some GPUs, bytes."""
+    return MAX_WAITING_BYTES + int(gpus * WAITING_BYTES_PER_GPU)
 
 
 def _failure(ledger: Any, error: RayError, dead_before: frozenset[str], work: Work) -> Exception:

@@ -12,11 +12,20 @@ from hypothesis import strategies as st
 from ray.exceptions import ActorUnavailableError, RayError, RayTaskError, WorkerCrashedError
 
 from emi_model.targets import EMI_TARGETS
-from tasks.scoring.passes import FIRST_CLIPS, LAST_CLIPS, block_bounds, suspects_of
+from emi_model.units import SAMPLING_RATE
+from tasks.cluster.connection import OBJECT_STORE_BYTES, OBJECT_STORE_BYTES_PER_GPU
+from tasks.scoring.passes import (
+    FIRST_CLIPS,
+    LAST_CLIPS,
+    MAX_STORE_SHARE,
+    block_bounds,
+    suspects_of,
+    waiting_bytes,
+)
 from tasks.scoring.score_clips import scoring_work
 from tasks.scoring.settings import ScoringSettings
 from tasks.scoring.stages.ledger import EXTRACT, SCORE, Ledger, Worker
-from tasks.scoring.stages.stage import CLIPS_PER_BLOCK
+from tasks.scoring.stages.stage import CLIPS_PER_BLOCK, CLIPS_PER_GPU_BATCH
 
 
 @given(
@@ -93,3 +102,16 @@ def test_only_clips_of_the_worker_that_died_or_raised_are_suspected(
     if error is not UNAVAILABLE and isinstance(error, ActorUnavailableError):
         work = replace(work, stages=(*work.stages, replace(work.stages[0], name="transcribe")))
     assert suspects_of(Answering(ledger), error, work) == suspects
+
+
+@pytest.mark.parametrize("gpus", [0, 1, 8])
+def test_a_store_started_here_holds_what_may_wait_between_the_stages(gpus):
+    store = OBJECT_STORE_BYTES + gpus * OBJECT_STORE_BYTES_PER_GPU
+
+    assert waiting_bytes(gpus) <= MAX_STORE_SHARE * store
+
+
+def test_two_blocks_of_a_scorer_on_a_gpu_leave_room_for_the_decoders():
+    longest = 12 * SAMPLING_RATE * 2
+
+    assert waiting_bytes(1) > 2 * 2 * CLIPS_PER_GPU_BATCH * longest
