@@ -2,33 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Annotated, Any
 
-from prefect import flow, task
-from prefect.cache_policies import NO_CACHE
+from prefect import flow
 from pydantic import Field
 
-from emi_model.devices import available_cores
-from emi_model.training.recipes import Recipe
-from flows.ablate import REPORTS_FOLDER
-from flows.cell_progress import CellProgress
 from flows.exclusive import exclusive
+from flows.grid import carry_out, gather_clips
 from flows.server import run_names
-from tasks.cluster.connection import ray_cluster
 from tasks.comparison.axes import Axes, variants_of
-from tasks.comparison.cell import CellRun
-from tasks.comparison.plan import Comparison, plan_comparison, plan_systems, union_recipe
+from tasks.comparison.plan import plan_comparison, plan_systems, union_recipe
 from tasks.comparison.report import ComparisonReport
 from tasks.comparison.run import missing_trainings, recorded_trainings, run_comparison
-from tasks.extraction.series.given import Given, parse_features
-from tasks.labels.label_set import load_labels
-from tasks.labels.labelled_clips import LabelledAudio
-from tasks.labels.splits import TRAIN, VALID
-from tasks.progress import observer
-from tasks.storage.open import child
-from tasks.store.store import ResultsStore, create_store
-from tasks.training.gathering import load_for_recipe, widened_by
+from tasks.extraction.series.given import parse_features
+from tasks.labels.splits import VALID
+from tasks.store.store import create_store
+from tasks.training.gathering import widened_by
 from tasks.training.plan import start_of
 
 
@@ -86,9 +75,7 @@ def compare_fusions(
         features: that other programs computed, ``NAME=PATH``; each becomes a branch of all recipes.
 
     Returns:
-        ``report``, a `ComparisonReport`; ``failed``, the trainings that failed and why, by name
-        and seed; ``folder`` of the report's files; ``num_trained`` and ``num_known``, trainings
-        done now and before.
+        ``report``, a `ComparisonReport`, and the rest as `flows.grid.carry_out` has it.
 
     Raises:
         ConfigError: no such recipe, branch, fusion, loss or reference.
@@ -102,9 +89,8 @@ def compare_fusions(
     variants = variants_of(axes, widened_by(given, corpus))
     store = create_store(results or labels)
     union = union_recipe([variant.recipe for variant in variants])
-    gathered = gather_for_all(
-        union, labels, corpus, snapshot, split, backbone, asr, language, given
-    )
+    start = start_of(union, backbone)
+    gathered = gather_clips(union, labels, corpus, snapshot, split, asr, language, start, given)
     comparison = plan_comparison(
         gathered,
         plan_systems(variants, backbone, gathered.extractors),
@@ -114,54 +100,15 @@ def compare_fusions(
         reference=reference,
         shuffled=shuffle_labels,
     )
-    num_missing = len(missing_trainings(comparison, store))
-    failed = train_systems(comparison, store, ray_address) if num_missing else {}
-    report = ComparisonReport.of(comparison, recorded_trainings(comparison, store), failed)
-    folder = out or child(
-        store.location, f"{REPORTS_FOLDER}/comparison-{comparison.comparison_id[:12]}"
+    return carry_out(
+        comparison,
+        store,
+        missing=lambda: missing_trainings(comparison, store),
+        train=lambda on_epoch: run_comparison(comparison, store, on_epoch=on_epoch),
+        report=lambda failed: ComparisonReport.of(
+            comparison, recorded_trainings(comparison, store), failed
+        ),
+        write=lambda report, folder: report.write(folder, store),
+        out=out,
+        ray_address=ray_address,
     )
-    report.write(folder, store)
-    return {
-        "report": report,
-        "failed": {
-            (comparison.by_cell[run.cell].name, run.seed): reason for run, reason in failed.items()
-        },
-        "folder": folder,
-        "num_trained": num_missing - len(failed),
-        "num_known": len(comparison.runs) - num_missing,
-    }
-
-
-@task(name="gather", cache_policy=NO_CACHE, persist_result=False)
-def gather_for_all(
-    union: Recipe,
-    labels: str,
-    corpus: str,
-    snapshot: str | None,
-    split: str,
-    backbone: str | None,
-    asr: str | None,
-    language: str | None,
-    features: Mapping[str, Given],
-) -> LabelledAudio:
-    """Return the clips to train and to measure on, all systems' inputs in the cache."""
-    start, label_set = start_of(union, backbone), load_labels(labels, snapshot)
-    return load_for_recipe(
-        union, label_set, corpus, (TRAIN, split), asr, language, start, features=features
-    )
-
-
-@task(name="train-systems", cache_policy=NO_CACHE, persist_result=False)
-def train_systems(
-    comparison: Comparison, store: ResultsStore, ray_address: str | None
-) -> dict[CellRun, str]:
-    """Train what is missing, as many systems at a time as there are cores or GPUs for."""
-    observer().begin("starting workers, encoding", None, "")
-    with ray_cluster(available_cores(), ray_address):
-        systems = comparison.by_cell
-        progress = CellProgress(
-            {run: systems[run.cell].variant.recipe.train.epochs for run in comparison.runs},
-            missing_trainings(comparison, store),
-            {cell: system.name for cell, system in systems.items()},
-        )
-        return run_comparison(comparison, store, on_epoch=progress.report)

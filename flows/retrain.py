@@ -32,6 +32,7 @@ from tasks.evaluation.promotion import (
     decided_before,
     record_decision,
 )
+from tasks.extraction.series.given import parse_features
 from tasks.labels.label_set import LabelSet, load_labels
 from tasks.labels.labelled_clips import CachedClip, LabelledAudio
 from tasks.labels.splits import TEST, TRAIN, VALID
@@ -41,7 +42,7 @@ from tasks.registry.registry import find, folder_of
 from tasks.registry.version import CHAMPION, MODEL, Version
 from tasks.schema.registers import DECISIONS_SCHEMA
 from tasks.store.store import open_store
-from tasks.training.gathering import load_for_recipe
+from tasks.training.gathering import load_for_recipe, widened_by
 from tasks.training.new_version import NewVersion, new_version, summary
 from tasks.training.plan import Start, plan_training, start_of
 from tasks.training.recipe_names import chosen_recipe, encoder_settings, name_with
@@ -71,6 +72,7 @@ def retrain_model(
     ray_address: str | None = None,
     asr: str | None = None,
     language: str | None = None,
+    features: list[str] | None = None,
 ) -> dict[str, Any]:
     """Train a challenger on all labels and make it champion only if it is better beyond doubt.
 
@@ -98,6 +100,8 @@ def retrain_model(
             ``EMI_HOME``; default: ``RAY_ADDRESS``, else Ray is started on this machine.
         asr: ASR model that writes the text, for a model that reads; default: ``EMI_ASR``.
         language: of the speech, as ``en``; default: detected in each clip.
+        features: that other programs computed, ``NAME=PATH``; each becomes a branch of the
+            challenger. Name also those that the champion takes: it is measured with them.
 
     Returns:
         The decision's row, with the challenger's under ``training``. Where the champion was trained
@@ -110,12 +114,22 @@ def retrain_model(
     label_set = load_labels(labels, snapshot)
     champion = _champion(name)
     encoders = encoder_settings(text_encoder, vision_encoder)
-    chosen = _recipe(recipe, champion, label_set, encoders)
+    given = parse_features(features or ())
+    chosen = widened_by(given, corpus)(_recipe(recipe, champion, label_set, encoders))
     with joined_cluster(ray_address):
         splits = (TRAIN, VALID, TEST)
         begin = _warm(champion, name) if start == "champion" else start_of(chosen, backbone)
         gathered = stage(
-            "extract", load_for_recipe, chosen, label_set, corpus, splits, asr, language, begin
+            "extract",
+            load_for_recipe,
+            chosen,
+            label_set,
+            corpus,
+            splits,
+            asr,
+            language,
+            begin,
+            features=given,
         )
         share = training_share(workers, machines())
         plan = plan_training(gathered, chosen, name=name, start=begin, **share)
@@ -132,7 +146,15 @@ def retrain_model(
         model_promoted(promote(name, challenger.version.number))
         if rescore is not None:
             reference = challenger.version.reference
-            process_corpus(corpus, rescore, reference, ray_address=ray_address)
+            process_corpus(
+                corpus,
+                rescore,
+                reference,
+                asr=asr,
+                language=language,
+                features=features,
+                ray_address=ray_address,
+            )
     return {**row, "training": summary(challenger, gathered)}
 
 

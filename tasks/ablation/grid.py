@@ -6,16 +6,19 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 from emi_model.architecture.config import EmiConfig
 from emi_model.errors import CheckpointError, ConfigError, LabelError
 from emi_model.modalities import AUDIO, TRANSCRIPT
 from emi_model.training.recipes import Recipe
 from tasks.comparison.axes import without_modality
-from tasks.comparison.cell import CellRun
+from tasks.comparison.cell import CellClips, CellJob, CellRun
 from tasks.comparison.origins import Origin, load_origin
+from tasks.comparison.workers import journal_of
+from tasks.home import home
 from tasks.labels.labelled_clips import LabelledAudio
 from tasks.labels.splits import TRAIN, VALID
 
@@ -86,6 +89,22 @@ class Ablation:
     gathered: LabelledAudio
     cells: tuple[Cell, ...]
     seeds: tuple[int, ...]
+    kind: ClassVar[str] = "ablation"
+
+    @property
+    def grid_id(self) -> str:
+        """The ablation's id."""
+        return self.ablation_id
+
+    @property
+    def folder(self) -> Path:
+        """Where trainings that are not done keep their state."""
+        return home() / "training" / "ablations" / self.ablation_id
+
+    @property
+    def clips(self) -> CellClips:
+        """What teaches, and what chooses the epoch, whose figures are recorded."""
+        return CellClips(self.gathered.of_split(TRAIN), self.gathered.of_split(VALID))
 
     @property
     def runs(self) -> tuple[CellRun, ...]:
@@ -95,6 +114,21 @@ class Ablation:
     def cell(self, name: str) -> Cell:
         """Return the cell with a name."""
         return next(cell for cell in self.cells if cell.name == name)
+
+    def name_of(self, cell: str) -> str:
+        """Return a cell's name, by which it goes everywhere."""
+        return cell
+
+    def job(self, run: CellRun) -> CellJob:
+        """Return what one training needs."""
+        cell = self.cell(run.cell)
+        return CellJob(
+            recipe=cell.seeded(run.seed),
+            targets=self.gathered.labels.targets,
+            backbone=cell.origin.folder,
+            fresh_head=cell.fresh_head,
+            journal=journal_of(self.folder, run),
+        )
 
 
 def find_origins(

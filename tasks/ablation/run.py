@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import pyarrow.dataset as ds
@@ -13,10 +11,10 @@ import pyarrow.dataset as ds
 from emi_model.metrics.agreement import TargetMetrics, mean_defined
 from emi_model.metrics.resamples import METRIC_NAMES
 from tasks.ablation.grid import SWITCHES, Ablation
-from tasks.comparison.cell import CellClips, CellJob, CellOutcome, CellRun
-from tasks.comparison.workers import OnEpoch, journal_of, run_cells, slug_of
-from tasks.home import home
-from tasks.labels.splits import TRAIN, VALID
+from tasks.comparison.cell import CellOutcome, CellRun
+from tasks.comparison.run import missing_of, run_grid
+from tasks.comparison.workers import OnEpoch, slug_of
+from tasks.labels.splits import VALID
 from tasks.provenance import source_commit
 from tasks.schema.registers import ABLATIONS_SCHEMA, MEAN, register_table
 from tasks.schema.tables import ABLATIONS
@@ -30,15 +28,9 @@ def recorded_rows(store: ResultsStore, ablation_id: str) -> list[dict[str, Any]]
     return rows
 
 
-def runs_of(rows: Iterable[Mapping[str, Any]]) -> set[CellRun]:
-    """Return the trainings that rows of the register come from."""
-    return {CellRun(row["cell"], row["seed"]) for row in rows}
-
-
 def missing_runs(ablation: Ablation, store: ResultsStore) -> list[CellRun]:
     """Return, in their order, the trainings of an ablation that a store has no figures of."""
-    done = runs_of(recorded_rows(store, ablation.ablation_id))
-    return [run for run in ablation.runs if run not in done]
+    return missing_of(ablation, store, ABLATIONS, ABLATIONS_SCHEMA)
 
 
 def run_ablation(
@@ -58,12 +50,8 @@ def run_ablation(
         TrainingError: another process runs this ablation.
         StoreError: figures cannot be recorded.
     """
-    folder = home() / "training" / "ablations" / ablation.ablation_id
-    gathered = ablation.gathered
-    return run_cells(
-        folder,
-        {run: _job(ablation, run, folder) for run in ablation.runs},
-        CellClips(gathered.of_split(TRAIN), gathered.of_split(VALID)),
+    return run_grid(
+        ablation,
         missing=lambda: missing_runs(ablation, store),
         record=lambda run, outcome: record(store, ablation, run, outcome),
         on_epoch=on_epoch,
@@ -102,17 +90,6 @@ def record(store: ResultsStore, ablation: Ablation, run: CellRun, outcome: CellO
     rows = [{**shared, "target": target, **found} for target, found in figures.items()]
     name = f"{ablation.ablation_id[:16]}-{slug_of(run)}"
     store.record(ABLATIONS, name, register_table(ABLATIONS, rows))
-
-
-def _job(ablation: Ablation, run: CellRun, folder: Path) -> CellJob:
-    cell = ablation.cell(run.cell)
-    return CellJob(
-        recipe=cell.seeded(run.seed),
-        targets=ablation.gathered.labels.targets,
-        backbone=cell.origin.folder,
-        fresh_head=cell.fresh_head,
-        journal=journal_of(folder, run),
-    )
 
 
 def _plain(found: TargetMetrics) -> dict[str, float | None]:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from emi_model.architecture.config import OPTIONAL
 from emi_model.checkpoints.encoders import encoder_path, load_encoder, references_of
@@ -68,6 +68,12 @@ class Comparison:
     seeds: Mapping[str, tuple[int, ...]]
     reference: str
     shuffled: bool = False
+    kind: ClassVar[str] = "comparison"
+
+    @property
+    def grid_id(self) -> str:
+        """The comparison's id."""
+        return self.comparison_id
 
     @property
     def runs(self) -> tuple[CellRun, ...]:
@@ -88,6 +94,10 @@ class Comparison:
     def folder(self) -> Path:
         """Where trainings that are not done keep their state."""
         return home() / "training" / "comparisons" / self.comparison_id
+
+    def name_of(self, cell: str) -> str:
+        """Return the name of a system by its id."""
+        return self.by_cell[cell].name
 
     def job(self, run: CellRun) -> CellJob:
         """Return what one training needs."""

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.dataset as ds
 
 from emi_model.arrays import Doubles
-from tasks.comparison.cell import CellOutcome, CellRun
+from tasks.comparison.cell import CellJob, CellOutcome, CellRun
 from tasks.comparison.encode import encode_missing
 from tasks.comparison.plan import Comparison
-from tasks.comparison.workers import OnEpoch, run_cells, slug_of
+from tasks.comparison.workers import Grid, OnEpoch, run_cells, slug_of
 from tasks.provenance import source_commit
 from tasks.schema.comparisons import COMPARED_CLIPS_SCHEMA
 from tasks.schema.registers import register_table
@@ -43,11 +44,15 @@ class TrainedSystem:
 
 def missing_trainings(comparison: Comparison, store: ResultsStore) -> list[CellRun]:
     """Return, in their order, the trainings of a comparison that a store has nothing of."""
-    wanted = ds.field("comparison") == comparison.comparison_id
-    columns = ["cell", "seed"]
-    rows = store.rows(COMPARED_CLIPS, COMPARED_CLIPS_SCHEMA, wanted, columns).to_pylist()
+    return missing_of(comparison, store, COMPARED_CLIPS, COMPARED_CLIPS_SCHEMA)
+
+
+def missing_of(grid: Grid, store: ResultsStore, register: str, schema: pa.Schema) -> list[CellRun]:
+    """Return, in their order, the trainings of a grid that a register of a store does not have."""
+    wanted = ds.field(grid.kind) == grid.grid_id
+    rows = store.rows(register, schema, wanted, ["cell", "seed"]).to_pylist()
     done = {CellRun(row["cell"], row["seed"]) for row in rows}
-    return [run for run in comparison.runs if run not in done]
+    return [run for run in grid.runs if run not in done]
 
 
 def recorded_trainings(comparison: Comparison, store: ResultsStore) -> dict[CellRun, TrainedSystem]:
@@ -71,8 +76,6 @@ def run_comparison(
 ) -> dict[CellRun, str]:
     """Train what a store lacks of a comparison, on the Ray cluster of this process.
 
-    What frozen encoders make of the clips is computed first, once for all trainings.
-
     Args:
         comparison: what to train.
         store: where each training is recorded, as soon as it is done.
@@ -85,20 +88,30 @@ def run_comparison(
         TrainingError: another process is at this comparison.
         StoreError: a training cannot be recorded.
     """
-    jobs = {run: comparison.job(run) for run in comparison.runs}
-
-    def prepare(runs: Collection[CellRun]) -> None:
-        encode_missing([jobs[run] for run in runs], comparison.clips)
-
-    return run_cells(
-        comparison.folder,
-        jobs,
-        comparison.clips,
+    return run_grid(
+        comparison,
         missing=lambda: missing_trainings(comparison, store),
         record=lambda run, outcome: record_training(store, comparison, run, outcome),
-        prepare=prepare,
         on_epoch=on_epoch,
     )
+
+
+def run_grid(
+    grid: Grid,
+    *,
+    missing: Callable[[], Collection[CellRun]],
+    record: Callable[[CellRun, CellOutcome], None],
+    on_epoch: OnEpoch | None,
+) -> dict[CellRun, str]:
+    """Train what is missing of a grid; arguments and errors are those of `run_cells`.
+
+    What frozen encoders make of the clips is computed first, once for all trainings.
+    """
+
+    def prepare(jobs: Iterable[CellJob]) -> None:
+        encode_missing(jobs, grid.clips)
+
+    return run_cells(grid, missing=missing, record=record, prepare=prepare, on_epoch=on_epoch)
 
 
 def record_training(

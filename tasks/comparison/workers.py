@@ -11,7 +11,7 @@ import shutil
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import ray
 from ray.exceptions import RayError, RayTaskError
@@ -29,14 +29,42 @@ MAX_CELL_DEATHS = 2
 OnEpoch = Callable[[CellRun, EpochReport], None]
 
 
+class Grid(Protocol):
+    """Trainings on the same clips."""
+
+    @property
+    def kind(self) -> str:
+        """What it is; the column of its id in its register."""
+
+    @property
+    def grid_id(self) -> str:
+        """Hash (hex) of what decides all figures; more trainings leave it as it is."""
+
+    @property
+    def runs(self) -> tuple[CellRun, ...]:
+        """All trainings, in their order."""
+
+    @property
+    def folder(self) -> Path:
+        """Where trainings that are not done keep their state; one process at a time uses it."""
+
+    @property
+    def clips(self) -> CellClips:
+        """The clips of all trainings."""
+
+    def name_of(self, cell: str) -> str:
+        """Return a cell's name for people."""
+
+    def job(self, run: CellRun) -> CellJob:
+        """Return what one training needs; its journal is as `journal_of` names it."""
+
+
 def run_cells(
-    folder: Path,
-    jobs: Mapping[CellRun, CellJob],
-    clips: CellClips,
+    grid: Grid,
     *,
     missing: Callable[[], Collection[CellRun]],
     record: Callable[[CellRun, CellOutcome], None],
-    prepare: Callable[[Collection[CellRun]], None] | None = None,
+    prepare: Callable[[Iterable[CellJob]], None] | None = None,
     on_epoch: OnEpoch | None = None,
 ) -> dict[CellRun, str]:
     """Train what is missing, on the Ray cluster of this process.
@@ -45,9 +73,7 @@ def run_cells(
     epoch, now or when it is asked for again.
 
     Args:
-        folder: of these trainings alone; one process at a time uses it.
-        jobs: every training, its journal as `journal_of` names it.
-        clips: of all of them.
+        grid: all trainings.
         missing: returns the trainings to do, in their order; called once nobody else is at it.
         record: keeps the outcome of a training, as soon as it is done.
         prepare: called with the trainings to do, before they begin.
@@ -57,11 +83,12 @@ def run_cells(
         The trainings that failed, each with one line that says why; they do not stop the others.
 
     Raises:
-        TrainingError: another process uses the folder, or a node does not see it or a model.
+        TrainingError: another process uses the grid's folder, or a node does not see it or a model.
         StoreError: an outcome cannot be recorded.
     """
-    with alone_at(folder):
-        check_shared(folder, *_models_of(jobs.values()))
+    jobs = {run: grid.job(run) for run in grid.runs}
+    with alone_at(grid.folder):
+        check_shared(grid.folder, *_models_of(jobs.values()))
         watcher = actor_on_this_node(ReportMailbox)
         pending: dict[Any, CellRun] = {}
         failed: dict[CellRun, str] = {}
@@ -71,8 +98,8 @@ def run_cells(
             for run in jobs.keys() - set(wanted):
                 shutil.rmtree(jobs[run].journal, ignore_errors=True)
             if prepare is not None:
-                prepare(wanted)
-            pending = _submitted(jobs, wanted, clips, watcher)
+                prepare([jobs[run] for run in wanted])
+            pending = _submitted(jobs, wanted, grid.clips, watcher)
             while pending:
                 ready = _ready(pending)
                 _pass_on(watcher, on_epoch)

@@ -8,6 +8,7 @@ import pytest
 from emi_model.errors import ConfigError
 from emi_model.training.trainer import EpochReport
 from flows import ablate as ablating
+from flows import grid
 from tasks.ablation.run import missing_runs, record
 from tasks.comparison.cell import CellRun
 from tasks.progress import Observer, observed_by
@@ -31,6 +32,13 @@ class Progress(Observer):
         self.done += num_done
 
 
+def without_ray_and_server(monkeypatch, flow):
+    """Let the module of a flow gather and train in this process."""
+    monkeypatch.setattr(grid, "ray_cluster", lambda *_: nullcontext())
+    monkeypatch.setattr(grid, "train_cells", grid.train_cells.fn)
+    monkeypatch.setattr(flow, "gather_clips", grid.gather_clips.fn)
+
+
 @pytest.fixture
 def cells(monkeypatch):
     """The cells that were trained: instead of Ray's workers, an outcome of each is recorded."""
@@ -48,9 +56,7 @@ def cells(monkeypatch):
         return {FAILS: "the loss is nan"} if trained[-1] != FAILS else {}
 
     monkeypatch.setattr(ablating, "run_ablation", run_ablation)
-    monkeypatch.setattr(ablating, "ray_cluster", lambda *_: nullcontext())
-    for task in (ablating.gather_clips, ablating.train_cells):
-        monkeypatch.setattr(ablating, task.fn.__name__, task.fn)
+    without_ray_and_server(monkeypatch, ablating)
     return trained
 
 
@@ -80,6 +86,18 @@ def test_cells_are_trained_once_and_a_failed_one_again(cells, site, tmp_path):
     assert progress.done == 15
     assert cells.count(FAILS) == 2
     assert len(list((tmp_path / "report").iterdir())) == 3
+
+
+def test_features_of_other_programs_are_a_part_that_is_left_out(cells, site):
+    pulse = Path(site[1]) / "pulse.csv"
+    pulse.write_text("clip_id,level\n" + "".join(f"00{place}.wav,{place}\n" for place in range(5)))
+    found = ablating.ablate.fn(*site, recipe="debug", seeds=1, features=[f"pulse={pulse}"])
+    assert found["num_trained"] == 5
+    assert CellRun("without pulse", 1) in cells
+    branches = found["report"].ablation.recipe.model.branches
+    assert branches["pulse"]["num_values"] == 1
+    with pytest.raises(ConfigError, match="expected NAME=PATH"):
+        ablating.ablate.fn(*site, recipe="debug", features=["pulse"])
 
 
 def test_an_unknown_recipe_makes_no_store(site, tmp_path):

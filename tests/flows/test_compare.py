@@ -1,6 +1,5 @@
 """A comparison as a plain function: what it trains, what it keeps, where its report goes."""
 
-from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -11,7 +10,7 @@ from flows import compare as comparing
 from tasks.comparison.run import missing_trainings, record_training
 from tasks.progress import observed_by
 from tasks.store.query import answer
-from tests.flows.test_ablate import Progress
+from tests.flows.test_ablate import Progress, without_ray_and_server
 from tests.tasks.comparison.comparisons import predicted
 from tests.tasks.labels.labelled_corpus import labelled_store
 
@@ -34,9 +33,7 @@ def trained(monkeypatch):
         return failed
 
     monkeypatch.setattr(comparing, "run_comparison", run_comparison)
-    monkeypatch.setattr(comparing, "ray_cluster", lambda *_: nullcontext())
-    for name in ("gather_for_all", "train_systems"):
-        monkeypatch.setattr(comparing, name, getattr(comparing, name).fn)
+    without_ray_and_server(monkeypatch, comparing)
     return names
 
 

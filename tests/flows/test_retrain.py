@@ -1,5 +1,7 @@
 """Trainings and retrainings as plain functions: what is registered, decided, recorded and sent."""
 
+from pathlib import Path
+
 import pytest
 
 from emi_model.errors import LabelError, ModelNotFound
@@ -63,6 +65,13 @@ def test_a_retraining_promotes_only_what_is_better(retrain, site, trainings, sen
     recorded = answer(site[0], "SELECT promoted FROM decisions ORDER BY decided_at").to_pylist()
     assert [row["promoted"] for row in recorded] == [True, False, True]
     assert len(trainings) == 2
+
+    pulse = Path(site[1]) / "pulse.csv"
+    pulse.write_text("clip_id,level\n" + "".join(f"00{place}.wav,{place}\n" for place in range(9)))
+    other = retrain(features=[f"pulse={pulse}"], **WORSE)  # against a champion without them
+    assert (other["promoted"], other["challenger"], other["num_clips"]) == (False, "3", 3)
+    assert [*trainings[-1].recipe.model.branches] == ["audio", "pulse"]
+    assert trainings[-1].train[1].inputs["pulse"].tolist() == [[1.0]]
 
 
 def test_without_clips_that_the_champion_never_met_nothing_is_decided(tmp_path, trainings, sent):

@@ -47,7 +47,7 @@ ORDER = {
     "flows": [
         {"display"},
         {"server"},
-        {"cell_progress", "demo_kinds", "exclusive"},
+        {"demo_kinds", "exclusive", "grid"},
         {
             "ablate",
             "bench",

@@ -11,6 +11,7 @@ from flows.cli.options import (
     LOCATION,
     asr_option,
     corpus_option,
+    features_option,
     figures_option,
     json_option,
     language_option,
@@ -46,6 +47,7 @@ from flows.cli.run import log_verb_to, progress_bar
 @figures_option
 @report_option("ablation")
 @snapshot_option
+@features_option
 @asr_option
 @language_option
 @ray_option
@@ -64,9 +66,15 @@ def ablate(
     The rows of the paper's Table 2: global vector, regression head, LSTM, VAD head, and any other
     backbones. Run it again at any time: it does what is missing; more seeds add to it.
     """
+    from tasks.extraction.series.given import parse_features
     from tasks.store.store import create_store, open_store
+    from tasks.training.gathering import widened_by
+    from tasks.training.recipe_names import chosen_recipe
 
     label_store, results = stores_of(labels, results)
+    given = parse_features(options["features"] or ())
+    # what is misspelt is refused before a store is made
+    widened_by(given, options["corpus"])(chosen_recipe(options["recipe"]))
     open_store(label_store)
     store = create_store(results or label_store)
     log_verb_to(store.logs, "ablate")

@@ -161,6 +161,7 @@ def train(
     metavar="DIR",
     help="If promoted, score the corpus into this results store, beside the old rows.",
 )
+@features_option
 @asr_option
 @language_option
 @ray_option

@@ -14,7 +14,7 @@ from emi_model.errors import CheckpointError, ConfigError, LabelError, StoreErro
 from emi_model.training.recipes import recipe_named
 from emi_model.training.state import STATE_FILE
 from tasks.ablation.grid import SWITCHES, Ablation, grid
-from tasks.ablation.run import missing_runs, record, recorded_rows, runs_of
+from tasks.ablation.run import missing_runs, record, recorded_rows
 from tasks.comparison.cell import CellJob, CellRun, train_cell
 from tasks.comparison.origins import Origin
 from tasks.labels.labelled_clips import LabelledAudio
@@ -147,7 +147,8 @@ class TestRegister:
         done = CellRun("without LSTM", 1)
         record(store, ablation, done, outcome())
         assert missing_runs(ablation, store) == [run for run in ablation.runs if run != done]
-        assert runs_of(recorded_rows(store, ablation.ablation_id)) == {done}
+        rows = recorded_rows(store, ablation.ablation_id)
+        assert {(row["cell"], row["seed"]) for row in rows} == {done}
         other = planned(gathered, recipe_named("debug+ccc"), num_seeds=1)
         assert missing_runs(other, store) == list(other.runs)
         with pytest.raises(StoreError, match="never changed"):

@@ -170,6 +170,9 @@ def test_ablate_shows_the_table_and_fails_if_a_cell_did(emi, flow, store, tmp_pa
     assert "emi: without LSTM, seed 1 failed: the loss is nan" in err
     rows = [json.loads(line) for line in out.splitlines()]
     assert {row["cell"] for row in rows} == {cell.name for cell in ablation.cells}
+    options = ("--results", tmp_path / "new", "--features", "pulse")
+    assert "expected NAME=PATH" in emi("ablate", *where, *options)[2]
+    assert not (tmp_path / "new").exists()
 
 
 def test_compare_shows_its_tables_and_fails_if_a_system_did(emi, flow, store, tmp_path):
