@@ -13,11 +13,12 @@ import pyarrow.compute as pc
 from emi_model.targets import EMI_TARGETS, VAD_DIMENSIONS, column_name
 from tasks.metadata.versions import write_version
 from tasks.schema.fields import checked
-from tasks.schema.outcomes import Flag, Reason
+from tasks.schema.outcomes import Flag, Reason, Status
 from tasks.schema.registers import labels_schema, register_table
 from tasks.schema.runs import RUNS_SCHEMA
 from tasks.schema.scores import scores_schema, timeline_schema
-from tasks.schema.tables import EVALUATIONS, LABELS, SCORES, TIMELINE
+from tasks.schema.tables import EVALUATIONS, LABELS, SCORES, TIMELINE, TRANSCRIPTS
+from tasks.schema.transcripts import SEGMENT_ITEM, transcripts_schema
 from tasks.store.store import ResultsStore, create_store
 
 TARGETS = [column_name(target) for target in EMI_TARGETS]
@@ -70,6 +71,39 @@ def write_store(
     store.record(LABELS, "snapshot", _labels(num_clips, draw))
     store.record(EVALUATIONS, "evaluations", register_table(EVALUATIONS, _evaluations()))
     return store
+
+
+def write_transcript(
+    store: ResultsStore, clip_id: str, *stretches: tuple[float, float, str]
+) -> None:
+    """Add what is said in a clip: beginning and end of each stretch of speech, and its words."""
+    schema = transcripts_schema()
+    words = " ".join(text for _, _, text in stretches)
+    segments = [
+        dict.fromkeys(field.name for field in SEGMENT_ITEM)
+        | {"start_seconds": start, "end_seconds": end, "text": text}
+        for start, end, text in stretches
+    ]
+    row = dict.fromkeys(schema.names) | {
+        "clip_id": clip_id,
+        "uri": clip_id,
+        "content_sha256": "ab" * 32,
+        "status": Status.TRANSCRIBED.value,
+        "flags": [],
+        "has_speech": bool(words),
+        "language": "en",
+        "text": words,
+        "segments": segments,
+        "num_words": len(words.split()),
+        "asr_model": "tiny.en",
+        "asr_sha256": "cd" * 32,
+        "asr_key": "ef" * 32,
+        "asr_settings": "{}",
+        "run_id": "20261109T030000Z-000abcdef",
+        "transcribed_at": BEGAN + timedelta(days=7),
+    }
+    table = checked(pa.Table.from_pylist([row], schema), schema)
+    store.commit(f"said-{len(store.parts(TRANSCRIPTS))}", {TRANSCRIPTS: table})
 
 
 def clip_name(number: int) -> str:

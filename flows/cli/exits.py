@@ -2,7 +2,7 @@
 
 | code | |
 |---|---|
-| 0 | done; `emi up`: stopped by Ctrl-C or SIGTERM |
+| 0 | done; `emi up`, `emi browse`: stopped by Ctrl-C or SIGTERM |
 | 1 | an error of ours; `emi check-backbone`: the model differs from its reference; `emi verify`:
       parts of the store are damaged |
 | 2 | the command cannot be carried out, one line explains why |

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from flows.cli.analysis.ask import ask
+from flows.cli.analysis.browse import browse
 from flows.cli.analysis.export import export
 from flows.cli.analysis.metadata import metadata
 from flows.cli.analysis.report import report
@@ -61,6 +62,7 @@ for _verb in (
     metadata,
     status,
     report,
+    browse,
     verify,
     export,
     forget,

@@ -7,25 +7,21 @@ that which was scored; so a store by somebody else reads no other file of this m
 from __future__ import annotations
 
 import base64
-import os
 import tempfile
 from contextlib import ExitStack
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 import soundfile
 
 from emi_model.errors import ConfigError
 from emi_model.units import SAMPLING_RATE
-from tasks.corpus.clips import ClipFile
-from tasks.corpus.listing import check_place, clip_file
-from tasks.corpus.manifest import MANIFEST_SUFFIXES, read_manifest
+from tasks.corpus.finding import ClipFinder
 from tasks.extraction.audio import extract
 from tasks.extraction.ffmpeg import find_ffmpeg, run_ffmpeg
 from tasks.extraction.headers import Prober
 from tasks.extraction.rows import local_file
 from tasks.schema.outcomes import Rejection
-from tasks.storage.open import child, is_remote
 
 MAX_PLAYERS = 5
 """Of an emotion."""
@@ -58,12 +54,10 @@ class Voices:
         """
         if not 0 < num_players <= MAX_PLAYERS:
             raise ConfigError(f"found {num_players} players, expected 0 to {MAX_PLAYERS}")
-        check_place(corpus)
         self.num_players = num_players
-        self._corpus = corpus
+        self._finder = ClipFinder(corpus)
         self._open = ExitStack()
         self._prober: Prober | None = None
-        self._named: dict[str, bytes] | None = None
         self._found: dict[str, str | None] = {}
         self._without: dict[str, str] = {}
         self._bytes = 0
@@ -101,7 +95,7 @@ class Voices:
         return [f"No player of {clip}: {why}." for clip, why in self._without.items()]
 
     def _sound(self, clip_id: str, content_sha256: str | None) -> str | None:
-        clip = self._clip(clip_id)
+        clip = self._finder.find(clip_id)
         if clip is None or clip.size is None:
             self._without[clip_id] = "it is not in the corpus"
             return None
@@ -133,20 +127,3 @@ class Voices:
             self._without[clip_id] = "ffmpeg could not encode it"
             return None
         return f"data:audio/ogg;base64,{base64.b64encode(done.stdout).decode('ascii')}"
-
-    def _clip(self, clip_id: str) -> ClipFile | None:
-        """Return a clip's file; None if its id leads out of the corpus, or names nothing in it."""
-        if self._corpus.lower().endswith(MANIFEST_SUFFIXES) and not Path(self._corpus).is_dir():
-            if self._named is None:
-                self._named = dict(read_manifest(self._corpus))
-            path = self._named.get(clip_id)
-            return None if path is None else clip_file(clip_id, path)
-        parts = PurePosixPath(clip_id)
-        if parts.is_absolute() or ".." in parts.parts or "\0" in clip_id:
-            return None
-        if is_remote(self._corpus):
-            return clip_file(clip_id, os.fsencode(child(self._corpus, clip_id)))
-        root = Path(self._corpus)
-        if root.is_dir():
-            return clip_file(clip_id, os.fsencode(root / clip_id))
-        return clip_file(clip_id, os.fsencode(root)) if root.name == clip_id else None

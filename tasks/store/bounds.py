@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import suppress
@@ -70,18 +72,29 @@ def bounded_answer(connection: duckdb.DuckDBPyConnection, sql: str) -> pa.Table:
     return pa.Table.from_batches(batches, reader.schema)
 
 
-def interruptible(work: Callable[[_Begun], _Answer]) -> _Answer:
+def interruptible(work: Callable[[_Begun], _Answer], seconds: float | None = None) -> _Answer:
     """Return what ``work`` returns; Ctrl-C ends it at once, which DuckDB by itself does not see.
 
     Args:
         work: called in another thread, with a function that takes the connection it asks.
+        seconds: that it may take; None for any time.
+
+    Raises:
+        QueryError: it takes longer.
     """
+    deadline = math.inf if seconds is None else time.monotonic() + seconds
     connections: list[duckdb.DuckDBPyConnection] = []
     outcome: Future[_Answer] = Future()
+    ended = threading.Event()
+
+    def begun(connection: duckdb.DuckDBPyConnection) -> None:
+        connections.append(connection)
+        if ended.is_set():
+            raise QueryError("the question was ended before it began")
 
     def run() -> None:
         try:
-            outcome.set_result(work(connections.append))
+            outcome.set_result(work(begun))
         except BaseException as error:  # noqa: BLE001 - raised again in the thread that waits
             outcome.set_exception(error)
 
@@ -90,12 +103,27 @@ def interruptible(work: Callable[[_Begun], _Answer]) -> _Answer:
     try:
         while thread.is_alive():
             thread.join(_POLL_SECONDS)
+            if time.monotonic() > deadline:
+                raise QueryError(
+                    f"the question takes more than {seconds:.0f} s: ask for fewer clips, or ask it "
+                    "by `emi query`, which waits"
+                )
     except BaseException:
-        for connection in connections:
-            connection.interrupt()
-        thread.join(ENDING_SECONDS)
+        ended.set()
+        ending = threading.Thread(target=_interrupt, args=(connections, thread), daemon=True)
+        ending.start()
+        ending.join(ENDING_SECONDS)
         raise
     return outcome.result()
+
+
+def _interrupt(connections: list[duckdb.DuckDBPyConnection], thread: threading.Thread) -> None:
+    """Interrupt until a thread ends: an interrupt before the question begins has no effect."""
+    while thread.is_alive():
+        for connection in connections:
+            with suppress(duckdb.Error):  # it is closed by now
+                connection.interrupt()
+        thread.join(_POLL_SECONDS / 4)
 
 
 def _max_bytes() -> int:

@@ -31,24 +31,31 @@ from tasks.store.store import open_store
 from tasks.store.views import VIEWS, connect, views_read
 
 
-def answer(location: str | Path, sql: str, own: Mapping[str, pa.Table] | None = None) -> pa.Table:
+def answer(
+    location: str | Path,
+    sql: str,
+    own: Mapping[str, pa.Table] | None = None,
+    *,
+    seconds: float | None = None,
+) -> pa.Table:
     """Return the answer to one SELECT over a store.
 
     Args:
         location: of the store.
         sql: the question.
         own: more tables that it may name.
+        seconds: that it may take; None for any time.
 
     Raises:
         StoreError: no store there.
-        QueryError: SQL that is wrong, that is no single SELECT, that reaches outside, or that takes
-            more than `tasks.store.bounds.MEMORY_SHARE`.
+        QueryError: SQL that is wrong, that is no single SELECT, that reaches outside, that takes
+            more than `tasks.store.bounds.MEMORY_SHARE`, or longer than it may.
     """
     open_store(location)
     return read_whole(
         location,
         lambda verified: interruptible(
-            lambda begun: _answer(location, sql, own or {}, begun, verified=verified)
+            lambda begun: _answer(location, sql, own or {}, begun, verified=verified), seconds
         ),
     )
 

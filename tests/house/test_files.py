@@ -20,8 +20,8 @@ FILES = {
     "pyproject.toml",
 }
 SUFFIXES = {
-    *(".css", ".env", ".html", ".ipynb", ".md", ".py", ".sh", ".sql", ".svg", ".toml", ".txt"),
-    *(".xz", ".yaml"),
+    *(".css", ".env", ".html", ".ipynb", ".js", ".md", ".png", ".py", ".sh", ".sql", ".svg"),
+    *(".toml", ".txt", ".xz", ".yaml"),
 }
 NAMES = {"Dockerfile", "py.typed"}
 DOORS = {"tasks/store/__init__.py"}

@@ -43,6 +43,7 @@ ORDER = {
         {"comparison"},
         {"ablation"},
         {"reports"},
+        {"browsing"},
     ],
     "flows": [
         {"display"},

@@ -1,1 +1,1 @@
-"""Verbs of those who study scores: questions, metadata, reports, exports."""
+"""Verbs of those who study scores: questions, metadata, reports, pages, exports."""

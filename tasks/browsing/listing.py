@@ -1,0 +1,244 @@
+"""The list: rows under all that was chosen, page by page, and how many each facet leaves."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from threading import Lock
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from tasks.browsing.asked import Asked
+from tasks.browsing.facets import CURRENT, MODELS, STANDING, Facet, facets_of
+from tasks.browsing.list_state import ListState
+from tasks.browsing.snapshot import LISTED, ListSnapshot
+from tasks.store.queries.quoting import quoted_name
+
+ROWS_A_PAGE = 50
+MAX_VALUES = 8
+"""Values of a facet that are shown; those that were chosen are shown in any case."""
+MAX_EXTRA_COLUMNS = 6
+"""Columns of a SELECT that stand beside the scores."""
+
+_ASKED, _PLACE = "asked", "place_in_answer"
+_OPEN = ("status", "reason", "flags")
+
+
+@dataclass(frozen=True)
+class FacetValue:
+    """A value of a facet.
+
+    Attributes:
+        text: as it is shown.
+        num_rows: that have it, under all that other facets chose.
+        chosen: whether the list is narrowed to it.
+        address: of the list with it chosen, or no longer chosen.
+    """
+
+    text: str
+    num_rows: int
+    chosen: bool
+    address: str
+
+
+@dataclass(frozen=True)
+class FacetShown:
+    """A facet with its values: the most frequent first.
+
+    Attributes:
+        title: its heading.
+        values: that are shown.
+        num_more: that are not.
+        is_open: whether the values are to be seen at once.
+    """
+
+    title: str
+    values: Sequence[FacetValue]
+    num_more: int
+    is_open: bool
+
+
+@dataclass(frozen=True)
+class ListedPage:
+    """A page of rows.
+
+    Attributes:
+        rows: of the table, by column.
+        num_rows: of all pages.
+        first: place of the first row among all, counted from 0.
+        extra: columns that the user's SELECT adds.
+    """
+
+    rows: Sequence[Mapping[str, Any]]
+    num_rows: int
+    first: int
+    extra: Sequence[str]
+
+
+@dataclass(frozen=True)
+class _Condition:
+    """What the rows of a state are.
+
+    Attributes:
+        sql: FROM and WHERE.
+        parameters: in place of its question marks.
+        beside: tables that it names.
+        extra: columns that these add.
+    """
+
+    sql: str
+    parameters: Sequence[Any] = ()
+    beside: Mapping[str, pa.Table] = field(default_factory=dict)
+    extra: Sequence[str] = ()
+
+
+class Listing:
+    """The list over one snapshot.
+
+    Attributes:
+        snapshot: of the store.
+        facets: by key.
+        asked: what answers the user's SQL.
+        sortable: columns by which it can be sorted.
+    """
+
+    def __init__(self, snapshot: ListSnapshot) -> None:
+        """Take a snapshot."""
+        self.snapshot = snapshot
+        self.facets = facets_of(snapshot)
+        self.asked = Asked(snapshot.location)
+        of_scores = (*snapshot.columns.scores, "label_gap", "duration_seconds", "scored_at")
+        others = ("clip_id", "status", "reason", "speaker", *snapshot.columns.own)
+        self.sortable = [one for one in (*others, *of_scores) if one in snapshot.columns.every]
+        self._counts: dict[tuple[str, str], list[tuple[str, str, int]]] = {}
+        self._lock = Lock()
+
+    def page(self, state: ListState) -> ListedPage:
+        """Return the rows of a state's page; of a page behind the last one, the last.
+
+        Raises:
+            QueryError: the user's SQL is wrong.
+        """
+        condition = self._condition(state)
+        count = f"SELECT count(*) AS n {condition.sql}"
+        (total,) = self.snapshot.rows(count, condition.parameters, condition.beside)
+        num_rows = total["n"]
+        last = max(0, (num_rows - 1) // ROWS_A_PAGE)
+        first = min(state.page - 1, last) * ROWS_A_PAGE
+        rows = self._rows(state, condition, first, ROWS_A_PAGE)
+        return ListedPage(rows, num_rows, first, condition.extra)
+
+    def at(self, state: ListState, place: int) -> Mapping[str, Any] | None:
+        """Return the row at a place among all of a state, counted from 0; None if there is none.
+
+        Raises:
+            QueryError: the user's SQL is wrong.
+        """
+        if place < 0:
+            return None
+        found = self._rows(state, self._condition(state), place, 1)
+        return found[0] if found else None
+
+    def shown_facets(self, state: ListState) -> list[FacetShown]:
+        """Return every facet of two values or more, each counted under all that others chose.
+
+        Raises:
+            QueryError: the user's SQL is wrong.
+        """
+        shown = (self._shown(facet, state) for facet in self.facets.values())
+        return [one for one in shown if one is not None]
+
+    def _shown(self, facet: Facet, state: ListState) -> FacetShown | None:
+        counts = list(self._counted(facet, state))
+        chosen = state.chosen.get(facet.key, ())
+        known = {value for value, _, _ in counts}
+        counts += [(value, value or facet.nothing, 0) for value in chosen if value not in known]
+        if len(counts) < 2 and not chosen:
+            return None
+        first = [one for place, one in enumerate(counts) if place < MAX_VALUES or one[0] in chosen]
+        values = [
+            FacetValue(text, number, value in chosen, state.toggled(facet.key, value).address)
+            for value, text, number in first
+        ]
+        is_open = facet.key in _OPEN or bool(chosen)
+        return FacetShown(facet.title, values, len(counts) - len(first), is_open)
+
+    def _counted(self, facet: Facet, state: ListState) -> list[tuple[str, str, int]]:
+        """Return a facet's values: as the address has them, in words, and how many rows have it."""
+        others = {key: values for key, values in state.chosen.items() if key != facet.key}
+        counted = replace(state, chosen=others, sort="", descending=False, page=1)
+        key = (facet.key, counted.query)
+        with self._lock:
+            if key in self._counts:
+                return self._counts[key]
+        condition = self._condition(counted, facet.key)
+        words = f"any_value({quoted_name(facet.words)})" if facet.words else "NULL"
+        listed = f"SELECT *, {facet.value} AS counted {condition.sql}"
+        rows = self.snapshot.rows(
+            f"SELECT counted, {words} AS words, count(*) AS n FROM ({listed}) "
+            "GROUP BY counted ORDER BY n DESC, counted",
+            condition.parameters,
+            condition.beside,
+        )
+        found = [
+            (row["counted"], row["words"] or row["counted"] or facet.nothing, row["n"])
+            for row in rows
+        ]
+        with self._lock:
+            if len(self._counts) >= _MAX_COUNTS:
+                self._counts.clear()
+            self._counts[key] = found
+        return found
+
+    def _rows(
+        self, state: ListState, condition: _Condition, first: int, number: int
+    ) -> list[dict[str, Any]]:
+        order = "clip_id, model_sha256, coverage"
+        if state.sort:
+            way = "DESC" if state.descending else "ASC"
+            order = f"{quoted_name(state.sort)} {way} NULLS LAST, {order}"
+        elif condition.beside:
+            order = f"{_PLACE}, {order}"
+        sql = f"SELECT * {condition.sql} ORDER BY {order} LIMIT {number:d} OFFSET {first:d}"
+        return self.snapshot.rows(sql, condition.parameters, condition.beside)
+
+    def _condition(self, state: ListState, counted: str = "") -> _Condition:
+        """Return what the rows of a state are.
+
+        Args:
+            state: of the list.
+            counted: key of the facet whose values are counted: nothing of it is chosen.
+        """
+        conditions, parameters = list[str](), list[Any]()
+        beside: dict[str, pa.Table] = {}
+        source, extra = LISTED, list[str]()
+        if state.sql:
+            found = self.asked.answer(state.sql)
+            beside[_ASKED], extra = self._beside(found)
+            source = f"{LISTED} JOIN {_ASKED} USING (clip_id)"
+        if state.search:
+            conditions.append("contains(lower(clip_id), lower(?))")
+            parameters.append(state.search)
+        for key, values in state.chosen.items():
+            conditions.append(self.facets[key].condition)
+            parameters.append(list(values))
+        if {STANDING, *MODELS}.isdisjoint((counted, *state.chosen)):
+            conditions.append(f"standing = '{CURRENT}'")
+        where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
+        return _Condition(f"FROM {source}{where}", parameters, beside, extra)
+
+    def _beside(self, found: pa.Table) -> tuple[pa.Table, list[str]]:
+        """Return a SELECT's answer as a table to join: a row a clip, its place, columns to show."""
+        taken = self.snapshot.columns.every
+        names = found.schema.names
+        extra = [n for n in names if n not in taken and names.count(n) == 1][:MAX_EXTRA_COLUMNS]
+        place = pa.array(range(found.num_rows), pa.int64())
+        table = found.select(["clip_id", *extra]).append_column(_PLACE, place)
+        firsts = table.group_by("clip_id").aggregate([(_PLACE, "min")])[f"{_PLACE}_min"]
+        return table.filter(pc.is_in(place, firsts.combine_chunks())), extra
+
+
+_MAX_COUNTS = 500
+"""Counts that are kept."""
