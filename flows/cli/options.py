@@ -162,6 +162,12 @@ def _set_wheel(context: click.Context, option: click.Parameter, wheel: str | Non
         os.environ["EMI_WHEEL"] = wheel
 
 
+def _set_few_clips(context: click.Context, option: click.Parameter, clips: int | None) -> None:
+    """Set `EMI_FEW_CLIPS`, which a run reads: no flow has such a parameter."""
+    if clips is not None:
+        os.environ["EMI_FEW_CLIPS"] = str(clips)
+
+
 wheel_option = click.option(
     "--wheel",
     type=LOCATION,
@@ -169,6 +175,15 @@ wheel_option = click.option(
     expose_value=False,
     callback=_set_wheel,
     help="Wheel that brings this code to the cluster (default: EMI_WHEEL, or its nodes have it).",
+)
+few_clips_option = click.option(
+    "--few-clips",
+    type=click.IntRange(min=0),
+    metavar="N",
+    expose_value=False,
+    callback=_set_few_clips,
+    help="Up to N clips run in this process, without Ray, which takes some 10 s to start; 0: none "
+    "do (default: EMI_FEW_CLIPS, or 64; with --workers, --ray-address and the like none).",
 )
 name_option = click.option(
     "--name", default="emi", show_default=True, metavar="NAME", help="Registered model."

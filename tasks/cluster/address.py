@@ -6,8 +6,6 @@ import os
 import socket
 from urllib.parse import urlsplit
 
-import ray
-
 from emi_model.errors import ClusterError
 from tasks.processes.prefect_server import server_url
 from tasks.processes.surroundings import LOOPBACK
@@ -43,7 +41,10 @@ def check_address(address: str) -> None:
         host, port = None, None
     if not host or not port:
         raise ClusterError(f"{address}: found no address of a Ray cluster, expected HOST:PORT")
-    if host in LOOPBACK:  # as Ray does: its servers listen on the machine's own address
+    if host in LOOPBACK:
+        import ray
+
+        # as Ray does: its servers listen on the machine's own address
         host = ray.util.get_node_ip_address()  # type: ignore[no-untyped-call]
     try:
         answers = _speaks_grpc(host, port)

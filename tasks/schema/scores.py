@@ -229,7 +229,7 @@ COSTS = (
 )
 """What a row cost, on its way from the workers to the store."""
 
-NODE = described("node", TEXT, "", "Ray node that scored the clip; null without a score")
+NODE = described("node", TEXT, "", "where it was scored: Ray's node, else the machine; null if not")
 
 NUMERICS = described("numerics", TEXT, COMPUTED_IN, "what its score was computed in, likewise")
 

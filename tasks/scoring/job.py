@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -27,7 +27,7 @@ from tasks.processes import ending
 from tasks.progress import observer
 from tasks.scoring.commit import Committer, RunStamp, Tally, recounted
 from tasks.scoring.run_record import RunRecord, RunState, ended, mark_killed, write_record
-from tasks.scoring.score_clips import scoring_cluster, work_through
+from tasks.scoring.score_clips import rows_made
 from tasks.scoring.stages.stage import Work
 from tasks.store.compaction import compact
 from tasks.store.store import ResultsStore, create_store
@@ -82,12 +82,21 @@ class Job(ABC):
 
 @dataclass
 class Run:
-    """A run in progress: its job, its store, its record and the totals of its commits."""
+    """A run in progress.
+
+    Attributes:
+        job: what it makes.
+        store: where its rows go.
+        record: of the run.
+        tally: totals of its commits.
+        after_kill: the last run of the store was killed, maybe by a clip.
+    """
 
     job: Job
     store: ResultsStore
     record: RunRecord
     tally: Tally
+    after_kill: bool = False
 
     @property
     def stamp(self) -> RunStamp:
@@ -109,7 +118,7 @@ def reuse_rows(run: Run, plan: ScoringPlan) -> None:
 
 
 def do_missing(run: Run, plan: ScoringPlan, pool: ScorerPool, ray_address: str | None) -> None:
-    """Put clips through the job's stages on the cluster, and commit their rows as they come.
+    """Put clips through the job's stages, here or on the cluster, and commit rows as they come.
 
     After an error it can be called again: it skips clips that the run has committed.
     """
@@ -123,9 +132,8 @@ def do_missing(run: Run, plan: ScoringPlan, pool: ScorerPool, ray_address: str |
     observer().begin("starting workers", None, "")
     work = job.work(run.store)
     with (
-        scoring_cluster(pool, ray_address, stages=len(work.stages)) as budget,
+        rows_made(todo, work, pool, ray_address, isolated=run.after_kill) as made,
         Committer(run.store, run.stamp, run.tally, job.tables_of) as committer,
-        closing(work_through(todo, work, budget)) as made,
     ):
         observer().begin(job.doing, len(todo), "clips")
         seen, started = Tally(), time.perf_counter()
@@ -185,7 +193,7 @@ def run_job(
     store, run_id = create_store(results), job.stamp.run_id
     with store_lock(store, wait_minutes):
         store.recover()
-        mark_killed(store)
+        after_kill = mark_killed(store)
         record = RunRecord(
             job.stamp,
             source,
@@ -195,7 +203,7 @@ def run_job(
             passed_over=most_frequent(passed),
             made=job.tables[0],
         )
-        run = Run(job, store, record, Tally())
+        run = Run(job, store, record, Tally(), after_kill)
         with store.alive(run_id), _recorded(run, on_end, interrupts):
             note_listing(store, source, clips, whole=limit is None)
             plan = plan_clips(clips, job.done_clips(store), rescore=again)

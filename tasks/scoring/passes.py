@@ -24,17 +24,11 @@ from tasks.cluster.budget import Budget
 from tasks.cluster.nodes import actor_on_this_node, alive_nodes, dead_nodes, lost_nodes, wait_for
 from tasks.corpus.clips import ClipFile
 from tasks.processes import ending
+from tasks.scoring.stages.blocks import MAX_BLOCK_BYTES, block_bounds
 from tasks.scoring.stages.extract_stage import extract_block
 from tasks.scoring.stages.ledger import EXTRACT, Ledger
-from tasks.scoring.stages.stage import ActorStage, Work
+from tasks.scoring.stages.stage import ActorStage, PassFailed, Work
 
-FIRST_CLIPS = 2
-"""Clips of the first block, for early rows."""
-
-LAST_CLIPS = 4
-"""Clips of the last blocks: small, so that scorers do not wait long for each other at the end."""
-
-MAX_BLOCK_BYTES = 32 * 2**20
 MAX_WAITING_BYTES = 256 * 2**20
 """Bound on a node's waveforms between the stages: memory must not grow with the corpus."""
 
@@ -57,21 +51,6 @@ LEDGER_DIED = (
 
 MAX_RESTARTS = 3
 """Restarts of a scorer that dies while idle; one that dies at work ends the pass."""
-
-
-class PassFailed(Exception):
-    """A pass ended because a worker process died.
-
-    Attributes:
-        suspects: ids of the clips that workers of its stage had.
-        lost: ids of the lost nodes; if there are any, there are no suspects.
-    """
-
-    def __init__(self, message: str, suspects: frozenset[str], lost: frozenset[str]) -> None:
-        """Store Ray's message, the suspects and the lost nodes."""
-        super().__init__(message)
-        self.suspects = suspects
-        self.lost = lost
 
 
 def run_pass(
@@ -160,22 +139,6 @@ def _clips_at_once(stage: ActorStage, budget: Budget, one_by_one: bool) -> int |
     if not budget.gpus_per_scorer or stage.clips_per_gpu_batch is None:
         return None
     return 1 if one_by_one else stage.clips_per_gpu_batch
-
-
-def block_bounds(num_clips: int, clips_per_block: int, scorers: int) -> list[int]:
-    """Return where blocks of clips begin, and where the last one ends.
-
-    The first blocks are small, so that rows come early; each is twice the one before, up to the
-    full size. When less than two full blocks a scorer are left, a block is half a scorer's share of
-    the remaining clips (Polychronopoulos and Kuck 1987, "Guided Self-Scheduling", IEEE
-    Transactions on Computers C-36(12), with half the share).
-    """
-    bounds, most = [0], FIRST_CLIPS
-    while (left := num_clips - bounds[-1]) > 0:
-        size = min(most, max(LAST_CLIPS, left // (2 * scorers)), clips_per_block, left)
-        bounds.append(bounds[-1] + size)
-        most = 2 * size
-    return bounds
 
 
 def _actors(budget: Budget, num_blocks: int) -> ActorPoolStrategy:

@@ -122,8 +122,13 @@ def write_record(store: ResultsStore, record: RunRecord, tally: Tally) -> dict[s
     return row | {name: dict(row[name]) for name in _MAPS}
 
 
-def mark_killed(store: ResultsStore) -> None:
-    """Mark runs whose process ended without recording it; the caller holds the store's lock."""
+def mark_killed(store: ResultsStore) -> bool:
+    """Mark runs whose process ended without recording it; the caller holds the store's lock.
+
+    Returns:
+        Whether there were any.
+    """
+    found = False
     records = {part.name: part for part in store.parts(RUNS)}
     for run_id in store.silent_runs():
         if run_id in records:  # else it was killed before its first record
@@ -132,9 +137,11 @@ def mark_killed(store: ResultsStore) -> None:
             except DamagedPart:  # `emi verify` names it
                 continue
             if row["state"] == RunState.RUNNING.value:
+                found = True
                 killed = row | {"state": RunState.KILLED.value}
                 store.record_run(checked(pa.Table.from_pylist([killed], RUNS_SCHEMA), RUNS_SCHEMA))
         store.forget(run_id)
+    return found
 
 
 def ended(record: RunRecord, state: RunState, message: str | None = None) -> RunRecord:

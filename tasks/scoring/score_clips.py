@@ -1,4 +1,7 @@
-"""Puts clips through the stages of a run on a Ray cluster, also when workers die."""
+"""Puts clips through the stages of a run, on a Ray cluster or here, also when workers die.
+
+Ray is imported where it is needed: a run of a few clips does without.
+"""
 
 from __future__ import annotations
 
@@ -14,18 +17,22 @@ import pyarrow as pa
 from emi_model.devices import available_cores, available_gpus
 from emi_model.errors import ScoringError
 from tasks.cluster.budget import Budget, ScorerPool, cluster_budget, machine_budget
-from tasks.cluster.connection import joins, ray_cluster
-from tasks.cluster.nodes import node_sizes
 from tasks.corpus.clips import ClipFile
 from tasks.extraction.rows import listed_row
 from tasks.schema.outcomes import Reason, rejected
 from tasks.schema.scores import COSTS, WORKED
 from tasks.scoring.clip_scorer import without_scores
-from tasks.scoring.passes import PassFailed, run_pass
 from tasks.scoring.settings import ScoringSettings
+from tasks.scoring.stages.in_process import are_few, run_pass_here
 from tasks.scoring.stages.ledger import SCORE, TRANSCRIBE
 from tasks.scoring.stages.score_stage import ScorerActor, scorers_schema
-from tasks.scoring.stages.stage import CLIPS_PER_BLOCK, CLIPS_PER_GPU_BATCH, ActorStage, Work
+from tasks.scoring.stages.stage import (
+    CLIPS_PER_BLOCK,
+    CLIPS_PER_GPU_BATCH,
+    ActorStage,
+    PassFailed,
+    Work,
+)
 from tasks.scoring.stages.transcribe_stage import CLIPS_TO_TRANSCRIBE, TranscriberActor
 
 _LOGGER = logging.getLogger(__name__)
@@ -46,6 +53,49 @@ MAX_IDLE_DEATHS = 3
 MAX_IDLE_LOSSES = 5
 """Passes in a row that may end with a lost node and without a row before the run gives up."""
 
+Pass = Callable[[list[ClipFile], bool], Generator[pa.Table, None, None]]
+"""Puts clips through the stages, and if the second argument is true one at a time."""
+
+
+@contextmanager
+def rows_made(
+    clips: Sequence[ClipFile],
+    work: Work,
+    pool: ScorerPool,
+    address: str | None = None,
+    *,
+    isolated: bool = False,
+) -> Iterator[Generator[pa.Table, None, None]]:
+    """Put clips through the stages of a run: a few in this process, more on Ray.
+
+    Args:
+        clips: the clips.
+        work: what is done with them.
+        pool: number of scorers and their GPUs, as requested.
+        address: of a cluster, as `tasks.cluster.connection.ray_cluster` takes it.
+        isolated: only on Ray, whose workers may die without ending this process.
+
+    Returns:
+        A generator of rows under the work's schema, one for every clip.
+
+    Raises:
+        EmiError: as `scoring_cluster` and `work_through`.
+    """
+    if isolated or not are_few(clips, work, pool, address):
+        with (
+            scoring_cluster(pool, address, stages=len(work.stages)) as budget,
+            closing(work_through(clips, work, budget)) as made,
+        ):
+            yield made
+        return
+    here = machine_budget(pool, gpus=available_gpus(), stages=len(work.stages)).alone()
+
+    def in_this_process(some: list[ClipFile], single: bool) -> Generator[pa.Table, None, None]:
+        return run_pass_here(some, work, here, one_by_one=single)
+
+    with closing(_work_through(clips, work, in_this_process)) as made:
+        yield made
+
 
 @contextmanager
 def scoring_cluster(
@@ -65,6 +115,9 @@ def scoring_cluster(
         ClusterError: Ray does not start, or the cluster cannot be joined.
         ConfigError: GPUs were requested, and there are none.
     """
+    from tasks.cluster.connection import joins, ray_cluster
+    from tasks.cluster.nodes import node_sizes
+
     if joins(address):
         with ray_cluster(available_cores(), address):
             yield cluster_budget(pool, node_sizes(), stages=stages)
@@ -123,7 +176,7 @@ def _scoring(settings: ScoringSettings) -> ActorStage:
 def work_through(
     clips: Sequence[ClipFile], work: Work, budget: Budget
 ) -> Generator[pa.Table, None, None]:
-    """Put clips through the stages of a run; yield rows under its schema, one for every clip.
+    """Put clips through the stages of a run on Ray; yield rows under its schema, one a clip.
 
     If a worker dies, its pass ends. The missing clips are run again, and its own clips one at a
     time; a clip with which a worker dies again is rejected as ``worker_died``. A lost node ends
@@ -132,9 +185,18 @@ def work_through(
     Raises:
         EmiError: workers cannot work at all.
     """
+    from tasks.cluster.nodes import node_sizes
+    from tasks.scoring.passes import run_pass
+
+    def on_ray(some: list[ClipFile], single: bool) -> Generator[pa.Table, None, None]:
+        if single:  # suspects run one at a time, so that a death has one suspect
+            return run_pass(some, work, replace(budget.alone(), decoders=1), one_by_one=True)
+        here = budget.for_nodes(node_sizes()) if budget.elastic else budget
+        return run_pass(some, work, here.for_clips(len(some)))
+
     at_once = CLIPS_PER_GPU_PASS if budget.gpus_per_scorer else CLIPS_PER_PASS
     for start in range(0, len(clips), at_once):
-        yield from _work_through(clips[start : start + at_once], work, budget)
+        yield from _work_through(clips[start : start + at_once], work, on_ray)
 
 
 class _FailureBudget:
@@ -168,7 +230,7 @@ class _FailureBudget:
 
 
 def _work_through(
-    clips: Sequence[ClipFile], work: Work, budget: Budget
+    clips: Sequence[ClipFile], work: Work, run_pass: Pass
 ) -> Generator[pa.Table, None, None]:
     missing = {clip.clip_id: clip for clip in clips}
     deaths: Counter[str] = Counter()
@@ -177,7 +239,7 @@ def _work_through(
         trusted = [clip for clip in missing.values() if not deaths[clip.clip_id]]
         single = not trusted
         try:
-            with closing(_pass(trusted or list(missing.values()), work, budget, single)) as run:
+            with closing(run_pass(trusted or list(missing.values()), single)) as run:
                 for rows in run:
                     failures.renew()
                     for clip_id in rows["clip_id"].to_pylist():
@@ -204,16 +266,6 @@ def _log_failure(death: PassFailed, suspects: Collection[str]) -> None:
 
 def _is_fatal(clip_id: str, count: int, missing: dict[str, ClipFile]) -> bool:
     return count >= MAX_CLIP_DEATHS and clip_id in missing
-
-
-def _pass(
-    clips: list[ClipFile], work: Work, budget: Budget, single: bool
-) -> Generator[pa.Table, None, None]:
-    """Run one pass; suspects run one at a time, so that a death has one suspect."""
-    if not single:
-        here = budget.for_nodes(node_sizes()) if budget.elastic else budget
-        return run_pass(clips, work, here.for_clips(len(clips)))
-    return run_pass(clips, work, replace(budget.alone(), decoders=1), one_by_one=True)
 
 
 def _dead_rows(clips: Sequence[ClipFile], work: Work) -> pa.Table:

@@ -59,9 +59,14 @@ def homes(tmp_path_factory, mlflow_database, prefect_database):
 
 @pytest.fixture(scope="module")
 def own(homes):
-    """The environment in which commands find this home and no other server."""
+    """The environment in which commands find this home and no other server, and few clips Ray."""
     home = homes / "home"
-    return {"EMI_HOME": str(home), "PREFECT_HOME": str(home / "prefect"), "EMI_MODEL": ""}
+    return {
+        "EMI_HOME": str(home),
+        "PREFECT_HOME": str(home / "prefect"),
+        "EMI_MODEL": "",
+        "EMI_FEW_CLIPS": "0",
+    }
 
 
 @pytest.fixture(scope="module")

@@ -81,7 +81,7 @@ def resumed(tmp_path_factory, launch, emi, corpus, processed, slow_ffmpeg, serve
     left = {}
     for name, moment in moments.items():
         own = served if name == "rows are committed" else {}  # the others have a server to leave
-        process = launch(*arguments, EMI_FFMPEG=slow_ffmpeg, **own)
+        process = launch(*arguments, EMI_FFMPEG=slow_ffmpeg, EMI_FEW_CLIPS="0", **own)
         wait_for(moment)
         behind = descendants(process)
         process.send_signal(signal.SIGKILL)
@@ -89,7 +89,7 @@ def resumed(tmp_path_factory, launch, emi, corpus, processed, slow_ffmpeg, serve
         left[name] = psutil.wait_procs(behind, timeout=20)
 
     before = records(results)
-    last = launch(*arguments, EMI_FFMPEG=slow_ffmpeg, **served)
+    last = launch(*arguments, EMI_FFMPEG=slow_ffmpeg, EMI_FEW_CLIPS="0", **served)
     wait_for(lambda: records(results) - before)
     refused = emi(*arguments, **served)
     _, err = last.communicate(timeout=240)
@@ -141,7 +141,7 @@ def test_what_a_run_cannot_go_on_without_is_named_when_it_dies(
     results = tmp_path / "results"
     arguments = ("process", corpus, "--results", results, "--model", model)
     own = served if victim == "gcs_server" else {}
-    process = launch(*arguments, EMI_FFMPEG=slow_ffmpeg, **own)
+    process = launch(*arguments, EMI_FFMPEG=slow_ffmpeg, EMI_FEW_CLIPS="0", **own)
     wait_for(lambda: with_word(process, "ray::"))  # Ray has workers, and its start is over
     left = descendants(process)
     with_word(process, victim)[0].kill()

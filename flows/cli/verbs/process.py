@@ -16,6 +16,7 @@ from flows.cli.options import (
     asr_option,
     coverage_option,
     features_option,
+    few_clips_option,
     gpus_option,
     json_option,
     keep_text_option,
@@ -61,6 +62,7 @@ from flows.display.text import say
 )
 @why_options
 @features_option
+@few_clips_option
 @ray_option
 @wheel_option
 @strict_option

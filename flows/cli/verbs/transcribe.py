@@ -12,6 +12,7 @@ from flows.cli.exits import EXIT_REJECTED
 from flows.cli.options import (
     LOCATION,
     asr_option,
+    few_clips_option,
     json_option,
     keep_text_option,
     language_option,
@@ -47,6 +48,7 @@ from flows.display.text import say
     metavar="N",
     help="Transcribing processes (default: two, or one a GPU; on a cluster as many as have room).",
 )
+@few_clips_option
 @ray_option
 @wheel_option
 @strict_option

@@ -30,7 +30,7 @@ def extract_block(
     """Extract a block of listed clips; yield extracted rows one by one."""
     prober = _worker_prober()
     clips = [ClipFile(**row) for row in block.to_pylist()]
-    with holding(ledger, this_worker(EXTRACT), [clip.clip_id for clip in clips]):
+    with holding(ledger, this_worker(EXTRACT, ledger), [clip.clip_id for clip in clips]):
         yield from extract_rows(clips, settings, prober)
 
 

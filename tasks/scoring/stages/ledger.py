@@ -1,14 +1,16 @@
-"""The ledger of a pass: which clips each worker has, to find the suspects if one dies."""
+"""The ledger of a pass on Ray: which clips each worker has, to find the suspects if one dies.
+
+Where a pass runs in this process, ``ledger`` is None. Light to import: such a run needs no Ray.
+"""
 
 from __future__ import annotations
 
+import platform
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
-import ray
-
-from emi_model.errors import ClusterError
+from emi_model.errors import ClusterError, EmiError
 from tasks.provenance import code_version
 
 EXTRACT, TRANSCRIBE, SCORE = "extract", "transcribe", "score"
@@ -27,13 +29,24 @@ class Worker(NamedTuple):
     worker: str
 
 
-def this_worker(stage: str) -> Worker:
+def this_worker(stage: str, ledger: Any) -> Worker:
     """Return this worker process."""
+    if ledger is None:
+        return Worker(stage, "")
+    import ray
+
     return Worker(stage, ray.get_runtime_context().get_worker_id())
 
 
 def enlisted(stage: str, ledger: Any) -> str:
-    """Enlist this actor in a pass's ledger; return the id of its node."""
+    """Enlist this actor in a pass's ledger; return Ray's id of its node, else this machine's name.
+
+    A machine without a name is ``localhost``.
+    """
+    if ledger is None:
+        return platform.node() or "localhost"
+    import ray
+
     context = ray.get_runtime_context()
     ray.get(ledger.enlist.remote(stage, context.get_actor_id(), context.current_actor))
     node: str = context.get_node_id()
@@ -43,6 +56,11 @@ def enlisted(stage: str, ledger: Any) -> str:
 @contextmanager
 def holding(ledger: Any, worker: Worker, clip_ids: Sequence[str]) -> Iterator[None]:
     """Record that a worker has these clips until the block ends, or that they raised an error."""
+    if ledger is None:
+        yield
+        return
+    import ray
+
     ray.get(ledger.take.remote(worker, list(clip_ids)))
     try:
         yield
@@ -50,6 +68,28 @@ def holding(ledger: Any, worker: Worker, clip_ids: Sequence[str]) -> Iterator[No
         ray.get(ledger.accuse.remote(worker))
         raise
     ray.get(ledger.give.remote(worker))
+
+
+def received(given: Any, ledger: Any) -> Any:
+    """Return what a pass gives its actors, on Ray by a reference."""
+    if given is None or ledger is None:
+        return given
+    import ray
+
+    return ray.get(given)
+
+
+@contextmanager
+def refusing(ledger: Any) -> Iterator[None]:
+    """Record the error for which this actor cannot work at all."""
+    try:
+        yield
+    except EmiError as error:
+        if ledger is not None:
+            import ray
+
+            ray.get(ledger.refuse.remote(error))
+        raise
 
 
 def check_version(expected: str, node: str) -> None:

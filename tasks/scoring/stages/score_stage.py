@@ -1,4 +1,4 @@
-"""The scoring stage in a Ray worker: an actor that holds the model.
+"""The scoring stage: an actor that holds the model, in a Ray worker or in this process.
 
 A run's main process imports this class, too: an actor loads PyTorch when it starts.
 """
@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
-import ray
 
 from emi_model.checkpoints.resolve import read_metadata
 from emi_model.errors import CheckpointError, EmiError
@@ -22,7 +21,14 @@ from tasks.schema.scores import costed_schema
 from tasks.schema.transcripts import WITH_TRANSCRIPT
 from tasks.scoring.clip_scorer import ClipScorer
 from tasks.scoring.settings import ScoringSettings
-from tasks.scoring.stages.ledger import SCORE, check_version, enlisted, holding, this_worker
+from tasks.scoring.stages.ledger import (
+    SCORE,
+    check_version,
+    enlisted,
+    holding,
+    refusing,
+    this_worker,
+)
 
 if TYPE_CHECKING:
     from emi_model.checkpoints.checkpoint import LoadedModel
@@ -31,7 +37,7 @@ SHARE_IT = "put the model on a shared folder or in a bucket, so that every node 
 
 
 class ScorerActor:
-    """Holds the model in a worker process and scores blocks of extracted clips."""
+    """Holds the model and scores blocks of extracted clips."""
 
     def __init__(self, settings: ScoringSettings, budget: Budget, ledger: Any) -> None:
         """Load the model."""
@@ -41,14 +47,11 @@ class ScorerActor:
             from emi_model.predict import Predictor
 
         self.node = enlisted(SCORE, ledger)
-        self.ledger, self.worker = ledger, this_worker(SCORE)
+        self.ledger, self.worker = ledger, this_worker(SCORE, ledger)
         if not budget.gpus_per_scorer:
             torch.set_num_threads(budget.threads_per_scorer)
-        try:
+        with refusing(ledger):
             loaded = load_here(settings, self.node)
-        except EmiError as error:
-            ray.get(ledger.refuse.remote(error))
-            raise
         self.predictor = Predictor(loaded.model, precision=settings.precision)
         self.score = ClipScorer(
             self.predictor,

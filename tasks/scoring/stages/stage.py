@@ -74,3 +74,20 @@ class Work:
     schema: pa.Schema
     finished: Callable[[Row], Row]
     clips_per_block: int = CLIPS_PER_BLOCK
+
+
+class PassFailed(Exception):
+    """A pass ended because a worker process died.
+
+    Attributes:
+        suspects: ids of the clips that workers of its stage had.
+        lost: ids of the lost nodes; if there are any, there are no suspects.
+    """
+
+    def __init__(
+        self, message: str, suspects: frozenset[str], lost: frozenset[str] = frozenset()
+    ) -> None:
+        """Store what ended it, the suspects and the lost nodes."""
+        super().__init__(message)
+        self.suspects = suspects
+        self.lost = lost

@@ -1,4 +1,4 @@
-"""The transcription stage in a Ray worker: an actor that holds an ASR model.
+"""The transcription stage: an actor that holds an ASR model, in a Ray worker or in this process.
 
 A run's main process imports this class, too: an actor loads the model when it starts.
 """
@@ -12,7 +12,6 @@ from dataclasses import fields
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pyarrow as pa
-import ray
 
 from emi_model.errors import CheckpointError, EmiError
 from emi_model.loading import without_gc
@@ -25,7 +24,15 @@ from tasks.schema.outcomes import Flag, Reason, Rejection, Status, rejected
 from tasks.schema.scores import COSTS, EXTRACTED, NODE
 from tasks.schema.transcripts import HEARD, TRANSCRIPT_COLUMN, WITH_TRANSCRIPT
 from tasks.scoring.settings import TranscriptionSettings
-from tasks.scoring.stages.ledger import TRANSCRIBE, check_version, enlisted, holding, this_worker
+from tasks.scoring.stages.ledger import (
+    TRANSCRIBE,
+    check_version,
+    enlisted,
+    holding,
+    received,
+    refusing,
+    this_worker,
+)
 from tasks.scoring.stages.score_stage import SHARE_IT
 from tasks.transcription.asr_models import asr_sha256
 from tasks.transcription.transcript import SpokenSegment, Transcript
@@ -49,7 +56,7 @@ HEARD_ON_THE_WAY = pa.schema([*EXTRACTED, COSTS[0], *WITH_TRANSCRIPT])
 
 
 class TranscriberActor:
-    """Holds an ASR model in a worker process and transcribes blocks of extracted clips."""
+    """Holds an ASR model and transcribes blocks of extracted clips."""
 
     def __init__(
         self,
@@ -64,21 +71,19 @@ class TranscriberActor:
             settings: of the run.
             budget: of the machine or the cluster.
             ledger: of the pass.
-            given: Ray's reference of the transcripts, under `HEARD`, that need not be made again.
+            given: the transcripts, under `HEARD`, that need not be made again; Ray's reference of
+                them.
         """
         self.node = enlisted(TRANSCRIBE, ledger)
-        self.ledger, self.worker = ledger, this_worker(TRANSCRIBE)
-        if not settings.is_last:
+        self.ledger, self.worker = ledger, this_worker(TRANSCRIBE, ledger)
+        if not settings.is_last and ledger is not None:
             os.nice(TRANSCRIBER_NICENESS)
         device = "auto" if budget.gpus_per_scorer else "cpu"
-        try:
+        with refusing(ledger):
             transcriber = transcriber_here(
                 settings, self.node, threads=budget.threads_per_scorer, device=device
             )
-        except EmiError as error:
-            ray.get(ledger.refuse.remote(error))
-            raise
-        known = None if given is None else ray.get(given)
+        known = received(given, ledger)
         self.transcribe = ClipTranscriber(transcriber, settings, known)
         self.settings = settings
         self.schema = HEARD_LAST if settings.is_last else HEARD_ON_THE_WAY

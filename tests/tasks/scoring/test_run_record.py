@@ -95,8 +95,8 @@ class TestKilled:
     ) -> None:
         write_record(store, ended(record, RunState.COMPLETED), tally)
         before = write_record(store, replace(record, stamp=make_stamp(run_id="run2")), tally)
-        mark_killed(store)
-        mark_killed(store)
+        assert mark_killed(store)
+        assert not mark_killed(store)
         completed, killed = stored(store)
         assert completed["state"] == "completed"
         assert killed == before | {"state": "killed"}
@@ -104,7 +104,7 @@ class TestKilled:
         assert written.field("wall_seconds").metadata[b"unit"] == b"s"
 
     def test_an_empty_store(self, store: ResultsStore) -> None:
-        mark_killed(store)
+        assert not mark_killed(store)
         assert stored(store) == []
 
 

@@ -12,11 +12,9 @@ from emi_model.errors import ScoringError
 from emi_model.targets import EMI_TARGETS
 from tasks.cluster.budget import Budget, machine_budget
 from tasks.corpus.clips import ClipFile
-from tasks.scoring import score_clips as scoring
-from tasks.scoring.passes import PassFailed
 from tasks.scoring.score_clips import MAX_IDLE_DEATHS, MAX_IDLE_LOSSES, score_clips
 from tasks.scoring.settings import ScoringSettings
-from tasks.scoring.stages.stage import Work
+from tasks.scoring.stages.stage import PassFailed, Work
 
 CLIPS = [ClipFile(f"{number}.mp4", f"/gone/{number}.mp4".encode(), 1, 1) for number in range(4)]
 SETTINGS = ScoringSettings("tiny", EMI_TARGETS, 12.0, "first", "fp32")
@@ -46,7 +44,7 @@ def outcome(monkeypatch: pytest.MonkeyPatch) -> Callable[[Script], dict[str, str
             if death is not None:
                 raise death
 
-        monkeypatch.setattr(scoring, "run_pass", scripted_pass)
+        monkeypatch.setattr("tasks.scoring.passes.run_pass", scripted_pass)
         found: dict[str, str] = {}
         for rows in score_clips(CLIPS, SETTINGS, machine_budget(cores=2)):
             for row in rows.to_pylist():
