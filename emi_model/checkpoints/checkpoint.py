@@ -15,7 +15,6 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
-from transformers.initialization import no_init_weights
 
 from emi_model.architecture.config import EmiConfig
 from emi_model.architecture.model import EmiModel
@@ -145,6 +144,8 @@ def _fill_buffers(model: EmiModel) -> None:
     """Compute the buffers of encoders that are in no file: tables of positions."""
     if not any(buffer.is_meta for buffer in model.buffers()):
         return
+    from transformers.initialization import no_init_weights
+
     with no_init_weights():
         whole = dict(EmiModel(model.config).named_modules())
     for name, module in model.named_modules():

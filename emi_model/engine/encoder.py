@@ -10,7 +10,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from torch.nn.attention.varlen import varlen_attn
 
 from emi_model.audio.batching import MAX_PADDING_SHARE, padding_share
 from emi_model.engine.int8 import Int8Linear
@@ -163,6 +162,9 @@ class Layer:
 
     def _attend_at_once(self, qkv: Tensor, bounds: Tensor, longest: int) -> Tensor:
         """Return the attention (sum of F, hidden) of all clips."""
+        # imported here: it loads PyTorch's compiler, which takes longer than PyTorch itself
+        from torch.nn.attention.varlen import varlen_attn
+
         query, key, value = qkv.view(len(qkv), 3, self.heads, -1).unbind(1)
         found = varlen_attn(query, key, value, bounds, bounds, longest, longest, scale=1.0)
         assert isinstance(found, Tensor), "a tuple is returned only on request"

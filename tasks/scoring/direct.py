@@ -63,7 +63,7 @@ def score_files(
         RegistryError: the registry does not have the model or does not answer.
         CorpusError: a storage does not answer.
     """
-    loaded = load_model(resolve_model(model))
+    loaded = load_model(resolve_model(model), to_score=True)
     config = loaded.model.config
     max_seconds = config.clip_seconds if coverage == "first" else None
     heard = settings_of_extractors(loaded.modalities, asr, language)

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
-from huggingface_hub.errors import StrictDataclassError
 from torch import Tensor, nn
-from transformers import PreTrainedConfig
 
 from emi_model.architecture.branch import frame_mask
 from emi_model.arrays import Array
 from emi_model.audio.waveform import as_float, normalise
 from emi_model.errors import ConfigError
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedConfig
 
 MAX_LAYERS = "max_layers"
 """Argument of any backbone: the layers above so many are left out, with their weights."""
@@ -90,6 +91,8 @@ class Backbone(nn.Module):
         Raises:
             ConfigError: no model of this family accepts them, or it cannot be exact here.
         """
+        from huggingface_hub.errors import StrictDataclassError
+
         own = {name: value for name, value in arguments.items() if name not in OWN_ARGUMENTS}
         try:
             config = cls.config_class(**own)

@@ -34,13 +34,23 @@ class ConvolutionalBackbone(Backbone):
             ConfigError: arguments that no model of this family accepts.
         """
         super().__init__()
-        self.config = self.checked_config(arguments)
-        self.add_module(self.prefix, built(self.model_class, self.config))
+        model = self.built_model(arguments)
+        self.config = model.config
+        self.add_module(self.prefix, model)
         self.geometry = self.geometry_of(self.config)
         self.hidden_size = self.config.hidden_size
         self.head_dropout = float(self.config.final_dropout)
         self.needs_equal_lengths = not self.masks_exactly(self.config)
         self.normalises = bool(arguments.get("do_normalize", True))
+
+    @classmethod
+    def built_model(cls, arguments: Mapping[str, Any]) -> Any:
+        """Return the model of a backbone's arguments, with fresh weights.
+
+        Raises:
+            ConfigError: arguments that no model of this family accepts.
+        """
+        return built(cls.model_class, cls.checked_config(arguments))
 
     @classmethod
     def geometry_of(cls, config: Any) -> FrameGeometry:

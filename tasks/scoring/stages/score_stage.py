@@ -120,4 +120,4 @@ def load_here(settings: ScoringSettings, node: str) -> LoadedModel:
             f"node {node[:8]}: found the model {metadata.sha256[:12]} at {reference}, expected "
             f"{expected[:12]}: {SHARE_IT}"
         )
-    return load_model(reference, metadata)
+    return load_model(reference, metadata, to_score=True)

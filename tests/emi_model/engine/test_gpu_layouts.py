@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from emi_model.architecture.model import EmiModel
-from emi_model.engine import encoder, layers
+from emi_model.engine import layers
 from emi_model.engine.backbone import Engine
 from emi_model.engine.encoder import Clips, has_flash_attention
 from emi_model.engine.layers import as_it_is, in_blocks
@@ -48,7 +48,7 @@ def attend_one_by_one(
 def test_attention_of_all_clips_at_once_changes_nothing(
     tiny_model: Callable[..., EmiModel], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(encoder, "varlen_attn", attend_one_by_one)
+    monkeypatch.setattr("torch.nn.attention.varlen.varlen_attn", attend_one_by_one)
     model_engine = Engine(tiny_model().audio.backbone)
     num_frames = [3, 20, 1, 41]
     alone, at_once = Clips.alone(num_frames), Clips.at_once(num_frames, CPU)
