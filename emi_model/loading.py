@@ -6,6 +6,7 @@ of the time to load PyTorch and transformers (RESULTS.md).
 
 from __future__ import annotations
 
+import atexit
 import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,7 +14,12 @@ from contextlib import contextmanager
 
 @contextmanager
 def without_gc() -> Iterator[None]:
-    """Pause the collector for the imports inside, and leave their objects out of later passes."""
+    """Pause the collector for the imports inside, and leave their objects out of later passes.
+
+    But for those when Python ends: some libraries then complain of objects that still live.
+    """
+    atexit.unregister(gc.unfreeze)
+    atexit.register(gc.unfreeze)
     enabled = gc.isenabled()
     gc.disable()
     try:

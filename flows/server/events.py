@@ -47,6 +47,8 @@ EVENT_TIMEOUT_SECONDS = 10.0
 EVENT_RETRY_SECONDS = (0.5, 2.0)
 """Waits before the second and the third try."""
 
+_temporary = set[str]()  # URLs of servers of this process, which nobody else asks
+
 COUNTS = ("num_listed", "num_scored", "num_rejected", "num_skipped", "num_adopted")
 
 
@@ -63,9 +65,16 @@ def use_servers_password() -> None:
         os.environ.setdefault(PASSWORD, os.environ[SERVER_PASSWORD])
 
 
+def use_temporary_server(url: str) -> None:
+    """Make this process, which has not loaded Prefect yet, use a server of its own."""
+    os.environ["PREFECT_API_URL"] = url
+    _temporary.add(url)
+
+
 def api_url() -> str | None:
-    """Return the URL of the server that gets events; None if there is no server."""
-    return os.environ.get("PREFECT_API_URL") or None
+    """Return the URL of the server that gets events; None if there is none but a temporary one."""
+    url = os.environ.get("PREFECT_API_URL") or None
+    return None if url in _temporary else url
 
 
 def located(reference: str | Path) -> str:

@@ -29,6 +29,8 @@ FILE_SOURCES = (
 """Prefect's readers of files, by their names in `SETTINGS_MODULE`."""
 
 TEMPORARY_SERVERS = ("PREFECT_SERVER_EPHEMERAL_ENABLED", "PREFECT_SERVER_ALLOW_EPHEMERAL_MODE")
+OFF = ("0", "false", "f", "no", "n", "off")
+"""How a variable of Prefect says no."""
 
 
 def use_own_settings() -> None:
@@ -45,6 +47,11 @@ def use_own_settings() -> None:
         os.environ[TEMPORARY_SERVERS[0]] = "true"  # as Prefect's own profile has it
     if not any(isinstance(finder, _EnvironmentAlone) for finder in sys.meta_path):
         sys.meta_path.insert(0, _EnvironmentAlone())
+
+
+def may_start_servers() -> bool:
+    """Return whether the environment lets a flow without a server have a temporary one."""
+    return not any(os.environ.get(name, "").lower() in OFF for name in TEMPORARY_SERVERS)
 
 
 def _writable_home() -> str:

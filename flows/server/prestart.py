@@ -1,6 +1,8 @@
 """Prefect's server during a command: started while this process loads its libraries, and watched.
 
-Without their server, flows wait for minutes, and then end with an error of Prefect's client.
+Prefect, loaded afterwards, finds its URL in the environment: to start one itself it would load all
+of its server into this process, too. Without their server, flows wait for minutes, and then end
+with an error of Prefect's client.
 """
 
 from __future__ import annotations
@@ -12,6 +14,8 @@ import time
 from urllib.parse import urlsplit
 
 from emi_model.errors import ServerError
+from flows.server.events import api_url, use_temporary_server
+from flows.server.own_settings import may_start_servers
 from tasks.processes import ending
 from tasks.processes.prefect_server import is_loopback
 from tasks.processes.temporary_server import TemporaryServer
@@ -27,17 +31,20 @@ def temporary_server() -> threading.Thread | None:
 
     Returns:
         The thread to join before a flow begins, which then uses this server; the join raises a
-        ServerError if none starts. None if ``PREFECT_API_URL`` names a server.
+        ServerError if none starts. None if ``PREFECT_API_URL`` names a server, or no temporary one
+        is wanted.
     """
-    if os.environ.get("PREFECT_API_URL"):
+    if os.environ.get("PREFECT_API_URL") or not may_start_servers():
         return None
-    thread = _HandOver(TemporaryServer())
+    server = TemporaryServer()
+    use_temporary_server(server.api_url)
+    thread = _HandOver(server)
     thread.start()
     return thread
 
 
 class _HandOver(threading.Thread):
-    """Hands a server over to Prefect; `join` raises what kept it from that."""
+    """Waits for a server; `join` raises what kept it from answering."""
 
     def __init__(self, server: TemporaryServer) -> None:
         super().__init__(daemon=True)
@@ -57,31 +64,28 @@ class _HandOver(threading.Thread):
 
 
 def _hand_over(server: TemporaryServer) -> None:
-    """Make Prefect use the server, unless its settings name another.
+    """Wait until the server answers, and watch it; stop it if Prefect's settings name another.
 
     Raises:
         ServerError: it does not start, and neither does one with a new database, which is tried
             unless the user's environment names one.
     """
-    from prefect.server.api.server import SubprocessASGIServer
     from prefect.settings import get_current_settings
 
-    settings = get_current_settings()
-    if settings.api.url is not None or not settings.server.ephemeral.enabled:
+    if get_current_settings().api.url != server.api_url:  # Prefect was loaded before
+        os.environ.pop("PREFECT_API_URL", None)
         server.stop()
         return
     answers = server.wait()
     if not answers and server.may_take_another_database:
         server.stop()
-        server = TemporaryServer(new_database=True)
+        server = TemporaryServer(port=server.port, new_database=True)
         answers = server.wait()
     if not answers:
         cause = server.cause()
         server.stop()
         raise ServerError(f"Prefect's temporary server does not start: {cause}")
     threading.Thread(target=_watch_temporary, args=(server,), daemon=True).start()
-    prefects = SubprocessASGIServer()  # the one instance of this process
-    prefects.port, prefects.server_process, prefects.running = server.port, server.process, True
 
 
 def watch_server() -> None:
@@ -89,7 +93,7 @@ def watch_server() -> None:
 
     Servers on other machines are not watched: networks fail for a while, and heal.
     """
-    url = os.environ.get("PREFECT_API_URL")
+    url = api_url()
     parts = urlsplit(url or "")
     if url and is_loopback(parts.hostname or "") and parts.port:
         where = (parts.hostname or "", parts.port)

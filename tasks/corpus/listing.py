@@ -6,7 +6,7 @@ import os
 import unicodedata
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from itertools import pairwise
+from itertools import islice, pairwise
 from pathlib import Path
 
 from emi_model.errors import CorpusError
@@ -68,6 +68,19 @@ def check_source(source: str) -> None:
         first = next(_walk(path, PassedOver()), None) if path.is_dir() else None
     if first is None:
         list_clips(source, limit=1)
+
+
+def holds_few(source: str, most: int) -> bool:
+    """Return whether a folder or file on a disk holds at most so many clips, without listing all.
+
+    Of a bucket or a manifest this would take too long to find out: then it is false.
+    """
+    path = Path(source)
+    if is_remote(source) or not path.exists() or source.lower().endswith(MANIFEST_SUFFIXES):
+        return False
+    if path.is_file():
+        return most > 0
+    return len(list(islice(_walk(path, PassedOver()), most + 1))) <= most
 
 
 def holds_features(source: str) -> bool:

@@ -57,16 +57,17 @@ class TemporaryServer:
         stopping: whether its end is wanted.
     """
 
-    def __init__(self, *, new_database: bool = False) -> None:
+    def __init__(self, *, port: int = 0, new_database: bool = False) -> None:
         """Start the server; it does not answer yet.
 
         Args:
+            port: to listen on; 0: any that is free.
             new_database: let it take a new database, in a temporary folder.
 
         Raises:
             ServerError: no port is free, or no folder can be written.
         """
-        self.port, self.stopping = free_port(HOST, 0), False
+        self.port, self.stopping = free_port(HOST, port), False
         try:
             self._database = ServerDatabase(new=new_database)
             self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - read when it ends
@@ -86,10 +87,15 @@ class TemporaryServer:
         )
         atexit.register(self.stop)
 
+    @property
+    def api_url(self) -> str:
+        """The URL of its API."""
+        return f"http://{HOST}:{self.port}/api"
+
     def wait(self) -> bool:
         """Wait until the server answers; return False if it ended or takes too long."""
         until = time.monotonic() + START_SECONDS
-        while not answers(f"http://{HOST}:{self.port}/api/health"):
+        while not answers(f"{self.api_url}/health"):
             if self.process.poll() is not None or time.monotonic() > until:
                 return False
             time.sleep(SERVER_POLL_SECONDS)

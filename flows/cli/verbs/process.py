@@ -99,7 +99,11 @@ def process(
     with without_gc():
         from flows.display.tables import run_summary
         from flows.process import process_corpus
+        from tasks.cluster.budget import ScorerPool
+        from tasks.scoring.stages.in_process import begin_to_load
 
+    pool = ScorerPool(options["workers"], options["gpus_per_scorer"])
+    begin_to_load(source, pool, options["ray_address"])  # while Prefect's server starts
     with progress_bar():
         record = process_corpus(source, results, pin_model_option(model), **options)
     if as_json:

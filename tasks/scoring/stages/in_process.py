@@ -18,9 +18,11 @@ from typing import Any, Generic, TypeVar
 import pyarrow as pa
 
 from emi_model.errors import ConfigError, EmiError, ScoringError
+from emi_model.loading import without_gc
 from tasks.cluster.address import HERE, named_address
 from tasks.cluster.budget import CLIPS_A_SCORER, Budget, ScorerPool
 from tasks.corpus.clips import ClipFile
+from tasks.corpus.listing import holds_few
 from tasks.extraction.headers import Prober
 from tasks.processes.guard import guard_this_process
 from tasks.scoring.stages.blocks import MAX_BLOCK_BYTES, block_bounds
@@ -47,7 +49,19 @@ def are_few(
 ) -> bool:
     """Return whether clips are so few that this process has them done before Ray would be up.
 
-    Never where a number of scorers, their GPUs or a cluster was asked for.
+    Raises:
+        ConfigError: as `most_here`.
+    """
+    return len(clips) <= most_here(pool, address) and (
+        work.extraction.max_seconds is not None
+        or sum(clip.size or 0 for clip in clips) <= FEW_BYTES
+    )
+
+
+def most_here(pool: ScorerPool, address: str | None = None) -> int:
+    """Return up to how many clips go through the stages in this process.
+
+    None do where a number of scorers, their GPUs or a cluster was asked for.
 
     Raises:
         ConfigError: ``EMI_FEW_CLIPS`` is no whole number.
@@ -55,12 +69,29 @@ def are_few(
     text = os.environ.get(FEW_CLIPS_VARIABLE) or str(FEW_CLIPS)
     if not text.isdecimal():
         raise ConfigError(f"{FEW_CLIPS_VARIABLE} is {text!r}, expected a number of clips, as 0")
-    if len(clips) > int(text) or pool != ScorerPool() or _is_cluster(address):
-        return False
-    return (
-        work.extraction.max_seconds is not None
-        or sum(clip.size or 0 for clip in clips) <= FEW_BYTES
-    )
+    return 0 if pool != ScorerPool() or _is_cluster(address) else int(text)
+
+
+def begin_to_load(source: str, pool: ScorerPool, address: str | None = None) -> Thread | None:
+    """Begin to load PyTorch in another thread, if this process scores: a source has few clips.
+
+    Returns:
+        The thread; nobody has to wait for it. None if Ray's workers score.
+
+    Raises:
+        ConfigError: as `most_here`.
+    """
+
+    def load() -> None:
+        with without_gc():
+            import emi_model.checkpoints.load
+            import emi_model.predict  # noqa: F401 - what scorers import
+
+    if not holds_few(source, most_here(pool, address)):
+        return None
+    thread = Thread(target=load, daemon=True, name="emi-load")
+    thread.start()
+    return thread
 
 
 def _is_cluster(address: str | None) -> bool:

@@ -1,5 +1,6 @@
 """Whether the server that was started early is the one that Prefect then uses."""
 
+import os
 import signal
 import socket
 import subprocess
@@ -7,11 +8,11 @@ import sys
 import threading
 
 import pytest
-from prefect.server.api.server import SubprocessASGIServer
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from emi_model.errors import ServerError
 from flows.server import prestart
+from flows.server.events import api_url
 from tasks.processes import ending
 
 
@@ -26,6 +27,7 @@ class Started:
     """A temporary server that answers, or does not, and is no process."""
 
     port, process, stopping = 4321, Ended(), True
+    api_url = "http://127.0.0.1:4321/api"
     may_take_another_database = True
 
     def __init__(self, *, answers):
@@ -41,67 +43,69 @@ class Started:
         self.stopped = True
 
 
-@pytest.fixture
-def prefects(monkeypatch):
-    """Prefect's own temporary server of this process; afterwards it is as it was."""
-    server = SubprocessASGIServer()
-    for name in ("port", "server_process", "running"):
-        monkeypatch.setattr(server, name, getattr(server, name))
-    server.port, server.running = None, False
-    return server
-
-
-def hand_over(server, url=None):
+def hand_over(server, url=Started.api_url):
     with temporary_settings({PREFECT_API_URL: url}):
         prestart._hand_over(server)
 
 
-def test_prefect_uses_a_server_that_answers(prefects):
+def test_a_server_that_answers_is_kept():
     server = Started(answers=True)
     hand_over(server)
-    assert (prefects.port, prefects.running, server.stopped) == (4321, True, False)
+    assert not server.stopped
 
 
-def test_a_server_that_is_of_no_use_is_stopped(prefects):
+@pytest.mark.parametrize("url", [None, "http://elsewhere/api"])
+def test_a_server_that_is_of_no_use_is_stopped(monkeypatch, url):
+    monkeypatch.setenv("PREFECT_API_URL", Started.api_url)
     server = Started(answers=True)
-    hand_over(server, "http://elsewhere/api")
+    hand_over(server, url)
     assert server.stopped
-    assert (prefects.port, prefects.running) == (None, False)
+    assert "PREFECT_API_URL" not in os.environ
 
 
-def test_where_a_server_ends_one_with_a_new_database_takes_its_place(prefects, monkeypatch):
+def test_where_a_server_ends_one_with_a_new_database_takes_its_place(monkeypatch):
     first, second, options = Started(answers=False), Started(answers=True), []
     monkeypatch.setattr(
         prestart, "TemporaryServer", lambda **given: options.append(given) or second
     )
     hand_over(first)
-    assert (first.stopped, second.stopped, options) == (True, False, [{"new_database": True}])
-    assert (prefects.port, prefects.running) == (4321, True)
+    assert (first.stopped, second.stopped) == (True, False)
+    assert options == [{"port": 4321, "new_database": True}]  # Prefect has the URL already
 
 
-def test_where_none_starts_the_flow_does_not_begin(prefects, monkeypatch):
+def test_where_none_starts_the_flow_does_not_begin(monkeypatch):
     servers = [Started(answers=False), Started(answers=False)]
     monkeypatch.setattr(prestart, "TemporaryServer", lambda **_: servers[-1])
-    monkeypatch.delenv("PREFECT_API_URL", raising=False)
-    with temporary_settings({PREFECT_API_URL: None}):
-        starting = prestart._HandOver(servers[0])
-        starting.start()
-        with pytest.raises(ServerError, match=r"does not start: disk I/O error"):
-            starting.join()
+    with pytest.raises(ServerError, match=r"does not start: disk I/O error") as raised:
+        hand_over(servers[0])
     assert [server.stopped for server in servers] == [True, True]
-    assert (prefects.port, prefects.running) == (None, False)
+
+    def fail(_):
+        raise raised.value
+
+    monkeypatch.setattr(prestart, "_hand_over", fail)
+    starting = prestart._HandOver(servers[0])
+    starting.start()
+    with pytest.raises(ServerError, match=r"does not start"):
+        starting.join()
 
 
 def test_a_server_is_started_only_where_none_is_named(monkeypatch):
-    taken = []
-    monkeypatch.setattr(prestart, "TemporaryServer", lambda: "a server")
+    monkeypatch.setattr("flows.server.events._temporary", set())
+    taken, started = [], Started(answers=True)
+    monkeypatch.setattr(prestart, "TemporaryServer", lambda: started)
     monkeypatch.setattr(prestart, "_hand_over", taken.append)
     monkeypatch.setenv("PREFECT_API_URL", "http://elsewhere/api")
     assert prestart.temporary_server() is None
-    assert taken == []
     monkeypatch.delenv("PREFECT_API_URL")
+    monkeypatch.setenv("PREFECT_SERVER_EPHEMERAL_ENABLED", "False")
+    assert prestart.temporary_server() is None
+    assert taken == []
+    monkeypatch.delenv("PREFECT_SERVER_EPHEMERAL_ENABLED")
     prestart.temporary_server().join()
-    assert taken == ["a server"]
+    assert taken == [started]
+    assert os.environ["PREFECT_API_URL"] == Started.api_url
+    assert api_url() is None, "it gets no events, and nobody looks at it"
 
 
 @pytest.fixture

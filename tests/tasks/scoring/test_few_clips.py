@@ -23,13 +23,13 @@ from emi_model.targets import EMI_TARGETS
 from emi_model.units import SAMPLING_RATE
 from tasks.cluster.budget import ScorerPool
 from tasks.corpus.clips import ClipFile
-from tasks.corpus.listing import list_clips
+from tasks.corpus.listing import holds_few, list_clips
 from tasks.progress import Observer, observed_by
 from tasks.scoring.direct import score_files
 from tasks.scoring.run import score_corpus
 from tasks.scoring.score_clips import rows_made, scoring_work
 from tasks.scoring.settings import ScoringSettings
-from tasks.scoring.stages.in_process import FEW_BYTES, FEW_CLIPS, are_few
+from tasks.scoring.stages.in_process import FEW_BYTES, FEW_CLIPS, are_few, begin_to_load
 from tasks.scoring.stages.stage import ActorStage
 from tasks.store.query import answer
 from tests.tiny import BACKBONE
@@ -198,3 +198,16 @@ def test_a_cluster_or_the_environment_decides(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.delenv("EMI_FEW_CLIPS")
     monkeypatch.setenv("RAY_ADDRESS", "head:6379")
     assert not are_few(clips(1), work, POOL)
+
+
+def test_pytorch_is_loaded_early_only_where_this_process_scores(corpus: Path) -> None:
+    thread = begin_to_load(str(corpus), POOL)
+    assert thread is not None
+    thread.join(60)
+    assert not thread.is_alive()
+    assert begin_to_load(str(corpus), ScorerPool(2)) is None
+    assert begin_to_load("s3://bucket/clips", POOL) is None
+    assert [holds_few(str(corpus), most) for most in (0, 9, 10)] == [False, False, True]
+    one = str(corpus / "1.wav")
+    assert [holds_few(one, most) for most in (0, 1)] == [False, True]
+    assert not holds_few(str(corpus / "gone.csv"), 64)
