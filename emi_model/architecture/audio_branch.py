@@ -164,6 +164,11 @@ class AudioBranch(Branch):
         repeats = not self.trained and self.longest_clip is None  # else the batch decides
         self._kept = (self._kept or KeptFrames(folder=self._shared)) if kept and repeats else None
 
+    @property
+    def keeps_outputs(self) -> bool:
+        """Whether a clip that was encoded before is not encoded again."""
+        return self._kept is not None
+
     def share_outputs(self, root: Path) -> None:
         """Keep what a backbone that is not trained gives in files, too, for other trainings.
 

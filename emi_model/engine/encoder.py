@@ -16,7 +16,8 @@ from emi_model.engine.int8 import Int8Linear
 from emi_model.engine.layers import Linear, Norm, whole_numbers
 
 MAX_PLAIN_FRAMES = 2_048
-"""Frames (41 s) up to which a clip's attention weights are one matrix, on a CPU."""
+"""Frames (41 s) up to which a clip's attention weights are one matrix, on a CPU in bfloat16; in
+float32 the fused kernel is faster, a fourth less time (RESULTS.md)."""
 
 CHUNK_ROWS = {"cpu": 256, "cuda": 2**31 - 1}
 """Frames that pass a layer at once, except its attention: on a CPU the result between the products
@@ -186,10 +187,10 @@ class Layer:
         frames = len(qkv)
         # one copy; without it the products would make three, that of the keys strided
         query, key, value = qkv.view(frames, 3, self.heads, -1).permute(1, 2, 0, 3).contiguous()
-        if frames > MAX_PLAIN_FRAMES:
+        if frames > MAX_PLAIN_FRAMES or qkv.dtype == torch.float32:
             found = functional.scaled_dot_product_attention(query, key, value, scale=1.0)
         else:
-            # On a CPU 2.5 times as fast as the fused kernel (RESULTS.md).
+            # On a CPU in bfloat16 faster than the fused kernel (RESULTS.md).
             logits = torch.bmm(query, key.transpose(1, 2))
             weights = torch.softmax(logits, -1)  # summed in float32 whatever the type
             found = torch.bmm(weights, value)

@@ -9,11 +9,12 @@ import torch
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from emi_model.architecture.branch import Inputs
+from emi_model.architecture.branch import Padded
 from emi_model.architecture.model import EmiModel, EmiOutput
-from emi_model.audio.waveform import to_float
+from emi_model.audio.batching import pad
+from emi_model.audio.waveform import normalise, to_float
 from emi_model.engine.precision import multiplies_bf16
-from emi_model.errors import AudioError, ConfigError, OutOfMemory
+from emi_model.errors import AudioError, ConfigError
 from emi_model.predict import MAX_BATCH_SAMPLES, MAX_STREAMED_SAMPLES, Predictor, Scores
 
 TOLERANCE = 1e-5
@@ -22,6 +23,7 @@ BACKBONES: dict[str, dict[str, Any]] = {
     "layer norm, stable": {},
     "layer norm, post": {"do_stable_layer_norm": False},
     "group norm": {"feat_extract_norm": "group", "do_stable_layer_norm": False},
+    "not for the engine": {"model_type": "hubert", "vocab_size": 32},
 }
 NEAR = st.builds(lambda hops, more: 400 + 320 * hops + more, st.integers(0, 12), st.integers(0, 2))
 LENGTHS = st.lists(st.one_of(NEAR, st.integers(400, 5_000), st.just(400)), min_size=1, max_size=7)
@@ -41,45 +43,11 @@ def predictor(tiny_model: Callable[..., EmiModel]) -> Predictor:
     return Predictor(tiny_model(), device="cpu", precision="fp32")
 
 
-class CrampedModel(EmiModel):
-    """A model on a device that holds ``most_samples`` at once, padding included."""
-
-    most_samples = 10_000
-    error: Exception | None = None
-
-    def forward(self, inputs: Inputs, **how: Any) -> EmiOutput:
-        waveforms = inputs["audio"].values
-        if waveforms.numel() > self.most_samples:
-            self.run_out()
-        return super().forward(inputs, **how)
-
-    def run_out(self) -> None:
-        if self.error is not None:
-            raise self.error
-        torch.empty(2**55)  # the real error of the real allocator
-
-
-class CrampedGpuModel(CrampedModel):
-    error = torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB\nmore")
-
-
-class CrampedLibraryModel(CrampedModel):
-    error = RuntimeError("CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate`: no memory")
-
-
-class SilentlyCrampedModel(CrampedModel):
-    error = MemoryError()  # as numpy and Python may
-
-
-@pytest.fixture(params=[CrampedModel, *CrampedModel.__subclasses__()])
-def cramped(
-    request: pytest.FixtureRequest, tiny_model: Callable[..., EmiModel]
-) -> tuple[EmiModel, Predictor]:
-    """Return a roomy model and a predictor with the same weights in little memory."""
-    roomy = tiny_model()
-    model = request.param(roomy.config)
-    model.load_state_dict(roomy.state_dict())
-    return roomy, Predictor(model, device="cpu", precision="fp32")
+@torch.inference_mode()
+def plain_scores(model: EmiModel, waveform: np.ndarray) -> EmiOutput:
+    """What the model itself gives for one clip, without an engine or a batch."""
+    values, lengths = pad([normalise(waveform)])
+    return model({"audio": Padded(values, lengths)})
 
 
 @pytest.mark.parametrize("name", BACKBONES)
@@ -103,6 +71,8 @@ def test_scores_depend_on_nothing_but_the_clip(
     assert len(together) == len(waveforms)
     for scores, waveform in zip(together, waveforms, strict=True):
         (alone,) = predictor([waveform])
+        plain = plain_scores(predictor.model, waveform)
+        assert largest_difference(scores_of(alone), scores_of(plain, 0)) <= TOLERANCE
         assert scores.num_frames == alone.num_frames == (len(waveform) - 400) // 320 + 1
         assert largest_difference(scores_of(scores), scores_of(alone)) <= TOLERANCE
 
@@ -211,11 +181,15 @@ def test_min_samples_is_one_frame(predictor: Predictor) -> None:
 def test_padding_is_counted(
     tiny_model: Callable[..., EmiModel], noises: Callable[..., list[np.ndarray]]
 ) -> None:
-    predictor = Predictor(tiny_model(), device="cpu", precision="fp32", max_batch_samples=3_000)
+    model = tiny_model(backbone=BACKBONES["not for the engine"])
+    predictor = Predictor(model, device="cpu", precision="fp32", max_batch_samples=3_000)
     predictor(noises([1_000, 950, 2_000]))
     assert predictor.padding == (3_950, 4_000)
     predictor(noises([400]))
     assert predictor.padding == (4_350, 4_400)
+    without = Predictor(tiny_model(), device="cpu", precision="fp32", max_batch_samples=3_000)
+    without(noises([1_000, 950, 2_000]))
+    assert without.padding == (3_950, 3_950)
 
 
 def test_numerics_say_what_is_computed(tiny_model: Callable[..., EmiModel]) -> None:
@@ -236,38 +210,6 @@ def test_a_group_norm_model_is_given_no_padding(
     assert predictor.padding == (3_970, 3_970)
 
 
-def test_a_batch_that_does_not_fit_is_halved(
-    cramped: tuple[EmiModel, Predictor],
-    noises: Callable[..., list[np.ndarray]],
-    scores_of: Callable[..., dict[str, np.ndarray]],
-    largest_difference: Callable[..., float],
-) -> None:
-    roomy, predictor = cramped
-    waveforms = noises([3_000, 2_900, 3_100, 2_950, 3_050, 400, 410])
-    expected = Predictor(roomy, device="cpu", precision="fp32")(waveforms)
-    for found, wanted in zip(predictor(waveforms), expected, strict=True):
-        assert largest_difference(scores_of(found), scores_of(wanted)) <= TOLERANCE
-
-
-def test_one_clip_that_does_not_fit_leaves_its_neighbours_their_scores(
-    cramped: tuple[EmiModel, Predictor],
-    noises: Callable[..., list[np.ndarray]],
-    scores_of: Callable[..., dict[str, np.ndarray]],
-    largest_difference: Callable[..., float],
-) -> None:
-    roomy, predictor = cramped
-    waveforms = noises([9_500, 10_001, 800, 9_990])  # three of them share a batch at first
-    first, too_long, *others = predictor(waveforms)
-    assert isinstance(too_long, OutOfMemory)
-    assert "memory" in str(too_long)
-    assert "\n" not in str(too_long)
-    expected = Predictor(roomy, device="cpu", precision="fp32")(
-        [waveforms[index] for index in (0, 2, 3)]
-    )
-    for found, wanted in zip([first, *others], expected, strict=True):
-        assert largest_difference(scores_of(found), scores_of(wanted)) <= TOLERANCE
-
-
 def test_other_runtime_errors_are_no_want_of_memory(
     tiny_model: Callable[..., EmiModel], noises: Callable[..., list[np.ndarray]]
 ) -> None:
@@ -281,9 +223,10 @@ def test_seconds_from_the_environment_bound_a_batch(
     tiny_model: Callable[..., EmiModel], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model = tiny_model()
+    other = tiny_model(backbone=BACKBONES["not for the engine"])
     monkeypatch.delenv("EMI_BATCH_SECONDS", raising=False)
-    padded = Predictor(model, device="cpu", precision="fp32")
-    streamed = Predictor(model, device="cpu", precision="bf16")
+    padded = Predictor(other, device="cpu", precision="fp32")
+    streamed = Predictor(model, device="cpu", precision="fp32")
     assert padded.max_batch_samples == MAX_BATCH_SAMPLES["cpu"]
     assert streamed.max_batch_samples == MAX_STREAMED_SAMPLES["cpu"]
     monkeypatch.setenv("EMI_BATCH_SECONDS", "1.5")
