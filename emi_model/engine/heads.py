@@ -1,6 +1,7 @@
 """The heads for scoring: VAD, means, LSTM and fusion of clips laid end to end.
 
-They are float32; on a GPU the products of the frames' VAD and of the LSTM are float16.
+They are float32, except the products of the frames' VAD and of the LSTM: on a CPU these have the
+type of the backbone's products, on a GPU float16.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from emi_model.architecture.audio_branch import VadHead
 from emi_model.architecture.fusions.paper import PaperFusion
 from emi_model.architecture.model import EmiModel, EmiOutput
 from emi_model.engine.graphed_lstm import GraphedLstm
-from emi_model.engine.layers import whole_numbers
+from emi_model.engine.layers import Linear, whole_numbers
 from emi_model.engine.packed_linear import Product
 from emi_model.engine.packed_lstm import PackedLstm
 
@@ -27,10 +28,15 @@ VAD_CHUNK_ROWS = 4_096
 class RaggedHeads:
     """A model's heads for hidden states without padding; returns what `EmiModel` returns."""
 
-    def __init__(self, model: EmiModel) -> None:
-        """Use a model in evaluation mode, on its device; it must not change any more."""
+    def __init__(self, model: EmiModel, dtype: torch.dtype) -> None:
+        """Use a model in evaluation mode, on its device; it must not change any more.
+
+        Args:
+            model: with audio alone.
+            dtype: of the backbone's products.
+        """
         self._vad_head: VadHead | None = model.audio.vad_head
-        self._frame_vad = None if self._vad_head is None else _frame_vad(self._vad_head)
+        self._frame_vad = None if self._vad_head is None else _frame_vad(self._vad_head, dtype)
         fusion = model.fusion
         assert fusion is None or isinstance(fusion, PaperFusion), "others are not for the engine"
         self._fusion: PaperFusion | None = fusion
@@ -38,7 +44,7 @@ class RaggedHeads:
         self._last_state: PackedLstm | GraphedLstm | None = None
         if lstm is not None:
             on_gpu = lstm.weight_ih_l0.device.type == "cuda"
-            self._last_state = GraphedLstm(lstm) if on_gpu else PackedLstm(lstm)
+            self._last_state = GraphedLstm(lstm) if on_gpu else PackedLstm(lstm, dtype)
 
     def __call__(self, hidden: Tensor, num_frames: Sequence[int]) -> EmiOutput:
         """Score B clips.
@@ -66,16 +72,14 @@ class RaggedHeads:
         return EmiOutput(emi, vad_mean, vad_of_mean, frame_vad, global_vector, frames)
 
 
-def _frame_vad(head: VadHead) -> Product:
-    """Return the VAD head for frames (N, hidden); on a GPU its large product is in float16."""
-    if head.dense.weight.device.type == "cpu":
-        return head
-    weight, bias = head.dense.weight.detach().half(), head.dense.bias.detach().half()
+def _frame_vad(head: VadHead, dtype: torch.dtype) -> Product:
+    """Return the VAD head for frames (N, hidden), its large product in a lower type."""
+    on_gpu = head.dense.weight.device.type != "cpu"
+    dense = Linear.of(head.dense, torch.float16 if on_gpu else dtype)
     out = head.out_proj
 
     def vad(hidden: Tensor) -> Tensor:
-        dense = torch.tanh(functional.linear(hidden.half(), weight, bias))
-        return functional.linear(dense.float(), out.weight, out.bias)
+        return functional.linear(torch.tanh(dense(hidden)).float(), out.weight, out.bias)
 
     return vad
 

@@ -36,14 +36,14 @@ class RaggedModel:
 
         Args:
             model: on its device, in evaluation mode.
-            dtype: of the backbone's matrix products.
+            dtype: of the matrix products; on a GPU, of the backbone's.
             int8: compute those of the encoder's linear layers in int8; only on a CPU.
         """
         self._device = next(model.parameters()).device
         backbone = model.audio.backbone
         assert isinstance(backbone, Wav2Vec2Backbone), "it fits"
         self._engine = Engine(backbone, dtype, int8=int8)
-        self._heads = RaggedHeads(model)
+        self._heads = RaggedHeads(model, dtype)
 
     def __call__(self, waveforms: Sequence[Int16Waveform | Waveform]) -> EmiOutput:
         """Score waveforms (samples,), int16 or float32, 16 kHz mono, at least a frame long.

@@ -24,24 +24,28 @@ class _Layer:
 
     from_input: Product
     from_state: Product
+    dtype: torch.dtype
     size: int
 
 
 class PackedLstm:
-    """A batch-first `nn.LSTM` of float32 on a CPU that returns its last states only.
+    """A batch-first `nn.LSTM` on a CPU that returns its last states only.
+
+    Gates, cells and states are float32 whatever the type of the products.
 
     `nn.LSTM` reads unpacked recurrent weights at every step; with weights packed for oneDNN a step
     takes less than half the time (RESULTS.md).
     """
 
-    def __init__(self, lstm: nn.LSTM) -> None:
+    def __init__(self, lstm: nn.LSTM, dtype: torch.dtype = torch.float32) -> None:
         """Pack the weights; later changes to them have no effect.
 
         Args:
             lstm: one direction, with biases, without a projection.
+            dtype: of the products.
         """
         self._size = lstm.hidden_size
-        self._layers = [_layer(lstm, number) for number in range(lstm.num_layers)]
+        self._layers = [_layer(lstm, number, dtype) for number in range(lstm.num_layers)]
 
     def __call__(self, features: Tensor, num_frames: Sequence[int]) -> Tensor:
         """Return the top layer's state (B, size) at each clip's last frame.
@@ -71,15 +75,16 @@ class PackedLstm:
         return last
 
 
-def _layer(lstm: nn.LSTM, number: int) -> _Layer:
+def _layer(lstm: nn.LSTM, number: int, dtype: torch.dtype) -> _Layer:
     def gates(name: str) -> Tensor:
         i, f, g, o = getattr(lstm, f"{name}_l{number}").detach().chunk(4)
         return torch.cat([i, f, 2 * g, o])
 
     bias = gates("bias_ih") + gates("bias_hh")
     return _Layer(
-        packed(gates("weight_ih"), bias),
-        packed(gates("weight_hh"), torch.zeros_like(bias)),
+        packed(gates("weight_ih").to(dtype), bias.to(dtype)),
+        packed(gates("weight_hh").to(dtype), torch.zeros_like(bias, dtype=dtype)),
+        dtype,
         lstm.hidden_size,
     )
 
@@ -98,9 +103,11 @@ def _run(
     """
     after = values.new_empty(len(values), layer.size)
     begin = 0
-    for inputs in torch.split(layer.from_input(values), list(active)):
+    from_inputs = layer.from_input(values.to(layer.dtype)).float()
+    for inputs in torch.split(from_inputs, list(active)):
         count = len(inputs)
-        i, f, g, o = layer.from_state(state[:count]).add_(inputs).sigmoid_().chunk(4, 1)
+        from_state = layer.from_state(state[:count].to(layer.dtype)).float()
+        i, f, g, o = from_state.add_(inputs).sigmoid_().chunk(4, 1)
         own = cell[:count]
         own.mul_(f).addcmul_(i, g, value=2).sub_(i)  # i (2 g - 1)
         squashed = torch.sigmoid(own + own).mul_(2).sub_(1)

@@ -70,6 +70,18 @@ def test_last_states_are_those_of_the_lstm(num_frames: list[int], size: int, lay
 
 
 @torch.inference_mode()
+def test_last_states_in_bfloat16_stay_near() -> None:
+    lstm = torch.nn.LSTM(40, 40, 2, batch_first=True)
+    num_frames = [30, 1, 70]
+    clips = [torch.randn(frames, 40) for frames in num_frames]
+    padded = torch.nn.utils.rnn.pad_sequence(clips, batch_first=True)
+    wanted = last_state(lstm, padded, torch.tensor(num_frames))
+    found = PackedLstm(lstm, torch.bfloat16)(torch.cat(clips), num_frames)
+    assert found.dtype == torch.float32
+    assert torch.allclose(found, wanted, atol=0.02)
+
+
+@torch.inference_mode()
 @pytest.mark.parametrize(("dtype", "apart"), [(torch.float32, 1e-5), (torch.bfloat16, 0.05)])
 @pytest.mark.parametrize("has_bias", [True, False])
 def test_products_without_packing_are_the_same(
