@@ -112,6 +112,14 @@ def current_view(table: str) -> str:
     return f"{WITHIN}.current_{table}"
 
 
+def every_view(table: str) -> str:
+    """Return the name of the view of all rows of a companion's parts, with ``part``.
+
+    Only `tasks.store.queries.opening` makes it: for compactions.
+    """
+    return f"{WITHIN}.every_{table}"
+
+
 def all_view(table: str) -> str:
     """Return the name of the view of a table's rows of every model, coverage and clip."""
     return f"all_{table}"

@@ -111,15 +111,13 @@ def parts_that_meet(table: str, these: str, those: str) -> set[str]:
     key = KEYS[table]
     read = "union_by_name = true, filename = true, hive_partitioning = false"
     with duckdb.connect(config=memory_limit()) as connection:
+        rows = f"FROM read_parquet({these}, {read})"
         connection.execute(
-            f"CREATE TABLE these AS SELECT DISTINCT {key[0]}, hash({', '.join(key)}) AS hashed "
-            f"FROM read_parquet({these}, {read})"
+            f"CREATE TABLE these AS SELECT DISTINCT hash({', '.join(key)}) AS hashed {rows}"
         )
-        first = connection.execute(f"SELECT DISTINCT {key[0]} FROM these").fetchall()
-        wanted = ", ".join(quoted(value) for (value,) in first) or "NULL"  # see `find_lost_rows`
         found = connection.execute(
             "SELECT DISTINCT parse_filename(filename, true) "
-            f"FROM read_parquet({those}, {read}) WHERE {key[0]} IN ({wanted}) "
+            f"FROM read_parquet({those}, {read}) WHERE {_may_meet(connection, key, rows)} "
             f"AND hash({', '.join(key)}) IN (SELECT hashed FROM these)"
         ).fetchall()
     return {name for (name,) in found}
@@ -148,14 +146,9 @@ def find_lost_rows(
     hashed = f"hash({key})"
     order = LATEST_FIRST[table]
     columns = f"{key}, {order.partition(',')[0].split()[0]}, run_id"
-    at_first = KEYS[table][0]
-    connection.execute(
-        f"CREATE OR REPLACE TEMP TABLE loose AS SELECT {hashed} AS hashed, {at_first} "
-        f"FROM read_parquet({loose}, union_by_name = true, hive_partitioning = false)"
-    )
-    found = connection.execute(f"SELECT DISTINCT {at_first} FROM loose").fetchall()
-    wanted = ", ".join(quoted(value) for (value,) in found) or "NULL"  # prunes by statistics
-    met = f"{at_first} IN ({wanted}) AND {hashed} IN (SELECT hashed FROM loose)"
+    read = f"FROM read_parquet({loose}, union_by_name = true, hive_partitioning = false)"
+    connection.execute(f"CREATE OR REPLACE TEMP TABLE loose AS SELECT {hashed} AS hashed {read}")
+    met = f"{_may_meet(connection, KEYS[table], read)} AND {hashed} IN (SELECT hashed FROM loose)"
     connection.execute(
         "CREATE OR REPLACE TEMP TABLE met AS "
         f"{_ROWS.format(columns=columns, files=apart or loose)} WHERE {met if apart else 'false'}"
@@ -174,6 +167,26 @@ def find_lost_rows(
     connection.execute("DROP TABLE loose; DROP TABLE met; DROP TABLE doubtful")
     lost = connection.execute(f"SELECT DISTINCT part FROM {lost_rows(table)}").fetchall()
     return {part for (part,) in lost}
+
+
+def _may_meet(connection: duckdb.DuckDBPyConnection, key: Sequence[str], rows: str) -> str:
+    """Return a condition of rows that may have a key of some rows: statistics can answer it.
+
+    Args:
+        connection: any.
+        key: columns.
+        rows: clause FROM of the rows.
+    """
+    first, last = key[0], key[-1]
+    found = connection.execute(
+        f"SELECT {first}, min({last}), max({last}) {rows} "
+        f"WHERE {first} IS NOT NULL AND {last} IS NOT NULL GROUP BY {first}"
+    ).fetchall()
+    if not found:
+        return "false"
+    wanted = ", ".join(quoted(value) for value, _, _ in found)
+    low, high = min(low for _, low, _ in found), max(high for _, _, high in found)
+    return f"{first} IN ({wanted}) AND {last} BETWEEN {quoted(low)} AND {quoted(high)}"
 
 
 def latest_rows(table: str, files: str, lost: Iterable[str]) -> str:

@@ -15,7 +15,7 @@ import duckdb
 
 from tasks.schema.tables import COMPANIONS, CURRENT_MODEL, MISSING_CLIPS, SCORES, TRANSCRIPTS
 from tasks.store.paths import EMPTY_PART, Part
-from tasks.store.queries.clip_views import all_view, current_view
+from tasks.store.queries.clip_views import all_view, current_view, every_view
 from tasks.store.queries.latest import (
     KEYS,
     Sorted,
@@ -31,8 +31,12 @@ _ALL = """\
 SELECT row.* EXCLUDE (part), {is_current} AS is_current, {missing_since} AS missing_since
 FROM {rows} AS row"""
 _WITH_MISSING = """
-LEFT JOIN (SELECT clip_id, missing_since FROM read_parquet({missing})) AS gone
-    ON row.clip_id = gone.clip_id"""
+LEFT JOIN (
+    SELECT clip_id, any_value(missing_since) AS missing_since FROM read_parquet({missing})
+    GROUP BY clip_id
+) AS gone ON row.clip_id = gone.clip_id"""
+"""Of a clip one row: so DuckDB leaves the join out of questions that do not ask what is missing."""
+
 _NEWEST_TRANSCRIPT = """row_number() OVER (
     PARTITION BY row.clip_id ORDER BY transcribed_at DESC, run_id DESC, asr_key
 ) = 1"""
@@ -93,6 +97,11 @@ class Opening:
             self._open_scores(wanted)
         if current_view(TRANSCRIPTS) in wanted and TRANSCRIPTS in self._parts:
             self._open_transcripts()
+        for table in COMPANIONS:
+            if every_view(table) in wanted and table in self._parts:
+                self.views[every_view(table)] = _COMPANION.format(
+                    files=self._files(self._parts[table])
+                )
 
     def _open_scores(self, wanted: Collection[str]) -> None:
         found, lost = self._latest(SCORES)

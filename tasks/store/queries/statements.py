@@ -31,6 +31,7 @@ from tasks.store.queries.clip_views import (
     all_view,
     clip_views,
     current_view,
+    every_view,
     missing_clips_in,
 )
 from tasks.store.queries.explanation_views import LATEST_EXPLANATIONS
@@ -63,6 +64,7 @@ READ_BY: Mapping[str, tuple[str, ...]] = {
         for table in COMPANIONS
         for name in (table, current_view(table), all_view(table))
     },
+    **{every_view(table): (table,) for table in COMPANIONS},
     **dict.fromkeys(
         (TRANSCRIPTS, current_view(TRANSCRIPTS), all_view(TRANSCRIPTS)),
         (TRANSCRIPTS, MISSING_CLIPS),

@@ -4,6 +4,8 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from tasks.schema.scores import scores_schema
@@ -129,6 +131,24 @@ class TestWorthIt:
             said = set(json.loads(table.schema.metadata[APART_FROM]))
             assert len(said & set(names(many)[SCORES])) == 2
         assert all_rows(many.location) == before
+
+    def test_rows_sorted_range_by_range_come_in_full_row_groups(
+        self, many: ResultsStore, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("tasks.store.queries.merged.RANGE_ROWS", 3)
+        monkeypatch.setattr("tasks.store.queries.merged.ROW_GROUP_ROWS", 4)
+        before = all_rows(many.location)
+        assert compact(many, "merged")
+        assert all_rows(many.location) == before
+        (scores,), (seconds,) = many.parts(SCORES), many.parts(TIMELINE)
+        for part, num_rows in ((scores, 19), (seconds, 36)):
+            found = pq.ParquetFile(pa.BufferReader(many.folder.read(part.file))).metadata
+            sizes = [found.row_group(place).num_rows for place in range(found.num_row_groups)]
+            assert sum(sizes) == num_rows
+            assert set(sizes[:-1]) == {4}
+        columns = ("model_sha256", "coverage", "clip_id", "second")
+        rows = many.read(seconds).select(columns).to_pylist()
+        assert [*map(tuple, map(dict.values, rows))] == sorted(map(tuple, map(dict.values, rows)))
 
     def test_all_parts_by_hand_once(self, many: ResultsStore, commit: Commit) -> None:
         assert compact(many, "one")
