@@ -49,21 +49,55 @@ def intraclass_correlations(ratings: ArrayLike) -> IntraclassCorrelations:
         raise ValueError(
             f"found ratings {table.shape}, expected two clips and two raters at least, and no gap"
         )
-    n, k = table.shape
-    table = table - table.mean()
-    rows, columns = table.mean(axis=1), table.mean(axis=0)
-    between = k * np.square(rows).sum() / (n - 1)
-    raters = n * np.square(columns).sum() / (k - 1)
-    within = np.square(table - rows[:, np.newaxis]).sum() / (n * (k - 1))
-    left = np.square(table - rows[:, np.newaxis] - columns).sum() / ((n - 1) * (k - 1))
+    sums = squares_of(table - table.mean()).sum(axis=0, keepdims=True)
+    found = correlations_of_sums(sums)
     return IntraclassCorrelations(
-        one_way=_share(between - within, between + (k - 1) * within),
-        agreement=_share(between - left, between + (k - 1) * left + k * (raters - left) / n),
-        consistency=_share(between - left, between + (k - 1) * left),
-        one_way_mean=_share(between - within, between),
-        agreement_mean=_share(between - left, between + (raters - left) / n),
-        consistency_mean=_share(between - left, between),
+        **{name: None if np.isnan(value[0]) else float(value[0]) for name, value in found.items()}
     )
+
+
+def squares_of(table: Doubles) -> Doubles:
+    """Return what the correlations are made of, by clip, (N, 3 + k), to be summed over clips.
+
+    One, the square of the clip's mean, the squares of the distances from it, and the ratings.
+
+    Args:
+        table: ratings (N, k) without a gap, less their mean.
+    """
+    means = table.mean(axis=1)
+    apart = np.square(table - means[:, np.newaxis]).sum(axis=1)
+    return np.column_stack([np.ones(len(table)), np.square(means), apart, table])
+
+
+def correlations_of_sums(sums: Doubles, least: float = 0.0) -> dict[str, Doubles]:
+    """Return the correlations (R,) by the names of `IntraclassCorrelations`, NaN where undefined.
+
+    Args:
+        sums: of `squares_of` over the clips, (R, 3 + k).
+        least: a denominator that is no larger counts as 0.
+    """
+    n, squares, apart, ratings = sums[:, 0], sums[:, 1], sums[:, 2], sums[:, 3:]
+    k = ratings.shape[1]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        columns = ratings / n[:, np.newaxis]
+        grand = columns.mean(axis=1)
+        level = n * np.square(columns - grand[:, np.newaxis]).sum(axis=1)
+        between = k * (squares - n * np.square(grand)) / (n - 1)
+        raters = level / (k - 1)
+        within = apart / (n * (k - 1))
+        left = (apart - level) / ((n - 1) * (k - 1))
+        shares = {
+            "one_way": (between - within, between + (k - 1) * within),
+            "agreement": (between - left, between + (k - 1) * left + k * (raters - left) / n),
+            "consistency": (between - left, between + (k - 1) * left),
+            "one_way_mean": (between - within, between),
+            "agreement_mean": (between - left, between + (raters - left) / n),
+            "consistency_mean": (between - left, between),
+        }
+        return {
+            name: np.where(np.abs(below) > least, above / below, np.nan)
+            for name, (above, below) in shares.items()
+        }
 
 
 def krippendorff_alpha(ratings: ArrayLike) -> float | None:
@@ -97,7 +131,3 @@ def _squares(table: Doubles, values: Doubles, middle: Doubles) -> Doubles:
     """Return by clip the sum of squared distances of its ratings from a middle."""
     found: Doubles = np.where(np.isnan(table), 0.0, np.square(values - middle)).sum(axis=1)
     return found
-
-
-def _share(above: float, below: float) -> float | None:
-    return None if below == 0 else float(above / below)

@@ -107,13 +107,28 @@ def resampled_means(
     sums = np.zeros((num_resamples, parts.shape[1]))
     for number in np.unique(strata):
         units = _units(parts[strata == number], seed)
-        counts = resampled_counts(None, len(units), num_resamples, seed + int(number))
-        sums += np.concatenate([drawn.astype(np.float64) @ units for drawn in counts])
+        sums += _drawn_sums(units, num_resamples, seed + int(number))
     above, below = sums.reshape(num_resamples, 2, *shape).transpose(1, 0, *range(2, 2 + len(shape)))
     means: Doubles = np.full((num_resamples, *shape), np.nan)
     np.divide(above, below, out=means, where=below > 0.5)
     means += middle
     return means
+
+
+def resampled_sums(parts: Doubles, num_resamples: int, seed: int) -> Doubles:
+    """Return the sums over the speakers drawn in each resample, (R, F).
+
+    Args:
+        parts: (K, F), what each speaker adds.
+        num_resamples: R.
+        seed: of the draws.
+    """
+    return _drawn_sums(_units(parts, seed), num_resamples, seed)
+
+
+def _drawn_sums(units: Doubles, num_resamples: int, seed: int) -> Doubles:
+    counts = resampled_counts(None, len(units), num_resamples, seed)
+    return np.concatenate([drawn.astype(np.float64) @ units for drawn in counts])
 
 
 def _units(parts: Doubles, seed: int) -> Doubles:

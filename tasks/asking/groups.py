@@ -25,13 +25,7 @@ from emi_model.metrics.group_means import GroupComparison, compare_groups
 from emi_model.metrics.speaker_draws import MOST_UNITS
 from tasks.asking.answers import Answer, Wishes
 from tasks.asking.group_words import group_sentences, group_warnings
-from tasks.asking.scope import (
-    ask_clips,
-    clip_columns,
-    known_column,
-    number_column,
-    scores_among,
-)
+from tasks.asking.scope import OpenClips, known_column, number_column, scores_among, with_clips
 from tasks.asking.training_clips import learnt_clips
 from tasks.store.queries.quoting import quoted_name
 
@@ -139,8 +133,12 @@ def group_statistics(
         QueryError: no such column, too many groups, or no clip in any.
         StoreError: no store there.
     """
-    scope = _scope(location, by, within, where, columns)
-    cells = _cells(location, scope, where)
+
+    def asked(clips: OpenClips) -> tuple[GroupScope, Cells]:
+        scope = _scope(clips, by, within, columns, is_chosen=where is not None)
+        return scope, _cells(clips, scope)
+
+    scope, cells = with_clips(location, where, asked)
     if not columns:
         cells = cells.with_values()
     comparison = compare_groups(cells, is_within=scope.is_within, level=level)
@@ -229,13 +227,9 @@ def difference_rows(comparison: GroupComparison) -> list[dict[str, Any]]:
 
 
 def _scope(
-    location: str | Path,
-    by: str,
-    within: str | None,
-    where: str | None,
-    columns: Sequence[str],
+    clips: OpenClips, by: str, within: str | None, columns: Sequence[str], *, is_chosen: bool
 ) -> GroupScope:
-    known = clip_columns(location)
+    known = clips.columns()
     by = known_column(by, known, "--by")
     person = WHO_SPOKE if within is None else known_column(within, known, "--within")
     if within is not None and person == by:
@@ -244,10 +238,10 @@ def _scope(
         )
     chosen = [number_column(name, known, "--column") for name in columns]
     names = {"by": quoted_name(by), "person": quoted_name(person)}
-    facts = ask_clips(location, _FACTS.format(**names), where).to_pylist()[0]
+    facts = clips.rows(_FACTS.format(**names)).to_pylist()[0]
     num_groups = facts.pop("num_groups")
     if not facts["num_clips"] - facts["num_groupless"]:
-        meet = " that meet --where" if where is not None else ""
+        meet = " that meet --where" if is_chosen else ""
         raise QueryError(
             f"{by}: none of {facts['num_clips']} clips{meet} has a value: nothing can be compared"
         )
@@ -262,7 +256,7 @@ def _scope(
     return GroupScope(by, person, within is not None, tuple(chosen), **facts)
 
 
-def _cells(location: str | Path, scope: GroupScope, where: str | None) -> Cells:
+def _cells(clips: OpenClips, scope: GroupScope) -> Cells:
     """Return what each speaker has in each group, summed up by the database."""
     columns = [f"{quoted_name(name)}::DOUBLE AS v{n}" for n, name in enumerate(scope.columns)]
     figures = [
@@ -278,7 +272,7 @@ def _cells(location: str | Path, scope: GroupScope, where: str | None) -> Cells:
         loose=f"(hash(clip_id) % {MOST_UNITS})::VARCHAR" if many else "clip_id",
         named=f" AND {quoted_name(scope.person)} IS NOT NULL" if scope.is_within else "",
     )
-    found = ask_clips(location, sql, where)
+    found = clips.rows(sql)
     groups = sorted(set(found["group_name"].to_pylist()))
     rows = list(zip(found["is_loose"].to_pylist(), found["unit"].to_pylist(), strict=True))
     units = {row: number for number, row in enumerate(dict.fromkeys(rows))}

@@ -11,6 +11,7 @@ nothing.
 from __future__ import annotations
 
 import warnings
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,13 +23,7 @@ from emi_model.errors import ConfigError, QueryError
 from emi_model.metrics.systems import holm
 from tasks.asking.answers import Answer, Wishes
 from tasks.asking.groups import MOST_GROUPS, WHO_SPOKE
-from tasks.asking.scope import (
-    ask_clips,
-    clip_columns,
-    known_column,
-    number_column,
-    scores_among,
-)
+from tasks.asking.scope import OpenClips, known_column, number_column, scores_among, with_clips
 from tasks.asking.training_clips import learnt_clips
 from tasks.store.queries.quoting import quoted_name
 
@@ -66,13 +61,7 @@ def ask_mixed_model(location: str | Path, wishes: Wishes) -> Answer:
     """
     if wishes.by is None:
         raise QueryError("mixed_model: say which column tells the groups apart: --by condition")
-    known = clip_columns(location)
-    by = known_column(wishes.by, known, "--by")
-    columns = [number_column(name, known, "--column") for name in wishes.columns]
-    columns = columns or scores_among(known)
-    chosen = ", ".join(f"{quoted_name(name)}::DOUBLE AS v{n}" for n, name in enumerate(columns))
-    sql = _CLIPS.format(by=quoted_name(by), columns=chosen, most=MOST_ROWS + 1)
-    clips = ask_clips(location, sql, wishes.where)
+    by, columns, clips = with_clips(location, wishes.where, partial(_asked, wishes.by, wishes))
     groups = sorted(set(clips["group_name"].to_pylist()))
     _check(by, clips, groups)
     rows: list[dict[str, Any]] = []
@@ -89,6 +78,17 @@ def ask_mixed_model(location: str | Path, wishes: Wishes) -> Answer:
     remarks += learnt_clips(location, wishes.where, recorded, len(splits))
     table = pa.Table.from_pylist(rows, _SCHEMA)
     return Answer({"mixed_model": table}, warnings=tuple(remarks))
+
+
+def _asked(wanted: str, wishes: Wishes, clips: OpenClips) -> tuple[str, list[str], pa.Table]:
+    """Return the column of groups and those that are compared, as spelled, and the clips' rows."""
+    known = clips.columns()
+    by = known_column(wanted, known, "--by")
+    columns = [number_column(name, known, "--column") for name in wishes.columns]
+    columns = columns or scores_among(known)
+    chosen = ", ".join(f"{quoted_name(name)}::DOUBLE AS v{n}" for n, name in enumerate(columns))
+    sql = _CLIPS.format(by=quoted_name(by), columns=chosen, most=MOST_ROWS + 1)
+    return by, columns, clips.rows(sql)
 
 
 def _check(by: str, clips: pa.Table, groups: list[str]) -> None:

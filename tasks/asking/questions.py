@@ -8,7 +8,10 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+
+import pyarrow as pa
 
 from emi_model.errors import QueryError
 from tasks.asking import groups, mixed_model, model_agreement, raters
@@ -19,13 +22,15 @@ from tasks.asking.model_agreement import ask_model_agreement
 from tasks.asking.raters import ask_raters
 from tasks.asking.scope import (
     BY_MARK,
-    clip_columns,
+    OpenClips,
     did_you_mean,
     known_column,
     scoped,
     takes_where,
+    with_clips,
 )
 from tasks.store.query import answer, stored_question, stored_question_names
+from tasks.store.views import views_read
 
 _Asked = Callable[[str | Path, Wishes], Answer]
 
@@ -105,11 +110,16 @@ def ask_question(location: str | Path, name: str, wishes: Wishes | None = None) 
             )
     if not question.sql:
         return _IN_PYTHON[question.name][1](location, wishes)
-    by = wishes.by
-    if by is not None:
-        by = known_column(by, clip_columns(location), "--by")
-    found = answer(location, scoped(question.sql, wishes.where, by))
+    if wishes.by is None:
+        found = answer(location, scoped(question.sql, wishes.where))
+    else:
+        answered = partial(_answered_by, question.sql, wishes.by)
+        found = with_clips(location, wishes.where, answered, views_read(question.sql))
     return Answer({question.name: found})
+
+
+def _answered_by(sql: str, by: str, clips: OpenClips) -> pa.Table:
+    return clips.rows(sql, by=known_column(by, clips.columns(), "--by"))
 
 
 def _question(name: str) -> Question:

@@ -5,26 +5,32 @@ Who asks: a researcher with ratings by several persons, before they become label
 Read it so: alpha is Krippendorff's (1: the same ratings, 0: as by chance), from all clips with two
 ratings at least; icc_agreement is that of a single rating, icc_agreement_mean that of the mean over
 the raters, which labels mostly are, icc_consistency leaves each rater's own level out; these three
-need clips that all rated, icc_one_way supposes that the raters of a clip are anybody.
+need clips that all rated, icc_one_way supposes that the raters of a clip are anybody. Ends in _low
+and _high are those of the interval at 95 %, over speakers.
 """
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
+from emi_model.arrays import Doubles
 from emi_model.errors import MetadataError, QueryError
-from tasks.asking.agreement import AGREEMENT, agreement_row
+from tasks.asking.agreement import AGREEMENT, NAMING, agreement_rows, agreement_warnings
 from tasks.asking.answers import Answer, Wishes
 from tasks.asking.model_agreement import rating_tables
-from tasks.asking.scope import ask_clips, clip_columns, number_column
+from tasks.asking.scope import OpenClips, number_column, with_clips
+from tasks.labels.label_columns import SPEAKER
 from tasks.metadata.metadata_file import MetadataFile, read_metadata_file
 from tasks.store.queries.quoting import quoted_name
 
 RATER = "rater"
+
+_Rated = tuple[list[str], list[Doubles], list[str | None]]
+"""Names of scores, the ratings (clips, raters) of each, and who speaks in the clips."""
 
 
 def ask_raters(location: str | Path, wishes: Wishes) -> Answer:
@@ -36,36 +42,43 @@ def ask_raters(location: str | Path, wishes: Wishes) -> Answer:
         StoreError: no store there.
     """
     if wishes.ratings is not None and not wishes.columns and wishes.where is None:
-        rows = _of_file(wishes.ratings)
+        names, tables, speakers = _of_file(wishes.ratings)
+        naming = "add a column speaker to the file"
     elif wishes.ratings is None and len(wishes.columns) > 1:
-        rows = [_of_columns(location, wishes)]
+        names, tables, speakers = with_clips(location, wishes.where, partial(_of_columns, wishes))
+        naming = NAMING
     else:
         raise QueryError(
             "raters: say where the single ratings are: --ratings FILE with columns clip_id, rater "
             "and one a score; or a column a rater, --column joy_anna --column joy_ben (emi "
             "metadata add), with or without --where"
         )
-    return Answer({"raters": pa.Table.from_pylist(rows, AGREEMENT)})
+    rows = agreement_rows(names, tables, speakers)
+    return Answer(
+        {"raters": pa.Table.from_pylist(rows, AGREEMENT)},
+        warnings=agreement_warnings(rows, speakers, naming),
+    )
 
 
-def _of_columns(location: str | Path, wishes: Wishes) -> dict[str, Any]:
-    known = clip_columns(location)
+def _of_columns(wishes: Wishes, clips: OpenClips) -> _Rated:
+    known = clips.columns()
     names = [number_column(name, known, "--column") for name in wishes.columns]
     chosen = ", ".join(f"{quoted_name(name)}::DOUBLE AS v{n}" for n, name in enumerate(names))
-    found = ask_clips(location, f"SELECT {chosen} FROM clips", wishes.where)
-    ratings = np.column_stack([column.to_numpy() for column in found.columns])
-    return {"score": ", ".join(names), **agreement_row(ratings)}
+    found = clips.rows(f"SELECT {chosen}, speaker FROM clips ORDER BY clip_id")
+    ratings = np.column_stack([found[f"v{n}"].to_numpy() for n in range(len(names))])
+    return [", ".join(names)], [ratings], found["speaker"].to_pylist()
 
 
-def _of_file(path: str) -> list[dict[str, Any]]:
-    """Return a row a score of a file with a row a clip and rater."""
+def _of_file(path: str) -> _Rated:
+    """Return the ratings of a file with a row a clip and rater; it may say who speaks."""
     file = read_metadata_file(path, "clip_id")
     if file.problems:
         raise file.error(file.problems)
     scores = [
         name
         for name, values in file.columns.items()
-        if name != RATER and (pa.types.is_integer(values.type) or pa.types.is_floating(values.type))
+        if name not in {RATER, SPEAKER}
+        and (pa.types.is_integer(values.type) or pa.types.is_floating(values.type))
     ]
     if RATER not in file.columns or not scores:
         raise MetadataError(
@@ -77,13 +90,18 @@ def _of_file(path: str) -> list[dict[str, Any]]:
         {
             "clip_id": pa.array(file.names, pa.string()),
             RATER: file.columns[RATER].cast(pa.string()),
+            SPEAKER: _speakers(file),
             **{name: file.columns[name] for name in scores},
         }
     )
-    tables = rating_tables(rows, RATER, scores)
-    return [
-        {"score": name, **agreement_row(table)} for name, table in zip(scores, tables, strict=True)
-    ]
+    tables, speakers = rating_tables(rows, RATER, scores)
+    return scores, tables, speakers
+
+
+def _speakers(file: MetadataFile) -> pa.Array:
+    if SPEAKER not in file.columns:
+        return pa.nulls(len(file.names), pa.string())
+    return file.columns[SPEAKER].cast(pa.string())
 
 
 def _check_pairs(file: MetadataFile) -> None:

@@ -9,8 +9,9 @@ sandbox as any other SQL.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
+from typing import TypeVar
 
 import pyarrow as pa
 
@@ -21,8 +22,13 @@ from tasks.schema.scores import scores_schema, target_columns
 from tasks.schema.tables import COMPANIONS, LABELS, SCORES, TRANSCRIPTS
 from tasks.store.queries.clip_views import CLIPS, DERIVED_BODIES, all_view
 from tasks.store.queries.quoting import quoted_name
-from tasks.store.query import answer
+from tasks.store.query import Ask, ask_together
 from tasks.store.views import VIEWS, views_read
+
+_Found = TypeVar("_Found")
+
+TRUSTED = "trusted_scores"
+"""View of the scores that questions compare."""
 
 BY_MARK = "/* by */"
 """Where a question takes the column that it is answered by."""
@@ -73,11 +79,56 @@ def scoped(sql: str, where: str | None, by: str | None = None, *, whole: bool = 
     return f"WITH {named}\nSELECT * FROM (\n{sql.strip().rstrip(';')}\n)"
 
 
-def clip_columns(location: str | Path) -> dict[str, str]:
-    """Return the columns of the view clips with their types, as DuckDB names them."""
-    table = answer(location, f"SELECT column_name, column_type FROM (DESCRIBE {CLIPS})")
-    names, kinds = (table[name].to_pylist() for name in table.schema.names)
-    return dict(zip(names, kinds, strict=True))
+class OpenClips:
+    """Clips of a store that is open, those that meet a condition."""
+
+    def __init__(self, ask: Ask, where: str | None) -> None:
+        """Take what answers questions, and the condition."""
+        self._ask = ask
+        self._where = where
+
+    def columns(self) -> dict[str, str]:
+        """Return the columns of the view clips with their types, as DuckDB names them."""
+        table = self._ask(f"SELECT column_name, column_type FROM (DESCRIBE {CLIPS})", {})
+        names, kinds = (table[name].to_pylist() for name in table.schema.names)
+        return dict(zip(names, kinds, strict=True))
+
+    def rows(
+        self, sql: str, own: Mapping[str, pa.Table] | None = None, *, by: str | None = None
+    ) -> pa.Table:
+        """Return the answer to a question about these clips, with all columns of clips.
+
+        Args:
+            sql: one SELECT over the views.
+            own: more tables that it may name.
+            by: column that it is answered by.
+
+        Raises:
+            QueryError: the condition, or the question, is wrong.
+        """
+        return self._ask(scoped(sql, self._where, by, whole=True), own or {})
+
+
+def with_clips(
+    location: str | Path,
+    where: str | None,
+    work: Callable[[OpenClips], _Found],
+    views: Iterable[str] = (),
+) -> _Found:
+    """Return what some work makes of a store's clips, for which the store is opened once.
+
+    Args:
+        location: of the store.
+        where: SQL, a condition on the columns of clips; None: all.
+        work: called again if parts were compacted away meanwhile.
+        views: that it asks beside `TRUSTED` and those of clips.
+
+    Raises:
+        QueryError: the condition, or a question, is wrong.
+        StoreError: no store there.
+    """
+    read = views_read(scoped(f"FROM {TRUSTED}", where, whole=True))
+    return ask_together(location, {*read, *views}, lambda ask: work(OpenClips(ask, where)))
 
 
 def known_column(name: str, columns: Mapping[str, str], option: str) -> str:
@@ -122,13 +173,3 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     """Return a half sentence with the names most like one; empty if none is."""
     found = difflib.get_close_matches(name.lower(), list(known), n=3)
     return f", did you mean {' or '.join(found)}?" if found else ""
-
-
-def ask_clips(location: str | Path, sql: str, where: str | None) -> pa.Table:
-    """Return the answer to a question about clips with their metadata.
-
-    Raises:
-        QueryError: the condition, or the question, is wrong.
-        StoreError: no store there.
-    """
-    return answer(location, scoped(sql, where, whole=True))

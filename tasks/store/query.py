@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
+from functools import partial
 from importlib import resources
 from importlib.resources.abc import Traversable
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeAlias, TypeVar
 
 import duckdb
 import pyarrow as pa
@@ -29,6 +30,11 @@ from tasks.store.queries.clip_views import WITHIN
 from tasks.store.readers import query_error, read_whole
 from tasks.store.store import open_store
 from tasks.store.views import VIEWS, connect, views_read
+
+_Found = TypeVar("_Found")
+
+Ask: TypeAlias = Callable[[str, Mapping[str, pa.Table]], pa.Table]
+"""Answers a question to a store that is open, as `answer` does: its SQL, more tables of its own."""
 
 
 def answer(
@@ -51,13 +57,37 @@ def answer(
         QueryError: SQL that is wrong, that is no single SELECT, that reaches outside, that takes
             more than `tasks.store.bounds.MEMORY_SHARE`, or longer than it may.
     """
+    return ask_together(location, views_read(sql), lambda ask: ask(sql, own or {}), seconds=seconds)
+
+
+def ask_together(
+    location: str | Path,
+    views: Collection[str],
+    work: Callable[[Ask], _Found],
+    *,
+    seconds: float | None = None,
+) -> _Found:
+    """Return what some work makes of answers over one opening of a store, and so one state of it.
+
+    Args:
+        location: of the store.
+        views: that may be asked, see `tasks.store.views.views_read`.
+        work: called with what answers; again if parts were compacted away meanwhile, or if one is
+            damaged, which is passed over then. It runs in a thread that Ctrl-C need not wait for.
+        seconds: that it may take; None for any time.
+
+    Raises:
+        StoreError: no store there.
+        QueryError: as `answer`.
+    """
     open_store(location)
-    return read_whole(
-        location,
-        lambda verified: interruptible(
-            lambda begun: _answer(location, sql, own or {}, begun, verified=verified), seconds
-        ),
-    )
+
+    def opened(verified: bool, begun: Callable[[duckdb.DuckDBPyConnection], None]) -> _Found:
+        with connect(location, views=views, verified=verified) as connection:
+            begun(connection)
+            return work(partial(_answer, connection))
+
+    return read_whole(location, lambda verified: interruptible(partial(opened, verified), seconds))
 
 
 _OWN_TABLES = (
@@ -67,30 +97,23 @@ _OWN_TABLES = (
 
 
 def _answer(
-    location: str | Path,
-    sql: str,
-    own: Mapping[str, pa.Table],
-    begun: Callable[[duckdb.DuckDBPyConnection], None],
-    *,
-    verified: bool,
+    connection: duckdb.DuckDBPyConnection, sql: str, own: Mapping[str, pa.Table]
 ) -> pa.Table:
-    with connect(location, views=views_read(sql), verified=verified) as connection:
-        begun(connection)
-        for name, table in own.items():
-            connection.register(name, table)
-        try:
-            statements = connection.extract_statements(sql)
-            if [statement.type for statement in statements] != [duckdb.StatementType.SELECT]:
-                raise QueryError(
-                    f"found {len(statements)} statements, or one that is no SELECT: the store is "
-                    f"read only: ask one SELECT over {', '.join(VIEWS)}"
-                )
-            # A view can only read: a SELECT may hold WITH x AS (COPY ... TO ...), a view not.
-            # On a line of its own, DuckDB's errors quote it as it was asked.
-            connection.execute(f"CREATE VIEW {WITHIN}.answer AS\n{statements[0].query}")
-            return bounded_answer(connection, f"FROM {WITHIN}.answer")
-        except duckdb.Error as error:
-            raise query_error(error, _explained(error)) from error
+    for name, table in own.items():
+        connection.register(name, table)
+    try:
+        statements = connection.extract_statements(sql)
+        if [statement.type for statement in statements] != [duckdb.StatementType.SELECT]:
+            raise QueryError(
+                f"found {len(statements)} statements, or one that is no SELECT: the store is "
+                f"read only: ask one SELECT over {', '.join(VIEWS)}"
+            )
+        # A view can only read: a SELECT may hold WITH x AS (COPY ... TO ...), a view not.
+        # On a line of its own, DuckDB's errors quote it as it was asked.
+        connection.execute(f"CREATE OR REPLACE VIEW {WITHIN}.answer AS\n{statements[0].query}")
+        return bounded_answer(connection, f"FROM {WITHIN}.answer")
+    except duckdb.Error as error:
+        raise query_error(error, _explained(error)) from error
 
 
 def _explained(error: duckdb.Error) -> str:

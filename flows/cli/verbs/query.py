@@ -52,17 +52,21 @@ def status(results: str, as_json: bool) -> None:
     from flows.display.status import show_status
     from tasks.progress import remark
     from tasks.storage.formats import plain_rows
-    from tasks.store.query import answer, stored_question
+    from tasks.store.query import ask_together, stored_question
     from tasks.store.store import create_store, open_store
+    from tasks.store.views import views_read
 
     store = open_store(results)
     with suppress(StoreError):  # it may be for reading only
         create_store(results)  # writes catalog.sql anew, for a store that was moved
     if damaged := store.num_damaged():
         remark(f"{results}: damaged parts: {damaged}")
-    contents = answer(results, stored_question("status"))
-    transcribed = answer(results, stored_question("transcribed"))
-    runs = answer(results, stored_question("latest_runs"))
+    asked = [stored_question(name) for name in ("status", "transcribed", "latest_runs")]
+    contents, transcribed, runs = ask_together(
+        results,
+        {view for sql in asked for view in views_read(sql)},
+        lambda ask: [ask(sql, {}) for sql in asked],
+    )
     if as_json:
         for table, rows in (("scores", contents), ("transcripts", transcribed), ("runs", runs)):
             write_json({"table": table, **row} for row in plain_rows(rows))

@@ -16,6 +16,7 @@ from tasks.asking.questions import ask_question
 from tasks.metadata.add_metadata import add_metadata
 from tasks.scoring.commit import RunStamp
 from tasks.store.store import ResultsStore
+from tasks.store.views import connect
 from tests.tasks.asking.conftest import CLIPS, NUM_CLIPS, NUM_SPEAKERS, SCORE_NAMES, scores_of
 
 Commit = Callable[..., None]
@@ -47,6 +48,18 @@ def test_the_store_gives_the_figures_of_its_clips(study: str) -> None:
 def ask(location: str, **wishes: str) -> Answer:
     columns = tuple(filter(None, wishes.pop("columns", "").split()))
     return ask_question(location, "groups", Wishes(columns=columns, **wishes))
+
+
+def test_the_store_is_opened_once(study: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened = []
+
+    def connecting(*args: object, **options: object) -> object:
+        opened.append(options)
+        return connect(*args, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr("tasks.store.query.connect", connecting)
+    assert ask(study, by="condition", where="age < 30 AND joy >= 0").warnings
+    assert len(opened) == 1
 
 
 class TestTheAnswer:

@@ -11,7 +11,13 @@ from tasks.asking.answers import Wishes
 from tasks.asking.questions import ask_question, question_named, ready_questions
 from tasks.asking.scope import scoped
 from tasks.store.query import answer
-from tests.tasks.asking.conftest import CLIPS, NUM_CLIPS, SCORE_NAMES, scores_of
+from tests.tasks.asking.conftest import (
+    CLIPS,
+    NUM_CLIPS,
+    NUM_SPEAKERS,
+    SCORE_NAMES,
+    scores_of,
+)
 
 Commit = Callable[..., None]
 
@@ -120,7 +126,11 @@ class TestFigures:
         assert {(row["own_model"], row["other_model"]) for row in found} == {("large", "tiny")}
         agreement = {row["score"]: row for row in rows(study, "model_agreement")}
         assert {row["clips"] for row in agreement.values()} == {len(CLIPS)}
-        assert agreement["joy"]["alpha"] > 0.5  # both hear who is in which condition
+        joy = agreement["joy"]
+        assert joy["alpha"] > 0.5  # both hear who is in which condition
+        assert joy["alpha_low"] < joy["alpha"] < joy["alpha_high"]
+        assert joy["icc_agreement_low"] < joy["icc_agreement"] < joy["icc_agreement_high"]
+        assert joy["speakers"] == NUM_SPEAKERS
         drift = rows(study, "drift")
         assert [(row["run_id"], row["joy_drift"]) for row in drift] == [("run2", 0), ("run1", 0)]
 
@@ -150,6 +160,13 @@ class TestRaters:
         (row,) = rows(study, "raters", ratings=str(path))
         assert (row["score"], row["clips"], row["raters"]) == ("joy", 6, 4)
         assert row["icc_agreement"] == pytest.approx(0.29, abs=0.005)
+        assert row["icc_agreement_low"] < 0.29 < row["icc_agreement_high"]
+        speakers = [line + f",p{n // 8}" for n, line in enumerate(lines)]
+        path.write_text("clip_id,rater,Joy,speaker\n" + "\n".join(speakers) + "\n")
+        found = ask_question(study, "raters", Wishes(ratings=str(path)))
+        (row,) = found.one_table().to_pylist()
+        assert (row["speakers"], row["alpha_low"]) == (3, None)
+        assert found.warnings == ("too few speakers for an interval, 5 at least: 3",)
         path.write_text("clip_id,rater,joy\na,x,1\na,x,2\n")
         with pytest.raises(Exception, match="line 3: x rates a again"):
             rows(study, "raters", ratings=str(path))
@@ -158,5 +175,6 @@ class TestRaters:
         wishes = Wishes(columns=("joy", "age"), where="age < 30")
         (row,) = ask_question(study, "raters", wishes).one_table().to_pylist()
         assert (row["score"], row["complete_clips"], row["raters"]) == ("joy, age", 30, 2)
+        assert (row["speakers"], row["clips"]) == (10, 30)
         with pytest.raises(QueryError, match="say where the single ratings are"):
             rows(study, "raters")
