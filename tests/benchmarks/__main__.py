@@ -32,7 +32,8 @@ from tests.benchmarks.reading import reading
 from tests.benchmarks.reporting import report
 from tests.benchmarks.scale import scale
 from tests.benchmarks.speed import speed
-from tests.benchmarks.store_scale import store, store_kills
+from tests.benchmarks.store_kills import store_kills
+from tests.benchmarks.store_scale import store
 from tests.benchmarks.three import three
 from tests.benchmarks.whole import drift, whole
 from tests.benchmarks.work import EMI, make_corpus, make_model, process, watch

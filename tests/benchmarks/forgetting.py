@@ -7,9 +7,6 @@ import json
 import os
 import random
 import shutil
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
 from contextlib import redirect_stdout, suppress
 from pathlib import Path
@@ -23,6 +20,7 @@ from tasks.schema.registers import TABLE_SCHEMAS
 from tasks.schema.tables import COMPARED_CLIPS, SCORES, TIMELINE, TRANSCRIPTS, WINDOWS
 from tasks.store.query import answer
 from tasks.store.store import ResultsStore, create_store
+from tests.benchmarks.kills import seconds_of_work
 from tests.tasks.forgetting.forgettable import (
     cache_file,
     content_of,
@@ -38,7 +36,6 @@ NUM_KILLS = 20
 WHO = "anna"
 """Every hundredth clip is of this speaker."""
 
-_FORGET = [sys.executable, "-c", "from flows.cli.main import main; main()", "forget", "--yes"]
 _STAYING = f"""
 SELECT count(*) AS n, count(DISTINCT clip_id) AS clips, bit_xor(hash(clip_id, content_sha256)) AS h
 FROM {{table}} WHERE clip_id NOT LIKE '{WHO}/%'
@@ -52,18 +49,17 @@ def forgetting(folder: Path, _: Path) -> Iterator[Row]:
     expected = _staying(whole)
     yield "clips, parts", f"{NUM_PARTS * CLIPS_A_PART:,}, {NUM_PARTS}; {_mib(folder / 'whole')} MiB"
     once = _copied(whole, folder / "once")
-    began = time.perf_counter()
-    working = _seconds_of_work(_started(once), once, None)
-    yield "`emi forget --speaker`", f"{time.perf_counter() - began:.1f} s, {working:.1f} s of work"
+    working = _seconds_of_work(once, None)
+    assert working is not None
+    yield "`emi forget --speaker`", f"{working:.1f} s of work"
     rng, killed, wrong = random.Random(1), 0, 0
     for number in range(NUM_KILLS):
         store = _copied(whole, folder / f"copy{number}")
-        _seconds_of_work(_started(store), store, rng.uniform(0, working))
+        _seconds_of_work(store, rng.uniform(0, working))
         killed += bool(_journals(store))
         wrong += _staying(store) != expected
-        # the same again, without the start of a process; an error where nothing was left to do
-        with redirect_stdout(io.StringIO()), suppress(CorpusError):
-            cli.main(["forget", *_of(store)], standalone_mode=False)
+        with redirect_stdout(io.StringIO()):
+            forget_who(store.location)
         noted = answer(store.location, "FROM forgotten").num_rows
         wrong += _staying(store) != expected or noted != 1 or bool(files_naming(store.folder, WHO))
         shutil.rmtree(folder / f"copy{number}")
@@ -122,32 +118,22 @@ def _copied(whole: ResultsStore, folder: Path) -> ResultsStore:
     return ResultsStore(folder)
 
 
-def _of(store: ResultsStore) -> list[str]:
-    return ["--results", store.location, "--speaker", WHO]
-
-
-def _started(store: ResultsStore) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(
-        [*_FORGET, *_of(store)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
-
-
 def _journals(store: ResultsStore) -> list[str]:
     return [file.name for file in store.folder.files("forgetting") if file.name.endswith(".json")]
 
 
-def _seconds_of_work(
-    running: subprocess.Popen[bytes], store: ResultsStore, kill_after: float | None
-) -> float:
-    """Return how long a command removes; or kill it so long after it began to."""
-    while running.poll() is None and not _journals(store):
-        time.sleep(0.002)
-    began = time.perf_counter()
-    if kill_after is not None:
-        time.sleep(kill_after)
-        running.kill()
-    running.wait()
-    return time.perf_counter() - began
+def _seconds_of_work(store: ResultsStore, kill_after: float | None) -> float | None:
+    return seconds_of_work(
+        forget_who, store.location, begun=lambda: bool(_journals(store)), kill_after=kill_after
+    )
+
+
+def forget_who(location: str) -> None:
+    """Do what `emi forget` does; an error where nothing is left to do."""
+    with suppress(CorpusError):
+        cli.main(
+            ["forget", "--yes", "--results", location, "--speaker", WHO], standalone_mode=False
+        )
 
 
 def _mib(folder: Path) -> int:

@@ -11,31 +11,46 @@ WITH by_run AS (
         run_id,
         min(scored_at) AS scored_at,
         count(*) AS clips,
-        avg(joy) AS joy, stddev_samp(joy) AS joy_deviation,
-        avg(amusement) AS amusement, stddev_samp(amusement) AS amusement_deviation,
-        avg(empathic_pain) AS empathic_pain, stddev_samp(empathic_pain) AS empathic_pain_deviation,
-        avg(arousal) AS arousal, stddev_samp(arousal) AS arousal_deviation,
-        avg(valence) AS valence, stddev_samp(valence) AS valence_deviation
+        avg(joy) AS joy,
+        avg(amusement) AS amusement,
+        avg(empathic_pain) AS empathic_pain,
+        avg(arousal) AS arousal,
+        avg(valence) AS valence
     FROM all_scores
+    WHERE status = 'scored'
+    GROUP BY ALL
+),
+first_runs AS (
+    FROM by_run
+    QUALIFY row_number() OVER (PARTITION BY model_sha256, coverage ORDER BY scored_at, run_id) = 1
+),
+deviations AS (
+    SELECT
+        all_scores.model_sha256,
+        all_scores.coverage,
+        nullif(stddev_samp(all_scores.joy), 0) AS joy,
+        nullif(stddev_samp(all_scores.amusement), 0) AS amusement,
+        nullif(stddev_samp(all_scores.empathic_pain), 0) AS empathic_pain,
+        nullif(stddev_samp(all_scores.arousal), 0) AS arousal,
+        nullif(stddev_samp(all_scores.valence), 0) AS valence
+    FROM all_scores
+    SEMI JOIN first_runs USING (model, model_sha256, coverage, run_id)
     WHERE status = 'scored'
     GROUP BY ALL
 )
 SELECT
-    model,
-    coverage,
-    run_id,
-    scored_at,
-    clips,
-    round((joy - first_value(joy) OVER first_run)
-        / nullif(first_value(joy_deviation) OVER first_run, 0), 2) AS joy_drift,
-    round((amusement - first_value(amusement) OVER first_run)
-        / nullif(first_value(amusement_deviation) OVER first_run, 0), 2) AS amusement_drift,
-    round((empathic_pain - first_value(empathic_pain) OVER first_run)
-        / nullif(first_value(empathic_pain_deviation) OVER first_run, 0), 2) AS empathic_pain_drift,
-    round((arousal - first_value(arousal) OVER first_run)
-        / nullif(first_value(arousal_deviation) OVER first_run, 0), 2) AS arousal_drift,
-    round((valence - first_value(valence) OVER first_run)
-        / nullif(first_value(valence_deviation) OVER first_run, 0), 2) AS valence_drift
-FROM by_run
-WINDOW first_run AS (PARTITION BY model_sha256, coverage ORDER BY scored_at, run_id)
-ORDER BY model, coverage, by_run.scored_at, run_id
+    runs.model,
+    runs.coverage,
+    runs.run_id,
+    runs.scored_at,
+    runs.clips,
+    round((runs.joy - first.joy) / deviations.joy, 2) AS joy_drift,
+    round((runs.amusement - first.amusement) / deviations.amusement, 2) AS amusement_drift,
+    round((runs.empathic_pain - first.empathic_pain) / deviations.empathic_pain, 2)
+        AS empathic_pain_drift,
+    round((runs.arousal - first.arousal) / deviations.arousal, 2) AS arousal_drift,
+    round((runs.valence - first.valence) / deviations.valence, 2) AS valence_drift
+FROM by_run AS runs
+JOIN first_runs AS first USING (model_sha256, coverage)
+JOIN deviations USING (model_sha256, coverage)
+ORDER BY runs.model, runs.coverage, runs.scored_at, runs.run_id
