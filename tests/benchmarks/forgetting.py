@@ -20,7 +20,7 @@ from tasks.schema.registers import TABLE_SCHEMAS
 from tasks.schema.tables import COMPARED_CLIPS, SCORES, TIMELINE, TRANSCRIPTS, WINDOWS
 from tasks.store.query import answer
 from tasks.store.store import ResultsStore, create_store
-from tests.benchmarks.kills import seconds_of_work
+from tests.benchmarks.kills import ENDED_BEFORE, seconds_of_work
 from tests.tasks.forgetting.forgettable import (
     cache_file,
     content_of,
@@ -52,18 +52,20 @@ def forgetting(folder: Path, _: Path) -> Iterator[Row]:
     working = _seconds_of_work(once, None)
     assert working is not None
     yield "`emi forget --speaker`", f"{working:.1f} s of work"
-    rng, killed, wrong = random.Random(1), 0, 0
-    for number in range(NUM_KILLS):
-        store = _copied(whole, folder / f"copy{number}")
-        _seconds_of_work(store, rng.uniform(0, working))
-        killed += bool(_journals(store))
+    rng, killed, left, wrong = random.Random(1), 0, 0, 0
+    while killed < NUM_KILLS:
+        store = _copied(whole, folder / "copy")
+        if _seconds_of_work(store, rng.uniform(0, working)) is None:
+            working *= ENDED_BEFORE
+        else:
+            killed, left = killed + 1, left + bool(_journals(store))
         wrong += _staying(store) != expected
         with redirect_stdout(io.StringIO()):
             forget_who(store.location)
         noted = answer(store.location, "FROM forgotten").num_rows
         wrong += _staying(store) != expected or noted != 1 or bool(files_naming(store.folder, WHO))
-        shutil.rmtree(folder / f"copy{number}")
-    yield "kill -9 at 20 random moments", f"{killed} times with work left; {wrong} tables WRONG"
+        shutil.rmtree(folder / "copy")
+    yield f"kill -9 at {killed} random moments", f"{left} with work left; {wrong} tables WRONG"
 
 
 def _made(folder: Path) -> ResultsStore:

@@ -22,6 +22,9 @@ _FORKING.set_forkserver_preload(
     ]
 )
 
+ENDED_BEFORE = 0.9
+"""What the seconds of work are multiplied by where a command had ended before it was killed."""
+
 
 def seconds_of_work(
     run: Callable[..., None], *args: str, begun: Callable[[], bool], kill_after: float | None

@@ -11,7 +11,7 @@ from flows.cli.main import cli
 from tasks.store import compaction
 from tasks.store.query import Ask, ask_together
 from tasks.store.store import ResultsStore
-from tests.benchmarks.kills import seconds_of_work
+from tests.benchmarks.kills import ENDED_BEFORE, seconds_of_work
 from tests.benchmarks.store_scale import NUM_RUNS, make_store, run_of_a_night, size_of
 
 Row = tuple[str, str]
@@ -26,6 +26,7 @@ def store_kills(folder: Path, _model: Path) -> Iterator[Row]:
     before = _digests(made)
     yield "rows, parts", f"{KILLED_ROWS:,}, {size_of(made)}"
     working = _seconds_of_work(made, None)
+    assert working is not None
     yield "compacted", f"in {working:.1f} s, the same table: {_digests(made) == before}"
     drawn, moments, same, nights = random.Random(0), [], 0, 0
     while len(moments) < KILLS:
@@ -35,7 +36,8 @@ def store_kills(folder: Path, _model: Path) -> Iterator[Row]:
         while len(moments) < KILLS:
             lasted = _seconds_of_work(made, drawn.uniform(0, working))
             if lasted is None:
-                break  # it had ended before
+                working *= ENDED_BEFORE
+                break
             moments.append(f"{lasted:.1f}")
             same += _digests(made) == before
         if len(moments) < KILLS and _digests(made) != before:

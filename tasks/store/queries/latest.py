@@ -148,10 +148,12 @@ def find_lost_rows(
     columns = f"{key}, {order.partition(',')[0].split()[0]}, run_id"
     read = f"FROM read_parquet({loose}, union_by_name = true, hive_partitioning = false)"
     connection.execute(f"CREATE OR REPLACE TEMP TABLE loose AS SELECT {hashed} AS hashed {read}")
-    met = f"{_may_meet(connection, KEYS[table], read)} AND {hashed} IN (SELECT hashed FROM loose)"
+    met = "false"
+    if apart is not None:
+        met = f"{_may_meet(connection, KEYS[table], read)} AND {hashed} IN (FROM loose)"
     connection.execute(
         "CREATE OR REPLACE TEMP TABLE met AS "
-        f"{_ROWS.format(columns=columns, files=apart or loose)} WHERE {met if apart else 'false'}"
+        f"{_ROWS.format(columns=columns, files=apart or loose)} WHERE {met}"
     )
     connection.execute(
         "CREATE OR REPLACE TEMP TABLE doubtful AS "
