@@ -47,7 +47,7 @@ integration: setup
 torture: setup
 	$(BIN)/python -m tests.torture --media ../shared/media/clips
 
-# The report in a real browser; needs chromium, which Debian has (apt-get install chromium).
+# The report and `emi browse` in a real browser; needs chromium, which Debian has (apt-get install chromium).
 pages: setup
 	$(BIN)/python -m tests.pages
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from threading import Lock
@@ -29,7 +29,7 @@ from tasks.browsing.list_state import (
     ListState,
     state_of_address,
 )
-from tasks.browsing.listing import ROWS_A_PAGE, Listing
+from tasks.browsing.listing import ROWS_A_PAGE, FacetShown, Listing
 from tasks.browsing.media import Playable, PlayableFiles
 from tasks.browsing.rendering import page_html, static_file
 from tasks.browsing.snapshot import ListSnapshot
@@ -147,7 +147,8 @@ class _Routes:
     def list_page(self, request: Request) -> Response:
         listing = self.opened.listing
         state, notes = _state_of(request, listing)
-        page, facets, table, error = None, (), None, ""
+        page, table, error = None, None, ""
+        facets: Sequence[FacetShown] = ()
         try:
             asked = listing.asked.answer(state.sql) if state.sql else None
             if asked is None or "clip_id" in asked.schema.names:
@@ -222,8 +223,8 @@ class _Routes:
         return None if row is None or at is None else clip_address(state, row, at + step)
 
     def _missing(self, request: Request, words: str) -> Response:
-        values = {"words": words, "status": HTTPStatus.NOT_FOUND}
-        return self._page(request, "missing", self.opened.listing, ListState(), **values)
+        listing, status = self.opened.listing, HTTPStatus.NOT_FOUND
+        return self._page(request, "missing", listing, ListState(), status, words=words)
 
     def _page(
         self,

@@ -41,7 +41,8 @@ _POLICY = (
 )
 _ARRIVED = """\
 <!doctype html><html lang="en"><meta charset="utf-8">
-<meta http-equiv="refresh" content="0;url={to}"><title>emi browse</title>
+<meta http-equiv="refresh" content="0;url={to}"><link rel="icon" href="/static/icon.svg">
+<title>emi browse</title>
 <p><a href="{to}">Open the page</a></p></html>"""
 _NO_TOKEN = """\
 <!doctype html><html lang="en"><meta charset="utf-8"><title>emi browse</title>

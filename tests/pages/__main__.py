@@ -1,6 +1,6 @@
-"""``make pages``: a report in a real browser, at two widths, light and dark, by keyboard, heard.
+"""``make pages``: the report and `emi browse` in a real browser, at two widths, light and dark.
 
-    python -m tests.pages [--out FOLDER]
+    python -m tests.pages [--out FOLDER] [--only report|browse]
 
 Exits with 1 if anything is not as it should be; screenshots go to the folder.
 """
@@ -17,13 +17,12 @@ from pathlib import Path
 from tasks.corpus.clips import hash_content
 from tasks.extraction.ffmpeg import find_ffmpeg
 from tasks.reports.report import make_report, write_report
-from tests.pages.browser import Tab, chromium
+from tests.pages.browser import Check, Tab, chromium
+from tests.pages.served import browse_checks, served
 from tests.reported import write_store
 
 NUM_CLIPS = 600
 WIDTHS = (1280, 390)
-
-Check = tuple[str, bool, str]
 
 
 def make_page(folder: Path) -> Path:
@@ -105,17 +104,27 @@ def main() -> int:
     """Run all checks."""
     parser = argparse.ArgumentParser(prog="python -m tests.pages", description=__doc__)
     parser.add_argument("--out", type=Path, default=Path("build/pages"), help="of screenshots")
-    out: Path = parser.parse_args().out
+    parser.add_argument("--only", choices=["report", "browse"], help="one of the pages")
+    given = parser.parse_args()
+    out: Path = given.out
     out.mkdir(parents=True, exist_ok=True)
     failed = 0
     with tempfile.TemporaryDirectory(prefix="emi-pages-", ignore_cleanup_errors=True) as made:
-        page = make_page(Path(made))
-        with chromium(Path(made)) as tab:
-            for name, holds, found in checks(tab, page, out):
-                sys.stdout.write(f"{'ok    ' if holds else 'FAILED'} {name}: {found}\n")
-                sys.stdout.flush()
-                failed += not holds
+        for name, holds, found in _all_checks(Path(made), out, given.only):
+            sys.stdout.write(f"{'ok    ' if holds else 'FAILED'} {name}: {found}\n")
+            sys.stdout.flush()
+            failed += not holds
     return int(failed > 0)
+
+
+def _all_checks(folder: Path, out: Path, only: str | None) -> Iterator[Check]:
+    if only != "browse":
+        page = make_page(folder)
+        with chromium(folder / "report") as tab:
+            yield from checks(tab, page, out)
+    if only != "report":
+        with served(folder) as (address, location), chromium(folder / "browse") as tab:
+            yield from browse_checks(tab, address, location, out)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,18 @@ START_SECONDS = 60.0
 ANSWER_SECONDS = 60.0
 
 Answer = dict[str, Any]
+Check = tuple[str, bool, str]
+"""What was checked, whether it holds, and what was found."""
+
+_MIDDLE = """
+(() => {{
+    const one = document.querySelector({selector});
+    one.scrollIntoView({{block: 'center'}});
+    const box = one.getClientRects()[0];  // of a link that goes over several lines, the first
+    return {{x: box.left + box.width / 2, y: box.top + box.height / 2}};
+}})()
+"""
+_IS_LINK = "document.querySelector({selector})?.tagName === 'A' || window.before !== true"
 
 
 class Tab:
@@ -47,8 +59,8 @@ class Tab:
                 return dict(told["result"])
             self.events.append(told)
 
-    def show(self, path: Path, width: int, *, dark: bool) -> None:
-        """Open a file at a width, in light or dark."""
+    def show(self, place: Path | str, width: int, *, dark: bool) -> None:
+        """Open a file or an address at a width, in light or dark."""
         self.ask(
             "Emulation.setDeviceMetricsOverride",
             width=width,
@@ -58,12 +70,44 @@ class Tab:
         )
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
         self.ask("Emulation.setEmulatedMedia", features=[scheme])
-        self.ask("Page.navigate", url=path.absolute().as_uri())
+        url = place if isinstance(place, str) else place.absolute().as_uri()
+        self.ask("Page.navigate", url=url)
+        self.until("document.readyState === 'complete'")
+
+    def until(self, expression: str) -> None:
+        """Wait until an expression of JavaScript is true; the page may change meanwhile.
+
+        Raises:
+            TimeoutError: it does not become true.
+        """
         deadline = time.monotonic() + START_SECONDS
-        while self.value("document.readyState") != "complete":
+        while True:
+            with suppress(RuntimeError):  # of a page that is left
+                if self.value(expression):
+                    return
             if time.monotonic() > deadline:
-                raise TimeoutError(f"{path} does not load")
-            time.sleep(0.1)
+                raise TimeoutError(f"not true: {expression}")
+            time.sleep(0.05)
+
+    def click(self, selector: str) -> None:
+        """Click in the middle of an element as a mouse does, and wait for what it leads to."""
+        self.value("window.before = true")
+        place = self.value(_MIDDLE.format(selector=json.dumps(selector)))
+        for kind in ("mousePressed", "mouseReleased"):
+            self.ask("Input.dispatchMouseEvent", type=kind, **place, button="left", clickCount=1)
+        if self.value(_IS_LINK.format(selector=json.dumps(selector))):
+            self.until("window.before !== true && document.readyState === 'complete'")
+
+    def type_into(self, selector: str, text: str) -> None:
+        """Focus a field, empty it, and type a text into it."""
+        self.value(f"document.querySelector({json.dumps(selector)}).select()")
+        self.ask("Input.insertText", text=text)
+
+    def go_back(self) -> None:
+        """Go one page back."""
+        history = self.ask("Page.getNavigationHistory")
+        entry = history["entries"][history["currentIndex"] - 1]
+        self.ask("Page.navigateToHistoryEntry", entryId=entry["id"])
 
     def value(self, expression: str) -> Any:
         """Return what an expression of JavaScript is in the page, promises awaited."""
@@ -78,10 +122,10 @@ class Tab:
             raise RuntimeError(f"{expression}: {found['exceptionDetails']}")
         return found["result"].get("value")
 
-    def press(self, key: str) -> None:
-        """Press a key: Tab or Enter."""
-        code = {"Tab": 9, "Enter": 13}[key]
-        text = {"text": "\r"} if key == "Enter" else {}
+    def press(self, key: str, *, ctrl: bool = False) -> None:
+        """Press a key: Tab, Enter, an arrow, or a letter."""
+        code = {"Tab": 9, "Enter": 13, "ArrowLeft": 37, "ArrowRight": 39}.get(key, ord(key[0]))
+        text = {"text": "\r" if key == "Enter" else key} if key == "Enter" or len(key) == 1 else {}
         for kind in ("keyDown", "keyUp"):
             self.ask(
                 "Input.dispatchKeyEvent",
@@ -89,6 +133,7 @@ class Tab:
                 key=key,
                 code=key,
                 windowsVirtualKeyCode=code,
+                modifiers=2 if ctrl else 0,
                 **(text if kind == "keyDown" else {}),
             )
 
