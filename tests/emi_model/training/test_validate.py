@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from emi_model.architecture.model import EmiModel
+from emi_model.engine.model import RaggedModel
 from emi_model.errors import AudioError, OutOfMemory, TrainingError
 from emi_model.metrics import agreement
 from emi_model.metrics.agreement import mean_pearson
@@ -103,9 +104,12 @@ def test_a_clip_under_one_frame_is_refused(tiny_model: Build) -> None:
         predict_clips(tiny_model(targets=TARGETS), clips, device="cpu")
 
 
-def test_a_clip_that_does_not_fit_is_an_error(tiny_model: Build) -> None:
+def test_a_clip_that_does_not_fit_is_an_error(
+    tiny_model: Build, monkeypatch: pytest.MonkeyPatch
+) -> None:
     model = tiny_model(targets=TARGETS)
-    model.register_forward_pre_hook(lambda *_: torch.empty(2**55))  # the real allocator's error
+    # the real allocator's error
+    monkeypatch.setattr(RaggedModel, "__call__", lambda *_: torch.empty(2**55))
     with pytest.raises(OutOfMemory):
         predict_clips(model, noisy_clips(1), device="cpu")
 
