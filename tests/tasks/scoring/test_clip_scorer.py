@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +10,10 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from emi_model.architecture.branch import Inputs
 from emi_model.architecture.config import EmiConfig
-from emi_model.architecture.model import EmiModel
+from emi_model.architecture.model import EmiModel, EmiOutput
+from emi_model.audio.waveform import Int16Waveform
+from emi_model.engine.model import RaggedModel
 from emi_model.predict import Predictor, Scores
 from emi_model.targets import EMI_TARGETS, VAD_DIMENSIONS, column_name
 from tasks.corpus.listing import clip_file
@@ -204,14 +205,17 @@ class TestFirst:
         assert scored["extract_seconds"] == 1.5
 
     def test_out_of_memory_is_a_rejection_of_that_clip_alone(
-        self, make_predictor: MakePredictor
+        self, make_predictor: MakePredictor, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        def refuse(_: Any, arguments: tuple[Inputs]) -> None:
-            if arguments[0]["audio"].values.shape[1] > 30_000:
+        run = RaggedModel.__call__
+
+        def refuse(model: RaggedModel, waveforms: Sequence[Int16Waveform]) -> EmiOutput:
+            if max(map(len, waveforms)) > 30_000:
                 raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 1 TiB")
+            return run(model, waveforms)
 
         predictor = make_predictor()
-        predictor.model.register_forward_pre_hook(refuse)
+        monkeypatch.setattr(RaggedModel, "__call__", refuse)
         rows = [extracted(noise(length)) for length in (29_000, 31_000, 29_500)]
         scored = ClipScorer(predictor, "first")(rows)
         assert [row["reason"] for row in scored] == [None, "out_of_memory", None]
