@@ -54,6 +54,12 @@ class ModelMetadata:
         """Modalities that it takes, each with whether a clip cannot be scored without it."""
         return self.config.needs
 
+    @property
+    def training_splits(self) -> dict[str, str]:
+        """The split that each content had in its training, by the content's hash."""
+        clips = self.training_clips.items()
+        return {content: split for split, contents in clips for content in contents}
+
 
 def checkpoint_metadata(folder: Path) -> ModelMetadata:
     """Read the metadata of a checkpoint of this project; its weights are only hashed.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from types import TracebackType
@@ -232,15 +232,6 @@ def tables_of(rows: pa.Table, stamp: RunStamp) -> dict[str, pa.Table]:
         WINDOWS: _stamped(_exploded(rows, "windows"), windows_schema(stamp.targets), stamp),
         ATTRIBUTIONS: _stamped(attributions, attributions_schema(), stamp),
     }
-
-
-def splits_of_contents(training_clips: Mapping[str, Sequence[str]]) -> dict[str, str]:
-    """Return the split that each content had in a training, by its hash.
-
-    Args:
-        training_clips: hashes by split, as in `LoadedModel.training_clips`.
-    """
-    return {content: split for split, contents in training_clips.items() for content in contents}
 
 
 def _exploded(rows: pa.Table, name: str) -> pa.Table:

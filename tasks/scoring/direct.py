@@ -19,7 +19,6 @@ from tasks.extraction.series.given import parse_features, series_settings
 from tasks.registry.registry import resolve_model
 from tasks.schema.scores import bound_columns
 from tasks.scoring.clip_scorer import ClipScorer
-from tasks.scoring.commit import splits_of_contents
 from tasks.scoring.settings import Coverage, Why
 from tasks.transcription.asr_models import asr_key
 from tasks.transcription.other_asr import remark_other_asr
@@ -91,7 +90,7 @@ def score_files(
         intervals=loaded.intervals,
         why=why,
     )
-    splits = splits_of_contents(loaded.training_clips)
+    splits = loaded.training_splits
     facts: dict[str, Any] = {
         "model": loaded.card.name,
         "model_sha256": loaded.sha256,

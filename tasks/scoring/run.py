@@ -28,7 +28,7 @@ from tasks.provenance import new_run_id
 from tasks.registry.registry import is_champion, pin_model, resolve_model
 from tasks.schema.tables import SCORES, TRANSCRIPTS
 from tasks.schema.transcripts import TRANSCRIPT_COLUMN
-from tasks.scoring.commit import RunStamp, splits_of_contents, tables_of
+from tasks.scoring.commit import RunStamp, tables_of
 from tasks.scoring.job import Job, OnEnd, Run, do_missing, reuse_rows, run_job
 from tasks.scoring.reuse import renew, reuse
 from tasks.scoring.score_clips import scoring_work
@@ -251,7 +251,7 @@ def _stamp(metadata: ModelMetadata, coverage: Coverage) -> RunStamp:
         run_id=new_run_id(),
         backbone_licence=metadata.card.licences,
         targets=metadata.card.targets,
-        training_splits=splits_of_contents(metadata.training_clips),
+        training_splits=metadata.training_splits,
     )
 
 

@@ -13,6 +13,8 @@ import torch
 
 from emi_model.architecture.config import EmiConfig
 from emi_model.architecture.model import EmiModel
+from emi_model.checkpoints.card import ModelCard
+from emi_model.checkpoints.metadata import ModelMetadata
 from emi_model.metrics.conformal import Intervals
 from emi_model.predict import Predictor
 from tasks.corpus.listing import clip_file
@@ -20,7 +22,7 @@ from tasks.extraction.inputs import pack
 from tasks.schema.scores import EXTRACTED, scored_schema
 from tasks.schema.tables import SCORES
 from tasks.scoring.clip_scorer import ClipScorer
-from tasks.scoring.commit import RunStamp, splits_of_contents, tables_of
+from tasks.scoring.commit import RunStamp, tables_of
 from tasks.scoring.reuse import reuse
 from tasks.store.store import ResultsStore
 from tasks.store.views import connect
@@ -86,7 +88,10 @@ def test_a_row_says_what_training_used_its_content_for(
     make_stamp: Callable[..., RunStamp],
     tmp_path: Path,
 ) -> None:
-    splits = splits_of_contents({"train": ("of a.mp4", "of z.mp4"), "valid": ("of b.mp4",)})
+    clips = {"train": ("of a.mp4", "of z.mp4"), "valid": ("of b.mp4",)}
+    card = ModelCard("tiny", TARGETS)
+    model = ModelMetadata(config=EmiConfig(), card=card, sha256="00", training_clips=clips)
+    splits = model.training_splits
     stamp = make_stamp(training_splits=splits)
     both = [make_rows("a.mp4", "b.mp4", "c.mp4"), make_rows("d.mp4", content_sha256=None)]
     store.commit("one", tables_of(pa.concat_tables(both), stamp))
