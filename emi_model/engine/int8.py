@@ -45,9 +45,12 @@ class Int8Linear:
 
     def __call__(self, values: Tensor) -> Tensor:
         """Return (N, out) of values (N, in)."""
-        values = values.float()
-        largest = values.abs().amax(1, keepdim=True).clamp_min_(SMALLEST_SCALE)
-        rounded = (values * (LARGEST / largest)).round_().to(torch.int8)
+        ends = values.amax(1, keepdim=True), values.amin(1, keepdim=True)
+        largest = torch.maximum(ends[0], -ends[1]).float().clamp_min_(SMALLEST_SCALE)
+        whole = values.float()
+        scales = LARGEST / largest
+        scaled = whole * scales if whole is values else whole.mul_(scales)  # a copy is ours
+        rounded = scaled.round_().to(torch.int8)
         moved = rounded.view(torch.uint8).bitwise_xor_(MOVE)
         product = torch.ops.onednn.qlinear_pointwise(
             moved, 1.0, MOVE, self.weight, self.scales, self.zero_points,
