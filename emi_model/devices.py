@@ -11,6 +11,25 @@ from pathlib import Path
 DEVICES = ("nvidia*", "nvhost*", "nvgpu*", "kfd", "dxg")
 """Files in /dev of a machine with a GPU: NVIDIA's, its boards', AMD's, and those of WSL."""
 
+PROCESSOR = Path("/proc/cpuinfo")
+"""Where Linux describes the processor."""
+
+INT8_FLAGS = {"avx512_vnni", "avx_vnni"}
+BFLOAT16_FLAGS = {"avx512_bf16", "amx_bf16"}
+"""Names there of the instructions that multiply these types."""
+
+
+def multiplies_int8_alone(described: Path = PROCESSOR) -> bool:
+    """Return whether this processor multiplies int8 but not bfloat16, as far as Linux says so."""
+    if not described.is_file():
+        return False
+    for line in described.read_text(encoding="utf-8", errors="replace").splitlines():
+        name, _, listed = line.partition(":")
+        if name.strip() == "flags":
+            flags = set(listed.split())
+            return bool(flags & INT8_FLAGS) and not flags & BFLOAT16_FLAGS
+    return False
+
 
 def available_gpus() -> int:
     """Return the number of GPUs; PyTorch, slow to load, is asked only if a device file exists."""

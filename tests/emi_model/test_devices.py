@@ -1,10 +1,31 @@
-"""Which of PyTorch's attention kernels may run; the cores and GPUs are tested where they count."""
+"""What the processor multiplies; which attention kernels may run on a GPU."""
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import pytest
 import torch
 
-from emi_model.devices import attention_of_any_shape
+from emi_model.devices import attention_of_any_shape, multiplies_int8_alone
+
+
+@pytest.mark.parametrize(
+    ("flags", "expected"),
+    [
+        ("fpu avx2 avx_vnni", True),
+        ("fpu avx512f avx512_vnni", True),
+        ("fpu avx512_vnni avx512_bf16", False),
+        ("fpu avx2", False),
+    ],
+)
+def test_int8_alone_is_read_from_the_processor_s_flags(
+    tmp_path: Path, flags: str, expected: bool
+) -> None:
+    described = tmp_path / "cpuinfo"
+    described.write_text(f"processor\t: 0\nmodel name\t: a\nflags\t\t: {flags}\n\nprocessor\t: 1\n")
+    assert multiplies_int8_alone(described) == expected
+    assert not multiplies_int8_alone(tmp_path / "missing")
 
 
 def test_attention_on_a_gpu_is_any_but_cudnn_s() -> None:

@@ -31,7 +31,13 @@ from flows.cli.options import (
     wheel_option,
     why_options,
 )
-from flows.cli.run import log_verb_to, progress_bar, report_missing_emi_scores, write_json
+from flows.cli.run import (
+    log_verb_to,
+    offer_int8,
+    progress_bar,
+    report_missing_emi_scores,
+    write_json,
+)
 from flows.display.terminal import terminal
 from flows.display.text import say
 
@@ -90,6 +96,8 @@ def process(
     check_source(source)
     folder = resolve(resolve_model_option(model))
     report_missing_emi_scores(folder)
+    if options["ray_address"] is None:
+        offer_int8(folder, options["precision"])
     if TRANSCRIPT in read_config(folder).get("branches", {}):
         check_asr(asr_settings(options["asr"]).model)
     store = create_store(results)
