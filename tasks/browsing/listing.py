@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tasks.browsing.asked import Asked
+from tasks.browsing.asked import MAX_KEPT, Asked
 from tasks.browsing.facets import CURRENT, MODELS, STANDING, Facet, facets_of
 from tasks.browsing.list_state import ListState
 from tasks.browsing.snapshot import LISTED, ListSnapshot
@@ -21,6 +21,9 @@ MAX_VALUES = 8
 """Values of a facet that are shown; those that were chosen are shown in any case."""
 MAX_EXTRA_COLUMNS = 6
 """Columns of a SELECT that stand beside the scores."""
+
+_Count = tuple[str, str, int]
+"""A value as the address has it, in words, and how many rows have it."""
 
 _ASKED, _PLACE = "asked", "place_in_answer"
 _OPEN = ("status", "reason", "flags")
@@ -112,7 +115,8 @@ class Listing:
         of_scores = (*snapshot.columns.scores, "label_gap", "duration_seconds", "scored_at")
         others = ("clip_id", "status", "reason", "speaker", *snapshot.columns.own)
         self.sortable = [one for one in (*others, *of_scores) if one in snapshot.columns.every]
-        self._counts: dict[tuple[str, str], list[tuple[str, str, int]]] = {}
+        self._counts: dict[tuple[str, str], list[_Count]] = {}
+        self._joined: dict[str, tuple[pa.Table, list[str]]] = {}
         self._lock = Lock()
 
     def page(self, state: ListState) -> ListedPage:
@@ -147,49 +151,56 @@ class Listing:
         Raises:
             QueryError: the user's SQL is wrong.
         """
-        shown = (self._shown(facet, state) for facet in self.facets.values())
+        counts = self._all_counts(state)
+        shown = (_shown(facet, counts[key], state) for key, facet in self.facets.items())
         return [one for one in shown if one is not None]
 
-    def _shown(self, facet: Facet, state: ListState) -> FacetShown | None:
-        counts = list(self._counted(facet, state))
-        chosen = state.chosen.get(facet.key, ())
-        known = {value for value, _, _ in counts}
-        counts += [(value, value or facet.nothing, 0) for value in chosen if value not in known]
-        if len(counts) < 2 and not chosen:
-            return None
-        first = [one for place, one in enumerate(counts) if place < MAX_VALUES or one[0] in chosen]
-        values = [
-            FacetValue(text, number, value in chosen, state.toggled(facet.key, value).address)
-            for value, text, number in first
-        ]
-        is_open = facet.key in _OPEN or bool(chosen)
-        return FacetShown(facet.title, values, len(counts) - len(first), is_open)
-
-    def _counted(self, facet: Facet, state: ListState) -> list[tuple[str, str, int]]:
-        """Return a facet's values: as the address has them, in words, and how many rows have it."""
-        others = {key: values for key, values in state.chosen.items() if key != facet.key}
-        counted = replace(state, chosen=others, sort="", descending=False, page=1)
-        key = (facet.key, counted.query)
-        with self._lock:
-            if key in self._counts:
-                return self._counts[key]
-        condition = self._condition(counted, facet.key)
-        words = f"any_value({quoted_name(facet.words)})" if facet.words else "NULL"
-        listed = f"SELECT *, {facet.value} AS counted {condition.sql}"
-        rows = self.snapshot.rows(
-            f"SELECT counted, {words} AS words, count(*) AS n FROM ({listed}) "
-            "GROUP BY counted ORDER BY n DESC, counted",
-            condition.parameters,
-            condition.beside,
-        )
-        found = [
-            (row["counted"], row["words"] or row["counted"] or facet.nothing, row["n"])
-            for row in rows
-        ]
+    def _all_counts(self, state: ListState) -> dict[str, list[_Count]]:
+        """Return every facet's values by its key; those of like conditions by one question."""
+        alike: dict[str, tuple[_Condition, list[Facet]]] = {}
+        keys: dict[str, tuple[str, str]] = {}
+        found: dict[str, list[_Count]] = {}
+        for key, facet in self.facets.items():
+            others = {other: values for other, values in state.chosen.items() if other != key}
+            counted = replace(state, chosen=others, sort="", descending=False, page=1)
+            keys[key] = (key, counted.query)
+            with self._lock:
+                known = self._counts.get(keys[key])
+            if known is not None:
+                found[key] = known
+                continue
+            condition = self._condition(counted, key)
+            same = alike.setdefault(f"{condition.sql}{condition.parameters}", (condition, []))
+            same[1].append(facet)
+        for condition, facets in alike.values():
+            found |= self._counted(condition, facets)
         with self._lock:
             if len(self._counts) >= _MAX_COUNTS:
                 self._counts.clear()
-            self._counts[key] = found
+            self._counts |= {keys[key]: counts for key, counts in found.items()}
+        return found
+
+    def _counted(self, condition: _Condition, facets: Sequence[Facet]) -> dict[str, list[_Count]]:
+        """Return the values of facets that are counted under one condition, by their keys."""
+        columns = dict.fromkeys(name for one in facets for name in (one.column, one.words) if name)
+        base = f"SELECT {', '.join(map(quoted_name, columns))} {condition.sql}"
+        each = " UNION ALL ".join(
+            f"SELECT {number} AS place, counted, any_value(words) AS words, count(*) AS n FROM ("
+            f"SELECT {facet.value} AS counted, "
+            f"{quoted_name(facet.words) if facet.words else 'NULL'} AS words FROM base) "
+            "GROUP BY counted"
+            for number, facet in enumerate(facets)
+        )
+        rows = self.snapshot.rows(
+            f"WITH base AS MATERIALIZED ({base}) FROM ({each}) ORDER BY place, n DESC, counted",
+            condition.parameters,
+            condition.beside,
+        )
+        found: dict[str, list[_Count]] = {facet.key: [] for facet in facets}
+        for row in rows:
+            facet = facets[row["place"]]
+            text = row["words"] or row["counted"] or facet.nothing
+            found[facet.key].append((row["counted"], text, row["n"]))
         return found
 
     def _rows(
@@ -215,8 +226,7 @@ class Listing:
         beside: dict[str, pa.Table] = {}
         source, extra = LISTED, list[str]()
         if state.sql:
-            found = self.asked.answer(state.sql)
-            beside[_ASKED], extra = self._beside(found)
+            beside[_ASKED], extra = self._beside(state.sql)
             source = f"{LISTED} JOIN {_ASKED} USING (clip_id)"
         if state.search:
             conditions.append("contains(lower(clip_id), lower(?))")
@@ -229,15 +239,39 @@ class Listing:
         where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
         return _Condition(f"FROM {source}{where}", parameters, beside, extra)
 
-    def _beside(self, found: pa.Table) -> tuple[pa.Table, list[str]]:
+    def _beside(self, sql: str) -> tuple[pa.Table, list[str]]:
         """Return a SELECT's answer as a table to join: a row a clip, its place, columns to show."""
-        taken = self.snapshot.columns.every
-        names = found.schema.names
+        found = self.asked.answer(sql)
+        with self._lock:
+            if sql in self._joined:
+                return self._joined[sql]
+        taken, names = self.snapshot.columns.every, found.schema.names
         extra = [n for n in names if n not in taken and names.count(n) == 1][:MAX_EXTRA_COLUMNS]
         place = pa.array(range(found.num_rows), pa.int64())
         table = found.select(["clip_id", *extra]).append_column(_PLACE, place)
         firsts = table.group_by("clip_id").aggregate([(_PLACE, "min")])[f"{_PLACE}_min"]
-        return table.filter(pc.is_in(place, firsts.combine_chunks())), extra
+        joined = table.filter(pc.is_in(place, firsts.combine_chunks()))
+        with self._lock:
+            if len(self._joined) >= MAX_KEPT:
+                self._joined.clear()
+            self._joined[sql] = (joined, extra)
+        return joined, extra
+
+
+def _shown(facet: Facet, counted: Sequence[_Count], state: ListState) -> FacetShown | None:
+    chosen = state.chosen.get(facet.key, ())
+    known = {value for value, _, _ in counted}
+    absent = [(value, value or facet.nothing, 0) for value in chosen if value not in known]
+    counts = [*counted, *absent]
+    if len(counts) < 2 and not chosen:
+        return None
+    first = [one for place, one in enumerate(counts) if place < MAX_VALUES or one[0] in chosen]
+    values = [
+        FacetValue(text, number, value in chosen, state.toggled(facet.key, value).address)
+        for value, text, number in first
+    ]
+    is_open = facet.key in _OPEN or bool(chosen)
+    return FacetShown(facet.title, values, len(counts) - len(first), is_open)
 
 
 _MAX_COUNTS = 500

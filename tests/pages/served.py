@@ -242,6 +242,7 @@ def _looks(tab: Tab, home: str, out: Path) -> Iterator[Check]:
                 name = f"browse-{kind}-{width}-{'dark' if dark else 'light'}"
                 wide = tab.value("document.documentElement.scrollWidth")
                 yield f"{name}: nothing hangs over", wide <= width, f"{wide} pixels"
+                tab.value("document.querySelector('.store span').textContent = 'of results'")
                 tab.picture(out / f"{name}.png")
 
 
