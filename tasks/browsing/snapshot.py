@@ -41,7 +41,6 @@ _SANDBOX: dict[str, Any] = {
     "autoinstall_known_extensions": "false",
     "autoload_known_extensions": "false",
     "enable_external_access": "false",
-    "lock_configuration": "true",
     "temp_directory": "",
 }
 
@@ -85,16 +84,12 @@ class ListSnapshot:
         open_store(location)
         self.location = location
         self.made_at = datetime.now(UTC)
-        self._folder = tempfile.TemporaryDirectory(prefix="emi-browse-")
-        try:
-            file = Path(self._folder.name, "listed.duckdb")
+        with tempfile.TemporaryDirectory(prefix="emi-browse-") as folder:
+            file = Path(folder, "listed.duckdb")
             self.columns = _filled(location, file)
-            self._connection = duckdb.connect(
-                str(file), read_only=True, config=_SANDBOX | memory_limit()
-            )
-        except BaseException:
-            self._folder.cleanup()
-            raise
+            settings = _SANDBOX | memory_limit()
+            # The file has no name from here on: it is gone when this process ends, however it ends.
+            self._connection = duckdb.connect(str(file), read_only=True, config=settings)
         self.num_rows: int = self.rows(f"SELECT count(*) AS n FROM {LISTED}")[0]["n"]
         self.seconds = time.monotonic() - began
 
@@ -115,6 +110,7 @@ class ListSnapshot:
             QueryError: it takes too much memory.
         """
         with self._connection.cursor() as cursor:
+            cursor.execute("SET enable_progress_bar = false")
             for name, table in (beside or {}).items():
                 cursor.register(name, table)
             try:
@@ -124,9 +120,8 @@ class ListSnapshot:
         return list(plain_rows(found))
 
     def close(self) -> None:
-        """Remove the temporary file."""
+        """Give back the room of the temporary file."""
         self._connection.close()
-        self._folder.cleanup()
 
 
 def _filled(location: str, file: Path) -> ListedColumns:
@@ -138,7 +133,7 @@ def _filled(location: str, file: Path) -> ListedColumns:
             try:
                 sql, columns = _selected(store)
                 with duckdb.connect(str(file), config=memory_limit()) as own:
-                    own.execute("SET TimeZone = 'UTC'")
+                    own.execute("SET TimeZone = 'UTC'; SET enable_progress_bar = false")
                     own.register("incoming", store.sql(sql).to_arrow_reader(BATCH_ROWS))
                     own.execute(f"CREATE TABLE {LISTED} AS FROM incoming ORDER BY clip_id")
             except duckdb.Error as error:

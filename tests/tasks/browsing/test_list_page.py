@@ -188,6 +188,16 @@ def test_an_empty_store_says_what_to_do_and_refresh_finds_what_came(
     assert shown(browse(create_store(tmp_path / "other").location)).rows() == []
 
 
+def test_no_copy_of_rows_is_left_on_the_disk(
+    browse: Browse, store: ResultsStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "temporary").mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "temporary"))
+    client = browse(store.location)
+    assert list((tmp_path / "temporary").iterdir()) == []
+    assert shown(client).rows() == []
+
+
 def test_names_are_text_wherever_they_stand(
     browse: Browse, store: ResultsStore, commit: Any
 ) -> None:

@@ -39,9 +39,8 @@ def media(client: TestClient, clip_id: str, **headers: str) -> Any:
     return client.get("/media", params={"clip": clip_id}, headers=headers)
 
 
-@pytest.mark.parametrize("named", [True, False])
-def test_ranges(browse: Browse, store: ResultsStore, corpus: Path, named: bool) -> None:
-    client = browse(store.location, corpus if named else None)
+def test_ranges(browse: Browse, store: ResultsStore, corpus: Path) -> None:
+    client = browse(store.location)
     whole = media(client, "one/a.mp4")
     assert (whole.status_code, whole.content) == (200, CONTENT)
     assert whole.headers["accept-ranges"] == "bytes"
