@@ -5,6 +5,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
+# Where it is set, each process compiles the sources anew: tests start hundreds of processes.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: setup demo test unit changed quick integration torture pages lint bench gpu docs constraints sbom wheel clean help
 
 help:
@@ -27,7 +30,10 @@ $(STAMP): pyproject.toml constraints.txt infra/weights.txt
 demo: setup
 	$(BIN)/emi demo --dir demo
 
-test: lint unit integration
+# Lint beside the unit tests: mypy takes one core.
+test: setup
+	$(MAKE) --jobs 2 unit lint
+	$(MAKE) integration
 
 unit: setup
 	$(BIN)/python -m pytest tests --ignore tests/integration --ignore tests/benchmarks \
