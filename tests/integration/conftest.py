@@ -3,11 +3,9 @@
 import json
 import os
 import shutil
-import sqlite3
 import subprocess
 import sys
-import tempfile
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,10 +17,10 @@ from emi_model.architecture.model import EmiModel
 from emi_model.checkpoints.card import ModelCard
 from emi_model.checkpoints.checkpoint import save_checkpoint
 from tasks.extraction.ffmpeg import find_ffmpeg
-from tasks.processes.server_database import DATABASE_FILE, prefect_folder
-from tasks.processes.temporary_server import TemporaryServer
+from tasks.processes.server_database import DATABASE_FILE
 from tasks.store.query import answer
 from tasks.synthetic.corpus import write_corpus
+from tests.integration.prefect_server import StartedServer, copy_database, wait_for_server
 from tests.pseudo_terminal import PseudoTerminal
 from tests.tiny import BACKBONE
 
@@ -34,8 +32,25 @@ LONGEST_FIRST = (
 )
 """Order of the files, so that pytest-xdist's processes end together; others come first."""
 
+SERVER = pytest.StashKey[StartedServer]()
+SERVER_INPUT = "prefect_server"
+
 A_CLIP = 'for argument; do [ "$argument" = -i ] && {}; done'
 """Shell code that runs a command for each input of an ffmpeg with several inputs."""
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node):
+    """Start the server when pytest-xdist starts its first process, and tell all where it is."""
+    stash = node.config.stash
+    if SERVER not in stash:
+        stash[SERVER] = StartedServer()
+    node.workerinput[SERVER_INPUT] = (stash[SERVER].url, str(stash[SERVER].database))
+
+
+def pytest_unconfigure(config):
+    if SERVER in config.stash:
+        config.stash[SERVER].stop()
 
 
 def pytest_collection_modifyitems(items):
@@ -60,24 +75,31 @@ def corpus(made_once):
 
 
 @pytest.fixture(scope="session")
-def prefect_database(made_once):
+def prefect_server(request):
+    """A Prefect server: its URL, and its database's file."""
+    handed = getattr(request.config, "workerinput", {}).get(SERVER_INPUT)
+    if handed:
+        wait_for_server(handed[0])
+        yield handed
+        return
+    server = StartedServer()
+    server.wait()
+    yield server.url, server.database
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def prefect_database(made_once, prefect_server):
     """The database of a Prefect server that has started once: its tables take 5 s of CPU to make.
 
     `test_temporary_server` begins without one, as a user does.
     """
 
-    def make(home):
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setenv("EMI_HOME", str(home))
-            patch.setenv("PREFECT_HOME", str(home))
-            server = TemporaryServer()
-            assert server.wait(), server.cause()
-            server.stop()
-            database = prefect_folder() / DATABASE_FILE
-        with closing(sqlite3.connect(database)) as connection:
-            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    def make(folder):
+        folder.mkdir()
+        copy_database(prefect_server[1], folder / DATABASE_FILE)
 
-    return made_once("prefect", make) / "prefect" / DATABASE_FILE
+    return made_once("prefect", make) / DATABASE_FILE
 
 
 @pytest.fixture(scope="session")
@@ -144,20 +166,21 @@ def emi(launch):
 
 
 @pytest.fixture(scope="session")
-def served(prefect_database):
+def served(prefect_server, prefect_database):
     """The environment with a Prefect server for the command; flows in this process use it, too.
 
-    A run that starts a server of its own takes 5 to 14 s longer.
+    A run that starts a server of its own takes 5 to 14 s longer. The database is copied before.
     """
-    from prefect.settings import PREFECT_API_URL
-    from prefect.testing.utilities import prefect_test_harness
+    from prefect.events.worker import EventsWorker
+    from prefect.logging.handlers import APILogWorker
+    from prefect.settings import PREFECT_API_URL, temporary_settings
 
-    folder = tempfile.mkdtemp(prefix="emi-harness-")  # the harness removes it at the end
-    shutil.copy(prefect_database, Path(folder) / "prefect-test.db")
-    with pytest.MonkeyPatch.context() as patch, ExitStack() as harness:
-        patch.setattr("prefect.testing.utilities.mkdtemp", lambda: folder)
-        harness.enter_context(prefect_test_harness(server_startup_timeout=120))
-        yield {"PREFECT_API_URL": PREFECT_API_URL.value()}
+    url, _ = prefect_server
+    with temporary_settings({PREFECT_API_URL: url}):
+        yield {"PREFECT_API_URL": url}
+        with suppress(RuntimeError):  # it was never started
+            APILogWorker.instance().drain()
+        EventsWorker.drain_all(at_exit=False)
 
 
 @dataclass(frozen=True)

@@ -93,14 +93,14 @@ def has_scorer(node):
 
 
 def test_clips_survive_a_cancelled_run_lost_nodes_and_a_new_one(
-    launch, cluster, brake, clips, model, tmp_path
+    launch, served, cluster, brake, clips, model, tmp_path
 ):
     folder, names = clips
     results = tmp_path / "results"
     arguments = ("process", folder, "--results", results, "--model", model)
     arguments += ("--ray-address", cluster.address)
 
-    cancelled = launch(*arguments)
+    cancelled = launch(*arguments, **served)
     wait_for(lambda: bool(parts(results)))
     cancelled.send_signal(signal.SIGTERM)
     cancelled.communicate(timeout=60)
@@ -110,7 +110,7 @@ def test_clips_survive_a_cancelled_run_lost_nodes_and_a_new_one(
     committed = len(parts(results))
     wait_for(lambda: not work(), 20)
 
-    process = launch(*arguments)
+    process = launch(*arguments, **served)
     wait_for(lambda: len(parts(results)) > committed)
     lost = list(cluster.worker_nodes)  # all: a scorer that is left may be the only one
     brake.touch()
