@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -20,6 +21,7 @@ from ray.train.torch import TorchTrainer
 from emi_model.checkpoints.encoders import references_of
 from emi_model.errors import TrainingError
 from emi_model.training.trainer import EpochReport, report_from_dict
+from tasks.cluster.connection import joins
 from tasks.cluster.mailbox import ReportMailbox
 from tasks.cluster.nodes import (
     actor_on_this_node,
@@ -41,6 +43,9 @@ from tasks.training.worker import (
 
 MAX_DEATHS = 2
 """Training is given up once workers died more often than this without a new epoch between."""
+
+WATCHER_VARIABLE = "RAY_TRAIN_ENABLE_PREEMPTION_WATCHER"
+"""By it Ray Train has a process that looks for nodes that are about to be taken away."""
 
 POLL_SECONDS = 0.5
 LOCK_FILE = ".lock"
@@ -85,6 +90,8 @@ def train(
         TrainingError: the loss is not finite, workers die again and again, another process runs
             this training, or a node of the cluster does not see its files.
     """
+    if not joins():
+        os.environ.setdefault(WATCHER_VARIABLE, "0")  # nobody takes this machine away
     with alone_at(storage):
         check_shared(storage, job.start, *references_of(job.recipe.model).values())
         done, deaths = -1, 0

@@ -21,6 +21,7 @@ from tasks.scoring.direct import score_files
 from tasks.store.query import answer
 from tasks.training.plan import plan_training
 from tasks.training.run import train
+from tests.integration.test_cluster import titles
 from tests.pseudo_terminal import interrupted, keyboard_reaches
 from tests.tasks.labels.labelled_corpus import write_labelled
 
@@ -78,13 +79,20 @@ def losses(history):
 
 def test_two_workers_give_the_losses_of_one_process(plan, alone, tmp_path):
     job = replace(plan.job, threads=1)
-    told = []
+    told, processes = [], set()
+
+    def note(report):
+        told.append(report)
+        processes.update(titles())
+
     with ray_cluster(2):
-        trained = train(job, tmp_path / "two", workers=2, on_epoch=told.append)
+        trained = train(job, tmp_path / "two", workers=2, on_epoch=note)
         hot = replace(job.recipe, train=replace(job.recipe.train, learning_rate=1e30))
         with pytest.raises(TrainingError, match=r"(not finite|(nan|inf) in epoch 1), on .*\.wav"):
             train(replace(job, recipe=hot), tmp_path / "hot")
     assert [report.epoch for report in told] == [1, 2, 3]
+    assert any("RayTrainWorker" in name for name in processes)
+    assert not any("PreemptionWatcher" in name for name in processes)
     assert losses(trained.history) == pytest.approx(alone.losses, rel=1e-4)
     assert trained.epoch == alone.fitted.epoch
     assert [report.valid_pearson for report in trained.history] == pytest.approx(
