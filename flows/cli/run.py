@@ -18,7 +18,7 @@ from flows.server.events import api_url
 
 SLOW_START_SECONDS = 10.0
 
-WIDE = 512
+FULL_WIDTH = 512
 """Width of a backbone from which int8 is offered: smaller models gain little."""
 
 KEPT_LOGS = 50
@@ -137,7 +137,7 @@ def offer_int8(folder: Path, precision: str, processor: Path = PROCESSOR) -> Non
         return
     config = read_config(folder)
     width = config.get("backbone", config).get("hidden_size", 0)
-    if width >= WIDE and not {"branches", "fusion"} & config.keys():
+    if width >= FULL_WIDTH and not {"branches", "fusion"} & config.keys():
         message(
             "scores are computed in float32, as this processor has no bfloat16: --precision int8 "
             "is faster, and moves a score by up to 0.02"
