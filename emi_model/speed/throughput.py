@@ -152,12 +152,12 @@ def plain_way(
     """
     clips = noise_waveforms(typical_seconds(PLAIN_CLIPS))
     flops_of = FlopCounter(model.config)
-    _plain(model, device, clips[0])
+    score_plainly(model, device, clips[0])
     spent, flops, num_clips, num_samples = 0.0, 0, 0, 0
     while spent < seconds or num_clips % len(clips):
         clip = clips[num_clips % len(clips)]
         started = time.perf_counter()
-        _plain(model, device, clip)
+        score_plainly(model, device, clip)
         spent += time.perf_counter() - started
         num_clips += 1
         num_samples += len(clip)
@@ -167,7 +167,8 @@ def plain_way(
     return Throughput(num_clips, samples_to_seconds(num_samples), spent, flops)
 
 
-def _plain(model: EmiModel, device: torch.device, clip: Int16Waveform) -> None:
+def score_plainly(model: EmiModel, device: torch.device, clip: Int16Waveform) -> None:
+    """Score one clip, int16 (samples,), in float32 with the model as it is, on ``device``."""
     waveform = torch.from_numpy(normalise(to_float(clip)))[None].to(device)
     output = model({AUDIO: Padded(waveform, torch.tensor([len(clip)], device=device))})
     for values in (output.emi, output.vad_mean):

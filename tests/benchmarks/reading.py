@@ -27,7 +27,7 @@ from emi_model.checkpoints.checkpoint import save_checkpoint
 from emi_model.checkpoints.encoders import LoadedEncoder, load_encoder
 from emi_model.checkpoints.load import load_model
 from emi_model.modalities import AUDIO, TRANSCRIPT, VISION
-from emi_model.predict import Predictor
+from emi_model.speed.throughput import score_plainly
 from emi_model.units import SAMPLING_RATE
 from tasks.corpus.clips import ClipFile
 from tasks.corpus.listing import list_clips
@@ -105,7 +105,7 @@ def _model(folder: Path, chosen: tuple[str, ...], words: LoadedEncoder) -> Path:
 
 def _plain(clips: Sequence[ClipFile], model: Path) -> float:
     """Return seconds a clip; the model's text branch is left out, its encoder runs beside it."""
-    predictor = Predictor(load_model(str(model)).model, device="cpu", precision="fp32")
+    network, cpu = load_model(str(model)).model.eval(), torch.device("cpu")
     whisper = WhisperModel(ASR, device="cpu", compute_type="int8")
     tokenizer, encoder = AutoTokenizer.from_pretrained(WORDS), AutoModel.from_pretrained(WORDS)
     started = time.perf_counter()
@@ -134,5 +134,5 @@ def _plain(clips: Sequence[ClipFile], model: Path) -> float:
         text = " ".join(segment.text for segment in segments)
         with torch.inference_mode():
             encoder(**tokenizer(text, return_tensors="pt", truncation=True, max_length=128))
-        predictor([waveform])
+            score_plainly(network, cpu, waveform)
     return (time.perf_counter() - started) / len(clips)
