@@ -29,7 +29,8 @@ def kill_at(number):
     left = number
     def hook(event, arguments):
         nonlocal left
-        if event == "os.rename":
+        # not of what Python compiles the first time
+        if event == "os.rename" and not str(arguments[1]).endswith(".pyc"):
             if left == 0:
                 os.kill(os.getpid(), signal.SIGKILL)
             left -= 1
