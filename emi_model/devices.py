@@ -11,6 +11,10 @@ from pathlib import Path
 DEVICES = ("nvidia*", "nvhost*", "nvgpu*", "kfd", "dxg")
 """Files in /dev of a machine with a GPU: NVIDIA's, its boards', AMD's, and those of WSL."""
 
+MIN_BF16_HIDDEN = 512
+"""Hidden size of a backbone from which bfloat16 or int8 is worth it: smaller models gain little
+speed, and have fewer terms over which rounding errors average out."""
+
 PROCESSOR = Path("/proc/cpuinfo")
 """Where Linux describes the processor."""
 

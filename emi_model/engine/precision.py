@@ -5,11 +5,8 @@ from __future__ import annotations
 import torch
 
 from emi_model.architecture.config import Numerics, Precision
+from emi_model.devices import MIN_BF16_HIDDEN
 from emi_model.errors import ConfigError
-
-MIN_BF16_HIDDEN = 512
-"""Hidden size from which bfloat16 is worth it: smaller models gain little speed, and have fewer
-terms over which rounding errors average out."""
 
 
 def numerics(precision: Precision, device: torch.device, hidden_size: int) -> Numerics:

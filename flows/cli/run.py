@@ -11,15 +11,17 @@ from pathlib import Path
 from threading import Event, Thread
 from typing import Any
 
-from emi_model.devices import PROCESSOR, available_gpus, multiplies_int8_alone
+from emi_model.devices import (
+    MIN_BF16_HIDDEN,
+    PROCESSOR,
+    available_gpus,
+    multiplies_int8_alone,
+)
 from emi_model.errors import ConfigError
 from flows.display.terminal import message, redirect_output, terminal
 from flows.server.events import api_url
 
 SLOW_START_SECONDS = 10.0
-
-FULL_WIDTH = 512
-"""Width of a backbone from which int8 is offered: smaller models gain little."""
 
 KEPT_LOGS = 50
 KEPT_SECONDS = 30 * 24 * 3600
@@ -137,7 +139,7 @@ def offer_int8(folder: Path, precision: str, processor: Path = PROCESSOR) -> Non
         return
     config = read_config(folder)
     width = config.get("backbone", config).get("hidden_size", 0)
-    if width >= FULL_WIDTH and not {"branches", "fusion"} & config.keys():
+    if width >= MIN_BF16_HIDDEN and not {"branches", "fusion"} & config.keys():
         message(
             "scores are computed in float32, as this processor has no bfloat16: --precision int8 "
             "is faster, and moves a score by up to 0.02"

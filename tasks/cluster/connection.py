@@ -171,7 +171,6 @@ def _surroundings(*, private: bool) -> Iterator[Path]:
 
 def _start(num_cpus: int, thread: Executor, folder: Path, own: OwnProcesses) -> None:
     guard_this_process()
-
     gpus = available_gpus()
 
     def start() -> None:

@@ -14,7 +14,7 @@ import pytest
 
 from tasks.processes.prefect_server import START_SECONDS, answers
 from tasks.processes.server_database import DATABASE_FILE, DATABASE_VARIABLES, prefect_folder
-from tasks.processes.temporary_server import HOST, TemporaryServer
+from tasks.processes.temporary_server import TemporaryServer
 
 
 class StartedServer:
@@ -34,7 +34,7 @@ class StartedServer:
                 environment.delenv(name, raising=False)
             self._server = TemporaryServer()
             self.database = prefect_folder() / DATABASE_FILE
-        self.url = f"http://{HOST}:{self._server.port}/api"
+        self.url = self._server.api_url
 
     def wait(self):
         """Wait until it answers."""
