@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,14 +26,24 @@ BFLOAT16_FLAGS = {"avx512_bf16", "amx_bf16"}
 
 def multiplies_int8_alone(described: Path = PROCESSOR) -> bool:
     """Return whether this processor multiplies int8 but not bfloat16, as far as Linux says so."""
+    flags = set(_described(described).get("flags", "").split())
+    return bool(flags & INT8_FLAGS) and not flags & BFLOAT16_FLAGS
+
+
+def processor(described: Path = PROCESSOR) -> str:
+    """Return what this machine's processor is called, with its family and model as numbers."""
+    found = _described(described)
+    named = (found.get(name) for name in ("model name", "cpu family", "model"))
+    return " ".join(filter(None, named)) or platform.machine()
+
+
+def _described(described: Path) -> dict[str, str]:
+    """Return what Linux says of the first processor; elsewhere nothing."""
     if not described.is_file():
-        return False
-    for line in described.read_text(encoding="utf-8", errors="replace").splitlines():
-        name, _, listed = line.partition(":")
-        if name.strip() == "flags":
-            flags = set(listed.split())
-            return bool(flags & INT8_FLAGS) and not flags & BFLOAT16_FLAGS
-    return False
+        return {}
+    first = described.read_text(encoding="utf-8", errors="replace").split("\n\n", 1)[0]
+    pairs = (line.partition(":") for line in first.splitlines())
+    return {name.strip(): value.strip() for name, _, value in pairs}
 
 
 def available_gpus() -> int:

@@ -20,6 +20,7 @@ from emi_model.audio.waveform import Int16Waveform, Waveform, check_waveform
 from emi_model.engine.choose import choose_engine
 from emi_model.engine.model import RaggedModel
 from emi_model.errors import AudioError, ConfigError, OutOfMemory
+from emi_model.lanes import Lanes, equal_parts
 from emi_model.modalities import AUDIO, size_of
 from emi_model.units import SAMPLING_RATE
 
@@ -72,6 +73,7 @@ class Predictor:
         hop_samples: samples from one frame's start to the next.
         padding: ``(clip samples, padded samples)`` so far.
         numerics: ``fp32``, ``bf16`` or ``int8``: what the precision means on this device.
+        lanes: threads among which the clips of a call are divided; None: the one that calls.
     """
 
     def __init__(
@@ -96,6 +98,7 @@ class Predictor:
         self.min_samples = self.model.min_samples
         self.hop_samples = self.model.each_branch()[self.model.leading].hop_samples
         self.padding = (0, 0)
+        self.lanes: Lanes | None = None
         self.numerics: Numerics
         self.numerics, self._engine = choose_engine(self.model, precision)
         whole = isinstance(self._engine, RaggedModel)
@@ -123,9 +126,18 @@ class Predictor:
         """
         inputs = [clip if isinstance(clip, Mapping) else {AUDIO: clip} for clip in clips]
         self._check(inputs)
-        scored: dict[int, Scores | OutOfMemory] = {}
-        for batch in self._batches(list(map(size_of, inputs))):
-            scored.update(self._score(batch, inputs))
+        lengths = list(map(size_of, inputs))
+        parts = equal_parts(lengths, 1 if self.lanes is None else self.lanes.number)
+        batches = [self._batches(lengths, part) for part in parts]
+
+        def score(part: list[list[int]]) -> dict[int, Scores | OutOfMemory]:
+            scored = dict[int, Scores | OutOfMemory]()
+            for batch in part:
+                scored |= self._score(batch, inputs)
+            return scored
+
+        made = map(score, batches) if self.lanes is None else self.lanes.each(score, batches)
+        scored = {index: one for part in made for index, one in part.items()}
         return [scored[index] for index in range(len(inputs))]
 
     def _check(self, inputs: Sequence[ClipInputs]) -> None:
@@ -156,13 +168,16 @@ class Predictor:
                     f"found {modality!r} that holds nothing to encode: leave it out of the clip"
                 )
 
-    def _batches(self, lengths: list[int]) -> list[list[int]]:
+    def _batches(self, lengths: list[int], part: list[int]) -> list[list[int]]:
+        """Return the batches of some of the clips."""
+        own = [lengths[index] for index in part]
         if self._engine is not None:
-            self._count_padding(lengths, [[index] for index in range(len(lengths))])
-            return plan_ragged(lengths, self.max_batch_samples)
-        batches = plan_batches(lengths, self.max_batch_samples, equal_lengths=self._equal_lengths)
-        self._count_padding(lengths, batches)
-        return batches
+            planned = plan_ragged(own, self.max_batch_samples)
+            self._count_padding(own, [[index] for index in range(len(own))])
+        else:
+            planned = plan_batches(own, self.max_batch_samples, equal_lengths=self._equal_lengths)
+            self._count_padding(own, planned)
+        return [[part[index] for index in batch] for batch in planned]
 
     def _score(
         self, batch: list[int], inputs: Sequence[ClipInputs]

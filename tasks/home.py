@@ -8,6 +8,7 @@
 ~/.emi/models/        models fetched from a server or a bucket
 ~/.emi/asr/           Whisper models converted for faster-whisper
 ~/.emi/parts/         parts of results stores in buckets, at most 4 GiB
+~/.emi/lanes.json     clips that scorers work on at a time, as found for each model
 ~/.emi/prefect/       Prefect's database, of `emi up` and of runs without a server
 """
 

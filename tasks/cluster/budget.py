@@ -3,14 +3,15 @@
 Where this process starts Ray, Ray gets as many CPUs as the budget claims. A cluster's nodes have
 the CPUs that they have; there each of the two stages claims half of a node's, which is what Ray
 Data gives two stages that both want more. So a node gets one scorer with threads for all its cores,
-and niced decoders that use what the scorer leaves idle; as on one machine.
+and niced decoders that use what the scorer leaves idle; as on one machine. How a scorer divides its
+threads is its own matter (`tasks.scoring.stages.lane_choice`).
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from emi_model.devices import available_cores
@@ -21,14 +22,6 @@ CORES_PER_DECODER = 4
 
 MIN_DECODERS = 2
 """With one decoder, a small model would wait on a machine of few cores."""
-
-SCORERS_ON_CPU = 2
-"""Scorers that share a machine's cores. While one works in a single thread, the other uses the
-cores; a process that takes a core for a moment delays only one of them (a fifth faster on two
-cores, RESULTS.md). Each more would cost the memory of a model."""
-
-CLIPS_A_SCORER = 64
-"""With fewer clips, the start of another scorer takes longer than it saves."""
 
 SHARES = 10_000
 """Ray rounds to ten-thousandths of a GPU; a share must not be rounded up."""
@@ -51,7 +44,7 @@ class ScorerPool:
     """The pool of scorers that the user asked for.
 
     Attributes:
-        workers: scorers; None: two a machine or one a GPU; on a cluster as many as it can hold.
+        workers: scorers; None: one a machine or one a GPU; on a cluster as many as it can hold.
         gpus_per_scorer: GPUs of each, above 0 and at most 1; None: one, or a share of one where
             there are fewer GPUs than workers.
     """
@@ -84,14 +77,12 @@ class Budget:
     Attributes:
         cores: cores of this machine that this process may use, or of the cluster.
         scorers: processes of a stage that hold its model; if elastic, as many as fit now.
-        threads_per_scorer: PyTorch threads of each.
+        threads_per_scorer: threads that compute, of each.
         decoders: extractions at a time; each runs one single-threaded ffmpeg.
         gpus_per_scorer: GPUs of each scorer; 0 on CPUs.
         cpus_per_scorer: CPUs that a scorer claims of Ray; its threads may be more.
         cpus_per_decoder: CPUs that a decoder claims of Ray.
         elastic: run more scorers and decoders when nodes come, fewer when they go.
-        chosen: this module chose the number of scorers of a machine where this process starts Ray,
-            so one scorer may use all cores.
         stages: of actors.
     """
 
@@ -103,13 +94,7 @@ class Budget:
     cpus_per_scorer: float
     cpus_per_decoder: float = 1.0
     elastic: bool = False
-    chosen: bool = field(default=False, compare=False)
     stages: int = 1
-
-    def for_clips(self, num_clips: int) -> Budget:
-        """Return the budget for clips: of one scorer if they are few, as `CLIPS_A_SCORER` says."""
-        few = num_clips < self.scorers * CLIPS_A_SCORER
-        return self.alone() if self.chosen and few else self
 
     def for_nodes(self, nodes: Sequence[NodeSize]) -> Budget:
         """Return the budget for a cluster's nodes of now: an elastic pool starts with what fits.
@@ -126,15 +111,8 @@ class Budget:
         return replace(self, scorers=max(1, fit))
 
     def alone(self) -> Budget:
-        """Return the budget of one scorer; with `chosen`, its threads are for all the cores.
-
-        It claims the CPUs that the others would: Ray has no more, and decoders need the rest.
-        """
-        one = replace(self, scorers=1, elastic=False)
-        if not self.chosen:
-            return one
-        claimed = self.scorers * self.cpus_per_scorer
-        return replace(one, threads_per_scorer=self.cores, cpus_per_scorer=claimed)
+        """Return the budget of one scorer."""
+        return replace(self, scorers=1, elastic=False)
 
 
 def machine_budget(
@@ -142,8 +120,8 @@ def machine_budget(
 ) -> Budget:
     """Divide a machine.
 
-    With GPUs: a scorer a GPU, and the cores decode. Without: two scorers share the cores. A niced
-    decoder for every four cores, two at least, uses what the scorers leave idle.
+    With GPUs: a scorer a GPU, and the cores decode. Without: one scorer has all cores. A niced
+    decoder for every four cores, two at least, uses what it leaves idle.
 
     Args:
         pool: that the user asked for; default: none in particular.
@@ -161,7 +139,7 @@ def machine_budget(
         scorers = pool.workers or _room(gpus, share)
         decoders = max(1, cores - stages * scorers)
         return Budget(cores, scorers, 1, decoders, _part(share, stages), 0.0, stages=stages)
-    scorers = pool.workers or min(cores, SCORERS_ON_CPU)
+    scorers = pool.workers or 1
     threads = max(1, cores // scorers)
     return Budget(
         cores=cores,
@@ -170,7 +148,6 @@ def machine_budget(
         decoders=_decoders(cores),
         gpus_per_scorer=0.0,
         cpus_per_scorer=float(threads),
-        chosen=pool.workers is None,
         stages=stages,
     )
 

@@ -136,9 +136,8 @@ def _pipeline(
 
 def _clips_at_once(stage: ActorStage, budget: Budget, one_by_one: bool) -> int | None:
     """Return how many clips an actor takes at once; None: a block."""
-    if not budget.gpus_per_scorer or stage.clips_per_gpu_batch is None:
-        return None
-    return 1 if one_by_one else stage.clips_per_gpu_batch
+    at_once = stage.clips_per_gpu_batch if budget.gpus_per_scorer else stage.clips_per_batch
+    return 1 if one_by_one and at_once is not None else at_once
 
 
 def _actors(budget: Budget, num_blocks: int) -> ActorPoolStrategy:

@@ -168,9 +168,10 @@ def _before(
 
 
 def _scoring(settings: ScoringSettings) -> ActorStage:
-    """Return the stage of scorers; behind slow transcribers it waits for fewer clips."""
-    at_once = CLIPS_PER_BLOCK if settings.transcription else CLIPS_PER_GPU_BATCH
-    return ActorStage(SCORE, ScorerActor, settings, at_once)
+    """Return the stage of scorers; behind slow transcribers one waits for several blocks."""
+    if settings.transcription:
+        return ActorStage(SCORE, ScorerActor, settings, CLIPS_PER_BLOCK, CLIPS_PER_BLOCK)
+    return ActorStage(SCORE, ScorerActor, settings, CLIPS_PER_GPU_BATCH)
 
 
 def work_through(
@@ -192,7 +193,7 @@ def work_through(
         if single:  # suspects run one at a time, so that a death has one suspect
             return run_pass(some, work, replace(budget.alone(), decoders=1), one_by_one=True)
         here = budget.for_nodes(node_sizes()) if budget.elastic else budget
-        return run_pass(some, work, here.for_clips(len(some)))
+        return run_pass(some, work, here)
 
     at_once = CLIPS_PER_GPU_PASS if budget.gpus_per_scorer else CLIPS_PER_PASS
     for start in range(0, len(clips), at_once):

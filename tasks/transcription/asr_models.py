@@ -110,8 +110,14 @@ def asr_columns(settings: AsrSettings) -> dict[str, str]:
     }
 
 
-def load_whisper(folder: Path, *, threads: int, device: str) -> Any:
+def load_whisper(folder: Path, *, threads: int, device: str, workers: int = 1) -> Any:
     """Return the ``faster_whisper.WhisperModel`` in a folder of CTranslate2's layout.
+
+    Args:
+        folder: of the model.
+        threads: of the CPU for one question to the model.
+        device: ``cpu``, ``cuda``, or ``auto``: the GPU where there is one.
+        workers: questions that it answers at a time, from as many threads; they share its weights.
 
     Raises:
         ConfigError: faster-whisper is not installed, or there is no such device.
@@ -132,6 +138,7 @@ def load_whisper(folder: Path, *, threads: int, device: str) -> Any:
             device="cuda" if on_gpu else "cpu",
             compute_type="float16" if on_gpu else "int8",
             cpu_threads=threads,
+            num_workers=workers,
             local_files_only=True,
         )
     except (RuntimeError, ValueError, OSError) as error:

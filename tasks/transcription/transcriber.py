@@ -7,7 +7,10 @@ segment is dropped where the model itself says that nobody speaks, guesses, or r
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from copy import copy
+from queue import SimpleQueue
 from typing import Any
 
 import numpy as np
@@ -15,6 +18,7 @@ import numpy as np
 from emi_model.audio.waveform import Int16Waveform
 from emi_model.errors import ConfigError
 from emi_model.units import SAMPLING_RATE, samples_to_seconds
+from tasks.threads import map_in_threads
 from tasks.transcription.asr_models import asr_folder, load_whisper
 from tasks.transcription.conversion import WEIGHTS
 from tasks.transcription.rounds import RoundsOfQuestions
@@ -42,6 +46,9 @@ _WEIGHTS_AT_ONCE = 512 * 2**20
 waveform grows with its model, and a laptop has no memory for four of a large one."""
 
 
+_Heard = Transcript | RuntimeError
+
+
 class Transcriber:
     """Turns waveforms into transcripts with one ASR model.
 
@@ -52,13 +59,17 @@ class Transcriber:
         settings: with which it was made.
     """
 
-    def __init__(self, settings: AsrSettings, *, threads: int, device: str = "auto") -> None:
+    def __init__(
+        self, settings: AsrSettings, *, threads: int, device: str = "auto", lanes: int = 1
+    ) -> None:
         """Load the model.
 
         Args:
             settings: which model, and how.
-            threads: of the CPU for one waveform; the speech-activity filter takes one.
+            threads: of the CPU; the speech-activity filter takes one a lane.
             device: ``cpu``, ``cuda``, or ``auto``: the GPU where there is one.
+            lanes: of a CPU: its threads are divided among so many, which work on waveforms of
+                their own; fewer, where there are fewer threads or the model is large.
 
         Raises:
             ConfigError: faster-whisper is not installed, the language is unknown to the model, or
@@ -67,13 +78,14 @@ class Transcriber:
         """
         self.settings = settings
         folder = asr_folder(settings.model)
-        self._model = load_whisper(folder, threads=threads, device=device)
-        self._rounds = self._model.model = RoundsOfQuestions(self._model.model)
-        self._at_once = AT_ONCE[self._rounds.device]
-        if self._rounds.device == "cpu":
-            most = _WEIGHTS_AT_ONCE // (folder / WEIGHTS).stat().st_size
-            self._at_once = max(1, min(self._at_once, most))
-        spoken = self._model.supported_languages
+        most = max(1, _WEIGHTS_AT_ONCE // (folder / WEIGHTS).stat().st_size)
+        lanes = min(lanes, threads, most)
+        whisper = load_whisper(folder, threads=threads // lanes, device=device, workers=lanes)
+        on_gpu = whisper.model.device != "cpu"
+        lanes = 1 if on_gpu else lanes
+        self._at_once = AT_ONCE["cuda"] if on_gpu else max(1, min(AT_ONCE["cpu"], most // lanes))
+        self._lanes = [_Lane(whisper, settings) for _ in range(lanes)]
+        spoken = whisper.supported_languages
         if settings.language is not None and settings.language not in spoken:
             some = ", ".join(spoken[:8]) + (", ..." if len(spoken) > 8 else "")
             raise ConfigError(
@@ -95,14 +107,35 @@ class Transcriber:
             raise found
         return found
 
-    def all_of(self, waveforms: Sequence[Int16Waveform]) -> list[Transcript | RuntimeError]:
+    def all_of(self, waveforms: Sequence[Int16Waveform]) -> list[_Heard]:
         """Return what is said in each, or why that failed; the same as of each alone."""
-        found: list[Transcript | RuntimeError] = []
-        for first in range(0, len(waveforms), self._at_once):
-            found += self._rounds.work(self._tried, waveforms[first : first + self._at_once])
-        return found
+        starts = range(0, len(waveforms), self._at_once)
+        batches = [waveforms[start : start + self._at_once] for start in starts]
+        free = SimpleQueue[_Lane]()
+        for lane in self._lanes:
+            free.put(lane)
 
-    def _tried(self, waveform: Int16Waveform) -> Transcript | RuntimeError:
+        @contextmanager
+        def in_a_lane() -> Iterator[Callable[[Sequence[Int16Waveform]], list[_Heard]]]:
+            lane = free.get()
+            yield lane.all_of
+
+        made = map_in_threads(batches, in_a_lane, threads=len(self._lanes))
+        return [one for batch in made for one in batch]
+
+
+class _Lane:
+    """One of those that share a model, with waveforms and questions to the model of its own."""
+
+    def __init__(self, whisper: Any, settings: AsrSettings) -> None:
+        self._whisper, self._settings = copy(whisper), settings
+        self._rounds = self._whisper.model = RoundsOfQuestions(whisper.model)
+
+    def all_of(self, waveforms: Sequence[Int16Waveform]) -> list[_Heard]:
+        """Return what is said in each, all at the same time."""
+        return self._rounds.work(self._tried, waveforms)
+
+    def _tried(self, waveform: Int16Waveform) -> _Heard:
         try:
             return self._transcript(waveform)
         except RuntimeError as error:
@@ -117,10 +150,10 @@ class Transcriber:
         if not stretches:
             return NO_SPEECH_FOUND
         speech = np.concatenate(collect_chunks(samples, stretches)[0])
-        found, info = self._model.transcribe(
+        found, info = self._whisper.transcribe(
             speech,
-            language=self.settings.language,
-            beam_size=self.settings.beam_size,
+            language=self._settings.language,
+            beam_size=self._settings.beam_size,
             temperature=0.0,
             condition_on_previous_text=False,
             no_speech_threshold=NO_SPEECH_BOUND,

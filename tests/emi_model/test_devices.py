@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import platform
 from pathlib import Path
 
 import pytest
 import torch
 
-from emi_model.devices import attention_of_any_shape, multiplies_int8_alone
+from emi_model.devices import attention_of_any_shape, multiplies_int8_alone, processor
 
 
 @pytest.mark.parametrize(
@@ -38,3 +39,11 @@ def test_attention_on_a_gpu_is_any_but_cudnn_s() -> None:
     assert kernels.cudnn_sdp_enabled() == before
     with attention_of_any_shape("cpu"):
         assert kernels.cudnn_sdp_enabled() == before
+
+
+def test_the_processor_s_name_is_that_of_the_first(tmp_path: Path) -> None:
+    described = tmp_path / "cpuinfo"
+    one = "cpu family\t: {}\nmodel\t\t: 17\nmodel name\t: A b\n\n"
+    described.write_text(one.format(25) + one.format(26))
+    assert processor(described) == "A b 25 17"
+    assert processor(tmp_path / "missing") == platform.machine()

@@ -17,7 +17,7 @@ FORBIDDEN = {
 }
 ORDER = {
     "emi_model": [
-        {"arrays", "errors", "units", "targets", "devices", "loading", "modalities"},
+        {"arrays", "errors", "units", "targets", "devices", "loading", "modalities", "lanes"},
         {"audio", "metrics"},
         {"architecture"},
         {"engine"},

@@ -20,22 +20,23 @@ import pyarrow as pa
 from emi_model.errors import ConfigError, EmiError, ScoringError
 from emi_model.loading import without_gc
 from tasks.cluster.address import HERE, named_address
-from tasks.cluster.budget import CLIPS_A_SCORER, Budget, ScorerPool
+from tasks.cluster.budget import Budget, ScorerPool
 from tasks.corpus.clips import ClipFile
 from tasks.corpus.listing import holds_few
 from tasks.extraction.headers import Prober
 from tasks.processes.guard import guard_this_process
 from tasks.scoring.stages.blocks import MAX_BLOCK_BYTES, block_bounds
 from tasks.scoring.stages.extract_stage import extract_rows
-from tasks.scoring.stages.stage import PassFailed, Work
+from tasks.scoring.stages.stage import CLIPS_PER_BLOCK, PassFailed, Work
 
 T = TypeVar("T")
 
 FEW_CLIPS_VARIABLE = "EMI_FEW_CLIPS"
 """Environment variable: up to so many clips go through the stages in this process; 0: none do."""
 
-FEW_CLIPS = CLIPS_A_SCORER
-"""Its default. So few have one scorer on Ray, too, and Ray takes some 10 s to start."""
+FEW_CLIPS = 128
+"""Its default. Ray takes some 10 s to start and end, which 120 clips of the full-size model on two
+cores feel: 90 s on Ray, 72 here (RESULTS.md)."""
 
 FEW_BYTES = 64 * 2**20
 """Where clips are decoded to their ends, few clips are no larger than this together."""
@@ -128,7 +129,7 @@ def _decoded(
     clips: Sequence[ClipFile], work: Work, one_by_one: bool
 ) -> Generator[pa.Table, None, None]:
     """Yield blocks of extracted rows."""
-    bounds = block_bounds(len(clips), 1 if one_by_one else work.clips_per_block, 1)
+    bounds = block_bounds(len(clips), 1 if one_by_one else CLIPS_PER_BLOCK, 1)
     with Prober() as prober:
         for start, end in pairwise(bounds):
             some = clips[start:end]

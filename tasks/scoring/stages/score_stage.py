@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from emi_model.checkpoints.resolve import read_metadata
+from emi_model.devices import processor
 from emi_model.errors import CheckpointError, EmiError
 from emi_model.loading import without_gc
 from tasks.cluster.budget import Budget
@@ -21,6 +22,7 @@ from tasks.schema.scores import costed_schema
 from tasks.schema.transcripts import WITH_TRANSCRIPT
 from tasks.scoring.clip_scorer import ClipScorer
 from tasks.scoring.settings import ScoringSettings
+from tasks.scoring.stages.lane_choice import LaneChoice
 from tasks.scoring.stages.ledger import (
     SCORE,
     check_version,
@@ -42,17 +44,18 @@ class ScorerActor:
     def __init__(self, settings: ScoringSettings, budget: Budget, ledger: Any) -> None:
         """Load the model."""
         with without_gc():
-            import torch
-
             from emi_model.predict import Predictor
 
         self.node = enlisted(SCORE, ledger)
         self.ledger, self.worker = ledger, this_worker(SCORE, ledger)
-        if not budget.gpus_per_scorer:
-            torch.set_num_threads(budget.threads_per_scorer)
         with refusing(ledger):
             loaded = load_here(settings, self.node)
         self.predictor = Predictor(loaded.model, precision=settings.precision)
+        self.choice: LaneChoice | None = None
+        if not budget.gpus_per_scorer:
+            model = settings.model_sha256 or settings.model
+            key = f"{processor()}, model {model}, {self.predictor.numerics}"
+            self.choice = LaneChoice(budget.threads_per_scorer, key)
         self.score = ClipScorer(
             self.predictor,
             settings.coverage,
@@ -69,17 +72,37 @@ class ScorerActor:
             return pa.Table.from_pylist(self._scored(rows), self.schema)
 
     def _scored(self, rows: list[Row]) -> list[Row]:
+        self._divide()
         before, started = self.predictor.padding, time.perf_counter()
         scored = self.score(rows)
-        seconds = (time.perf_counter() - started) / max(1, len(rows))
+        spent = time.perf_counter() - started
         for row in scored:
             is_scored = row["status"] == Status.SCORED.value
-            row |= {"score_seconds": seconds, "model_samples": 0, "padded_samples": 0}
-            row["node"] = self.node if is_scored else None
-            row["numerics"] = self.predictor.numerics if is_scored else None
+            row |= {
+                "score_seconds": spent / len(rows),
+                "model_samples": 0,
+                "padded_samples": 0,
+                "node": self.node if is_scored else None,
+                "numerics": self.predictor.numerics if is_scored else None,
+            }
         if scored:
             scored[0] |= self._samples_since(before)
+        if scored and self.choice is not None:
+            num_scored = sum(row["node"] is not None for row in scored)
+            self.choice.note(num_scored, scored[0]["model_samples"], spent)
         return scored
+
+    def _divide(self) -> None:
+        """Divide the next block among as many threads as were chosen."""
+        if self.choice is None:
+            return
+        lanes = self.predictor.lanes
+        if lanes is None or lanes.number != self.choice.number:
+            from emi_model.lanes import Lanes
+
+            if lanes is not None:
+                lanes.close()
+            self.predictor.lanes = Lanes(self.choice.number, self.choice.threads_of_each)
 
     def _samples_since(self, before: tuple[int, int]) -> Row:
         """Return the samples of a whole block, which are stored in its first row."""

@@ -46,7 +46,8 @@ class ActorStage:
         name: in the ledger.
         actor: their class; made with ``settings``, ``budget`` and ``ledger``, called with a block.
         settings: theirs.
-        clips_per_gpu_batch: clips that one on a GPU takes at once; None: a block, as on a CPU.
+        clips_per_gpu_batch: clips that one on a GPU takes at once; None: a block.
+        clips_per_batch: the same on a CPU.
         given: returns, for the clips of a pass, what each actor gets as ``given``; or None.
     """
 
@@ -54,6 +55,7 @@ class ActorStage:
     actor: type[Any]
     settings: Any
     clips_per_gpu_batch: int | None = None
+    clips_per_batch: int | None = None
     given: Callable[[Sequence[ClipFile]], Any] | None = None
 
 

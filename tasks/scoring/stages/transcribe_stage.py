@@ -48,6 +48,9 @@ TRANSCRIBER_NICENESS = 5
 CLIPS_TO_TRANSCRIBE = 8
 """Most clips of one block: speech to text takes longer than all else, and rows wait for a block."""
 
+LANES = 4
+"""Most batches of waveforms that a transcriber on a CPU works on at a time."""
+
 HEARD_LAST = pa.schema([*HEARD, COSTS[0], NODE])
 """Rows of a run that only transcribes."""
 
@@ -219,7 +222,7 @@ def transcriber_here(
             f"node {node[:8]}: found the ASR model {found[:12]} at {settings.asr.model}, expected "
             f"{settings.asr_sha256[:12]}: {SHARE_IT}"
         )
-    return Transcriber(settings.asr, threads=threads, device=device)
+    return Transcriber(settings.asr, threads=threads, device=device, lanes=LANES)
 
 
 def heard_row(

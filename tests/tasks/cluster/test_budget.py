@@ -16,9 +16,10 @@ from tasks.cluster.budget import Budget, NodeSize, ScorerPool, cluster_budget, m
     ("workers", "cores", "gpus", "budget"),
     [
         (None, 1, 0, Budget(1, 1, 1, 1, 0.0, 1)),
-        (None, 2, 0, Budget(2, 2, 1, 2, 0.0, 1)),
+        (None, 2, 0, Budget(2, 1, 2, 2, 0.0, 2)),
         (1, 2, 0, Budget(2, 1, 2, 2, 0.0, 2)),
-        (None, 16, 0, Budget(16, 2, 8, 4, 0.0, 8)),
+        (None, 16, 0, Budget(16, 1, 16, 4, 0.0, 16)),
+        (2, 16, 0, Budget(16, 2, 8, 4, 0.0, 8)),
         (4, 16, 0, Budget(16, 4, 4, 4, 0.0, 4)),
         (3, 8, 0, Budget(8, 3, 2, 2, 0.0, 2)),
         (8, 2, 0, Budget(2, 8, 1, 2, 0.0, 1)),
@@ -41,7 +42,7 @@ def test_every_stage_gets_something_and_no_stage_too_much(
 ) -> None:
     budget = machine_budget(ScorerPool(workers), cores=cores, gpus=gpus)
     assert min(budget.scorers, budget.threads_per_scorer, budget.decoders) >= 1
-    assert budget.scorers == (workers or gpus or min(cores, 2))
+    assert budget.scorers == (workers or gpus or 1)
     if gpus:
         assert 0 < budget.gpus_per_scorer <= 1
         assert gpus * (10_000 // round(budget.gpus_per_scorer * 10_000)) >= budget.scorers
@@ -54,18 +55,10 @@ def test_every_stage_gets_something_and_no_stage_too_much(
     assert alone.scorers == 1
 
 
-def test_few_clips_get_one_scorer_with_all_cores() -> None:
-    budget = machine_budget(cores=16)
-    assert budget.for_clips(127) == budget.alone() == Budget(16, 1, 16, 4, 0.0, 16)
-    assert budget.for_clips(128) == budget
-    asked = machine_budget(ScorerPool(4), cores=16)
-    assert asked.for_clips(1) == asked
-    on_gpus = machine_budget(cores=16, gpus=2)
-    assert on_gpus.for_clips(1) == on_gpus
+def test_one_scorer_alone_takes_no_more_than_it_took_among_others() -> None:
     for pool in (ScorerPool(), ScorerPool(4)):
-        cluster = cluster_budget(pool, [NodeSize(16, 0)] * 3)
-        assert cluster.for_clips(1) == cluster
-        assert cluster.alone() == replace(cluster, scorers=1, elastic=False), "fits into a node"
+        for budget in (machine_budget(pool, cores=16), cluster_budget(pool, [NodeSize(16, 0)] * 3)):
+            assert budget.alone() == replace(budget, scorers=1, elastic=False), "fits into a node"
 
 
 @pytest.mark.parametrize("workers", [0, -1])

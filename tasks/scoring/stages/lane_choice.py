@@ -1,0 +1,103 @@
+"""How many clips a scorer on a CPU works on at a time, found by trying on a run's first blocks.
+
+The best number depends on the model and the machine: on its cores, its caches, and how fast it
+reads weights from memory. So the first blocks are scored in each way, which costs nothing: their
+rows are as good as others. What was fastest is kept in ``EMI_HOME`` for this machine and model.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from contextlib import suppress
+
+from emi_model.errors import ConfigError
+from tasks.home import home
+from tasks.storage.local import LocalFolder
+
+USUAL = 2
+"""Lanes until others were found faster: on two cores a tenth faster than one with two threads."""
+
+CANDIDATES = (USUAL, 1, 4, 8)
+ROUNDS = 2
+"""Blocks that each candidate gets."""
+
+CLIPS_A_LANE = 4
+"""Clips in a block from which it tells how fast a candidate is."""
+
+GAIN = 1.05
+"""A candidate must be so many times as fast as the usual one to be chosen: blocks differ."""
+
+KEPT = "lanes.json"
+
+
+class LaneChoice:
+    """Says how many lanes the next block gets.
+
+    Attributes:
+        number: lanes of the next block.
+    """
+
+    def __init__(self, threads: int, key: str) -> None:
+        """Look up what was found before.
+
+        Args:
+            threads: that the scorer may use.
+            key: of the machine and the model.
+        """
+        self._threads = threads
+        self._key = f"{key}, {threads} threads"
+        able = [number for number in CANDIDATES if number <= threads]
+        kept = _kept().get(self._key)
+        self.number = kept if kept in able else min(USUAL, threads)
+        # the very first block is slower in any way: it is not counted
+        is_open = kept not in able and len(able) > 1
+        self._to_try = [self.number, *able * ROUNDS] if is_open else []
+        self._spent: dict[int, list[tuple[int, float]]] = defaultdict(list)
+
+    @property
+    def threads_of_each(self) -> int:
+        """Return the threads of a lane."""
+        return self._threads // self.number
+
+    def note(self, num_clips: int, num_samples: int, seconds: float) -> None:
+        """Note how long the last block took.
+
+        Args:
+            num_clips: of the block, that were scored.
+            num_samples: of these clips.
+            seconds: that it took.
+        """
+        if not self._to_try or num_clips < CLIPS_A_LANE * self.number:
+            return
+        self._spent[self._to_try.pop(0)].append((num_samples, seconds))
+        if self._to_try:
+            self.number = self._to_try[0]
+            return
+        self.number = self._fastest()
+        _keep(self._key, self.number)
+
+    def _fastest(self) -> int:
+        speeds = {}
+        for number, blocks in self._spent.items():
+            samples, seconds = zip(*blocks[-ROUNDS:], strict=True)
+            speeds[number] = sum(samples) / max(1e-9, sum(seconds))
+        usual = min(USUAL, self._threads)
+        best = max(speeds, key=lambda number: speeds[number])
+        return best if speeds[best] > GAIN * speeds[usual] else usual
+
+
+def _kept() -> dict[str, int]:
+    """Return what was found on this machine; nothing where that is not to be had."""
+    try:
+        found = json.loads(LocalFolder(home()).read(KEPT))
+    except (OSError, ValueError, ConfigError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _keep(key: str, number: int) -> None:
+    """Add a finding; where ``EMI_HOME`` cannot be written, the next run finds it again."""
+    with suppress(OSError, ConfigError):
+        content = json.dumps({**_kept(), key: number}, indent=0, sort_keys=True)
+        LocalFolder(home()).write(KEPT, content.encode())

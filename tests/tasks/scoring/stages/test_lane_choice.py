@@ -1,0 +1,83 @@
+"""The number of lanes: tried on the first blocks, kept for the machine and the model."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tasks.scoring.stages.lane_choice import CANDIDATES, KEPT, ROUNDS, USUAL, LaneChoice
+
+SECONDS = {1: 1.3, 2: 1.0, 4: 0.8, 8: 0.9}
+"""Of a block on a made-up machine, by lanes."""
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    folder = tmp_path / "home"
+    folder.mkdir()
+    monkeypatch.setenv("EMI_HOME", str(folder))
+    return folder
+
+
+def scored(choice: LaneChoice, blocks: int, *, seconds: dict[int, float] = SECONDS) -> list[int]:
+    used = []
+    for _ in range(blocks):
+        used.append(choice.number)
+        choice.note(32, 32 * 16_000, seconds[choice.number])
+    return used
+
+
+def test_the_fastest_is_taken_and_kept_for_this_model(home: Path) -> None:
+    choice = LaneChoice(8, "model a")
+    used = scored(choice, 12)
+    assert used == [USUAL, *CANDIDATES * ROUNDS, 4, 4, 4]
+    assert choice.threads_of_each == 2
+    again = LaneChoice(8, "model a")
+    assert scored(again, 4) == [4] * 4, "nothing is tried again"
+    assert LaneChoice(8, "model b").number == USUAL
+    assert LaneChoice(16, "model a").number == USUAL, "another number of threads"
+    assert list(json.loads((home / KEPT).read_text()).values()) == [4]
+
+
+def test_a_little_faster_is_not_enough() -> None:
+    choice = LaneChoice(2, "model")
+    scored(choice, 9, seconds={1: 0.97, 2: 1.0})
+    assert choice.number == USUAL
+
+
+def test_the_first_block_does_not_count() -> None:
+    choice = LaneChoice(2, "model")
+    choice.note(32, 32 * 16_000, 60.0)
+    scored(choice, 4, seconds={1: 1.5, 2: 1.0})
+    assert choice.number == USUAL
+
+
+def test_small_blocks_tell_nothing() -> None:
+    choice = LaneChoice(4, "model")
+    for _ in range(20):
+        choice.note(3, 48_000, 1.0)
+    assert choice.number == USUAL
+    assert scored(choice, 1) == [USUAL]
+
+
+def test_one_thread_has_nothing_to_choose(home: Path) -> None:
+    choice = LaneChoice(1, "model")
+    assert scored(choice, 5) == [1] * 5
+    assert not (home / KEPT).exists()
+
+
+@pytest.mark.parametrize(
+    "content", ["", "[1]", '{"model, 2 threads": 7}', '{"model, 2 threads": "x"}']
+)
+def test_what_is_damaged_is_found_anew(home: Path, content: str) -> None:
+    (home / KEPT).write_text(content)
+    choice = LaneChoice(2, "model")
+    assert scored(choice, 6) == [2, 2, 1, 2, 1, 2]
+
+
+def test_a_home_that_cannot_be_written_costs_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EMI_HOME", "/dev/null/home")
+    choice = LaneChoice(2, "model")
+    assert scored(choice, 6)[-1] == USUAL
