@@ -27,7 +27,7 @@ HEAD_SIZE, GROUPS = 64, 16
 PLAIN_SHARE = 0.5
 """The plain way is measured for this share of the time that a precision gets."""
 
-PEAK_SECONDS = 1.5
+PEAK_SECONDS = 0.9
 """For products of matrices, about."""
 
 OnStage = Callable[[str], OnProgress]

@@ -131,6 +131,15 @@ def test_a_peak_is_found_in_every_type(small_products):
         assert peak.shape in machine.SIZES["cpu"]
 
 
+@pytest.mark.parametrize(("numerics", "ways"), [("fp32", 2), ("bf16", 2), ("int8", 1)])
+def test_a_peak_is_that_of_the_faster_of_equal_products(numerics, ways):
+    products = machine.ways_to_multiply(torch.device("cpu"), numerics, (64, 48, 32))
+    first, *others = [multiply() for multiply in products]
+    assert (len(others) + 1, first.shape) == (ways, (64, 32))
+    for other in others:
+        torch.testing.assert_close(other, first, rtol=0.01, atol=0.05)
+
+
 def test_the_model_alone_counts_what_it_scored(tiny_model):
     predictor = Predictor(tiny_model(), precision="fp32", device="cpu")
     told = []
