@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.benchmarks.work import EMI, watch
+from tests.benchmarks.work import EMI, MOST_CLIPS, watch
 from tests.reported import write_store
 
-NUM_CLIPS = int(os.environ.get("EMI_BENCH_CLIPS", "1000000"))
-"""Of the larger store; ``EMI_BENCH_CLIPS`` for a trial."""
-
+NUM_CLIPS = min(1_000_000, MOST_CLIPS)
 FEWER = 20_000
 NUM_RUNS = 20
 SECONDS_ALLOWED, BYTES_ALLOWED = 30.0, 5_000_000

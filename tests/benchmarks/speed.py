@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 from typing import get_args
@@ -53,26 +54,48 @@ def speed(folder: Path, model: Path) -> Iterator[Row]:
     for _ in range(ROUNDS):
         plains.append(plain_way(full, device, 1e-9).audio_hours_per_hour)
         for name, predictor in asked.items():
-            before = matrix_peak(device, predictor.numerics, PEAK_SECONDS).flops_per_second
-            found = _turn(predictor, clips)
-            after = matrix_peak(device, predictor.numerics, PEAK_SECONDS).flops_per_second
-            peaks[name] += [before, after]
-            rates[name].append(found.audio_hours_per_hour)
-            times[name].append(found.audio_hours_per_hour / plains[-1])
-            shares[name].append(found.flops_per_second / ((before + after) / 2))
-    yield "plain way: one clip a call, fp32", _said(plains, "audio-hours per hour")
+            found = turn(predictor, clips)
+            peaks[name].append(found.peak)
+            rates[name].append(found.throughput.audio_hours_per_hour)
+            times[name].append(rates[name][-1] / plains[-1])
+            shares[name].append(found.share)
+    yield "plain way: one clip a call, fp32", said(plains, "audio-hours per hour")
     for name in asked:
         best = f"{max(peaks[name]) / 1e9:.0f} GFLOP/s at best"
         yield f"matrix peak, {name}", f"{median(peaks[name]) / 1e9:.0f} GFLOP/s, {best}"
-        yield f"model alone, {name}", _said(rates[name], "audio-hours per hour")
-        yield f"{name} over the plain way", _said(times[name], "times as fast")
-        yield f"{name}: share of its matrix peak", _said(shares[name], "")
+        yield f"model alone, {name}", said(rates[name], "audio-hours per hour")
+        yield f"{name} over the plain way", said(times[name], "times as fast")
+        yield f"{name}: share of its matrix peak", said(shares[name])
     if {"int8", "bf16"} <= asked.keys():
         both = zip(rates["int8"], rates["bf16"], strict=True)
-        yield "int8 over bf16", _said([one / other for one, other in both], "times as fast")
+        yield "int8 over bf16", said([one / other for one, other in both], "times as fast")
 
 
-def _turn(predictor: Predictor, clips: Sequence[Int16Waveform]) -> Throughput:
+@dataclass(frozen=True)
+class Turn:
+    """What a precision did in its turn, and the peak of its products, operations a second.
+
+    The peak was measured before and behind the turn; the larger one counts.
+    """
+
+    throughput: Throughput
+    peak: float
+
+    @property
+    def share(self) -> float:
+        """Operations of backbone and heads, without padding, over those of the peak."""
+        return self.throughput.flops_per_second / self.peak
+
+
+def turn(predictor: Predictor, clips: Sequence[Int16Waveform]) -> Turn:
+    """Score clips for a while, between two measurements of the peak."""
+    before = matrix_peak(predictor.device, predictor.numerics, PEAK_SECONDS)
+    found = _scored(predictor, clips)
+    after = matrix_peak(predictor.device, predictor.numerics, PEAK_SECONDS)
+    return Turn(found, max(before.flops_per_second, after.flops_per_second))
+
+
+def _scored(predictor: Predictor, clips: Sequence[Int16Waveform]) -> Throughput:
     counter = FlopCounter(predictor.model.config)
     spent, calls = 0.0, 0
     while spent < TURN_SECONDS:
@@ -92,6 +115,7 @@ def _precisions() -> tuple[Precision, ...]:
     return get_args(Precision)
 
 
-def _said(values: Sequence[float], unit: str) -> str:
+def said(values: Sequence[float], unit: str = "") -> str:
+    """Return the median of values, and their range."""
     low, high = min(values), max(values)
     return f"{median(values):.2f} {unit} ({low:.2f} to {high:.2f})".replace("  ", " ")

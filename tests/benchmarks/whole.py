@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import subprocess
 import sys
@@ -9,7 +10,9 @@ import threading
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -45,6 +48,47 @@ NUM_DRIFT = 500
 DRIFTING: tuple[Precision, ...] = ("fp32", "bf16", "int8")
 
 
+_COMMITS = """
+SELECT sum(scored_seconds) AS all_seconds, epoch(max(scored_at) - min(scored_at)) AS span,
+    sum(scored_seconds) FILTER (scored_at > (SELECT min(scored_at) FROM scores)) AS later_seconds
+FROM scores
+"""
+
+
+@dataclass(frozen=True)
+class Job:
+    """A run of `emi process`.
+
+    Attributes:
+        first: seconds from the command to its first committed row.
+        seconds: to its end.
+        audio_seconds: of audio scored.
+        scoring_rate: seconds of audio a second, from the first commit to the last; NaN if there
+            was but one.
+        record: the run's own.
+    """
+
+    first: float
+    seconds: float
+    audio_seconds: float
+    scoring_rate: float
+    record: dict[str, Any]
+
+    @property
+    def rate(self) -> float:
+        """Seconds of audio a second, start and end included."""
+        return self.audio_seconds / self.seconds
+
+
+def run_job(corpus: Path, results: Path, model: Path, *options: str) -> Job:
+    """Process a corpus into a new store."""
+    first, seconds = _first_row(process(corpus, results, model, *options), results)
+    [record] = answer(results, "SELECT * FROM runs").to_pylist()
+    [found] = answer(results, _COMMITS).to_pylist()
+    steady = found["later_seconds"] / found["span"] if found["span"] else math.nan
+    return Job(first, seconds, found["all_seconds"], steady, record)
+
+
 def whole(folder: Path, _: Path) -> Iterator[Row]:
     """Seconds of audio a second, in each precision, against one ffmpeg and one pass a clip."""
     model = make_model(folder / "full", EmiConfig())
@@ -53,28 +97,25 @@ def whole(folder: Path, _: Path) -> Iterator[Row]:
     clips = list_clips(str(corpus))
     yield "corpus", f"{NUM_CLIPS} clips of {heard}, H.264 + AAC in MP4, durations of the challenge"
     peak = matrix_peak(torch.device("cpu"), "bf16", PEAK_SECONDS).flops_per_second
-    plain = _plain(clips[:NUM_PLAIN], model)
+    plain = plain_rate(clips[:NUM_PLAIN], model)
     yield "plain way: one ffmpeg and one fp32 pass a clip", f"{plain:.2f} x real time"
-    waveforms = _extracted(clips[:NUM_ALONE])
+    waveforms = extracted(clips[:NUM_ALONE])
     shares = {}
     for precision in PRECISIONS:
-        results = folder / f"results-{precision}"
-        first, ours = _first_row(process(corpus, results, model, "--precision", precision), results)
-        run = answer(results, "SELECT * FROM runs").to_pylist()[0]
-        scored = answer(results, "SELECT sum(scored_seconds) AS s, count(*) AS n FROM scores")
-        seconds = scored.to_pylist()[0]["s"]
-        alone = _alone(waveforms, model, precision)
+        job = run_job(corpus, folder / f"results-{precision}", model, "--precision", precision)
+        alone = alone_rate(waveforms, model, precision)
         peak = max(peak, matrix_peak(torch.device("cpu"), "bf16", PEAK_SECONDS).flops_per_second)
-        job = seconds / ours
         name = f"`emi process --precision {precision}`"
-        yield f"{name}, whole job", f"{job:.1f} x real time, {ours:.0f} s, start and end included"
-        yield f"{name} over the plain way", f"{job / plain:.2f}"
+        took = f"{job.seconds:.0f} s, start and end included"
+        yield f"{name}, whole job", f"{job.rate:.1f} x real time, {took}"
+        yield f"{name} over the plain way", f"{job.rate / plain:.2f}"
         yield f"{name}, model alone", f"{alone:.1f} x real time, blocks of {CLIPS_PER_BLOCK}"
-        yield f"{name}, whole job's time over model alone's", f"{alone / job:.2f}"
-        shares[precision] = GFLOP_PER_AUDIO_SECOND * seconds / run["wall_seconds"]
-        steady = seconds / run["score_seconds"]
+        yield f"{name}, whole job's time over model alone's", f"{alone / job.rate:.2f}"
+        operations = GFLOP_PER_AUDIO_SECOND * job.audio_seconds
+        shares[precision] = operations / job.record["wall_seconds"]
+        steady = job.audio_seconds / job.record["score_seconds"]
         yield f"{name}, scorer while it scored", f"{steady:.1f} x real time"
-        yield f"{name}, first committed row", f"after {first:.1f} s"
+        yield f"{name}, first committed row", f"after {job.first:.1f} s"
     yield "peak of bf16 products of matrices", f"{peak / 1e9:.0f} GFLOP/s"
     for precision, gflops in shares.items():
         yield f"share of it, backbone, `--precision {precision}`", f"{gflops / peak * 1e9:.2f}"
@@ -88,7 +129,7 @@ def drift(folder: Path, _: Path) -> Iterator[Row]:
     corpus, heard = SPEECH, "real speech"
     if not corpus.is_dir():
         heard = challenge_corpus(corpus := folder / "corpus", NUM_DRIFT)
-    waveforms = _extracted(list_clips(str(corpus), NUM_DRIFT))
+    waveforms = extracted(list_clips(str(corpus), NUM_DRIFT))
     yield "drift: clips", f"{len(waveforms)} of {heard}"
     named = os.environ.get("EMI_MODEL")
     yield "drift: model", named or "full size, random weights"
@@ -115,7 +156,7 @@ def compared(found: np.ndarray, exact: np.ndarray) -> str:
 
 def _scores(predictor: Predictor, waveforms: Sequence[Int16Waveform]) -> np.ndarray:
     rows = []
-    for one in _scored(predictor, waveforms):
+    for one in scored_in_blocks(predictor, waveforms):
         assert isinstance(one, Scores), one
         assert one.emi is not None, "the model has targets"
         assert one.vad_mean is not None, "the model has a VAD head"
@@ -123,7 +164,7 @@ def _scores(predictor: Predictor, waveforms: Sequence[Int16Waveform]) -> np.ndar
     return np.array(rows)
 
 
-def _scored(
+def scored_in_blocks(
     predictor: Predictor, waveforms: Sequence[Int16Waveform]
 ) -> Iterator[Scores | OutOfMemory]:
     """Score in blocks as large as a run's."""
@@ -131,7 +172,7 @@ def _scored(
         yield from predictor(waveforms[start : start + CLIPS_PER_BLOCK])
 
 
-def _plain(clips: Sequence[ClipFile], model: Path) -> float:
+def plain_rate(clips: Sequence[ClipFile], model: Path) -> float:
     """Return seconds of audio a second: what people do without this project, in one process."""
     network, cpu = load_model(str(model)).model.eval(), torch.device("cpu")
     done = 0
@@ -145,7 +186,8 @@ def _plain(clips: Sequence[ClipFile], model: Path) -> float:
     return samples_to_seconds(done) / (time.perf_counter() - started)
 
 
-def _extracted(clips: Sequence[ClipFile]) -> list[Int16Waveform]:
+def extracted(clips: Sequence[ClipFile]) -> list[Int16Waveform]:
+    """Decode clips, the first 12 s of each, int16 (samples,)."""
     with Prober() as prober:
         rows = [
             extract_clip(clip, max_seconds=12.0, timeout_seconds=60.0, prober=prober)
@@ -154,11 +196,12 @@ def _extracted(clips: Sequence[ClipFile]) -> list[Int16Waveform]:
     return [unpack(row)["audio"] for row in rows]
 
 
-def _alone(waveforms: Sequence[Int16Waveform], model: Path, precision: Precision) -> float:
+def alone_rate(waveforms: Sequence[Int16Waveform], model: Path, precision: Precision) -> float:
+    """Return seconds of audio a second: the model in one process, in blocks as large as a run's."""
     predictor = Predictor(load_model(str(model)).model, precision=precision)
     predictor(waveforms[:2])
     started = time.perf_counter()
-    deque(_scored(predictor, waveforms), maxlen=0)
+    deque(scored_in_blocks(predictor, waveforms), maxlen=0)
     return sum(map(len, waveforms)) / SAMPLING_RATE / (time.perf_counter() - started)
 
 

@@ -9,6 +9,7 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 
 import psutil
 import torch
@@ -21,7 +22,11 @@ from emi_model.training.recipes import demo
 from tasks.synthetic.corpus import write_corpus
 
 EMI = Path(sys.executable).parent / "emi"
+MOST_CLIPS = int(os.environ.get("EMI_BENCH_CLIPS", "1000000"))
+"""Of a corpus; ``EMI_BENCH_CLIPS`` for a trial."""
+
 LOOK_SECONDS = 0.25
+TRIES = 5
 BETWEEN_LOOKS = 20
 """Times the seconds that the last look at memory took."""
 
@@ -59,6 +64,17 @@ def process(corpus: Path, results: Path, model: Path, *options: str) -> list[str
     """The command that processes a corpus."""
     named = map(str, (corpus, "--results", results, "--model", model, *options))
     return [str(EMI), "process", *named]
+
+
+def usual_seconds(command: list[str]) -> float:
+    """Return the median of the seconds that a command takes, of `TRIES`."""
+
+    def seconds() -> float:
+        started = time.perf_counter()
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        return time.perf_counter() - started
+
+    return median(seconds() for _ in range(TRIES))
 
 
 def watch(command: list[str]) -> Watched:
