@@ -104,3 +104,31 @@ def test_one_clip_that_does_not_fit_leaves_its_neighbours_their_scores(
     )
     for found, wanted in zip([first, *others], expected, strict=True):
         assert largest_difference(scores_of(found), scores_of(wanted)) <= TOLERANCE
+
+
+@pytest.mark.parametrize("fusion", [None, {"name": "concat"}])
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_weights_that_the_engine_has_copied_are_freed(
+    tiny_model: Callable[..., EmiModel],
+    noises: Callable[..., list[np.ndarray]],
+    scores_of: Callable[..., dict[str, np.ndarray]],
+    largest_difference: Callable[..., float],
+    precision: Any,
+    fusion: dict[str, str] | None,
+) -> None:
+    predictor = Predictor(tiny_model(fusion=fusion), device="cpu", precision=precision)
+    clips = noises([16_000, 4_000, 9_000])
+    before = predictor(clips)
+    predictor.release_weights()
+    assert all(weight.is_meta for weight in predictor.model.audio.backbone.parameters())
+    for found, expected in zip(predictor(clips), before, strict=True):
+        assert largest_difference(scores_of(found), scores_of(expected)) <= TOLERANCE
+
+
+def test_weights_of_a_model_without_an_engine_stay(
+    tiny_model: Callable[..., EmiModel], noises: Callable[..., list[np.ndarray]]
+) -> None:
+    predictor = Predictor(tiny_model(backbone=NOT_FOR_THE_ENGINE), device="cpu", precision="fp32")
+    predictor.release_weights()
+    (scores,) = predictor(noises([16_000]))
+    assert np.isfinite(scores.global_vector).all()

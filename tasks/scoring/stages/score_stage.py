@@ -63,6 +63,8 @@ class ScorerActor:
             needs=settings.needs,
             why=settings.why,
         )
+        if settings.why is None:
+            self.predictor.release_weights()
         self.schema = scorers_schema(settings)
 
     def __call__(self, block: pa.Table) -> pa.Table:
