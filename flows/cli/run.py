@@ -142,5 +142,5 @@ def offer_int8(folder: Path, precision: str, processor: Path = PROCESSOR) -> Non
     if width >= MIN_BF16_HIDDEN and not {"branches", "fusion"} & config.keys():
         message(
             "scores are computed in float32, as this processor has no bfloat16: --precision int8 "
-            "is faster, and moves a score by up to 0.02"
+            "is faster, and moved no score of 24 real clips by more than 0.02"
         )
