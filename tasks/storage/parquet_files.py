@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import io
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, BinaryIO, TypeAlias
 
 import pyarrow as pa
@@ -45,10 +45,35 @@ def write_parquet(content: Content, file: BinaryIO) -> None:
         content: the rows; batches of a reader become row groups.
         file: empty, for reading and writing.
     """
-    with pq.ParquetWriter(file, content.schema, compression="zstd") as writer:
+    with pq.ParquetWriter(
+        file, content.schema, compression="zstd", use_dictionary=_repeating(content.schema)
+    ) as writer:
         for rows in [content] if isinstance(content, pa.Table) else content:
             writer.write(rows, ROW_GROUP_ROWS)
     seal(file)
+
+
+def _repeating(schema: pa.Schema) -> list[str]:
+    """Return the columns that are written as a dictionary and places in it: all but real numbers.
+
+    Scores hardly repeat: their dictionary would make a file a third longer, and reading it slower.
+    """
+    leaves = [leaf for field in schema for leaf in _leaves(field.name, field.type)]
+    return [path for path, kind in leaves if not pa.types.is_floating(kind)]
+
+
+def _leaves(path: str, kind: pa.DataType) -> Iterator[tuple[str, pa.DataType]]:
+    """Yield the paths in a Parquet file, and the types, of what a column is made of."""
+    if pa.types.is_struct(kind):
+        for field in kind:
+            yield from _leaves(f"{path}.{field.name}", field.type)
+    elif pa.types.is_map(kind):
+        yield from _leaves(f"{path}.key_value.key", kind.key_type)
+        yield from _leaves(f"{path}.key_value.value", kind.item_type)
+    elif pa.types.is_list(kind) or pa.types.is_large_list(kind):
+        yield from _leaves(f"{path}.list.element", kind.value_type)
+    else:
+        yield path, kind
 
 
 def holds_rows(content: Content) -> bool:
