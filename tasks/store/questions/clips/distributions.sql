@@ -5,37 +5,35 @@
 WITH rated AS (
     SELECT
         /* by */
-        COLUMNS(
-            '^(admiration|amusement|determination|empathic_pain|excitement|joy'
-            || '|arousal|dominance|valence)$'
-        ) AS 'of \1'
+        unnest(range(1, 10)) AS place,
+        unnest([admiration, amusement, determination, empathic_pain, excitement, joy,
+            arousal, dominance, valence]) AS rating
     FROM trusted_scores
 ),
-figures AS (
+figures AS ( -- a group a score: DuckDB sorts out the middles of several groups at once
     SELECT
         /* by */
+        place,
         count(*) AS clips,
-        {'mean': avg(COLUMNS('^of (.*)$')), 'deviation': stddev_samp(COLUMNS('^of (.*)$')),
-            'lowest': min(COLUMNS('^of (.*)$')), 'highest': max(COLUMNS('^of (.*)$')),
-            'middle': quantile_cont(COLUMNS('^of (.*)$'), [0.1, 0.5, 0.9])} AS '\1'
+        avg(rating) AS mean,
+        stddev_samp(rating) AS deviation,
+        min(rating)::DOUBLE AS lowest,
+        quantile_cont(rating, [0.1, 0.5, 0.9])::DOUBLE[] AS middle,
+        max(rating)::DOUBLE AS highest
     FROM rated
     GROUP BY ALL
-    HAVING count(*) > 0
 )
 SELECT
     /* by */
-    score,
+    ['admiration', 'amusement', 'determination', 'empathic_pain', 'excitement', 'joy',
+        'arousal', 'dominance', 'valence'][place] AS score,
     clips,
-    round(figure.mean, 3) AS mean,
-    round(figure.deviation, 3) AS deviation,
-    round(figure.lowest::DOUBLE, 3) AS lowest,
-    round(figure.middle[1]::DOUBLE, 3) AS p10,
-    round(figure.middle[2]::DOUBLE, 3) AS median,
-    round(figure.middle[3]::DOUBLE, 3) AS p90,
-    round(figure.highest::DOUBLE, 3) AS highest
-FROM (
-    UNPIVOT figures
-    ON admiration, amusement, determination, empathic_pain, excitement, joy,
-        arousal, dominance, valence
-    INTO NAME score VALUE figure
-)
+    round(mean, 3) AS mean,
+    round(deviation, 3) AS deviation,
+    round(lowest, 3) AS lowest,
+    round(middle[1], 3) AS p10,
+    round(middle[2], 3) AS median,
+    round(middle[3], 3) AS p90,
+    round(highest, 3) AS highest
+FROM figures
+ORDER BY /* by */ place

@@ -3,17 +3,31 @@
 -- Read it so: joyful_clips and other_clips count the clips with the word, in the tenth of the
 -- clips that sounds most joyful and in the rest; times is how many times as often it is said
 -- there.
-WITH heard AS (
-    SELECT
-        /* by */
-        joy,
-        joy >= quantile_cont(joy, 0.9) OVER () AS is_joyful,
-        list_distinct(regexp_extract_all(lower(transcripts.text), '[\pL\pN'']+')) AS words
+WITH heard AS MATERIALIZED (
+    SELECT /* by */ joy, lower(transcripts.text) AS text
     FROM transcripts
     JOIN trusted_scores USING (clip_id)
     WHERE transcripts.num_words > 0
 ),
-said AS (SELECT /* by */ is_joyful, unnest(words) AS word FROM heard),
+spoken AS (
+    SELECT
+        /* by */
+        joy >= (SELECT quantile_cont(joy, 0.9) FROM heard) AS is_joyful,
+        string_split(regexp_replace(text, '[^\pL\pN'' ]', ' ', 'g'), ' ') AS words
+    FROM heard
+),
+said AS ( -- each word once; of many, list_distinct finds that sooner
+    SELECT
+        /* by */
+        is_joyful,
+        unnest(
+            CASE
+                WHEN len(words) > 99 THEN list_distinct(words)
+                ELSE list_filter(words, lambda word, n: list_position(words, word) = n)
+            END
+        ) AS word
+    FROM spoken
+),
 counted AS (
     SELECT
         /* by */
@@ -21,6 +35,7 @@ counted AS (
         count_if(is_joyful)::BIGINT AS joyful_clips,
         count_if(NOT is_joyful)::BIGINT AS other_clips
     FROM said
+    WHERE word <> ''
     GROUP BY ALL
 )
 SELECT

@@ -3,6 +3,11 @@
 -- Read it so: difference is how far the scores of both lie apart, 0 to 1, on average over the
 -- six emotions; own is the model that the view scores shows. `emi ask model_agreement` sums it
 -- up.
+WITH shown AS MATERIALIZED ( -- the view scores is of one model and coverage
+    SELECT model_sha256, coverage
+    FROM scores
+    LIMIT 1
+)
 SELECT
     own.clip_id,
     own.model AS own_model,
@@ -19,11 +24,11 @@ SELECT
     round(other.joy::DOUBLE, 3) AS other_joy,
     round(own.empathic_pain::DOUBLE, 3) AS own_empathic_pain,
     round(other.empathic_pain::DOUBLE, 3) AS other_empathic_pain
-FROM scores AS own
-JOIN all_scores AS other
-    ON own.clip_id = other.clip_id
-    AND own.coverage = other.coverage
-    AND own.model_sha256 <> other.model_sha256
-WHERE own.status = 'scored' AND other.status = 'scored'
+FROM all_scores AS other
+JOIN scores AS own ON own.clip_id = other.clip_id
+WHERE own.status = 'scored'
+    AND other.status = 'scored'
+    AND other.coverage = (SELECT coverage FROM shown)
+    AND other.model_sha256 <> (SELECT model_sha256 FROM shown)
 ORDER BY difference DESC NULLS LAST, own.clip_id, other_model
 LIMIT 20
