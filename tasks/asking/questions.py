@@ -100,6 +100,26 @@ def ask_question(location: str | Path, name: str, wishes: Wishes | None = None) 
         StoreError: no store there.
     """
     wishes = wishes or Wishes()
+    sql = question_sql(name, wishes)
+    question = question_named(name)
+    if sql is not None:
+        found = answer(location, sql)
+    elif question.sql and wishes.by is not None:
+        answered = partial(_answered_by, question.sql, wishes.by)
+        found = with_clips(location, wishes.where, answered, views_read(question.sql))
+    else:
+        return _IN_PYTHON[question.name][1](location, wishes)
+    return Answer({question.name: found})
+
+
+def question_sql(name: str, wishes: Wishes) -> str | None:
+    """Return the one SELECT that answers a question; None if more is to be done.
+
+    That is a question in Python, or one that is answered by a column.
+
+    Raises:
+        QueryError: no such question, an option that it does not take.
+    """
     question = question_named(name)
     for option in wishes.given():
         if option not in question.takes:
@@ -108,14 +128,9 @@ def ask_question(location: str | Path, name: str, wishes: Wishes | None = None) 
                 f"{question.name} takes no {_option(option)}: "
                 + (f"it takes {', '.join(taking)}" if taking else "it is not about single clips")
             )
-    if not question.sql:
-        return _IN_PYTHON[question.name][1](location, wishes)
-    if wishes.by is None:
-        found = answer(location, scoped(question.sql, wishes.where))
-    else:
-        answered = partial(_answered_by, question.sql, wishes.by)
-        found = with_clips(location, wishes.where, answered, views_read(question.sql))
-    return Answer({question.name: found})
+    if not question.sql or wishes.by is not None:
+        return None
+    return scoped(question.sql, wishes.where)
 
 
 def _answered_by(sql: str, by: str, clips: OpenClips) -> pa.Table:

@@ -10,7 +10,7 @@ import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date, time
 from decimal import Decimal
-from typing import Any, Literal, TextIO
+from typing import Any, BinaryIO, Literal, TextIO
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -38,16 +38,44 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", 
 
 def encoded(table: pa.Table, wanted: FileFormat) -> bytes:
     """Return a table as the content of a file; text is in UTF-8."""
+    content = io.BytesIO()
+    write_tables(table.schema, [table], content, wanted)
+    return content.getvalue()
+
+
+def write_tables(
+    schema: pa.Schema,
+    tables: Iterable[pa.Table],
+    out: BinaryIO,
+    wanted: FileFormat,
+    *,
+    encoding: str = "utf-8",
+    errors: str = "backslashreplace",
+) -> None:
+    """Write tables of the same columns as the content of one file, one after the other.
+
+    Args:
+        schema: of all of them.
+        tables: read as they are written.
+        out: where to.
+        wanted: the format.
+        encoding: of text.
+        errors: what is done with text that the encoding does not have, as `open` takes it.
+    """
     if wanted == "parquet":
-        content = io.BytesIO()
-        pq.write_table(table, content)
-        return content.getvalue()
-    text = io.StringIO()
+        with pq.ParquetWriter(out, schema) as writer:
+            for table in tables:
+                writer.write_table(table)
+        return
+    text = io.TextIOWrapper(out, encoding, errors, newline="")
     if wanted == "json":
-        write_json_lines(plain_rows(table), text)
+        for table in tables:
+            write_json_lines(plain_rows(table), text)
     else:
-        write_csv(table, text, excel=wanted == "excel")
-    return text.getvalue().encode("utf-8", errors="backslashreplace")
+        rows = CsvWriter(text, schema.names, excel=wanted == "excel")
+        for table in tables:
+            rows.write(table)
+    text.detach()
 
 
 def write_json_lines(rows: Iterable[Mapping[str, Any]], out: TextIO) -> None:

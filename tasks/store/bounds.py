@@ -7,9 +7,9 @@ import os
 import re
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -44,32 +44,61 @@ def machine_bytes() -> int:
 
 def memory_limit() -> dict[str, Any]:
     """Return DuckDB's setting that bounds what a question takes."""
-    return {"memory_limit": f"{_max_bytes()}B"}
+    return {"memory_limit": f"{max_bytes()}B"}
+
+
+class TakesTooMuch(QueryError):
+    """A question, or its answer, takes more memory than it may."""
+
+
+def answer_batches(
+    connection: duckdb.DuckDBPyConnection, sql: str
+) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
+    """Return the columns of an answer, and its rows as they are read, `BATCH_ROWS` at a time.
+
+    Raises:
+        TakesTooMuch: the question takes more than the connection's limit; also while rows are read.
+        duckdb.Error: the question is wrong; likewise.
+    """
+    with _errors():
+        reader = connection.sql(sql).to_arrow_reader(BATCH_ROWS)
+    return reader.schema, _batches(reader)
+
+
+def _batches(reader: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
+    with _errors():
+        yield from reader
 
 
 def bounded_answer(connection: duckdb.DuckDBPyConnection, sql: str) -> pa.Table:
     """Return the answer to a question, unless it takes more than its share of memory.
 
     Raises:
-        QueryError: it takes more.
+        TakesTooMuch: it takes more.
         duckdb.Error: the question is wrong.
     """
-    batches, size = [], 0
+    schema, batches = answer_batches(connection, sql)
+    kept, size = [], 0
+    for batch in batches:
+        kept.append(batch)
+        size += batch.nbytes
+        if size > max_bytes():
+            raise TakesTooMuch(_too_large("the answer"))
+    return pa.Table.from_batches(kept, schema)
+
+
+@contextmanager
+def _errors() -> Iterator[None]:
+    """Raise DuckDB's errors as its own, also those that come by way of Arrow."""
     try:
-        reader = connection.sql(sql).to_arrow_reader(BATCH_ROWS)
-        for batch in reader:
-            batches.append(batch)
-            size += batch.nbytes
-            if size > _max_bytes():
-                raise QueryError(_too_large("the answer"))
+        yield
     except duckdb.OutOfMemoryException as error:
-        raise QueryError(_too_large("the question")) from error
-    except OSError as error:  # DuckDB's, by way of Arrow
+        raise TakesTooMuch(_too_large("the question")) from error
+    except OSError as error:
         if "Out of Memory Error" in str(error):
-            raise QueryError(_too_large("the question")) from error
+            raise TakesTooMuch(_too_large("the question")) from error
         kind = duckdb.DataError if _DUCKDBS_WORDS.match(str(error)) else duckdb.Error
         raise kind(str(error)) from error
-    return pa.Table.from_batches(batches, reader.schema)
 
 
 def interruptible(work: Callable[[_Begun], _Answer], seconds: float | None = None) -> _Answer:
@@ -126,12 +155,13 @@ def _interrupt(connections: list[duckdb.DuckDBPyConnection], thread: threading.T
         thread.join(_POLL_SECONDS / 4)
 
 
-def _max_bytes() -> int:
+def max_bytes() -> int:
+    """Return what a question may take of this machine's memory, and its answer once more."""
     return int(machine_bytes() * MEMORY_SHARE)
 
 
 def _too_large(what: str) -> str:
     return (
-        f"{what} takes more than {_max_bytes() / 2**30:.1f} GiB, {MEMORY_SHARE:.0%} of this "
+        f"{what} takes more than {max_bytes() / 2**30:.1f} GiB, {MEMORY_SHARE:.0%} of this "
         "machine's memory: ask for fewer columns or rows, or aggregate"
     )

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from functools import partial
 from importlib import resources
 from importlib.resources.abc import Traversable
 from pathlib import Path
-from typing import Literal, TypeAlias, TypeVar
+from typing import Any, Literal, TypeAlias, TypeVar
 
 import duckdb
 import pyarrow as pa
@@ -25,7 +25,7 @@ from tasks.storage.formats import (
     write_json_lines,
 )
 from tasks.storage.open import open_file
-from tasks.store.bounds import bounded_answer, interruptible
+from tasks.store.bounds import answer_batches, bounded_answer, interruptible
 from tasks.store.queries.clip_views import WITHIN
 from tasks.store.readers import query_error, read_whole
 from tasks.store.store import open_store
@@ -80,16 +80,61 @@ def ask_together(
         StoreError: no store there.
         QueryError: as `answer`.
     """
+    return _opened(location, views, lambda asked: work(partial(_answer, asked)), seconds=seconds)
+
+
+def stream_answer(
+    location: str | Path,
+    sql: str,
+    take: Callable[[pa.Schema, Iterator[pa.RecordBatch]], _Found],
+    own: Mapping[str, pa.Table] | None = None,
+    *,
+    settings: Mapping[str, Any] | None = None,
+) -> _Found:
+    """Return what is made of the answer to one SELECT, of which only some rows are here at once.
+
+    Args:
+        location: of the store.
+        sql: the question.
+        take: called with the answer's columns and its rows as they are read; again from the
+            beginning as the work of `ask_together` is.
+        own: more tables that the question may name.
+        settings: as `tasks.store.views.connect` takes them.
+
+    Raises:
+        StoreError: no store there.
+        QueryError: as `answer`, but for the size of the answer.
+    """
+
+    def work(connection: duckdb.DuckDBPyConnection) -> _Found:
+        try:
+            return take(*answer_batches(connection, _asked(connection, sql, own or {})))
+        except duckdb.Error as error:
+            raise query_error(error, _explained(error)) from error
+
+    return _opened(location, views_read(sql), work, settings=settings)
+
+
+def _opened(
+    location: str | Path,
+    views: Collection[str],
+    work: Callable[[duckdb.DuckDBPyConnection], _Found],
+    *,
+    seconds: float | None = None,
+    settings: Mapping[str, Any] | None = None,
+) -> _Found:
+    """Return what some work makes of a store's connection: see `ask_together`, and `connect`."""
     open_store(location)
 
     def opened(verified: bool, begun: Callable[[duckdb.DuckDBPyConnection], None]) -> _Found:
-        with connect(location, views=views, verified=verified) as connection:
+        with connect(location, views=views, verified=verified, settings=settings) as connection:
             begun(connection)
-            return work(partial(_answer, connection))
+            return work(connection)
 
     return read_whole(location, lambda verified: interruptible(partial(opened, verified), seconds))
 
 
+BINARY = "parquet is binary: send it to a file, `... --format parquet > FILE`"
 _OWN_TABLES = (
     "a question reads no files; to join a table of yours: `emi metadata add FILE` keeps it beside "
     "the scores, by clip or speaker, in the view clips; or --with own=FILE for this question alone"
@@ -99,21 +144,31 @@ _OWN_TABLES = (
 def _answer(
     connection: duckdb.DuckDBPyConnection, sql: str, own: Mapping[str, pa.Table]
 ) -> pa.Table:
-    for name, table in own.items():
-        connection.register(name, table)
     try:
-        statements = connection.extract_statements(sql)
-        if [statement.type for statement in statements] != [duckdb.StatementType.SELECT]:
-            raise QueryError(
-                f"found {len(statements)} statements, or one that is no SELECT: the store is "
-                f"read only: ask one SELECT over {', '.join(VIEWS)}"
-            )
-        # A view can only read: a SELECT may hold WITH x AS (COPY ... TO ...), a view not.
-        # On a line of its own, DuckDB's errors quote it as it was asked.
-        connection.execute(f"CREATE OR REPLACE VIEW {WITHIN}.answer AS\n{statements[0].query}")
-        return bounded_answer(connection, f"FROM {WITHIN}.answer")
+        return bounded_answer(connection, _asked(connection, sql, own))
     except duckdb.Error as error:
         raise query_error(error, _explained(error)) from error
+
+
+def _asked(connection: duckdb.DuckDBPyConnection, sql: str, own: Mapping[str, pa.Table]) -> str:
+    """Make a question a view, and return what reads it.
+
+    Raises:
+        QueryError: it is no single SELECT.
+        duckdb.Error: it is wrong.
+    """
+    for name, table in own.items():
+        connection.register(name, table)
+    statements = connection.extract_statements(sql)
+    if [statement.type for statement in statements] != [duckdb.StatementType.SELECT]:
+        raise QueryError(
+            f"found {len(statements)} statements, or one that is no SELECT: the store is "
+            f"read only: ask one SELECT over {', '.join(VIEWS)}"
+        )
+    # A view can only read: a SELECT may hold WITH x AS (COPY ... TO ...), a view not.
+    # On a line of its own, DuckDB's errors quote it as it was asked.
+    connection.execute(f"CREATE OR REPLACE VIEW {WITHIN}.answer AS\n{statements[0].query}")
+    return f"FROM {WITHIN}.answer"
 
 
 def _explained(error: duckdb.Error) -> str:
@@ -160,7 +215,7 @@ def write(table: pa.Table, wanted: FileFormat) -> None:
     elif wanted == "json":
         write_json_lines(plain_rows(table), sys.stdout)
     elif sys.stdout.isatty():
-        raise QueryError("parquet is binary: send it to a file, `... --format parquet > FILE`")
+        raise QueryError(BINARY)
     else:
         pq.write_table(table, sys.stdout.buffer)
     sys.stdout.flush()
@@ -179,14 +234,24 @@ def write_file(
     Raises:
         QueryError: no format for a file, or the file cannot be written.
     """
+    form = file_format(reference, wanted)
+    try:
+        folder, name = open_file(reference)
+        folder.write(name, encoded(table, form))
+    except OSError as error:
+        raise QueryError(f"{reference}: cannot be written: {error}") from error
+
+
+def file_format(reference: str, wanted: FileFormat | Literal["table"] | None = None) -> FileFormat:
+    """Return the format of a file: the wanted one, or that of its suffix.
+
+    Raises:
+        QueryError: there is none.
+    """
     form = wanted or FORMAT_OF.get(Path(reference).suffix.lower())
     if form is None or form == "table":
         raise QueryError(
             f"{reference}: no format for a file, expected a suffix {', '.join(FORMAT_OF)}, or "
             "--format csv, json or parquet"
         )
-    try:
-        folder, name = open_file(reference)
-        folder.write(name, encoded(table, form))
-    except OSError as error:
-        raise QueryError(f"{reference}: cannot be written: {error}") from error
+    return form

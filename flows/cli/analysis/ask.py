@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from flows.cli.analysis.output import Output, answer_options, put_answer
+from flows.cli.analysis.output import Output, answer_options, put_answer, write_select
 from flows.cli.options import LOCATION, RESULTS_VARIABLE
 from flows.display.terminal import message, terminal
 from flows.display.text import say
@@ -66,7 +66,12 @@ def ask(question: str | None, results: str | None, output: Output, **wishes: Any
     SQL runs in the same sandbox as `emi query`.
     """
     from tasks.asking.answers import Wishes
-    from tasks.asking.questions import ask_question, question_named, ready_questions
+    from tasks.asking.questions import (
+        ask_question,
+        question_named,
+        question_sql,
+        ready_questions,
+    )
 
     if question is None:
         _list(ready_questions(), output)
@@ -74,6 +79,9 @@ def ask(question: str | None, results: str | None, output: Output, **wishes: Any
     known = question_named(question)
     if results is None:
         raise click.UsageError(f"Missing option '--results' (or {RESULTS_VARIABLE}).")
+    sql = question_sql(question, Wishes(**wishes))
+    if sql is not None and write_select(results, sql, output):
+        return
     found = ask_question(results, question, Wishes(**wishes))
     if not put_answer(found.one_table(), output):
         _show(known, found)

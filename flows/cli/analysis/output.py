@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import wraps
 from typing import TYPE_CHECKING, Any, Literal
@@ -54,6 +54,10 @@ class Output:
     file: str | None
     excel: bool
 
+    def form(self) -> Literal["table"] | FileFormat | None:
+        """Return the form that the user named; None if none was."""
+        return "excel" if self.excel else self.wanted if self.is_named else None
+
 
 def answer_options(verb: Callable[..., None]) -> Callable[..., None]:
     """Decorator: add --format, --output and --excel, which the verb gets as ``output``."""
@@ -71,6 +75,27 @@ def answer_options(verb: Callable[..., None]) -> Callable[..., None]:
     return _format_option(_output_option(_excel_option(with_output)))
 
 
+def write_select(
+    results: str, sql: str, output: Output, own: Mapping[str, pa.Table] | None = None
+) -> bool:
+    """Write the answer to one SELECT to where it is wanted; False if it is to be a table.
+
+    Raises:
+        QueryError: the SELECT is wrong, no such format, or the file cannot be written.
+    """
+    from tasks.asking.written_answers import write_answer
+    from tasks.store.query import file_format
+
+    form = output.form()
+    if output.file is not None:
+        write_answer(results, sql, file_format(output.file, form), output.file, own)
+    elif form is not None and form != "table":
+        write_answer(results, sql, form, None, own)
+    else:
+        return False
+    return True
+
+
 def put_answer(found: pa.Table, output: Output) -> bool:
     """Write an answer to where it is wanted; False if it is to be shown as a table.
 
@@ -80,8 +105,7 @@ def put_answer(found: pa.Table, output: Output) -> bool:
     from tasks.store.query import write, write_file
 
     if output.file is not None:
-        form = "excel" if output.excel else output.wanted if output.is_named else None
-        write_file(found, output.file, form)
+        write_file(found, output.file, output.form())
     elif output.excel:
         write(found, "excel")
     elif output.wanted != "table":

@@ -8,7 +8,7 @@ from contextlib import suppress
 import click
 
 from emi_model.errors import StoreError
-from flows.cli.analysis.output import Output, answer_options, put_answer
+from flows.cli.analysis.output import Output, answer_options, write_select
 from flows.cli.options import json_option, results_option
 from flows.cli.run import write_json
 
@@ -29,16 +29,16 @@ def query(sql: str, results: str, output: Output, beside: tuple[str, ...]) -> No
 
     `SHOW TABLES` lists them, `DESCRIBE scores` lists the columns of one; `FROM
     clips_saying('thank you')` finds words in the transcripts. A question takes at most a quarter of
-    the machine's memory, its answer another.
+    the machine's memory, an answer on the terminal another; one in a file may be of any size.
     """
     from flows.display.answers import show_answer
     from tasks.storage.own_tables import read_own_tables
     from tasks.store.query import answer
     from tasks.store.views import VIEWS
 
-    found = answer(results, sql, read_own_tables(beside, VIEWS))
-    if not put_answer(found, output):
-        show_answer(found, sys.stdout)
+    own = read_own_tables(beside, VIEWS)
+    if not write_select(results, sql, output, own):
+        show_answer(answer(results, sql, own), sys.stdout)
 
 
 @click.command()
