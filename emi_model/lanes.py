@@ -15,6 +15,8 @@ from typing import Any, TypeVar
 
 import torch
 
+from emi_model.devices import USUAL_LANES
+
 _Item = TypeVar("_Item")
 _Found = TypeVar("_Found")
 
@@ -64,6 +66,15 @@ class Lanes:
             except BaseException as error:  # noqa: BLE001 - raised in the thread that asked
                 future.set_exception(error)
             del task, function, item, future  # else the last item stays in memory
+
+
+def usual_lanes(device: torch.device) -> Lanes | None:
+    """Return lanes for PyTorch's threads of this process; None on a GPU."""
+    if device.type != "cpu":
+        return None
+    threads = torch.get_num_threads()
+    number = min(USUAL_LANES, threads)
+    return Lanes(number, threads // number)
 
 
 def equal_parts(sizes: Sequence[int], number: int) -> list[list[int]]:

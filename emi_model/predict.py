@@ -73,7 +73,8 @@ class Predictor:
         hop_samples: samples from one frame's start to the next.
         padding: ``(clip samples, padded samples)`` so far.
         numerics: ``fp32``, ``bf16`` or ``int8``: what the precision means on this device.
-        lanes: threads among which the clips of a call are divided; None: the one that calls.
+        lanes: threads among which the clips of a call are divided; None, or with one clip: the
+            one that calls.
     """
 
     def __init__(
@@ -127,7 +128,8 @@ class Predictor:
         inputs = [clip if isinstance(clip, Mapping) else {AUDIO: clip} for clip in clips]
         self._check(inputs)
         lengths = list(map(size_of, inputs))
-        parts = equal_parts(lengths, 1 if self.lanes is None else self.lanes.number)
+        lanes = self.lanes if len(inputs) > 1 else None
+        parts = equal_parts(lengths, 1 if lanes is None else lanes.number)
         batches = [self._batches(lengths, part) for part in parts]
 
         def score(part: list[list[int]]) -> dict[int, Scores | OutOfMemory]:
@@ -136,7 +138,7 @@ class Predictor:
                 scored |= self._score(batch, inputs)
             return scored
 
-        made = map(score, batches) if self.lanes is None else self.lanes.each(score, batches)
+        made = map(score, batches) if lanes is None else lanes.each(score, batches)
         scored = {index: one for part in made for index, one in part.items()}
         return [scored[index] for index in range(len(inputs))]
 

@@ -10,6 +10,7 @@ import torch
 from emi_model.architecture.config import WAV2VEC2_LARGE_ROBUST_12, EmiConfig, Precision
 from emi_model.architecture.model import EmiModel
 from emi_model.errors import ConfigError
+from emi_model.lanes import usual_lanes
 from emi_model.predict import Predictor
 from emi_model.speed.flops import FlopCounter
 from emi_model.speed.machine import matrix_peak, this_machine
@@ -108,6 +109,7 @@ def measure(
         speed.plain = plain_way(model, where, PLAIN_SHARE * seconds, on_progress=report)
     for precision in precisions:
         predictor = Predictor(model, precision=precision, device=str(where))
+        predictor.lanes = usual_lanes(where)
         if predictor.numerics not in speed.peaks:
             begin(f"products of matrices, {predictor.numerics}")
             speed.peaks[predictor.numerics] = matrix_peak(where, predictor.numerics, PEAK_SECONDS)

@@ -8,6 +8,7 @@ from typing import Any
 
 from emi_model.architecture.config import Precision
 from emi_model.checkpoints.load import load_model
+from emi_model.lanes import usual_lanes
 from emi_model.modalities import TRANSCRIPT
 from emi_model.predict import Predictor
 from emi_model.targets import EMI_TARGETS, column_name
@@ -83,8 +84,10 @@ def score_files(
         ]
     for row in extracted:
         row.pop(NOTED, None)  # no columns of the store
+    predictor = Predictor(loaded.model, precision=precision)
+    predictor.lanes = usual_lanes(predictor.device)
     score = ClipScorer(
-        Predictor(loaded.model, precision=precision),
+        predictor,
         coverage,
         raw=raw,
         intervals=loaded.intervals,

@@ -18,6 +18,7 @@ from emi_model.architecture.config import EmiConfig, Precision
 from emi_model.architecture.model import EmiModel
 from emi_model.audio.waveform import Int16Waveform
 from emi_model.checkpoints.load import load_model
+from emi_model.lanes import usual_lanes
 from emi_model.predict import Predictor
 from emi_model.speed.throughput import FEWEST_PER_CALL, score_plainly
 from tasks.corpus.listing import list_clips
@@ -78,6 +79,8 @@ def _model_alone(full: Path, clips: Sequence[Int16Waveform], heard: str) -> Iter
         "1.3",
     )
     asked = {name: Predictor(model, precision=name, device="cpu") for name in SHARES}
+    for predictor in asked.values():
+        predictor.lanes = usual_lanes(CPU)
     shares: dict[Precision, list[float]] = {name: [] for name in SHARES}
     for _ in range(ROUNDS):
         for name, predictor in asked.items():
@@ -93,6 +96,7 @@ def _model_alone(full: Path, clips: Sequence[Int16Waveform], heard: str) -> Iter
 def _fp32_seconds(model: EmiModel, clips: Sequence[Int16Waveform]) -> tuple[float, float]:
     """Return the seconds of one clip a call and of blocks, in turns."""
     predictor = Predictor(model, precision="fp32", device="cpu")
+    predictor.lanes = usual_lanes(CPU)
     predictor(clips[:2])
     plain = batched = 0.0
     for start in range(0, len(clips), CLIPS_PER_BLOCK):

@@ -16,6 +16,7 @@ from typing import get_args
 
 from emi_model.architecture.config import Precision
 from emi_model.audio.waveform import Int16Waveform
+from emi_model.lanes import usual_lanes
 from emi_model.predict import Predictor
 from emi_model.speed.flops import FlopCounter
 from emi_model.speed.machine import matrix_peak, this_machine
@@ -48,6 +49,7 @@ def speed(folder: Path, model: Path) -> Iterator[Row]:
     num_clips = CLIPS_PER_CALL if device.type == "cuda" else FEWEST_PER_CALL
     clips = noise_waveforms(typical_seconds(num_clips))
     for predictor in asked.values():
+        predictor.lanes = usual_lanes(device)
         predictor(clips[: num_clips // 2])
     plains: list[float] = []
     rates, times, shares, peaks = (defaultdict[str, list[float]](list) for _ in range(4))

@@ -21,6 +21,7 @@ from emi_model.architecture.config import EmiConfig, Precision
 from emi_model.audio.waveform import Int16Waveform
 from emi_model.checkpoints.load import load_model
 from emi_model.errors import OutOfMemory
+from emi_model.lanes import usual_lanes
 from emi_model.predict import Predictor, Scores
 from emi_model.speed.machine import matrix_peak
 from emi_model.speed.measure import PEAK_SECONDS
@@ -199,6 +200,7 @@ def extracted(clips: Sequence[ClipFile]) -> list[Int16Waveform]:
 def alone_rate(waveforms: Sequence[Int16Waveform], model: Path, precision: Precision) -> float:
     """Return seconds of audio a second: the model in one process, in blocks as large as a run's."""
     predictor = Predictor(load_model(str(model)).model, precision=precision)
+    predictor.lanes = usual_lanes(predictor.device)
     predictor(waveforms[:2])
     started = time.perf_counter()
     deque(scored_in_blocks(predictor, waveforms), maxlen=0)

@@ -11,14 +11,12 @@ import json
 from collections import defaultdict
 from contextlib import suppress
 
+from emi_model.devices import USUAL_LANES
 from emi_model.errors import ConfigError
 from tasks.home import home
 from tasks.storage.local import LocalFolder
 
-USUAL = 2
-"""Lanes until others were found faster: on two cores a tenth faster than one with two threads."""
-
-CANDIDATES = (USUAL, 1, 4, 8)
+CANDIDATES = (USUAL_LANES, 1, 4, 8)
 ROUNDS = 2
 """Blocks that each candidate gets."""
 
@@ -49,7 +47,7 @@ class LaneChoice:
         self._key = f"{key}, {threads} threads"
         able = [number for number in CANDIDATES if number <= threads]
         kept = _kept().get(self._key)
-        self.number = kept if kept in able else min(USUAL, threads)
+        self.number = kept if kept in able else min(USUAL_LANES, threads)
         # the very first block is slower in any way: it is not counted
         is_open = kept not in able and len(able) > 1
         self._to_try = [self.number, *able * ROUNDS] if is_open else []
@@ -82,7 +80,7 @@ class LaneChoice:
         for number, blocks in self._spent.items():
             samples, seconds = zip(*blocks[-ROUNDS:], strict=True)
             speeds[number] = sum(samples) / max(1e-9, sum(seconds))
-        usual = min(USUAL, self._threads)
+        usual = min(USUAL_LANES, self._threads)
         best = max(speeds, key=lambda number: speeds[number])
         return best if speeds[best] > GAIN * speeds[usual] else usual
 

@@ -44,6 +44,8 @@ class ScorerActor:
     def __init__(self, settings: ScoringSettings, budget: Budget, ledger: Any) -> None:
         """Load the model."""
         with without_gc():
+            import torch
+
             from emi_model.predict import Predictor
 
         self.node = enlisted(SCORE, ledger)
@@ -53,6 +55,7 @@ class ScorerActor:
         self.predictor = Predictor(loaded.model, precision=settings.precision)
         self.choice: LaneChoice | None = None
         if not budget.gpus_per_scorer:
+            torch.set_num_threads(budget.threads_per_scorer)
             model = settings.model_sha256 or settings.model
             key = f"{processor()}, model {model}, {self.predictor.numerics}"
             self.choice = LaneChoice(budget.threads_per_scorer, key)

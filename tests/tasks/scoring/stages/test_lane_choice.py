@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tasks.scoring.stages.lane_choice import CANDIDATES, KEPT, ROUNDS, USUAL, LaneChoice
+from emi_model.devices import USUAL_LANES
+from tasks.scoring.stages.lane_choice import CANDIDATES, KEPT, ROUNDS, LaneChoice
 
 SECONDS = {1: 1.3, 2: 1.0, 4: 0.8, 8: 0.9}
 """Of a block on a made-up machine, by lanes."""
@@ -32,34 +33,34 @@ def scored(choice: LaneChoice, blocks: int, *, seconds: dict[int, float] = SECON
 def test_the_fastest_is_taken_and_kept_for_this_model(home: Path) -> None:
     choice = LaneChoice(8, "model a")
     used = scored(choice, 12)
-    assert used == [USUAL, *CANDIDATES * ROUNDS, 4, 4, 4]
+    assert used == [USUAL_LANES, *CANDIDATES * ROUNDS, 4, 4, 4]
     assert choice.threads_of_each == 2
     again = LaneChoice(8, "model a")
     assert scored(again, 4) == [4] * 4, "nothing is tried again"
-    assert LaneChoice(8, "model b").number == USUAL
-    assert LaneChoice(16, "model a").number == USUAL, "another number of threads"
+    assert LaneChoice(8, "model b").number == USUAL_LANES
+    assert LaneChoice(16, "model a").number == USUAL_LANES, "another number of threads"
     assert list(json.loads((home / KEPT).read_text()).values()) == [4]
 
 
 def test_a_little_faster_is_not_enough() -> None:
     choice = LaneChoice(2, "model")
     scored(choice, 9, seconds={1: 0.97, 2: 1.0})
-    assert choice.number == USUAL
+    assert choice.number == USUAL_LANES
 
 
 def test_the_first_block_does_not_count() -> None:
     choice = LaneChoice(2, "model")
     choice.note(32, 32 * 16_000, 60.0)
     scored(choice, 4, seconds={1: 1.5, 2: 1.0})
-    assert choice.number == USUAL
+    assert choice.number == USUAL_LANES
 
 
 def test_small_blocks_tell_nothing() -> None:
     choice = LaneChoice(4, "model")
     for _ in range(20):
         choice.note(3, 48_000, 1.0)
-    assert choice.number == USUAL
-    assert scored(choice, 1) == [USUAL]
+    assert choice.number == USUAL_LANES
+    assert scored(choice, 1) == [USUAL_LANES]
 
 
 def test_one_thread_has_nothing_to_choose(home: Path) -> None:
@@ -80,4 +81,4 @@ def test_what_is_damaged_is_found_anew(home: Path, content: str) -> None:
 def test_a_home_that_cannot_be_written_costs_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("EMI_HOME", "/dev/null/home")
     choice = LaneChoice(2, "model")
-    assert scored(choice, 6)[-1] == USUAL
+    assert scored(choice, 6)[-1] == USUAL_LANES
