@@ -149,7 +149,7 @@ def _same(one: dict[str, object], two: dict[str, object]) -> bool:
 
 @dataclass(frozen=True)
 class Benchmark:
-    """One benchmark: minutes that it takes on two free cores, None where nobody has measured."""
+    """One benchmark, and about how many minutes it takes on two free cores, if that is known."""
 
     run: Callable[[Path, Path], Iterator[tuple[str, ...]]]
     minutes: float | None
@@ -162,31 +162,31 @@ class Benchmark:
 
 
 SHORT = (
-    Benchmark(ratios, None),
-    Benchmark(startup, None),
-    Benchmark(extraction, None),
-    Benchmark(whole_job, None),
-    Benchmark(kills, None),
+    Benchmark(ratios, 30),
+    Benchmark(startup, 0.5),
+    Benchmark(extraction, 1),
+    Benchmark(whole_job, 1),
+    Benchmark(kills, 4),
     Benchmark(forgetting, 1),
     Benchmark(store_kills, 1),
-    Benchmark(products, None),
-    Benchmark(report, None),
+    Benchmark(products, 1),
+    Benchmark(report, 1),
 )
 """What `make bench` runs."""
 
 BY_NAME = (
     Benchmark(faces, None),
-    Benchmark(speed, None),
-    Benchmark(whole, None),
+    Benchmark(speed, 4),
+    Benchmark(whole, 8),
     Benchmark(odd_one, None),
-    Benchmark(drift, None),
-    Benchmark(memory, None),
-    Benchmark(scale, None),
+    Benchmark(drift, 4),
+    Benchmark(memory, 6),
+    Benchmark(scale, 8),
     Benchmark(emodb, 6.5),
     Benchmark(emodb_whisper, 26),
     Benchmark(retraining, None),
     Benchmark(coverage, None),
-    Benchmark(reading, None),
+    Benchmark(reading, 15),
     Benchmark(three, None),
     Benchmark(compare, 28),
     Benchmark(compare_voice, None),
