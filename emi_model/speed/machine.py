@@ -18,7 +18,7 @@ from emi_model.devices import available_cores
 from emi_model.engine.packed_linear import packed
 
 SIZES = {
-    "cpu": ((1024, 1024, 1024), (1600, 1024, 4096)),
+    "cpu": ((1024, 1024, 1024), (1600, 1024, 2048)),
     "cuda": ((4096, 4096, 4096), (8192, 8192, 8192), (16384, 4096, 4096), (16384, 16384, 8192)),
 }
 """Rows, inner size and columns of the products that are timed, by kind of device."""
