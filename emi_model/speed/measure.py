@@ -28,8 +28,8 @@ HEAD_SIZE, GROUPS = 64, 16
 PLAIN_SHARE = 0.5
 """The plain way is measured for this share of the time that a precision gets."""
 
-PEAK_SECONDS = 0.9
-"""For products of matrices, about."""
+PEAK_SECONDS = 0.7
+"""For products of matrices, about; under a second with their first calls."""
 
 OnStage = Callable[[str], OnProgress]
 """Called when a new measurement begins; returns the function that takes its progress."""
