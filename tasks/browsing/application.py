@@ -31,7 +31,7 @@ from tasks.browsing.list_state import (
 )
 from tasks.browsing.listing import ROWS_A_PAGE, FacetShown, Listing
 from tasks.browsing.media import Playable, PlayableFiles
-from tasks.browsing.rendering import page_html, static_file
+from tasks.browsing.rendering import page_html, prepare_pages, static_file
 from tasks.browsing.snapshot import ListSnapshot
 from tasks.reports.page import of_clips
 from tasks.storage.formats import plain_rows
@@ -77,6 +77,7 @@ class Opened:
         self._before: Listing | None = None
         self._clips: OrderedDict[_Asked, Mapping[str, Any]] = OrderedDict()
         self._lock = Lock()
+        prepare_pages()
 
     @property
     def listing(self) -> Listing:

@@ -118,6 +118,7 @@ class Listing:
         self._counts: dict[tuple[str, str], list[_Count]] = {}
         self._joined: dict[str, tuple[pa.Table, list[str]]] = {}
         self._lock = Lock()
+        self._all_counts(ListState())  # so that the first page does not wait for them
 
     def page(self, state: ListState) -> ListedPage:
         """Return the rows of a state's page; of a page behind the last one, the last.

@@ -33,6 +33,13 @@ def page_html(name: str, **values: Any) -> str:
     return _environment().get_template(f"{name}.html").render(values)
 
 
+def prepare_pages() -> None:
+    """Translate all templates into code, so that the first page does not wait for it."""
+    for page in (resources.files("tasks.browsing") / "pages").iterdir():
+        if page.name.endswith(".html"):
+            _environment().get_template(page.name)
+
+
 def static_file(path: str) -> tuple[bytes, str] | None:
     """Return a file that belongs to the pages, and its type; None if there is no such file.
 

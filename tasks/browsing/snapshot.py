@@ -84,7 +84,9 @@ class ListSnapshot:
         open_store(location)
         self.location = location
         self.made_at = datetime.now(UTC)
-        with tempfile.TemporaryDirectory(prefix="emi-browse-") as folder:
+        with tempfile.TemporaryDirectory(
+            prefix="emi-browse-", ignore_cleanup_errors=True
+        ) as folder:
             file = Path(folder, "listed.duckdb")
             self.columns = _filled(location, file)
             settings = _SANDBOX | memory_limit()

@@ -6,6 +6,8 @@ import os
 import signal
 import sys
 import threading
+from contextlib import closing
+from functools import partial
 
 import click
 
@@ -57,9 +59,8 @@ def browse(results: str, corpus: str | None, port: int, opens: bool | None, as_j
         from tasks.processes import ending
 
     check_port(port)
-    opened = Opened(results, corpus)
 
-    def show(address: str) -> None:
+    def show(opened: Opened, address: str) -> None:
         snapshot = opened.listing.snapshot
         if as_json:
             facts = {"address": address, "rows": snapshot.num_rows, "seconds": snapshot.seconds}
@@ -74,11 +75,10 @@ def browse(results: str, corpus: str | None, port: int, opens: bool | None, as_j
     ending.release()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        serve_page(opened, port, show)
+        with closing(Opened(results, corpus)) as opened:
+            serve_page(opened, port, partial(show, opened))
     except KeyboardInterrupt:
         message("stopped")
-    finally:
-        opened.close()
 
 
 def _open_page(address: str) -> None:

@@ -14,12 +14,12 @@ from tasks.browsing.guard import Guard
 from tests.reported import write_store
 from tests.tasks.browsing.reading import PORT, TOKEN
 
-NUM_CLIPS = 600
+NUM_CLIPS = 240
 
 
 @pytest.fixture(scope="session")
 def large(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Opened]:
-    """Return an opened store of 600 clips: runs, labels, metadata, rejections."""
+    """Return an opened store of 240 clips: runs, labels, metadata, rejections."""
     location = write_store(tmp_path_factory.mktemp("browsed") / "store", NUM_CLIPS).location
     opened = Opened(location)
     yield opened

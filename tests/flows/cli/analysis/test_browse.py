@@ -10,7 +10,7 @@ import urllib.request
 import pytest
 
 from flows.cli.analysis import browse as verb
-from tasks.browsing import serving
+from tasks.browsing import serving, snapshot
 from tasks.store.store import create_store
 
 
@@ -104,3 +104,26 @@ def test_a_port_that_is_taken(emi, store):
     assert (code, out) == (2, "")
     assert f"port {port} of 127.0.0.1" in err
     assert "--port" in err
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_ended_while_it_opens_it_leaves_nothing(emi, store, tmp_path, monkeypatch, number):
+    (tmp_path / "temporary").mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "temporary"))
+    connect = snapshot.connect
+    found = []
+
+    def connecting(*given, **named):
+        found.extend((tmp_path / "temporary").iterdir())
+        os.kill(os.getpid(), number)
+        return connect(*given, **named)
+
+    monkeypatch.setattr(snapshot, "connect", connecting)
+    before = {one: signal.getsignal(one) for one in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        assert emi("browse", "--port", "0", "--no-open") == (0, "", "emi: stopped\n")
+    finally:
+        for one, handler in before.items():
+            signal.signal(one, handler)
+    assert [path.name.startswith("emi-browse-") for path in found] == [True]
+    assert list((tmp_path / "temporary").iterdir()) == []
