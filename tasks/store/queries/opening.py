@@ -52,10 +52,18 @@ SELECT
     any_value(stats_min_value) FILTER (path_in_schema = 'model_sha256') AS model_sha256,
     any_value(stats_min_value) FILTER (path_in_schema = 'coverage') AS coverage,
     epoch_us(any_value(stats_max_value) FILTER (path_in_schema = 'scored_at')::TIMESTAMPTZ),
-    bool_and(stats_min_value = stats_max_value) FILTER (path_in_schema != 'scored_at')
+    bool_and(stats_min_value = stats_max_value) FILTER (path_in_schema != 'scored_at'),
+    any_value(row_group_num_rows)
 FROM parquet_metadata({files})
 WHERE row_group_num_rows > 0 AND path_in_schema IN ('model_sha256', 'coverage', 'scored_at')
-GROUP BY file_name, row_group_id"""
+GROUP BY file_name, row_group_id
+ORDER BY file_name, row_group_id"""
+
+_MIXED = """\
+SELECT model_sha256, coverage, scored_at
+FROM read_parquet({file}, file_row_number = true, hive_partitioning = false)
+WHERE file_row_number BETWEEN {first} AND {last}"""
+"""Rows of a file by their places: DuckDB reads the row groups that they are in, and no other."""
 
 _Scored = tuple[str, str]
 """A model's hash and a coverage."""
@@ -185,19 +193,27 @@ class Opening:
         Most row groups are of one model and coverage, which their statistics say.
         """
         newest: dict[_Scored, int] = {}
-        mixed = set()
+        mixed: list[tuple[str, int, int]] = []
+        starts: dict[str, int] = {}
         files = self._files(self._parts[SCORES])
         found = self._connection.execute(_SCORED_BY.format(files=files)).fetchall()
-        for file, model, coverage, scored_at, is_one in found:
+        for file, model, coverage, scored_at, is_one, num_rows in found:
+            start = starts.get(file, 0)
+            starts[file] = start + num_rows
             if is_one and None not in (model, coverage, scored_at):
                 newest[model, coverage] = max(scored_at, newest.get((model, coverage), scored_at))
+            elif mixed and mixed[-1][0] == file and mixed[-1][2] == start:
+                mixed[-1] = (file, mixed[-1][1], starts[file])
             else:
-                mixed.add(file)
+                mixed.append((file, start, starts[file]))
         if mixed:
-            read = text_list(path_pattern(file) for file in sorted(mixed))
+            rows = "\nUNION ALL\n".join(
+                _MIXED.format(file=quoted(path_pattern(file)), first=start, last=end - 1)
+                for file, start, end in mixed
+            )
             scan = (
                 "SELECT model_sha256, coverage, epoch_us(max(scored_at)) "
-                f"FROM read_parquet({read}, union_by_name = true) GROUP BY ALL"
+                f"FROM ({rows}) GROUP BY ALL"
             )
             for model, coverage, scored_at in self._connection.execute(scan).fetchall():
                 newest[model, coverage] = max(scored_at, newest.get((model, coverage), scored_at))

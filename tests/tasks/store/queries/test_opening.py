@@ -224,6 +224,26 @@ def test_whatever_happened_the_answers_are_those_of_the_reference(
         assert answers(connection) == reference(world.root)
 
 
+@pytest.mark.parametrize("minutes", [(1, 1, 1, 5, 0, 0), (1, 1, 9, 5, 0, 0), (0, 0, 0, 1, 9, 1)])
+def test_the_newest_model_of_row_groups_that_hold_two(
+    minutes: tuple[int, ...], new_world: Callable[[], World], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of six rows the first three are of one model, and a row group is two rows."""
+    monkeypatch.setattr("tasks.storage.parquet_files.ROW_GROUP_ROWS", 2)
+    runs = [
+        tables_of_run(MODELS[place > 2], "first", minute, [(f"clip {place}", 1)])
+        for place, minute in enumerate(minutes)
+    ]
+    world = new_world()
+    world.store.commit(
+        "one", {table: pa.concat_tables(run[table] for run in runs) for table in (SCORES, TIMELINE)}
+    )
+    with connect(world.store.location, views=COMPARED) as connection:
+        found = answers(connection)
+    assert found == reference(world.root)
+    assert len(found["scores"][2]) == 3
+
+
 def part(name: str, size: int = 100) -> Part:
     return Part(SCORES, name, size, 0)
 
