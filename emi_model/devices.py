@@ -35,10 +35,14 @@ def multiplies_int8_alone(described: Path = PROCESSOR) -> bool:
 
 
 def processor(described: Path = PROCESSOR) -> str:
-    """Return what this machine's processor is called, with its family and model as numbers."""
+    """Return the name of this machine's processor, with its family and model as far as known.
+
+    In a virtual machine several kinds have one name.
+    """
     found = _described(described)
-    named = (found.get(name) for name in ("model name", "cpu family", "model"))
-    return " ".join(filter(None, named)) or platform.machine()
+    name = found.get("model name") or platform.processor() or platform.machine()
+    numbers = [f"{key} {found[key]}" for key in ("cpu family", "model") if key in found]
+    return f"{name} ({', '.join(numbers)})" if numbers else name
 
 
 def _described(described: Path) -> dict[str, str]:

@@ -7,14 +7,13 @@ import platform
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from statistics import median
 
 import torch
 from torch import Tensor
 
 from emi_model.architecture.config import Numerics
-from emi_model.devices import available_cores
+from emi_model.devices import available_cores, processor
 from emi_model.engine.packed_linear import packed
 
 SIZES = {
@@ -68,7 +67,7 @@ class Peak:
 def this_machine(device: torch.device) -> Machine:
     """Return what this machine is."""
     return Machine(
-        processor=_processor(),
+        processor=processor(),
         cores=available_cores(),
         gpu=torch.cuda.get_device_name(device) if device.type == "cuda" else None,
         torch=torch.__version__,
@@ -137,12 +136,3 @@ def ways_to_multiply(
 def _wait(device: torch.device) -> None:
     if device.type == "cuda":
         torch.cuda.synchronize(device)
-
-
-def _processor() -> str:
-    described = Path("/proc/cpuinfo")
-    if described.is_file():
-        for line in described.read_text(encoding="utf-8", errors="replace").splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()

@@ -45,5 +45,5 @@ def test_the_processor_s_name_is_that_of_the_first(tmp_path: Path) -> None:
     described = tmp_path / "cpuinfo"
     one = "cpu family\t: {}\nmodel\t\t: 17\nmodel name\t: A b\n\n"
     described.write_text(one.format(25) + one.format(26))
-    assert processor(described) == "A b 25 17"
-    assert processor(tmp_path / "missing") == platform.machine()
+    assert processor(described) == "A b (cpu family 25, model 17)"
+    assert processor(tmp_path / "missing") == (platform.processor() or platform.machine())
