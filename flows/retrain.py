@@ -21,7 +21,7 @@ from flows.server.artifacts import show_decision_artifact, show_version
 from flows.server.events import model_promoted
 from flows.server.run_log import stage
 from tasks.cluster.budget import training_share
-from tasks.cluster.connection import joined_cluster, machines
+from tasks.cluster.joined import joined_cluster, machines
 from tasks.evaluation.evaluate import label_columns, predict
 from tasks.evaluation.promotion import (
     LEVEL,
@@ -97,7 +97,7 @@ def retrain_model(
         rescore: results store in which the corpus is scored again if the challenger is promoted,
             beside the rows of other versions.
         ray_address: Ray cluster to train and score on, ``HOST:PORT``, whose nodes share
-            ``EMI_HOME``; default: ``RAY_ADDRESS``, else Ray is started on this machine.
+            ``EMI_HOME``; default: ``RAY_ADDRESS``, else this machine.
         asr: ASR model that writes the text, for a model that reads; default: ``EMI_ASR``.
         language: of the speech, as ``en``; default: detected in each clip.
         features: that other programs computed, ``NAME=PATH``; each becomes a branch of the

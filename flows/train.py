@@ -41,7 +41,7 @@ def train_model(
         backbone: model folder or hub id to start from in place of the recipe's own.
         workers: processes that train together; default: one, or one a GPU of one machine.
         ray_address: Ray cluster to train on, ``HOST:PORT``, whose nodes share ``EMI_HOME``;
-            default: ``RAY_ADDRESS``, else Ray is started on this machine.
+            default: ``RAY_ADDRESS``, else this machine, where only several workers need Ray.
         asr: ASR model that writes the text, for a model that reads; default: ``EMI_ASR``.
         language: of the speech, as ``en``; default: detected in each clip.
         features: that other programs computed, ``NAME=PATH``; each becomes a branch.

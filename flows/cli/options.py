@@ -152,7 +152,7 @@ ray_option = click.option(
     "--ray-address",
     envvar="RAY_ADDRESS",
     metavar="HOST:PORT",
-    help="Ray cluster to run on (default: RAY_ADDRESS, else Ray is started on this machine).",
+    help="Ray cluster to run on (default: RAY_ADDRESS, else this machine).",
 )
 
 

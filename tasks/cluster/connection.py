@@ -20,12 +20,12 @@ from typing import Any
 import ray
 from ray.exceptions import RayError
 
-from emi_model.devices import available_cores, available_gpus
+from emi_model.devices import available_gpus
 from emi_model.errors import ClusterError
-from tasks.cluster.address import HERE, check_address, named_address
-from tasks.cluster.budget import NodeSize
+from tasks.cluster.address import HERE, check_address
 from tasks.cluster.environment import worker_environment
-from tasks.cluster.nodes import address_of, ask_nodes, node_sizes, working_nodes
+from tasks.cluster.joined import joins, wanted_address
+from tasks.cluster.nodes import address_of, ask_nodes, working_nodes
 from tasks.cluster.private import RAY_FOLDER, private_surroundings, started_in
 from tasks.cluster.watching import LostHead, OwnProcesses, watched_ray
 from tasks.processes import ending
@@ -48,7 +48,6 @@ QUIET: Mapping[str, Any] = {"log_to_driver": False, "logging_level": logging.ERR
 
 
 _started_here = False  # whether this process started the Ray that it uses; no other uses that one
-_wanted: str | None = None  # address that `joined_cluster` is open with
 
 
 @contextmanager
@@ -88,7 +87,7 @@ def ray_cluster(num_cpus: int, address: str | None = None) -> Iterator[None]:
                 watching.enter_context(watched_ray(own.dead))
                 _start(num_cpus, thread, folder, own)
             else:
-                _join(named_address(address or _wanted), thread, folder)
+                _join(wanted_address(address), thread, folder)
                 head = LostHead(ray.get_runtime_context().gcs_address)
                 watching.enter_context(watched_ray(head))
             yield
@@ -98,37 +97,9 @@ def ray_cluster(num_cpus: int, address: str | None = None) -> Iterator[None]:
             thread.submit(ray.shutdown).result()
 
 
-@contextmanager
-def joined_cluster(address: str | None = None) -> Iterator[None]:
-    """Join the cluster at an address, if there is one; else Ray is started where it is needed.
-
-    Raises:
-        ClusterError: as `ray_cluster`.
-    """
-    global _wanted
-    _wanted, before = address or _wanted, _wanted
-    try:
-        if joins():
-            with ray_cluster(available_cores()):
-                yield
-        else:
-            yield
-    finally:
-        _wanted = before
-
-
-def joins(address: str | None = None) -> bool:
-    """Return whether `ray_cluster` uses a cluster that others started."""
-    if ray.is_initialized():
-        return not _started_here
-    return named_address(address or _wanted) != HERE
-
-
-def machines() -> list[NodeSize]:
-    """Return the sizes of a joined cluster's nodes, else the size of this machine."""
-    if ray.is_initialized() and joins():
-        return node_sizes()
-    return [NodeSize(available_cores(), available_gpus())]
+def started_here() -> bool:
+    """Return whether this process started the Ray that it uses, and did not join a cluster."""
+    return _started_here
 
 
 def check_versions() -> None:

@@ -46,11 +46,16 @@ def driver_node() -> str:
     return node
 
 
-def actor_on_this_node(actor: type[Any]) -> Any:
-    """Start an actor on this process's node: if that node is lost, nobody needs the actor."""
+def actor_on_this_node(actor: type[Any], **options: Any) -> Any:
+    """Start an actor on this process's node: if that node is lost, nobody needs the actor.
+
+    Args:
+        actor: its class.
+        options: further ones of Ray's.
+    """
     remote: Any = ray.remote(actor)
-    place = on_node(driver_node())
-    return remote.options(num_cpus=0, max_restarts=0, scheduling_strategy=place).remote()
+    place = {"scheduling_strategy": on_node(driver_node())}
+    return remote.options(num_cpus=0, max_restarts=0, **place, **options).remote()
 
 
 def on_node(node: str) -> NodeAffinitySchedulingStrategy:

@@ -21,7 +21,8 @@ from emi_model.training.trainer import EpochReport, report_from_dict
 from tasks.cluster.mailbox import ReportMailbox
 from tasks.cluster.nodes import actor_on_this_node, wait_for
 from tasks.comparison.cell import CellClips, CellJob, CellOutcome, CellRun, train_cell_task
-from tasks.training.run import POLL_SECONDS, alone_at, check_shared
+from tasks.training.on_ray import POLL_SECONDS, check_shared
+from tasks.training.run import alone_at
 
 MAX_CELL_DEATHS = 2
 """Times that a cell's process may die before the cell is given up for this time."""

@@ -115,7 +115,8 @@ def scoring_cluster(
         ClusterError: Ray does not start, or the cluster cannot be joined.
         ConfigError: GPUs were requested, and there are none.
     """
-    from tasks.cluster.connection import joins, ray_cluster
+    from tasks.cluster.connection import ray_cluster
+    from tasks.cluster.joined import joins
     from tasks.cluster.nodes import node_sizes
 
     if joins(address):

@@ -1,1 +1,1 @@
-"""Labels become a registered model: the plan, the training on Ray, the evaluation."""
+"""Labels become a registered model: the plan, the training, the evaluation."""

@@ -1,4 +1,4 @@
-"""From labels to a registered model: train on Ray, evaluate, register."""
+"""From labels to a registered model: train, evaluate, register."""
 
 from __future__ import annotations
 
@@ -11,12 +11,11 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from emi_model.checkpoints.checkpoint import load_checkpoint
-from emi_model.devices import available_cores
 from emi_model.errors import EmiError, RegistryError
 from emi_model.metrics.resamples import METRIC_NAMES
 from emi_model.training.trainer import EpochReport
 from tasks.cluster.budget import training_share
-from tasks.cluster.connection import joined_cluster, machines, ray_cluster
+from tasks.cluster.joined import joined_cluster, machines
 from tasks.evaluation.evaluate import evaluate_predictions
 from tasks.evaluation.plots import agreement_plot, curve_plot, save_picture
 from tasks.evaluation.report import EvaluationReport
@@ -79,7 +78,8 @@ def train_version(
         snapshot: label snapshot, by number or id; default: the latest.
         backbone: model folder or hub id to start from in place of the recipe's own.
         workers: processes that train together; default: one, or one a GPU of one machine.
-        ray_address: Ray cluster to train on, ``HOST:PORT``; None starts Ray on this machine.
+        ray_address: Ray cluster to train on, ``HOST:PORT``; None: this machine, unless
+            ``RAY_ADDRESS`` names one.
         asr: ASR model that writes the text, for a model that reads; default: ``EMI_ASR``.
         language: of the speech; default: detected in each clip.
         features: that other programs computed, ``NAME=PATH``; each becomes a branch.
@@ -186,8 +186,7 @@ def _train(plan: TrainingPlan, storage: Path, run: TrainingRun) -> Trained:
         done = report.epoch
         run.log_epoch(report.epoch, _curve(report))
 
-    with ray_cluster(available_cores()):
-        trained = train(plan.job, storage, workers=plan.workers, on_epoch=report_epoch)
+    trained = train(plan.job, storage, workers=plan.workers, on_epoch=report_epoch)
     for report in trained.history:  # all: a resumed training reported its first epochs before
         run.log_epoch(report.epoch, _curve(report))
     return trained

@@ -25,7 +25,7 @@ from emi_model.training.recipes import Recipe
 from tasks.labels.labelled_clips import CachedClip, LabelledAudio
 from tasks.labels.splits import TRAIN, VALID
 from tasks.registry.registry import resolve_model
-from tasks.training.worker import TrainingJob
+from tasks.training.job import TrainingJob
 
 _NAME_CHARS = 100
 """Characters of a recipe's name in the name of a folder."""

@@ -80,5 +80,4 @@ def trainings(monkeypatch, emi_home):
 
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
     monkeypatch.setattr("tasks.training.new_version.train", train)
-    monkeypatch.setattr("tasks.training.new_version.ray_cluster", lambda *_: nullcontext())
     return jobs

@@ -21,7 +21,7 @@ from tasks.scoring.direct import score_files
 from tasks.scoring.score_clips import score_clips, scoring_cluster
 from tasks.scoring.settings import ScoringSettings
 from tasks.store.query import answer
-from tasks.training.run import check_shared
+from tasks.training.on_ray import check_shared
 from tests.integration.conftest import A_CLIP
 from tests.integration.test_interruption import parts, wait_for
 

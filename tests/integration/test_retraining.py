@@ -8,7 +8,6 @@ import pytest
 
 from emi_model.checkpoints.checkpoint import load_checkpoint
 from flows.retrain import retrain_model
-from tasks.cluster.connection import ray_cluster
 from tasks.labels.add_labels import add_labels
 from tasks.registry.champion import promote
 from tasks.registry.registry import find, register, resolve_model
@@ -50,18 +49,17 @@ def test_only_labels_that_help_change_the_champion(corpus, model, tmp_path, monk
         add_labels(store, labels, str(corpus))
         return retrain_model(str(store), str(corpus), recipe="debug", **options)
 
-    with ray_cluster(4):
-        run = start_run("older", {})
-        promote("emi", register("emi", model, run.run_id, {"recipe": "debug"}))
-        with monkeypatch.context() as patch:
-            patch.setattr("flows.retrain.promote", interrupted)
-            with pytest.raises(KeyboardInterrupt):
-                retrained()
-        assert find("champion").number == 1
-        better = retrained(rescore=str(tmp_path / "results"))
-        again = retrain_model(str(store), str(corpus), recipe="debug")
-        champion = load_checkpoint(Path(resolve_model("models:/emi@champion")))
-        worse = retrained(shuffled_by=1)
+    run = start_run("older", {})
+    promote("emi", register("emi", model, run.run_id, {"recipe": "debug"}))
+    with monkeypatch.context() as patch:
+        patch.setattr("flows.retrain.promote", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            retrained()
+    assert find("champion").number == 1
+    better = retrained(rescore=str(tmp_path / "results"))
+    again = retrain_model(str(store), str(corpus), recipe="debug")
+    champion = load_checkpoint(Path(resolve_model("models:/emi@champion")))
+    worse = retrained(shuffled_by=1)
 
     assert better["promoted"], better["reason"]
     assert better["difference_low"] > 0

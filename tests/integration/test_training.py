@@ -1,13 +1,15 @@
-"""`emi train` on Ray: the same losses from one process, one worker, two, or a killed training."""
+"""`emi train`, on Ray and without: the same losses from one process, two workers, killed ones."""
 
 import json
 import time
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import psutil
 import pytest
+import torch
 
 from emi_model.errors import TrainingError
 from emi_model.training.fit import FitResult, fit
@@ -77,7 +79,40 @@ def losses(history):
     return [report.train_loss for report in history]
 
 
-def test_two_workers_give_the_losses_of_one_process(plan, alone, tmp_path):
+def training_is_killed():
+    """Kill the child process that trains; returns whether there was one."""
+    found = False
+    for child in psutil.Process().children():
+        with suppress(psutil.NoSuchProcess):
+            if "own_child" in " ".join(child.cmdline()):
+                child.kill()
+                found = True
+    return found
+
+
+def check_one_worker_without_ray(job, alone, storage):
+    """Train without Ray to the very same numbers, though its process is killed, then stopped."""
+    told = []
+
+    def stop(report):
+        told.append(report.epoch)
+        if report.epoch == 1:
+            assert training_is_killed()
+        if report.epoch == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(job, storage, on_epoch=stop)
+    assert not training_is_killed()
+    trained = train(job, storage)
+    assert told == [1, 2]
+    assert losses(trained.history) == alone.losses
+    assert np.array_equal(trained.predictions, alone.predictions)
+
+
+def test_two_workers_and_one_without_ray_give_the_losses_of_one_process(
+    plan, alone, tmp_path, monkeypatch
+):
     job = replace(plan.job, threads=1)
     told, processes = [], set()
 
@@ -85,6 +120,7 @@ def test_two_workers_give_the_losses_of_one_process(plan, alone, tmp_path):
         told.append(report)
         processes.update(titles())
 
+    monkeypatch.setenv("EMI_FEW_CLIPS", "0")
     with ray_cluster(2):
         trained = train(job, tmp_path / "two", workers=2, on_epoch=note)
         hot = replace(job.recipe, train=replace(job.recipe.train, learning_rate=1e30))
@@ -99,13 +135,17 @@ def test_two_workers_give_the_losses_of_one_process(plan, alone, tmp_path):
         [report.valid_pearson for report in alone.fitted.history], abs=1e-4
     )
     assert trained.predictions == pytest.approx(alone.predictions, abs=1e-4)
+    monkeypatch.delenv("EMI_FEW_CLIPS")
+    one = replace(plan.job, threads=torch.get_num_threads())
+    check_one_worker_without_ray(one, alone, tmp_path / "one")
 
 
 def test_a_killed_training_of_one_worker_goes_on_to_the_same_losses(
     launch, at_terminal, emi, store, corpus, alone, environment, served, monkeypatch
 ):
     command = ("train", "--labels", store, "--corpus", corpus, "--recipe", "debug", "--json")
-    running = launch(*command, **served)
+    on_ray = {"EMI_FEW_CLIPS": "0"}
+    running = launch(*command, **on_ray, **served)
     training = Path(environment["EMI_HOME"]) / "training"
     deadline = time.monotonic() + 240  # as the other tests wait on a busy machine
     while not list(training.glob("*/checkpoint_*/training.pt")):  # until epoch 1 is kept
@@ -115,18 +155,21 @@ def test_a_killed_training_of_one_worker_goes_on_to_the_same_losses(
     running.kill()  # in the middle of epoch 2
     running.communicate()
 
-    terminal = at_terminal(*command)
+    terminal = at_terminal(*command, **on_ray)
+    processes = set()
     while "training" not in terminal.text:
         assert terminal.process.poll() is None, terminal.text
         assert time.monotonic() < deadline + 240
-        time.sleep(0.02)
+        processes.update(titles(terminal.process.pid))
+        time.sleep(0.1)
+    assert any("RayTrainWorker" in name for name in processes)
     left = psutil.Process(terminal.process.pid).children(recursive=True)
     assert keyboard_reaches(terminal.process) == []
     assert interrupted(terminal) == 130
     assert psutil.wait_procs(left, timeout=20)[1] == []
     assert answer(store, "SELECT * FROM evaluations").num_rows == 0
 
-    code, out, err = emi(*command, **served)
+    code, out, err = emi(*command, **served)  # without Ray
     assert code == 0, err
     (found,) = map(json.loads, out.splitlines())
     assert (found["reference"], found["num_train"], found["num_valid"]) == ("models:/emi/1", 32, 16)

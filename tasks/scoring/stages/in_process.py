@@ -7,7 +7,6 @@ rows only waits for them, so that a signal interrupts it at once.
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing, contextmanager
 from itertools import pairwise
@@ -19,8 +18,8 @@ import pyarrow as pa
 
 from emi_model.errors import ConfigError, EmiError, ScoringError
 from emi_model.loading import without_gc
-from tasks.cluster.address import HERE, named_address
 from tasks.cluster.budget import Budget, ScorerPool
+from tasks.cluster.joined import joins
 from tasks.corpus.clips import ClipFile
 from tasks.corpus.listing import holds_few
 from tasks.extraction.headers import Prober
@@ -70,7 +69,7 @@ def most_here(pool: ScorerPool, address: str | None = None) -> int:
     text = os.environ.get(FEW_CLIPS_VARIABLE) or str(FEW_CLIPS)
     if not text.isdecimal():
         raise ConfigError(f"{FEW_CLIPS_VARIABLE} is {text!r}, expected a number of clips, as 0")
-    return 0 if pool != ScorerPool() or _is_cluster(address) else int(text)
+    return 0 if pool != ScorerPool() or joins(address) else int(text)
 
 
 def begin_to_load(source: str, pool: ScorerPool, address: str | None = None) -> Thread | None:
@@ -93,15 +92,6 @@ def begin_to_load(source: str, pool: ScorerPool, address: str | None = None) -> 
     thread = Thread(target=load, daemon=True, name="emi-load")
     thread.start()
     return thread
-
-
-def _is_cluster(address: str | None) -> bool:
-    """Return whether a run uses a cluster that others started."""
-    loaded = sys.modules.get("tasks.cluster.connection")
-    if loaded is None:  # then this process has joined none
-        return named_address(address) != HERE
-    joined: bool = loaded.joins(address)
-    return joined
 
 
 def run_pass_here(

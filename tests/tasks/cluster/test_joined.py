@@ -4,7 +4,7 @@ import pytest
 
 from emi_model.devices import available_cores
 from tasks.cluster.budget import NodeSize
-from tasks.cluster.connection import joined_cluster, joins, machines
+from tasks.cluster.joined import joined_cluster, joins, machines
 
 
 @pytest.fixture(autouse=True)

@@ -1,0 +1,183 @@
+"""A training without Ray: what its child process does, and where its state goes on from."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from emi_model.errors import ConfigError, TrainingError
+from emi_model.training.fit import fit
+from emi_model.training.recipes import recipe_named
+from emi_model.training.trainer import report_from_dict
+from emi_model.training.validate import predict_clips
+from tasks.labels.label_set import load_labels
+from tasks.labels.labelled_clips import load_labelled_audio
+from tasks.training import here, run
+from tasks.training.here import HereJournal, needs_no_ray, train_in_child
+from tasks.training.job import OWN_CHECKPOINT, TrainingJob, WorkerDied, newest
+from tasks.training.plan import plan_training
+from tasks.training.run import train
+from tests.tasks.labels.labelled_corpus import labelled_store
+
+SNAPSHOT = "checkpoint_manager_snapshot.json"
+"""Ray Train's file that says which checkpoint is the last; the content is as Ray 2.60 writes it."""
+
+
+@pytest.fixture(scope="module")
+def job(tmp_path_factory: pytest.TempPathFactory) -> TrainingJob:
+    """Return a training of a few short clips."""
+    folder = tmp_path_factory.mktemp("here")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("EMI_HOME", str(folder / "home"))
+        corpus, store = labelled_store(folder, ["train"] * 8 + ["valid"] * 6)
+        gathered = load_labelled_audio(load_labels(store), str(corpus), ("train", "valid"))
+    recipe = recipe_named("debug")
+    plan = plan_training(gathered, recipe, name="emi", start=None, workers=1, gpus=0, threads=1)
+    return plan.job
+
+
+def sent(job: TrainingJob, storage: Path, *, killed_after: int = 99) -> list[tuple[str, Any]]:
+    """Return the messages of a training in this process, killed after an epoch."""
+    messages: list[tuple[str, Any]] = []
+
+    def send(message: tuple[str, Any]) -> None:
+        messages.append(message)
+        if len(messages) == killed_after:
+            raise KeyboardInterrupt
+
+    train_in_child((job, storage), send)
+    return messages
+
+
+def losses(messages: list[tuple[str, Any]]) -> list[float]:
+    return [report_from_dict(content).train_loss for kind, content in messages if kind == "epoch"]
+
+
+def test_a_training_that_was_killed_goes_on_to_the_same_numbers(
+    job: TrainingJob, tmp_path: Path
+) -> None:
+    torch.set_num_threads(1)
+    model = job.first_model()
+    whole = fit(model, job.train, job.valid, job.recipe.train, device="cpu")
+    with pytest.raises(KeyboardInterrupt):
+        sent(job, tmp_path, killed_after=1)
+    assert not (tmp_path / OWN_CHECKPOINT / "model").exists()
+    messages = sent(job, tmp_path)
+    assert losses(messages) == [report.train_loss for report in whole.history[1:]]
+    assert messages[-1] == ("done", str(tmp_path / OWN_CHECKPOINT))
+    again = sent(job, tmp_path)  # as after a kill between the training and its registration
+    assert again == [("done", str(tmp_path / OWN_CHECKPOINT))]
+    trained = run._outcome(tmp_path / OWN_CHECKPOINT)
+    assert [replace(report, seconds=0) for report in trained.history] == [
+        replace(report, seconds=0) for report in whole.history
+    ]
+    assert trained.predictions is not None
+    assert np.array_equal(trained.predictions, predict_clips(model, job.valid))
+    assert {path.name for path in (tmp_path / OWN_CHECKPOINT).iterdir()} == {
+        *("history.json", "model", "training.pt", "valid_predictions.npy")
+    }
+
+
+def test_what_cannot_be_trained_is_told_in_a_line(job: TrainingJob, tmp_path: Path) -> None:
+    messages: list[tuple[str, Any]] = []
+    hot = replace(job.recipe, train=replace(job.recipe.train, learning_rate=1e30))
+    with pytest.raises(TrainingError):
+        train_in_child((replace(job, recipe=hot), tmp_path), messages.append)
+    kind, line = messages[-1]
+    assert kind == "failed"
+    assert ".wav" in line
+    with pytest.raises(AttributeError):
+        train_in_child((replace(job, train=(None,)), tmp_path / "odd"), messages.append)  # type: ignore[arg-type]
+    assert messages[-1] == (
+        "died",
+        "AttributeError: 'NoneType' object has no attribute 'num_samples'",
+    )
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # Ray's, as it reads its file
+def test_the_state_that_was_written_last_is_taken(tmp_path: Path) -> None:
+    journal = HereJournal(tmp_path)
+    assert journal.last() is None
+    journal.keep(1, lambda path: path.write_text("here"))
+    here_state = journal.last()
+    by_ray = tmp_path / "checkpoint_2026-11-27_10-00-00.000000"
+    by_ray.mkdir()
+    state = by_ray / "training.pt"
+    state.write_text("by Ray")
+    assert journal.last() == here_state  # Ray Train was killed before it had this one whole
+    kept = {"version": 0, "checkpoint_dir_name": by_ray.name, "metrics": {"epoch": 2}}
+    content = {
+        "checkpoint_results": [kept],
+        "checkpoint_report_indices": [0],
+        "latest_checkpoint_result": kept,
+        "current_report_index": 1,
+        "pending_training_results": [],
+        "pending_validation_specs": [],
+        **{
+            f"{outcome}_checkpoint_dir_names": []
+            for outcome in ("validated", "timed_out_validation", "failed_validation")
+        },
+    }
+    (tmp_path / SNAPSHOT).write_text(json.dumps(content))
+    os.utime(state, (2**32, 2**32))
+    assert journal.last() == state
+    assert here_state is not None
+    os.utime(here_state, (2**32 + 1, 2**32 + 1))
+    assert journal.last() == here_state
+    shutil.rmtree(tmp_path / OWN_CHECKPOINT)
+    assert journal.last() == state
+    assert newest(None, None) is None
+
+
+def test_ray_trains_for_several_workers_gpus_and_clusters(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    monkeypatch.delenv("EMI_FEW_CLIPS", raising=False)
+    assert needs_no_ray(1)
+    assert not needs_no_ray(2)
+    for gpus, alone in ((1, True), (2, False)):
+        with monkeypatch.context() as patch:
+            patch.setattr(here, "available_gpus", lambda count=gpus: count)
+            assert needs_no_ray(1) is alone
+    monkeypatch.setenv("EMI_FEW_CLIPS", "0")
+    assert not needs_no_ray(1)
+    monkeypatch.setenv("EMI_FEW_CLIPS", "none")
+    with pytest.raises(ConfigError, match="EMI_FEW_CLIPS is 'none'"):
+        needs_no_ray(1)
+    monkeypatch.delenv("EMI_FEW_CLIPS")
+    monkeypatch.setenv("RAY_ADDRESS", "head:6379")
+    assert not needs_no_ray(1)
+
+
+class Attempts:
+    """Attempts at a training that end as they are told, and note how many there were."""
+
+    def __init__(self, *ends: tuple[int, Path | None]) -> None:
+        self._ends = list(ends)
+        self.last_epoch = 0
+
+    def wait(self, _on_epoch: object) -> Path:
+        self.last_epoch, folder = self._ends.pop(0)
+        if folder is None:
+            raise WorkerDied("killed by signal 9")
+        return folder
+
+
+def test_a_training_is_given_up_where_workers_die_without_a_new_epoch(tmp_path: Path) -> None:
+    several = Attempts((1, None), (1, None), (2, None), (0, None), (3, tmp_path))
+    assert run._done(lambda: several, None) == tmp_path
+    doomed = Attempts((1, None), (0, None), (1, None), (2, tmp_path))
+    with pytest.raises(TrainingError, match=r"died 3 times in a row: killed by signal 9: what was"):
+        run._done(lambda: doomed, None)
+
+
+def test_one_process_at_a_time_is_at_a_training(job: TrainingJob, tmp_path: Path) -> None:
+    with run.alone_at(tmp_path), pytest.raises(TrainingError, match="another process is at this"):
+        train(job, tmp_path)
