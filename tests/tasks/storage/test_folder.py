@@ -195,6 +195,7 @@ def test_a_file_system_that_does_not_sync_folders(
 
     monkeypatch.setattr("os.fsync", refuse)
     monkeypatch.setattr("tasks.storage.local._REMARKED", set())
+    take_remarks()  # those of earlier tests
     folder = LocalFolder(tmp_path)
     if refusal == errno.EIO:
         with pytest.raises(OSError, match="Input/output error"):
