@@ -183,7 +183,7 @@ few_clips_option = click.option(
     expose_value=False,
     callback=_set_few_clips,
     help="Up to N clips run in this process, without Ray, which takes some 10 s to start; 0: none "
-    "do (default: EMI_FEW_CLIPS, or 128; with --workers, --ray-address and the like none).",
+    "do (default: EMI_FEW_CLIPS, or 256; with --workers, --ray-address and the like none).",
 )
 name_option = click.option(
     "--name", default="emi", show_default=True, metavar="NAME", help="Registered model."

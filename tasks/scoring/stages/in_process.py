@@ -33,9 +33,9 @@ T = TypeVar("T")
 FEW_CLIPS_VARIABLE = "EMI_FEW_CLIPS"
 """Environment variable: up to so many clips go through the stages in this process; 0: none do."""
 
-FEW_CLIPS = 128
-"""Its default. Ray takes some 10 s to start and end, which 120 clips of the full-size model on two
-cores feel: 90 s on Ray, 72 here (RESULTS.md)."""
+FEW_CLIPS = 256
+"""Its default. Ray takes some 10 s to start, and its processes share the cores with the scorer: 120
+clips of the full-size model on two cores take 90 s on Ray, 72 here (RESULTS.md)."""
 
 FEW_BYTES = 64 * 2**20
 """Where clips are decoded to their ends, few clips are no larger than this together."""
