@@ -77,7 +77,8 @@ def test_new_renamed_and_changed_clips(emi, corpus, processed, served, tmp_path)
     listed = {row["clip_id"] for row in table(processed.results)}
     assert rows.keys() == listed | {"renamed.mp4", "new.mp4"}
     assert rows["renamed.mp4"]["joy"] == rows[str(first)]["joy"]
-    assert rows[str(second)]["joy"] == rows[str(last)]["joy"]
+    # scored in another block, where another number of threads may add up in another order
+    assert rows[str(second)]["joy"] == pytest.approx(rows[str(last)]["joy"], abs=1e-6)
     timelines = answer(results, "SELECT DISTINCT clip_id FROM timeline").to_pylist()
     scored = {clip_id for clip_id, row in rows.items() if row["status"] == "scored"}
     assert {row["clip_id"] for row in timelines} == scored
