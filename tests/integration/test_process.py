@@ -4,6 +4,7 @@ import json
 import shutil
 
 import duckdb
+import pytest
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
