@@ -162,7 +162,7 @@ class Benchmark:
 
 
 SHORT = (
-    Benchmark(ratios, 30),
+    Benchmark(ratios, 31),
     Benchmark(startup, 0.5),
     Benchmark(extraction, 1),
     Benchmark(whole_job, 1),
