@@ -54,6 +54,9 @@ from tests.benchmarks.work import (
 
 Row = tuple[str, str]
 
+ON_RAY = ("--few-clips", "0")
+"""Options of runs that are on Ray whatever their number of clips."""
+
 KILL_SECONDS = (6, 16, 24, 32, 28)
 """After the start of each run: while it starts, extracts, scores and commits."""
 
@@ -90,11 +93,11 @@ def whole_job(folder: Path, model: Path) -> Iterator[Row]:
 
 
 def memory(folder: Path, model: Path) -> Iterator[Row]:
-    """Peak memory of a run over 200 clips, over which its second scorer hardly works, and more."""
+    """Peak memory of a run over 200 clips, and over more."""
     peaks = {}
     for count in (200, 2000, 6000):
         corpus = make_corpus(folder / f"corpus{count}", count)
-        watched = watch(process(corpus, folder / f"results{count}", model))
+        watched = watch(process(corpus, folder / f"results{count}", model, *ON_RAY))
         peaks[count] = watched.peak_mib
         yield f"peak memory, {count} clips", f"{watched.peak_mib} MiB, {watched.seconds:.0f} s"
     yield "2,000 clips over 200", f"{peaks[2000] / peaks[200]:.3f}"
@@ -105,11 +108,11 @@ def kills(folder: Path, model: Path) -> Iterator[Row]:
     """kill -9 at five moments of a run over 200 clips, then a rerun: the same table?"""
     corpus = make_corpus(folder / "corpus", 200)
     undisturbed, disturbed = folder / "undisturbed", folder / "disturbed"
-    watch(process(corpus, undisturbed, model))
+    watch(process(corpus, undisturbed, model, *ON_RAY))
     for moment in KILL_SECONDS:
         # a slow ffmpeg: on these machines a run is over before the later moments
         running = subprocess.Popen(
-            process(corpus, disturbed, model),
+            process(corpus, disturbed, model, *ON_RAY),
             env={**os.environ, "EMI_FFMPEG": str(_slow_ffmpeg(folder))},
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -119,7 +122,7 @@ def kills(folder: Path, model: Path) -> Iterator[Row]:
         running.wait()
         committed = answer(disturbed, "SELECT count(*) AS n FROM scores").to_pylist()[0]["n"]
         yield f"killed after {moment} s", f"{committed} of 200 rows committed"
-    watch(process(corpus, disturbed, model))
+    watch(process(corpus, disturbed, model, *ON_RAY))
     tables = [_rows(store) for store in (undisturbed, disturbed)]
     same = all(_same(one, two) for one, two in zip(*tables, strict=True))
     yield "table after the rerun", f"{len(tables[1])} rows, {'the same' if same else 'DIFFERENT'}"

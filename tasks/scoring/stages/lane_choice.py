@@ -47,7 +47,8 @@ class LaneChoice:
         self._key = f"{key}, {threads} threads"
         able = [number for number in CANDIDATES if number <= threads]
         kept = _kept().get(self._key)
-        self.number = kept if kept in able else min(USUAL_LANES, threads)
+        self._usual = min(USUAL_LANES, threads)
+        self.number = kept if kept in able else self._usual
         # the very first block is slower in any way: it is not counted
         is_open = kept not in able and len(able) > 1
         self._to_try = [self.number, *able * ROUNDS] if is_open else []
@@ -80,9 +81,8 @@ class LaneChoice:
         for number, blocks in self._spent.items():
             samples, seconds = zip(*blocks[-ROUNDS:], strict=True)
             speeds[number] = sum(samples) / max(1e-9, sum(seconds))
-        usual = min(USUAL_LANES, self._threads)
         best = max(speeds, key=lambda number: speeds[number])
-        return best if speeds[best] > GAIN * speeds[usual] else usual
+        return best if speeds[best] > GAIN * speeds[self._usual] else self._usual
 
 
 def _kept() -> dict[str, int]:
