@@ -72,23 +72,27 @@ def most_here(pool: ScorerPool, address: str | None = None) -> int:
     return 0 if pool != ScorerPool() or joins(address) else int(text)
 
 
-def begin_to_load(source: str, pool: ScorerPool, address: str | None = None) -> Thread | None:
-    """Begin to load PyTorch in another thread, if this process scores: a source has few clips.
+def begin_to_load(source: str, pool: ScorerPool, address: str | None = None) -> Thread:
+    """Begin to load in another thread what a run imports late: PyTorch, or Ray for many clips.
 
     Returns:
-        The thread; nobody has to wait for it. None if Ray's workers score.
+        The thread; nobody has to wait for it.
 
     Raises:
         ConfigError: as `most_here`.
     """
+    few = holds_few(source, most_here(pool, address))
 
     def load() -> None:
         with without_gc():
-            import emi_model.checkpoints.load
-            import emi_model.predict  # noqa: F401 - what scorers import
+            if few:
+                import emi_model.checkpoints.load
+                import emi_model.predict  # noqa: F401 - what scorers import
+            else:
+                import ray.data  # noqa: F401
 
-    if not holds_few(source, most_here(pool, address)):
-        return None
+                import tasks.cluster.connection  # noqa: F401 - what starts Ray or joins a cluster
+
     thread = Thread(target=load, daemon=True, name="emi-load")
     thread.start()
     return thread

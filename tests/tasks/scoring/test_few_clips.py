@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import platform
+import subprocess
+import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -24,12 +26,13 @@ from emi_model.units import SAMPLING_RATE
 from tasks.cluster.budget import ScorerPool
 from tasks.corpus.clips import ClipFile
 from tasks.corpus.listing import holds_few, list_clips
+from tasks.processes.surroundings import ROOT
 from tasks.progress import Observer, observed_by
 from tasks.scoring.direct import score_files
 from tasks.scoring.run import score_corpus
 from tasks.scoring.score_clips import rows_made, scoring_work
 from tasks.scoring.settings import ScoringSettings
-from tasks.scoring.stages.in_process import FEW_BYTES, FEW_CLIPS, are_few, begin_to_load
+from tasks.scoring.stages.in_process import FEW_BYTES, FEW_CLIPS, are_few
 from tasks.scoring.stages.stage import ActorStage
 from tasks.store.query import answer
 from tests.tiny import BACKBONE
@@ -200,14 +203,22 @@ def test_a_cluster_or_the_environment_decides(monkeypatch: pytest.MonkeyPatch) -
     assert not are_few(clips(1), work, POOL)
 
 
-def test_pytorch_is_loaded_early_only_where_this_process_scores(corpus: Path) -> None:
-    thread = begin_to_load(str(corpus), POOL)
-    assert thread is not None
-    thread.join(60)
-    assert not thread.is_alive()
-    assert begin_to_load(str(corpus), ScorerPool(2)) is None
-    assert begin_to_load("s3://bucket/clips", POOL) is None
+def test_what_is_loaded_early_depends_on_where_clips_are_scored(corpus: Path) -> None:
+    code = (
+        "import sys\n"
+        "from tasks.cluster.budget import ScorerPool\n"
+        "from tasks.scoring.stages.in_process import begin_to_load\n"
+        "for pool in (ScorerPool(), ScorerPool(2)):\n"
+        f"    begin_to_load({str(corpus)!r}, pool).join(60)\n"
+        "    print('emi_model.predict' in sys.modules, 'ray.data' in sys.modules)"
+    )
+    found = subprocess.check_output([sys.executable, "-c", code], cwd=ROOT, text=True)
+    assert found.splitlines() == ["True False", "True True"]
+
+
+def test_what_holds_few_clips(corpus: Path) -> None:
     assert [holds_few(str(corpus), most) for most in (0, 9, 10)] == [False, False, True]
     one = str(corpus / "1.wav")
     assert [holds_few(one, most) for most in (0, 1)] == [False, True]
     assert not holds_few(str(corpus / "gone.csv"), 64)
+    assert not holds_few("s3://bucket/clips", 64)
