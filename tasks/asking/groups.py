@@ -26,7 +26,7 @@ from emi_model.metrics.speaker_draws import MOST_UNITS
 from tasks.asking.answers import Answer, Wishes
 from tasks.asking.group_words import group_sentences, group_warnings
 from tasks.asking.scope import OpenClips, known_column, number_column, scores_among, with_clips
-from tasks.asking.training_clips import learnt_clips
+from tasks.asking.training_clips import UNRECORDED, learnt_clips
 from tasks.store.queries.quoting import quoted_name
 
 MOST_GROUPS = 12
@@ -40,9 +40,7 @@ SELECT
     count(DISTINCT {by}) AS num_groups,
     count(*) FILTER (training_split = 'train') AS num_learnt,
     count(*) FILTER (training_split = 'valid') AS num_chosen_by,
-    CASE
-        WHEN (SELECT count(training_split) = 0 FROM main.scores) THEN any_value(model_sha256)
-    END AS unrecorded
+    {unrecorded} AS unrecorded
 FROM trusted_scores"""
 
 _CELLS = """\
@@ -237,7 +235,7 @@ def _scope(
             f"--within {person} is also --by: name the column of conditions there, of persons here"
         )
     chosen = [number_column(name, known, "--column") for name in columns]
-    names = {"by": quoted_name(by), "person": quoted_name(person)}
+    names = {"by": quoted_name(by), "person": quoted_name(person), "unrecorded": UNRECORDED}
     facts = clips.rows(_FACTS.format(**names)).to_pylist()[0]
     num_groups = facts.pop("num_groups")
     if not facts["num_clips"] - facts["num_groupless"]:

@@ -23,14 +23,22 @@ from emi_model.errors import ConfigError, QueryError
 from emi_model.metrics.systems import holm
 from tasks.asking.answers import Answer, Wishes
 from tasks.asking.groups import MOST_GROUPS, WHO_SPOKE
-from tasks.asking.scope import OpenClips, known_column, number_column, scores_among, with_clips
-from tasks.asking.training_clips import learnt_clips
+from tasks.asking.scope import (
+    TRUSTED,
+    OpenClips,
+    known_column,
+    number_column,
+    scores_among,
+    with_clips,
+)
+from tasks.asking.training_clips import UNRECORDED, learnt_clips
 from tasks.store.queries.quoting import quoted_name
 
 MOST_ROWS = 200_000
 """More clips take minutes a score."""
 
 NO_SPREAD = 1e-4
+"""Share of a spread below which there is none."""
 
 NO_STATSMODELS = "a mixed model needs statsmodels: pip install 'emi-workflow[stats]'"
 
@@ -61,7 +69,9 @@ def ask_mixed_model(location: str | Path, wishes: Wishes) -> Answer:
     """
     if wishes.by is None:
         raise QueryError("mixed_model: say which column tells the groups apart: --by condition")
-    by, columns, clips = with_clips(location, wishes.where, partial(_asked, wishes.by, wishes))
+    by, columns, clips, unrecorded = with_clips(
+        location, wishes.where, partial(_asked, wishes.by, wishes)
+    )
     groups = sorted(set(clips["group_name"].to_pylist()))
     _check(by, clips, groups)
     rows: list[dict[str, Any]] = []
@@ -75,20 +85,26 @@ def ask_mixed_model(location: str | Path, wishes: Wishes) -> Answer:
         row["p_holm"] = p
     splits = clips["training_split"].to_pylist()
     recorded = (splits.count("train"), splits.count("valid"))
-    remarks += learnt_clips(location, wishes.where, recorded, len(splits))
+    remarks += learnt_clips(location, wishes.where, recorded, len(splits), unrecorded)
     table = pa.Table.from_pylist(rows, _SCHEMA)
     return Answer({"mixed_model": table}, warnings=tuple(remarks))
 
 
-def _asked(wanted: str, wishes: Wishes, clips: OpenClips) -> tuple[str, list[str], pa.Table]:
-    """Return the column of groups and those that are compared, as spelled, and the clips' rows."""
+def _asked(
+    wanted: str, wishes: Wishes, clips: OpenClips
+) -> tuple[str, list[str], pa.Table, str | None]:
+    """Return the column of groups and those that are compared, as spelled, and the clips' rows.
+
+    The last is the model's hash where no row says what it was trained on.
+    """
     known = clips.columns()
     by = known_column(wanted, known, "--by")
     columns = [number_column(name, known, "--column") for name in wishes.columns]
     columns = columns or scores_among(known)
     chosen = ", ".join(f"{quoted_name(name)}::DOUBLE AS v{n}" for n, name in enumerate(columns))
     sql = _CLIPS.format(by=quoted_name(by), columns=chosen, most=MOST_ROWS + 1)
-    return by, columns, clips.rows(sql)
+    unrecorded = clips.rows(f"SELECT {UNRECORDED} AS sha256 FROM {TRUSTED}")["sha256"][0].as_py()
+    return by, columns, clips.rows(sql), unrecorded
 
 
 def _check(by: str, clips: pa.Table, groups: list[str]) -> None:
@@ -130,6 +146,14 @@ def _fitted(
     scores = values[has]
     if np.ptp(scores) == 0:
         return empty, "all values are alike: not fitted"
+    if np.unique(speakers, return_counts=True)[1].max() < 2:
+        return empty, (
+            "no speaker has two clips with a value, so that the spread between speakers cannot be "
+            "told from that within: not fitted; ask `emi ask groups`"
+        )
+    left = scores - design @ np.linalg.lstsq(design, scores)[0]
+    if np.abs(left).max() < NO_SPREAD * np.ptp(scores):
+        return empty, "the values within each group are alike: not fitted"
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # what they say is judged by the fit itself, below
         try:

@@ -11,6 +11,12 @@ from tasks.asking.scope import scoped
 from tasks.registry.trained_on import trained_on_by_hash
 from tasks.store.query import answer
 
+UNRECORDED = """\
+CASE
+    WHEN (SELECT count(training_split) = 0 FROM main.scores) THEN any_value(model_sha256)
+END"""
+"""SQL over `trusted_scores`: the model's hash where no row of the store says what it learnt."""
+
 _BY_CONTENT = """\
 SELECT
     count(*) FILTER (split = 'train') AS train,
@@ -23,7 +29,7 @@ def learnt_clips(
     where: str | None,
     recorded: tuple[int, int],
     num_clips: int,
-    unrecorded: str | None = None,
+    unrecorded: str | None,
 ) -> tuple[str, ...]:
     """Return a warning if any of some clips had a part in the training of their model.
 

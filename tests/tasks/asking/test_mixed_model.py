@@ -36,6 +36,12 @@ def test_what_cannot_be_fitted(study: str, monkeypatch: pytest.MonkeyPatch) -> N
     found = fit(study, "bytes")
     assert found.one_table()["estimate"].to_pylist() == [None]
     assert found.warnings == ("bytes: all values are alike: not fitted",)
+    alone = fit(study, "joy", where="clip_id LIKE '%/0.mp4'")
+    assert alone.one_table()["p"].to_pylist() == [None]
+    assert alone.warnings[0].startswith("joy: no speaker has two clips with a value")
+    perfect = fit(study, "age", where="age IN (20, 31)")
+    assert perfect.one_table()["estimate"].to_pylist() == [None]
+    assert perfect.warnings == ("age: the values within each group are alike: not fitted",)
     with pytest.raises(QueryError, match="condition: 1 groups among 18 clips"):
         fit(study, where="age < 26")
     monkeypatch.setitem(sys.modules, "statsmodels.regression.mixed_linear_model", None)

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from tasks.asking.answers import Wishes
+from tasks.asking.questions import ask_question
 from tasks.asking.training_clips import learnt_clips
 from tasks.registry.client import mlflow_client
 from tasks.registry.tracking import start_run
@@ -27,4 +29,6 @@ def test_the_registry_says_it_where_no_row_does(study: str, tmp_path: Path) -> N
     (chosen,) = learnt_clips(study, "condition = 'loud'", (0, 0), 18, "aa")
     assert chosen.startswith("1 of these 18 clips chose the epoch")
     assert learnt_clips(study, None, (0, 0), 36, "bb") == ()
-    assert learnt_clips(study, None, (0, 0), 36) == ()
+    assert learnt_clips(study, None, (0, 0), 36, None) == ()
+    asked = ask_question(study, "mixed_model", Wishes(by="condition", columns=("joy",)))
+    assert asked.warnings == (warned,)
