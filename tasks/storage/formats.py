@@ -104,7 +104,7 @@ class CsvWriter:
                 after the locale's sign, no text that would be computed.
         """
         self._point = _decimal_point() if excel else None
-        self._writer = csv.writer(out, delimiter=";" if excel else ",", lineterminator="\n")
+        self._writer = csv.writer(_Lines(out), delimiter=";" if excel else ",")
         if excel:
             out.write("\ufeff")
         self._writer.writerow(map(_unlike_a_formula, names) if excel else names)
@@ -116,6 +116,19 @@ class CsvWriter:
             point = self._point
             plain = cells if point is None else [_excel_cell(cell, point) for cell in cells]
             self._writer.writerow(plain)
+
+
+class _Lines:
+    """Writes the rows of a `csv.writer`, which end in CR LF, with LF.
+
+    Told to write LF itself, it does not quote a text with a CR, which readers take for a row's end.
+    """
+
+    def __init__(self, out: TextIO) -> None:
+        self._out = out
+
+    def write(self, row: str) -> None:
+        self._out.write(row.removesuffix("\r\n") + "\n")
 
 
 def plain_rows(table: pa.Table) -> Iterator[dict[str, Any]]:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import csv
 import io
 import json
 import locale
@@ -50,6 +51,16 @@ def test_csv_of_nested_values_is_json(capsys: pytest.CaptureFixture[str]) -> Non
     out = io.StringIO()
     write_csv(asked("SELECT ['nan'::DOUBLE, 0.5] AS l, NULL AS n, 0.5 AS x"), out)
     assert out.getvalue() == 'l,n,x\n"[null, 0.5]",,0.5\n'
+
+
+def test_csv_quotes_what_a_reader_takes_for_a_rows_end() -> None:
+    table = pa.table({"text": ["a\rb", "a\nb", "a\r\nb", "a\r\n", 'a,"b"'], "n": range(5)})
+    for wanted, delimiter in (("csv", ","), ("excel", ";")):
+        read = csv.reader(
+            io.StringIO(encoded(table, wanted).decode(), newline=""), delimiter=delimiter
+        )
+        assert [row[0] for row in read][1:] == table["text"].to_pylist()
+    assert encoded(table, "csv").splitlines(keepends=True)[0] == b"text,n\n"
 
 
 def test_csv_for_excel(monkeypatch: pytest.MonkeyPatch) -> None:
