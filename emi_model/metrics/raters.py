@@ -116,7 +116,7 @@ def krippendorff_alpha(ratings: ArrayLike) -> float | None:
     number = (~np.isnan(table)).sum(axis=1)
     table, number = table[number >= 2], number[number >= 2]
     total = int(number.sum())
-    if not total:
+    if not total or np.nanmax(table) == np.nanmin(table):
         return None
     values = np.where(np.isnan(table), 0.0, table - np.nanmean(table))
     means = values.sum(axis=1) / number
@@ -124,7 +124,7 @@ def krippendorff_alpha(ratings: ArrayLike) -> float | None:
     apart = _squares(table, values, means[:, np.newaxis])
     observed = (2.0 * number * apart / (number - 1)).sum() / total
     expected = 2.0 * _squares(table, values, np.zeros((1, 1))).sum() / (total - 1)
-    return None if expected == 0 else float(1.0 - observed / expected)
+    return float(1.0 - observed / expected)
 
 
 def _squares(table: Doubles, values: Doubles, middle: Doubles) -> Doubles:

@@ -90,7 +90,8 @@ def test_other_computations_agree() -> None:
 
 
 def test_what_is_undefined() -> None:
-    assert krippendorff_alpha([[1.0, 1.0], [1.0, 1.0]]) is None
+    for alike in (0.1, 0.5, 1.0):  # the mean of seven 0.1 is not 0.1
+        assert krippendorff_alpha(np.full((7, 3), alike)) is None
     assert krippendorff_alpha([[1.0, GAP], [GAP, 2.0]]) is None
     alike = intraclass_correlations(np.full((3, 2), 0.5))
     assert (alike.agreement, alike.one_way_mean) == (None, None)
