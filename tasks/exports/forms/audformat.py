@@ -74,7 +74,9 @@ def _clips(
     selection: Selection, columns: Iterable[str], words: Iterable[str]
 ) -> Iterator[pa.Table]:
     """Yield the rows of ``clips``, a slice a time."""
-    wanted = ", ".join([*(f'clips."{name}"' for name in columns), *words])
+    wanted = ", ".join(
+        [*(f'clips."{name}"' for name in columns), *(f'said."{word}"' for word in words)]
+    )
     for part in selection.slices():
         sql = f"SELECT clips.clip_id AS file, {wanted} FROM (FROM {CHOSEN} WHERE {part}) AS clips"
         if words:
