@@ -11,10 +11,10 @@ import html
 import secrets
 from collections.abc import Awaitable, Callable, Iterable
 from http import HTTPStatus
-from http.cookies import CookieError, SimpleCookie
 from urllib.parse import parse_qsl, urlencode
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import cookie_parser
 from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -91,9 +91,17 @@ class Guard:
         rest = [(name, value) for name, value in given if name != TOKEN]
         if token is not None and self._is_right(token):
             return self._arrived(scope["path"], rest)
-        if not self._is_right(_cookie_named(self._cookie, headers.getlist("cookie"))):
+        if not self._is_right(self._own_cookie(headers.getlist("cookie"))):
             return _asking_for_token(scope["path"], rest)
         return None
+
+    def _own_cookie(self, headers: Iterable[str]) -> str:
+        """Return the cookie's value; those of other programs of this machine may stand beside it.
+
+        Starlette's parser passes over odd ones, where Python's gives up.
+        """
+        found = (cookie_parser(header).get(self._cookie) for header in headers)
+        return next(filter(None, found), "")
 
     def _is_right(self, token: str) -> bool:
         return secrets.compare_digest(token.encode(), self._token.encode())
@@ -143,15 +151,3 @@ def _asking_for_token(path: str, query: Iterable[tuple[str, str]]) -> Response:
 def _local(path: str) -> str:
     """Return a path that stays on this server: two slashes at its beginning name another."""
     return "/" + path.lstrip("/\\")
-
-
-def _cookie_named(name: str, headers: Iterable[str]) -> str:
-    for header in headers:
-        cookies = SimpleCookie()
-        try:
-            cookies.load(header)
-        except CookieError:
-            continue
-        if name in cookies:
-            return str(cookies[name].value)
-    return ""

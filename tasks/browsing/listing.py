@@ -246,7 +246,7 @@ class Listing:
         with self._lock:
             if sql in self._joined:
                 return self._joined[sql]
-        taken, names = self.snapshot.columns.every, found.schema.names
+        taken, names = {*self.snapshot.columns.every, _PLACE}, found.schema.names
         extra = [n for n in names if n not in taken and names.count(n) == 1][:MAX_EXTRA_COLUMNS]
         place = pa.array(range(found.num_rows), pa.int64())
         table = found.select(["clip_id", *extra]).append_column(_PLACE, place)

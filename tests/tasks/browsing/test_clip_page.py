@@ -89,6 +89,12 @@ def test_model_beside_model(
     older = Read(client.get(page.links()["tiny aa, first"]).text)
     assert data_of(older)["vad"]["valence"] == [0.25, 0.25]
     assert parse_qs(urlsplit(page.links()["tiny aa, first"]).query)["clip_model"] == ["aa"]
+    other = make_stamp(model="other", model_sha256="cc", targets=("Anger",))
+    commit("part3", "a.mp4", stamp=other)
+    page = clip_of(browse(store.location), "a.mp4", clip_model="bb", clip_coverage="full")
+    heads = page.headings()
+    windows = dict(zip(heads[heads.index("Seconds") :], page.rows()[-1], strict=True))
+    assert (windows["Joy"], windows["Anger"]) == ("0.75", "-"), "a score of the other model"
 
 
 def test_a_rejection_in_plain_words_and_how_to_try_again(

@@ -52,6 +52,11 @@ def test_a_damaged_cookie_is_none() -> None:
     assert client().get("/", headers={"cookie": "emi\x7f[=1; ;;=="}).status_code == 403
 
 
+def test_an_odd_cookie_of_another_program_does_not_hide_ours() -> None:
+    both = {"cookie": f'other={{"a":1}}; emi_browse_{PORT}={TOKEN}'}
+    assert client().get("/", headers=both).status_code == 200
+
+
 @pytest.mark.parametrize(
     "host", ["evil.example", f"evil.example:{PORT}", "127.0.0.1", "127.0.0.1:1", f"0.0.0.0:{PORT}"]
 )

@@ -103,7 +103,8 @@ def test_a_condition_and_a_select_narrow_the_list(browsed: TestClient, large: Op
     assert page.text("count") == f"1 to 50 of {len(wanted)}"
     assert [row[0] for row in page.rows()] == [clip for (clip,) in wanted[:50]]
     sql = (
-        "SELECT clip_id, joy - valence AS gap, 7 AS joy FROM scores WHERE joy > 0.6 ORDER BY 2 DESC"
+        "SELECT clip_id, joy - valence AS gap, 7 AS joy, 1 AS place_in_answer "
+        "FROM scores WHERE joy > 0.6 ORDER BY 2 DESC"
     )
     page = shown(browsed, sql=sql)
     wanted = rows_of(large, sql)
