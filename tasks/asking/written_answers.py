@@ -19,7 +19,7 @@ import pyarrow as pa
 
 from emi_model.errors import QueryError
 from tasks.storage.formats import FileFormat, write_tables
-from tasks.storage.local import place
+from tasks.storage.local import is_special, place
 from tasks.storage.open import is_remote, local_path, open_file
 from tasks.store.bounds import TakesTooMuch, max_bytes
 from tasks.store.query import BINARY, stream_answer
@@ -52,12 +52,14 @@ def write_answer(
         raise QueryError(BINARY)
     final = None
     if reference is not None and not is_remote(reference):
-        final = local_path(reference).absolute()
+        final = local_path(reference).resolve()  # a link stays, what it leads to is replaced
     try:
-        if final is not None:
-            final.parent.mkdir(parents=True, exist_ok=True)
+        beside = None
+        if final is not None and not is_special(final):
+            beside = final.parent
+            beside.mkdir(parents=True, exist_ok=True)
         with TemporaryDirectory(
-            prefix=".answer-", dir=final and final.parent, ignore_cleanup_errors=True
+            prefix=".answer-", dir=beside, ignore_cleanup_errors=True
         ) as folder:
             aside = Path(folder, "answer")
             plain = reference is None and wanted != "excel"
@@ -106,7 +108,10 @@ def _text_of_stdout() -> dict[str, Any]:
 
 def _place(aside: Path, final: Path | None, reference: str | None) -> None:
     """Give what was written to the file, to the bucket, or to standard output."""
-    if final is not None:
+    if final is not None and is_special(final):
+        with aside.open("rb") as file, final.open("wb") as out:
+            shutil.copyfileobj(file, out)
+    elif final is not None:
         place(aside, final)
     elif reference is not None:
         from tasks.storage.buckets import BucketFolder  # answers to a disk never load the client

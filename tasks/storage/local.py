@@ -72,8 +72,14 @@ class LocalFolder:
                 yield piece
 
     def write(self, name: str, content: bytes) -> None:
-        """Write a file aside, sync it and rename it."""
-        final = self.root / name
+        """Write a file aside, sync it and rename it; a link to a file stays.
+
+        What is there and no file, such as a pipe, is written to.
+        """
+        final = (self.root / name).resolve()
+        if is_special(final):
+            final.write_bytes(content)
+            return
         with _aside(final, content) as aside:
             place(aside, final)
 
@@ -96,6 +102,11 @@ class LocalFolder:
     def remove(self, name: str) -> None:
         """Remove a file; nothing if there is none."""
         (self.root / name).unlink(missing_ok=True)
+
+
+def is_special(path: Path) -> bool:
+    """Return whether something is there that is neither file nor folder: a pipe, a device."""
+    return path.exists() and not path.is_file() and not path.is_dir()
 
 
 def place(aside: Path, final: Path) -> None:

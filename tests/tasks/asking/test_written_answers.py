@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any, get_args
 
@@ -11,6 +12,7 @@ import pytest
 from emi_model.errors import QueryError
 from tasks.asking.written_answers import write_answer
 from tasks.storage.formats import FileFormat, encoded
+from tasks.storage.local import LocalFolder
 from tasks.store.paths import PartsChanged
 from tasks.store.query import answer
 from tasks.store.store import ResultsStore
@@ -28,6 +30,25 @@ def test_to_a_file_and_to_standard_output(
     written = (tmp_path / "new" / "a").read_bytes()
     assert written == capfdbinary.readouterr().out == encoded(answer(store.location, sql), wanted)
     assert [path.name for path in (tmp_path / "new").iterdir()] == ["a"]
+
+
+def test_a_link_stays_and_a_pipe_is_written_to(store: ResultsStore, tmp_path: Path) -> None:
+    (tmp_path / "real.csv").write_text("old")
+    (tmp_path / "link.csv").symlink_to("real.csv")
+    write_answer(store.location, "SELECT 1 AS n", "csv", str(tmp_path / "link.csv"))
+    assert (tmp_path / "link.csv").is_symlink()
+    assert (tmp_path / "real.csv").read_bytes() == b"n\n1\n"
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reading = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        write_answer(store.location, "SELECT 1 AS n", "csv", str(pipe))
+        LocalFolder(tmp_path).write("pipe", b"more")
+        assert os.read(reading, 99) == b"n\n1\nmore"
+    finally:
+        os.close(reading)
+    assert pipe.is_fifo()
+    assert sorted(path.name for path in tmp_path.glob("[!s]*")) == ["link.csv", "pipe", "real.csv"]
 
 
 def test_to_a_bucket(store: ResultsStore, bucket: str) -> None:
