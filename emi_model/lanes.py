@@ -8,10 +8,9 @@ share the model's weights, in memory and in the processor's caches (RESULTS.md).
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future
-from queue import SimpleQueue
-from threading import Thread
-from typing import Any, TypeVar
+from concurrent.futures import Future, ThreadPoolExecutor
+from threading import Barrier
+from typing import TypeVar
 
 import torch
 
@@ -20,11 +19,9 @@ from emi_model.devices import USUAL_LANES
 _Item = TypeVar("_Item")
 _Found = TypeVar("_Found")
 
-_Task = tuple[Callable[[Any], Any], Any, "Future[Any]"]
-
 
 class Lanes:
-    """Threads that work on one item each. A program that ends does not wait for them.
+    """Threads that work on one item each; they end when they are closed, or nobody has them.
 
     Attributes:
         number: of items that are worked on at a time.
@@ -36,36 +33,47 @@ class Lanes:
         Args:
             number: of them.
             threads: PyTorch's in each.
+
+        Raises:
+            RuntimeError: this process may not start so many.
         """
         self.number = number
-        self._asked: SimpleQueue[_Task | None] = SimpleQueue()
-        for _ in range(number):
-            Thread(target=self._work, args=(threads,), daemon=True, name="emi-lane").start()
+        before, together = torch.get_num_threads(), Barrier(number)
+
+        def prepare(_: int) -> None:
+            torch.set_num_threads(threads)
+            torch.get_num_threads()  # from here on this thread keeps its own number
+            together.wait()  # so that no thread prepares twice
+
+        self._pool = ThreadPoolExecutor(number, "emi-lane")
+        try:
+            list(self._pool.map(prepare, range(number)))
+        except BaseException:
+            together.abort()
+            self.close()
+            raise
+        finally:
+            torch.set_num_threads(before)  # of a thread, and of all that are new to PyTorch
 
     def each(self, function: Callable[[_Item], _Found], items: Sequence[_Item]) -> list[_Found]:
-        """Return a function's results; an error of one is raised once all are done."""
-        asked: list[tuple[_Item, Future[_Found]]] = [(item, Future()) for item in items]
-        for item, future in asked:
-            self._asked.put((function, item, future))
-        errors = [future.exception() for _, future in asked]
+        """Return a function's results; an error of one is raised once all are done.
+
+        Interrupted, it leaves out the items that no thread has begun with.
+        """
+        asked: list[Future[_Found]] = [self._pool.submit(function, item) for item in items]
+        try:
+            errors = [future.exception() for future in asked]
+        except BaseException:
+            for future in asked:
+                future.cancel()
+            raise
         for error in filter(None, errors):
             raise error
-        return [future.result() for _, future in asked]
+        return [future.result() for future in asked]
 
     def close(self) -> None:
-        """End the threads."""
-        for _ in range(self.number):
-            self._asked.put(None)
-
-    def _work(self, threads: int) -> None:
-        torch.set_num_threads(threads)
-        while (task := self._asked.get()) is not None:
-            function, item, future = task
-            try:
-                future.set_result(function(item))
-            except BaseException as error:  # noqa: BLE001 - raised in the thread that asked
-                future.set_exception(error)
-            del task, function, item, future  # else the last item stays in memory
+        """End the threads, once they have done what they are at; nobody waits for that."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
 
 
 def usual_lanes(device: torch.device) -> Lanes | None:

@@ -6,6 +6,8 @@ import math
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
+from itertools import zip_longest
 
 import torch
 from torch import Tensor
@@ -73,7 +75,7 @@ class Predictor:
         hop_samples: samples from one frame's start to the next.
         padding: ``(clip samples, padded samples)`` so far.
         numerics: ``fp32``, ``bf16`` or ``int8``: what the precision means on this device.
-        lanes: threads among which the clips of a call are divided; None, or with one clip: the
+        lanes: threads among which the clips of a call are divided; None, or with fewer clips: the
             one that calls.
     """
 
@@ -128,18 +130,17 @@ class Predictor:
         inputs = [clip if isinstance(clip, Mapping) else {AUDIO: clip} for clip in clips]
         self._check(inputs)
         lengths = list(map(size_of, inputs))
-        lanes = self.lanes if len(inputs) > 1 else None
+        lanes = self.lanes if self.lanes and len(inputs) >= self.lanes.number else None
         parts = equal_parts(lengths, 1 if lanes is None else lanes.number)
-        batches = [self._batches(lengths, part) for part in parts]
-
-        def score(part: list[list[int]]) -> dict[int, Scores | OutOfMemory]:
-            scored = dict[int, Scores | OutOfMemory]()
-            for batch in part:
-                scored |= self._score(batch, inputs)
-            return scored
-
+        planned = [self._batches(lengths, part) for part in parts]
+        # the first of each part, then the second of each, ...
+        batches = [batch for turn in zip_longest(*planned) for batch in turn if batch is not None]
+        score = partial(self._score, inputs=inputs)
         made = map(score, batches) if lanes is None else lanes.each(score, batches)
-        scored = {index: one for part in made for index, one in part.items()}
+        scored = {index: one for some in made for index, one in some.items()}
+        if lanes is not None:  # what other threads held is free now
+            for index in [at for at, one in scored.items() if isinstance(one, OutOfMemory)]:
+                scored |= self._score([index], inputs)
         return [scored[index] for index in range(len(inputs))]
 
     def release_weights(self) -> None:

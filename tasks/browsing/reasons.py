@@ -27,7 +27,7 @@ REASON_WORDS: Mapping[str, str] = {
     Reason.NO_SERIES: "The features that were given hold nothing of this clip.",
     Reason.BAD_SERIES: "The clip's features cannot be read, or do not fit the model.",
     Reason.TIMEOUT: "Reading the file took longer than 120 s.",
-    Reason.WORKER_DIED: "The clip ended its worker process twice.",
+    Reason.WORKER_DIED: "The clip twice ended its worker process, or raised an unexpected error.",
     Reason.OUT_OF_MEMORY: "The clip did not fit into memory, even alone.",
 }
 FLAG_WORDS: Mapping[str, str] = {

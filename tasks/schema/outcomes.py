@@ -55,7 +55,7 @@ class Reason(StrEnum):
     TIMEOUT = "timeout"
     """Extraction took longer than allowed."""
     WORKER_DIED = "worker_died"
-    """The clip ended its worker process twice."""
+    """The clip twice ended its worker process, or raised an error that nobody expects."""
     OUT_OF_MEMORY = "out_of_memory"
     """The clip did not fit into memory, even alone."""
 

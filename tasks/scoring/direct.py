@@ -104,8 +104,10 @@ def score_files(
     }
     if not config.targets:  # VAD alone: the store's columns of the six EMI scores are null
         facts |= dict.fromkeys([*map(column_name, EMI_TARGETS), *bound_columns(EMI_TARGETS)])
-    rows = [
-        row | facts | {"training_split": splits.get(row["content_sha256"])}
-        for row in score(extracted)
-    ]
+    try:
+        scored = score(extracted)
+    finally:
+        if predictor.lanes is not None:
+            predictor.lanes.close()
+    rows = [row | facts | {"training_split": splits.get(row["content_sha256"])} for row in scored]
     return rows, config.targets

@@ -5,17 +5,15 @@ Ray is imported where it is needed: a run of a few clips does without.
 
 from __future__ import annotations
 
-import logging
 import math
 from collections import Counter
-from collections.abc import Callable, Collection, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import replace
 
 import pyarrow as pa
 
 from emi_model.devices import available_cores, available_gpus
-from emi_model.errors import ScoringError
 from tasks.cluster.budget import Budget, ScorerPool, cluster_budget, machine_budget
 from tasks.corpus.clips import ClipFile
 from tasks.extraction.rows import listed_row
@@ -23,6 +21,12 @@ from tasks.schema.outcomes import Reason, rejected
 from tasks.schema.scores import COSTS, WORKED
 from tasks.scoring.clip_scorer import without_scores
 from tasks.scoring.settings import ScoringSettings
+from tasks.scoring.stages.failed_passes import (
+    MAX_CLIP_DEATHS,
+    FailureBudget,
+    detail_of,
+    log_failure,
+)
 from tasks.scoring.stages.in_process import are_few, run_pass_here
 from tasks.scoring.stages.ledger import SCORE, TRANSCRIBE
 from tasks.scoring.stages.score_stage import ScorerActor, scorers_schema
@@ -35,23 +39,12 @@ from tasks.scoring.stages.stage import (
 )
 from tasks.scoring.stages.transcribe_stage import CLIPS_TO_TRANSCRIBE, TranscriberActor
 
-_LOGGER = logging.getLogger(__name__)
-
 CLIPS_PER_PASS = 20_000
 """Clips in one Ray Data execution: many, so that models are loaded rarely."""
 
 CLIPS_PER_GPU_PASS = 100_000
 """The same with GPUs: one scores 20,000 in half a minute, and loading takes a quarter of one. The
 run's main process needs 4 KB a clip."""
-
-MAX_CLIP_DEATHS = 2
-"""Deaths after which a clip is rejected: once among the suspects, once alone with the worker."""
-
-MAX_IDLE_DEATHS = 3
-"""Passes in a row that may die without a suspect and without a row before the run gives up."""
-
-MAX_IDLE_LOSSES = 5
-"""Passes in a row that may end with a lost node and without a row before the run gives up."""
 
 Pass = Callable[[list[ClipFile], bool], Generator[pa.Table, None, None]]
 """Puts clips through the stages, and if the second argument is true one at a time."""
@@ -201,42 +194,13 @@ def work_through(
         yield from _work_through(clips[start : start + at_once], work, on_ray)
 
 
-class _FailureBudget:
-    """Counts failed passes in a row, and raises when there are too many."""
-
-    def __init__(self) -> None:
-        self._deaths = self._losses = 0
-
-    def renew(self) -> None:
-        self._deaths = self._losses = 0
-
-    def count(self, death: PassFailed, suspects: Collection[str]) -> None:
-        """Count a failed pass.
-
-        Raises:
-            ScoringError: too many failed in a row.
-        """
-        if death.lost:
-            self._losses += 1
-        elif not suspects:
-            self._deaths += 1
-        else:
-            self._deaths = 0
-        if self._losses == MAX_IDLE_LOSSES:
-            raise ScoringError(
-                f"nodes were lost {self._losses} times in a row before a clip was done: {death}: "
-                "look at the cluster; what was committed stays, the same command goes on from there"
-            ) from death
-        if self._deaths == MAX_IDLE_DEATHS:
-            raise ScoringError(f"workers die before they take a clip: {death}") from death
-
-
 def _work_through(
     clips: Sequence[ClipFile], work: Work, run_pass: Pass
 ) -> Generator[pa.Table, None, None]:
     missing = {clip.clip_id: clip for clip in clips}
     deaths: Counter[str] = Counter()
-    failures = _FailureBudget()
+    details: dict[str, str] = {}
+    failures = FailureBudget()
     while missing:
         trusted = [clip for clip in missing.values() if not deaths[clip.clip_id]]
         single = not trusted
@@ -249,28 +213,22 @@ def _work_through(
                     yield rows
         except PassFailed as death:
             suspects = death.suspects & missing.keys()
-            _log_failure(death, suspects)
+            log_failure(death, suspects)
             deaths.update(suspects)
-            failures.count(death, suspects)
+            details |= dict.fromkeys(suspects, detail_of(death))
+            failures.count(death, suspects, single=single)
         fatal = [
-            missing.pop(name) for name, count in deaths.items() if _is_fatal(name, count, missing)
+            missing.pop(name)
+            for name, count in deaths.items()
+            if count >= MAX_CLIP_DEATHS and name in missing
         ]
         if fatal:
-            yield _dead_rows(fatal, work)
+            yield _dead_rows(fatal, work, details)
 
 
-def _log_failure(death: PassFailed, suspects: Collection[str]) -> None:
-    if death.lost:
-        _LOGGER.warning("nodes were lost: %s: %s", sorted(death.lost), death)
-    else:
-        _LOGGER.warning("a worker died holding %s: %s", sorted(suspects) or "no clip", death)
-
-
-def _is_fatal(clip_id: str, count: int, missing: dict[str, ClipFile]) -> bool:
-    return count >= MAX_CLIP_DEATHS and clip_id in missing
-
-
-def _dead_rows(clips: Sequence[ClipFile], work: Work) -> pa.Table:
-    detail = f"the worker process died {MAX_CLIP_DEATHS} times with this clip, the last time alone"
-    rows = [work.finished(rejected(listed_row(clip), Reason.WORKER_DIED, detail)) for clip in clips]
+def _dead_rows(clips: Sequence[ClipFile], work: Work, details: Mapping[str, str]) -> pa.Table:
+    rows = [
+        work.finished(rejected(listed_row(clip), Reason.WORKER_DIED, details[clip.clip_id]))
+        for clip in clips
+    ]
     return pa.Table.from_pylist(rows, work.schema)

@@ -6,9 +6,11 @@ rows only waits for them, so that a signal interrupts it at once.
 
 from __future__ import annotations
 
+import atexit
 import os
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing, contextmanager
+from functools import partial
 from itertools import pairwise
 from queue import Full, Queue
 from threading import Event, Thread
@@ -26,7 +28,7 @@ from tasks.extraction.headers import Prober
 from tasks.processes.guard import guard_this_process
 from tasks.scoring.stages.blocks import MAX_BLOCK_BYTES, block_bounds
 from tasks.scoring.stages.extract_stage import extract_rows
-from tasks.scoring.stages.stage import CLIPS_PER_BLOCK, PassFailed, Work
+from tasks.scoring.stages.stage import PassFailed, Work
 
 T = TypeVar("T")
 
@@ -39,6 +41,12 @@ clips of the full-size model on two cores take 90 s on Ray, 72 here (RESULTS.md)
 
 FEW_BYTES = 64 * 2**20
 """Where clips are decoded to their ends, few clips are no larger than this together."""
+
+MOST_FEW = 2**31
+"""A larger number is this one."""
+
+LAST_WAIT_SECONDS = 10.0
+"""How long a program that ends waits for a thread within PyTorch, which must not be cut off."""
 
 UNWANTED_SECONDS = 0.2
 """How often a thread whose results nobody takes looks whether anybody still wants them."""
@@ -69,7 +77,7 @@ def most_here(pool: ScorerPool, address: str | None = None) -> int:
     text = os.environ.get(FEW_CLIPS_VARIABLE) or str(FEW_CLIPS)
     if not text.isdecimal():
         raise ConfigError(f"{FEW_CLIPS_VARIABLE} is {text!r}, expected a number of clips, as 0")
-    return 0 if pool != ScorerPool() or joins(address) else int(text)
+    return 0 if pool != ScorerPool() or joins(address) else min(int(text), MOST_FEW)
 
 
 def begin_to_load(source: str, pool: ScorerPool, address: str | None = None) -> Thread:
@@ -123,12 +131,17 @@ def _decoded(
     clips: Sequence[ClipFile], work: Work, one_by_one: bool
 ) -> Generator[pa.Table, None, None]:
     """Yield blocks of extracted rows."""
-    bounds = block_bounds(len(clips), 1 if one_by_one else CLIPS_PER_BLOCK, 1)
+    bounds = block_bounds(len(clips), 1 if one_by_one else _clips_at_once(work), 1)
     with Prober() as prober:
         for start, end in pairwise(bounds):
             some = clips[start:end]
             with _accusing(clip.clip_id for clip in some):
                 yield from _blocks(extract_rows(some, work.extraction, prober))
+
+
+def _clips_at_once(work: Work) -> int:
+    """Return the clips of a block: as many as the stage takes that waits for most."""
+    return max(work.clips_per_block, *(stage.clips_per_batch or 0 for stage in work.stages))
 
 
 def _blocks(rows: Iterator[pa.Table]) -> Iterator[pa.Table]:
@@ -152,12 +165,16 @@ def _made(
     """Yield the blocks after all stages."""
     with closing(blocks):
         actors = _actors(clips, work, budget)
-        for block in blocks:
-            made = block
-            with _accusing(block["clip_id"].to_pylist()):
-                for actor in actors:
-                    made = actor(made)
-            yield made
+        try:
+            for block in blocks:
+                made = block
+                with _accusing(block["clip_id"].to_pylist()):
+                    for actor in actors:
+                        made = actor(made)
+                yield made
+        finally:
+            for actor in actors:
+                actor.close()
 
 
 def _actors(clips: Sequence[ClipFile], work: Work, budget: Budget) -> list[Any]:
@@ -169,7 +186,7 @@ def _actors(clips: Sequence[ClipFile], work: Work, budget: Budget) -> list[Any]:
         except EmiError:
             raise
         except Exception as error:
-            raise PassFailed(_line(error), frozenset()) from error
+            raise PassFailed(_line(error), frozenset(), is_alive=True) from error
     return made
 
 
@@ -181,7 +198,7 @@ def _accusing(clip_ids: Iterator[str] | Sequence[str]) -> Iterator[None]:
     except EmiError as error:
         raise ScoringError(_line(error)) from error
     except Exception as error:
-        raise PassFailed(_line(error), frozenset(clip_ids)) from error
+        raise PassFailed(_line(error), frozenset(clip_ids), is_alive=True) from error
 
 
 def _line(error: Exception) -> str:
@@ -191,13 +208,17 @@ def _line(error: Exception) -> str:
 class _Ahead(Generic[T]):
     """Draws items from a generator in a thread of its own, at once, one ahead of who takes them.
 
-    Nobody waits for the thread: closed, it ends with the item that it is at, or with this process.
+    Nobody waits for the thread: closed, it ends with the item that it is at. A program that ends
+    waits for it, but not for long.
     """
 
     def __init__(self, begin: Callable[[], Generator[T, None, None]]) -> None:
         self._found: Queue[tuple[T | None, BaseException | None]] = Queue(1)
         self._unwanted = Event()
-        Thread(target=self._draw, args=(begin,), daemon=True, name="emi-pass").start()
+        thread = Thread(target=self._draw, args=(begin,), daemon=True, name="emi-pass")
+        self._wait = partial(thread.join, LAST_WAIT_SECONDS)
+        atexit.register(self._end)
+        thread.start()
 
     def __iter__(self) -> Iterator[T]:
         while True:
@@ -211,6 +232,10 @@ class _Ahead(Generic[T]):
     def close(self) -> None:
         self._unwanted.set()
 
+    def _end(self) -> None:
+        self.close()
+        self._wait()
+
     def _draw(self, begin: Callable[[], Generator[T, None, None]]) -> None:
         try:
             with closing(begin()) as items:
@@ -221,6 +246,8 @@ class _Ahead(Generic[T]):
             self._offer(None, error)
         else:
             self._offer(None)
+        finally:
+            atexit.unregister(self._end)
 
     def _offer(self, item: T | None, error: BaseException | None = None) -> bool:
         """Hand an item over once there is room; return False if nobody wants it any more."""

@@ -21,7 +21,13 @@ ROUNDS = 2
 """Blocks that each candidate gets."""
 
 CLIPS_A_LANE = 4
-"""Clips in a block from which it tells how fast a candidate is."""
+"""Clips of a block, for each lane, from which it tells how fast a candidate is."""
+
+SCORED_SHARE = 0.75
+"""Of so many clips, the others being rejected, it still does."""
+
+MISSES = 3
+"""Blocks that were too small for a candidate, after which it is not tried any more."""
 
 GAIN = 1.05
 """A candidate must be so many times as fast as the usual one to be chosen: blocks differ."""
@@ -30,11 +36,7 @@ KEPT = "lanes.json"
 
 
 class LaneChoice:
-    """Says how many lanes the next block gets.
-
-    Attributes:
-        number: lanes of the next block.
-    """
+    """Says how many lanes a block gets."""
 
     def __init__(self, threads: int, key: str) -> None:
         """Look up what was found before.
@@ -48,33 +50,50 @@ class LaneChoice:
         able = [number for number in CANDIDATES if number <= threads]
         kept = _kept().get(self._key)
         self._usual = min(USUAL_LANES, threads)
-        self.number = kept if kept in able else self._usual
+        self._chosen = able[able.index(kept)] if kept in able else self._usual
         # the very first block is slower in any way: it is not counted
         is_open = kept not in able and len(able) > 1
-        self._to_try = [self.number, *able * ROUNDS] if is_open else []
+        self._to_try = [self._usual, *able * ROUNDS] if is_open else []
         self._spent: dict[int, list[tuple[int, float]]] = defaultdict(list)
+        self._misses = 0
+        self._tried_all = True
 
-    @property
-    def threads_of_each(self) -> int:
-        """Return the threads of a lane."""
-        return self._threads // self.number
+    def lanes_for(self, num_clips: int) -> tuple[int, int]:
+        """Return the lanes of the next block and the threads of each.
 
-    def note(self, num_clips: int, num_samples: int, seconds: float) -> None:
+        Args:
+            num_clips: of the block.
+        """
+        number = self._chosen
+        if self._to_try and num_clips >= CLIPS_A_LANE * self._to_try[0]:
+            number = self._to_try[0]
+        return number, self._threads // number
+
+    def note(self, num_clips: int, num_samples: int, seconds: float, *, lanes: int) -> None:
         """Note how long the last block took.
 
         Args:
             num_clips: of the block, that were scored.
             num_samples: of these clips.
             seconds: that it took.
+            lanes: that it was divided among.
         """
-        if not self._to_try or num_clips < CLIPS_A_LANE * self.number:
+        if not self._to_try:
             return
-        self._spent[self._to_try.pop(0)].append((num_samples, seconds))
+        tried = self._to_try[0]
+        if lanes == tried and num_clips >= SCORED_SHARE * CLIPS_A_LANE * tried:
+            self._spent[self._to_try.pop(0)].append((num_samples, seconds))
+            self._misses = 0
+        elif tried != self._usual:  # the usual number waits for a block that is large enough
+            self._misses += 1
+            if self._misses == MISSES:
+                self._to_try = [number for number in self._to_try if number != tried]
+                self._misses, self._tried_all = 0, False
         if self._to_try:
-            self.number = self._to_try[0]
             return
-        self.number = self._fastest()
-        _keep(self._key, self.number)
+        self._chosen = self._fastest()
+        if self._tried_all:
+            _keep(self._key, self._chosen)
 
     def _fastest(self) -> int:
         speeds = {}

@@ -54,7 +54,9 @@ class ScorerActor:
             loaded = load_here(settings, self.node)
         self.predictor = Predictor(loaded.model, precision=settings.precision)
         self.choice: LaneChoice | None = None
+        self._threads_before: int | None = None
         if not budget.gpus_per_scorer:
+            self._threads_before = torch.get_num_threads()
             torch.set_num_threads(budget.threads_per_scorer)
             model = settings.model_sha256 or settings.model
             key = f"{processor()}, model {model}, {self.predictor.numerics}"
@@ -76,8 +78,16 @@ class ScorerActor:
         with holding(self.ledger, self.worker, [row["clip_id"] for row in rows]):
             return pa.Table.from_pylist(self._scored(rows), self.schema)
 
+    def close(self) -> None:
+        """End its threads, in a process that goes on."""
+        self._end_lanes()
+        if self._threads_before is not None:
+            import torch
+
+            torch.set_num_threads(self._threads_before)
+
     def _scored(self, rows: list[Row]) -> list[Row]:
-        self._divide()
+        lanes = self._divide(len(rows))
         before, started = self.predictor.padding, time.perf_counter()
         scored = self.score(rows)
         spent = time.perf_counter() - started
@@ -94,20 +104,26 @@ class ScorerActor:
             scored[0] |= self._samples_since(before)
         if scored and self.choice is not None:
             num_scored = sum(row["node"] is not None for row in scored)
-            self.choice.note(num_scored, scored[0]["model_samples"], spent)
+            self.choice.note(num_scored, scored[0]["model_samples"], spent, lanes=lanes)
         return scored
 
-    def _divide(self) -> None:
-        """Divide the next block among as many threads as were chosen."""
+    def _divide(self, num_clips: int) -> int:
+        """Divide the next block among as many threads as are chosen; return their number."""
         if self.choice is None:
-            return
+            return 1
+        number, threads = self.choice.lanes_for(num_clips)
         lanes = self.predictor.lanes
-        if lanes is None or lanes.number != self.choice.number:
+        if lanes is None or lanes.number != number:
             from emi_model.lanes import Lanes
 
-            if lanes is not None:
-                lanes.close()
-            self.predictor.lanes = Lanes(self.choice.number, self.choice.threads_of_each)
+            self._end_lanes()
+            self.predictor.lanes = Lanes(number, threads)
+        return number
+
+    def _end_lanes(self) -> None:
+        lanes, self.predictor.lanes = self.predictor.lanes, None
+        if lanes is not None:
+            lanes.close()
 
     def _samples_since(self, before: tuple[int, int]) -> Row:
         """Return the samples of a whole block, which are stored in its first row."""

@@ -44,7 +44,8 @@ class ActorStage:
 
     Attributes:
         name: in the ledger.
-        actor: their class; made with ``settings``, ``budget`` and ``ledger``, called with a block.
+        actor: their class; made with ``settings``, ``budget`` and ``ledger``, called with a block,
+            closed in a process that goes on.
         settings: theirs.
         clips_per_gpu_batch: clips that one on a GPU takes at once; None: a block.
         clips_per_batch: the same on a CPU.
@@ -79,17 +80,24 @@ class Work:
 
 
 class PassFailed(Exception):
-    """A pass ended because a worker process died.
+    """A pass ended because a worker process died, or an error was raised that nobody expects.
 
     Attributes:
         suspects: ids of the clips that workers of its stage had.
         lost: ids of the lost nodes; if there are any, there are no suspects.
+        is_alive: no process died: the stages run in this one.
     """
 
     def __init__(
-        self, message: str, suspects: frozenset[str], lost: frozenset[str] = frozenset()
+        self,
+        message: str,
+        suspects: frozenset[str],
+        lost: frozenset[str] = frozenset(),
+        *,
+        is_alive: bool = False,
     ) -> None:
         """Store what ended it, the suspects and the lost nodes."""
         super().__init__(message)
         self.suspects = suspects
         self.lost = lost
+        self.is_alive = is_alive

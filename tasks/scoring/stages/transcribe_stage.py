@@ -91,6 +91,9 @@ class TranscriberActor:
         self.settings = settings
         self.schema = HEARD_LAST if settings.is_last else HEARD_ON_THE_WAY
 
+    def close(self) -> None:
+        """Do nothing: its threads end with the model, once nobody has that."""
+
     def __call__(self, block: pa.Table) -> pa.Table:
         """Transcribe one block."""
         rows = block.to_pylist()

@@ -108,11 +108,21 @@ class Touchy:
     def __init__(self, settings: Any, budget: Any, ledger: Any) -> None:
         assert ledger is None, "there is no Ray"
 
+    def close(self) -> None:
+        pass
+
     def __call__(self, block: pa.Table) -> pa.Table:
         ids = block["clip_id"].to_pylist()
         if self.broken_by in ids:
             raise ValueError("odd shape\nof a tensor")
         return pa.table({"clip_id": ids, "reason": pa.nulls(len(ids), pa.string())})
+
+
+class Broken(Touchy):
+    """Raises an error that has nothing to do with the clips."""
+
+    def __call__(self, block: pa.Table) -> pa.Table:
+        raise RuntimeError("can't start new thread")
 
 
 class Unwilling(Touchy):
@@ -129,23 +139,30 @@ class Unable:
         raise ImportError("no such library")
 
 
-def made_by(actor: type[Any], corpus: Path) -> dict[str, str | None]:
-    """Put the clips of a corpus through an actor; returns the reason of each row by clip id."""
+def made_by(actor: type[Any], corpus: Path) -> dict[str, tuple[str | None, str | None]]:
+    """Put clips through an actor; returns reason and detail of each row by clip id."""
     work = scoring_work(SETTINGS)
     work = replace(work, stages=(ActorStage("score", actor, SETTINGS),))
-    found: dict[str, str | None] = {}
+    found: dict[str, tuple[str | None, str | None]] = {}
     with rows_made(list_clips(str(corpus)), work, POOL) as made:
         for row in (row for rows in made for row in rows.to_pylist()):
             assert row["clip_id"] not in found
-            found[row["clip_id"]] = row["reason"]
+            found[row["clip_id"]] = row["reason"], row.get("detail")
     return found
 
 
 def test_a_clip_that_raises_an_error_twice_is_rejected_and_no_other(corpus: Path) -> None:
     found = made_by(Touchy, corpus)
-    assert found.pop("3.wav") == "worker_died"
+    reason, detail = found.pop("3.wav")
+    assert reason == "worker_died"
+    assert detail == "odd shape: 2 times with this clip, the last time alone"
     assert len(found) == 9
-    assert set(found.values()) == {None}
+    assert set(found.values()) == {(None, None)}
+
+
+def test_an_error_with_any_clips_ends_the_run_and_rejects_none(corpus: Path) -> None:
+    with pytest.raises(ScoringError, match="can't start new thread: 3 times in a row"):
+        made_by(Broken, corpus)
 
 
 def test_what_ends_a_run_on_ray_ends_it_here_in_the_same_words(corpus: Path, model: str) -> None:

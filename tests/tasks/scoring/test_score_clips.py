@@ -12,8 +12,9 @@ from emi_model.errors import ScoringError
 from emi_model.targets import EMI_TARGETS
 from tasks.cluster.budget import Budget, machine_budget
 from tasks.corpus.clips import ClipFile
-from tasks.scoring.score_clips import MAX_IDLE_DEATHS, MAX_IDLE_LOSSES, score_clips
+from tasks.scoring.score_clips import score_clips
 from tasks.scoring.settings import ScoringSettings
+from tasks.scoring.stages.failed_passes import MAX_IDLE_DEATHS, MAX_IDLE_LOSSES
 from tasks.scoring.stages.stage import PassFailed, Work
 
 CLIPS = [ClipFile(f"{number}.mp4", f"/gone/{number}.mp4".encode(), 1, 1) for number in range(4)]
