@@ -93,6 +93,18 @@ def references_of(config: EmiConfig) -> dict[str, str]:
     return {name: found for name, found in named.items() if isinstance(found, str)}
 
 
+def with_encoder_paths(config: EmiConfig) -> EmiConfig:
+    """Return a config whose references to encoders are their places on this machine.
+
+    Raises:
+        ModelNotFound: as `encoder_path`.
+    """
+    branches = {name: dict(arguments) for name, arguments in config.branches.items()}
+    for modality, reference in references_of(config).items():
+        branches[modality]["encoder"] = encoder_path(reference)
+    return replace(config, branches=branches)
+
+
 def load_encoders(config: EmiConfig) -> list[LoadedEncoder]:
     """Load the encoders that a config only refers to.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -45,6 +46,10 @@ class TrainingClip(Protocol):
         A modality that the clip lacks is left out.
         """
 
+    @property
+    def inputs_id(self) -> str:
+        """Says what its inputs were made of and how: another one for other inputs."""
+
 
 @dataclass(frozen=True, eq=False)
 class LabelledClip:
@@ -70,6 +75,15 @@ class LabelledClip:
     def num_samples(self) -> int:
         """Samples of the waveform; without one, as `emi_model.modalities.size_of` counts them."""
         return size_of(self.inputs)
+
+    @property
+    def inputs_id(self) -> str:
+        """Hash (hex) of the inputs."""
+        found = hashlib.sha256()
+        for modality, values in sorted(self.inputs.items()):
+            found.update(f"{modality} {values.dtype} {values.shape}\0".encode())
+            found.update(values.tobytes())
+        return found.hexdigest()
 
 
 @dataclass(frozen=True, eq=False)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import Any, Protocol
@@ -65,16 +65,20 @@ def write_state(path: Path, state: dict[str, Any]) -> None:
         os.fsync(file.fileno())
 
 
-def read_state(path: Path, fingerprint: str, *, within: str | None = None) -> dict[str, Any]:
+def read_state(
+    path: Path, fingerprint: str, *, within: str | None = None, inputs: str | None = None
+) -> dict[str, Any]:
     """Read what `write_state` wrote, on the CPU.
 
     Args:
         path: the file.
         fingerprint: that it has to have.
         within: the entry that has the fingerprint; None: the state itself.
+        inputs: hash of the clips' inputs, `inputs_id_of`; a state that an earlier version wrote
+            has none, and may go on.
 
     Raises:
-        TrainingError: it is damaged, or of another training.
+        TrainingError: it is damaged, of another training, or of other inputs.
     """
     try:
         state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
@@ -86,6 +90,11 @@ def read_state(path: Path, fingerprint: str, *, within: str | None = None) -> di
         raise TrainingError(
             f"{path}: is of a training with other clips, labels or settings: name another run, or "
             "remove it to begin anew"
+        )
+    if inputs is not None and state.get("inputs", inputs) != inputs:
+        raise TrainingError(
+            f"{path}: is of a training whose clips had other inputs, such as other features or "
+            "another ASR model's text: name another run, or remove it to begin anew"
         )
     return state
 
@@ -105,4 +114,12 @@ def fingerprint_of(
         found.update(b"" if clip.vad is None else clip.vad.tobytes())
         if clip.num_raters is not None:
             found.update(f"{clip.num_raters} raters".encode())
+    return found.hexdigest()
+
+
+def inputs_id_of(clips: Iterable[TrainingClip]) -> str:
+    """Return a hash (hex) of what the inputs of clips were made of."""
+    found = hashlib.sha256()
+    for clip in clips:
+        found.update(f"{clip.inputs_id}\0".encode())
     return found.hexdigest()

@@ -8,6 +8,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,7 @@ from emi_model.training.objective.batch_loss import BatchLoss
 from emi_model.training.objective.losses import BINOMIAL
 from emi_model.training.objective.raters import raters_of
 from emi_model.training.optimiser import Optimiser
-from emi_model.training.state import fingerprint_of, read_state, write_state
+from emi_model.training.state import fingerprint_of, inputs_id_of, read_state, write_state
 
 MAX_LOADERS = 8
 """Processes that prepare waveforms for a GPU."""
@@ -140,6 +141,7 @@ class Trainer:
         """Write all that is needed to continue after this epoch."""
         state = {
             "fingerprint": self._fingerprint,
+            "inputs": self._inputs_id,
             "epoch": self.epoch,
             "history": [asdict(report) for report in self.history],
             "model": self.model.state_dict(),
@@ -151,7 +153,7 @@ class Trainer:
 
     def restore(self, path: Path) -> None:
         """Continue from the state that `write` wrote."""
-        state = read_state(path, self._fingerprint)
+        state = read_state(path, self._fingerprint, inputs=self._inputs_id)
         self.model.load_state_dict(state["model"])
         self.optimiser.restore(state["optimiser"])
         self.epoch = state["epoch"]
@@ -161,6 +163,10 @@ class Trainer:
     @cached_property
     def _fingerprint(self) -> str:
         return fingerprint_of(self.model.config, self.config, self._clips, self._valid_set)
+
+    @cached_property
+    def _inputs_id(self) -> str:
+        return inputs_id_of(chain(self._clips, self._valid_set))
 
     def _loaders(self) -> int:
         """Return the number of processes that prepare waveforms: none where the CPU trains."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
@@ -16,11 +16,12 @@ from emi_model.modalities import AUDIO, TRANSCRIPT
 from emi_model.training.recipes import Recipe
 from tasks.comparison.axes import without_modality
 from tasks.comparison.cell import CellClips, CellJob, CellRun
-from tasks.comparison.origins import Origin, load_origin
+from tasks.comparison.origins import Origin, load_origin, with_encoders_here
 from tasks.comparison.workers import journal_of
 from tasks.home import home
 from tasks.labels.labelled_clips import LabelledAudio
 from tasks.labels.splits import TRAIN, VALID
+from tasks.training.plan import facts_of_inputs
 
 FULL = "full"
 SWITCHES = MappingProxyType(
@@ -76,8 +77,9 @@ class Ablation:
     """A grid of trainings on the same clips.
 
     Attributes:
-        ablation_id: hash (hex) of what all cells share: labels, clips, recipe and its backbone.
-            With more seeds or more backbones it is the same ablation, with more trainings.
+        ablation_id: hash (hex) of what all cells share: labels, clips and their inputs, recipe,
+            its encoders and its backbone. With more seeds or more backbones it is the same
+            ablation, with more trainings.
         recipe: that the cells vary.
         gathered: labels and clips, of the splits ``train`` and ``valid``.
         cells: ``full`` first.
@@ -169,6 +171,7 @@ def plan_ablation(
     Raises:
         ConfigError: ``num_seeds`` is below 1.
         LabelError: there is no clip to learn from, or none to compare on.
+        EmiError: an encoder cannot be loaded.
     """
     if num_seeds < 1:
         raise ConfigError(f"found {num_seeds} seeds, expected 1 or more")
@@ -176,10 +179,11 @@ def plan_ablation(
         if not gathered.of_split(split):
             lost = f", {len(gathered.missing)} labelled clips have no audio"
             raise LabelError(f"found no clip in the split {split!r}{lost}: an ablation needs some")
-    cells = {cell.name: cell for cell in (*grid(recipe, origins.grid), *swaps(recipe, origins))}
+    here, encoders = with_encoders_here(recipe)
+    cells = {cell.name: cell for cell in (*grid(here, origins.grid), *swaps(here, origins))}
     first = recipe.train.seed
     return Ablation(
-        ablation_id=_ablation_id(gathered, recipe, origins.grid),
+        ablation_id=_ablation_id(gathered, recipe, origins.grid, encoders),
         recipe=recipe,
         gathered=gathered,
         cells=tuple(cells.values()),
@@ -240,11 +244,14 @@ def _dispensable(model: EmiConfig) -> list[str]:
     return [name for name in model.branches if name != anchor and set(model.required) - {name}]
 
 
-def _ablation_id(gathered: LabelledAudio, recipe: Recipe, origin: Origin) -> str:
+def _ablation_id(
+    gathered: LabelledAudio, recipe: Recipe, origin: Origin, encoders: Mapping[str, str]
+) -> str:
     splits = {
         split: [clip.content_sha256 for clip in clips] for split, clips in gathered.clips.items()
     }
     decides = {
+        **facts_of_inputs(encoders, gathered.extractors),
         "snapshot": gathered.labels.snapshot,
         "split": gathered.labels.split_sha256,
         "clips": splits,

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
+from dataclasses import dataclass, replace
 
+from emi_model.checkpoints.encoders import load_encoder, references_of, with_encoder_paths
 from emi_model.checkpoints.pretrained import load_backbone
 from emi_model.checkpoints.resolve import resolve
+from emi_model.training.recipes import Recipe
 from tasks.registry.registry import resolve_model
 from tasks.training.plan import FROM_SCRATCH
 
@@ -51,3 +54,26 @@ def load_origin(reference: str) -> Origin:
         num_layers=loaded.num_layers,
         loses_masks=loaded.would_mask and not loaded.has_mask_embedding,
     )
+
+
+def with_encoders_here(
+    recipe: Recipe, known: dict[str, str] | None = None
+) -> tuple[Recipe, dict[str, str]]:
+    """Return a recipe with its encoders' places on this machine, and their hashes by modality.
+
+    Args:
+        recipe: whose encoders are loaded, to check them and to know their hashes.
+        known: hashes of encoders that other recipes have, too; those loaded now are added.
+
+    Raises:
+        EmiError: an encoder cannot be loaded.
+    """
+    known = {} if known is None else known
+    found = {}
+    for modality, reference in references_of(recipe.model).items():
+        own = recipe.model.branches[modality]
+        key = f"{modality} {json.dumps(dict(own), sort_keys=True, default=str)}"
+        if key not in known:
+            known[key] = load_encoder(reference, modality, own).sha256
+        found[modality] = known[key]
+    return replace(recipe, model=with_encoder_paths(recipe.model)), found

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from emi_model.architecture.config import OPTIONAL
-from emi_model.checkpoints.encoders import encoder_path, load_encoder, references_of
 from emi_model.errors import ConfigError, LabelError
 from emi_model.metrics.systems import CHANCE
 from emi_model.modalities import AUDIO
@@ -19,7 +18,7 @@ from emi_model.training.recipes import Recipe
 from tasks.comparison.axes import Variant, short_names
 from tasks.comparison.cell import CellClips, CellJob, CellRun
 from tasks.comparison.inner_split import inner_split, with_shuffled_labels
-from tasks.comparison.origins import Origin, load_origin
+from tasks.comparison.origins import Origin, load_origin, with_encoders_here
 from tasks.comparison.workers import journal_of
 from tasks.home import home
 from tasks.labels.labelled_clips import LabelledAudio
@@ -153,7 +152,7 @@ def plan_systems(
             origin = origins.setdefault(reference, origins.get(reference) or load_origin(reference))
             if not origin.has_head and not recipe.train.vad_loss_weight:
                 recipe = replace(recipe, model=replace(recipe.model, vad_head=False))
-        recipe, encoders = _with_paths(recipe, hashes)
+        recipe, encoders = with_encoders_here(recipe, hashes)
         cell = _cell_id(recipe, origin, encoders, extractors or {})
         systems.append(System(name, cell, replace(variant, recipe=recipe), origin))
     return tuple({system.cell: system for system in systems}.values())
@@ -226,19 +225,6 @@ def _reference(systems: Sequence[System], wanted: str | None, shuffled: bool) ->
             f"{', '.join(names)}"
         )
     return found[0]
-
-
-def _with_paths(recipe: Recipe, hashes: dict[str, str]) -> tuple[Recipe, dict[str, str]]:
-    """Return a recipe with its encoders' places on this machine, and the encoders' hashes."""
-    branches = {name: dict(own) for name, own in recipe.model.branches.items()}
-    found = {}
-    for modality, reference in references_of(recipe.model).items():
-        key = f"{modality} {json.dumps(branches[modality], sort_keys=True, default=str)}"
-        if key not in hashes:
-            hashes[key] = load_encoder(reference, modality, branches[modality]).sha256
-        found[modality] = hashes[key]
-        branches[modality]["encoder"] = encoder_path(reference)
-    return replace(recipe, model=replace(recipe.model, branches=branches)), found
 
 
 def _cell_id(

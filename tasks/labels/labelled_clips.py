@@ -63,6 +63,12 @@ class CachedClip:
         """The modalities that it lacks."""
         return self._cached().absent(self.content_sha256)
 
+    @property
+    def inputs_id(self) -> str:
+        """The hash of its file, and the folders of the cache that have its inputs."""
+        folders = (f"{modality}={self.folders.get(modality, '')}" for modality in self.needs)
+        return " ".join([self.content_sha256, *sorted(folders)])
+
     def _cached(self) -> AudioCache:
         return AudioCache(self.cache, self.needs, folders=self.folders)
 

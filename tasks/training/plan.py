@@ -14,7 +14,7 @@ from typing import Any
 from emi_model.architecture.backbones.registry import geometry_of
 from emi_model.checkpoints.card import NO_LICENCE, ModelCard
 from emi_model.checkpoints.checkpoint import LoadedModel
-from emi_model.checkpoints.encoders import encoder_path, load_encoders, references_of
+from emi_model.checkpoints.encoders import load_encoders, with_encoder_paths
 from emi_model.checkpoints.load import load_model
 from emi_model.checkpoints.pretrained import LoadedBackbone, load_backbone, read_backbone_arguments
 from emi_model.checkpoints.resolve import resolve
@@ -216,10 +216,7 @@ def _with_encoders(
     """Return the recipe with its encoders' folders on this machine, the card, and their hashes."""
     if start is not None and start.warm:  # the model to begin with has its encoders
         return recipe, card, {}
-    branches = dict(recipe.model.branches)
-    for modality, reference in references_of(recipe.model).items():
-        branches[modality] = {**branches[modality], "encoder": encoder_path(reference)}
-    here = replace(recipe, model=replace(recipe.model, branches=branches))
+    here = replace(recipe, model=with_encoder_paths(recipe.model))
     found = load_encoders(here.model)
     card = replace(card, encoders={encoder.modality: encoder.facts for encoder in found})
     return here, card, {encoder.modality: encoder.sha256 for encoder in found}
@@ -246,9 +243,25 @@ def _format_clips(clips: tuple[CachedClip, ...]) -> str:
     return f"{len(clips)} clips" + (f" of {len(speakers)} speakers" if speakers else "")
 
 
+def facts_of_inputs(
+    encoders: Mapping[str, str], extractors: Mapping[str, Mapping[str, str]]
+) -> dict[str, Any]:
+    """Return what the id of a training has to cover beside clips and recipe; without any, nothing.
+
+    Args:
+        encoders: hash (hex) of each encoder by modality: the recipe only refers to them.
+        extractors: facts of the extractors of the clips' inputs, by modality.
+    """
+    found = {
+        "encoders": dict(encoders),
+        "extractors": {modality: dict(facts) for modality, facts in extractors.items()},
+    }
+    return {name: facts for name, facts in found.items() if facts}
+
+
 def _training_id(job: TrainingJob, start_sha256: str, encoders: Mapping[str, str]) -> str:
     decides: dict[str, Any] = {
-        **({"encoders": dict(encoders)} if encoders else {}),
+        **facts_of_inputs(encoders, job.card.extractors),
         "name": job.card.name,
         "recipe": {
             **asdict(job.recipe),
@@ -260,8 +273,6 @@ def _training_id(job: TrainingJob, start_sha256: str, encoders: Mapping[str, str
         "split": job.split_sha256,
         "clips": [[_content(clip) for clip in clips] for clips in (job.train, job.valid)],
     }
-    if job.card.extractors:
-        decides["extractors"] = job.card.extractors
     return hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()
 
 

@@ -184,6 +184,17 @@ def test_the_state_of_another_training_is_refused(state: Path, changes: dict[str
     assert (state / STATE_FILE).read_bytes() == before
 
 
+def test_other_inputs_of_the_same_clips_are_refused(state: Path, tmp_path: Path) -> None:
+    louder = with_first(inputs={"audio": noisy_clips(1)[0].inputs["audio"] + 1})
+    with pytest.raises(TrainingError, match=r"clips had other inputs.*remove it") as caught:
+        one_epoch(state, train_set=louder)
+    assert "\n" not in str(caught.value)
+    earlier = torch.load(state / STATE_FILE, weights_only=True)
+    assert earlier.pop("inputs")  # earlier versions wrote none
+    write_state(tmp_path / STATE_FILE, earlier)
+    assert len(one_epoch(tmp_path).history) == 1
+
+
 def damaged(state: bytes) -> list[bytes]:
     """Return files that torch refuses, each in another way."""
     plain = pickle.dumps({"fingerprint": "x"}, protocol=2)

@@ -3,8 +3,10 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from emi_model.architecture.config import EmiConfig
 from emi_model.architecture.model import EmiModel
@@ -12,17 +14,23 @@ from emi_model.checkpoints.card import ModelCard
 from emi_model.checkpoints.checkpoint import save_checkpoint
 from emi_model.errors import CheckpointError, ConfigError, LabelError, StoreError
 from emi_model.training.recipes import recipe_named
-from emi_model.training.state import STATE_FILE
+from emi_model.training.state import STATE_FILE, inputs_id_of
 from tasks.ablation.grid import SWITCHES, Ablation, grid
 from tasks.ablation.run import missing_runs, record, recorded_rows
 from tasks.comparison.cell import CellJob, CellRun, train_cell
 from tasks.comparison.origins import Origin
+from tasks.extraction.series.given import parse_features
+from tasks.labels.label_set import load_labels
 from tasks.labels.labelled_clips import LabelledAudio
 from tasks.schema.registers import MEAN
 from tasks.store.query import answer
 from tasks.store.store import ResultsStore
+from tasks.training.gathering import load_for_recipe, with_features
+from tasks.training.plan import facts_of_inputs
+from tasks.training.recipe_names import chosen_recipe
+from tests.emi_model.architecture.tiny_encoders import tiny_text_encoder
 from tests.tasks.ablation.ablations import DEBUG, gathered_at, outcome, planned, save_wav2vec2
-from tests.tasks.labels.labelled_corpus import TARGETS
+from tests.tasks.labels.labelled_corpus import TARGETS, labelled_store
 from tests.tiny import BACKBONE
 
 GRID = [
@@ -137,6 +145,59 @@ def test_seeds_and_backbones_add_to_an_ablation_and_all_else_makes_another(
         planned(replace(gathered, clips=fewer), DEBUG, num_seeds=2),
     ]
     assert len({ablation.ablation_id, *(other.ablation_id for other in others)}) == 6
+
+
+class TestInputs:
+    def test_other_features_make_another_ablation(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("EMI_HOME", str(tmp_path / "home"))
+        corpus, labels = labelled_store(tmp_path, ["train", "valid"])
+
+        def with_pulse(value: float) -> Ablation:
+            folder = tmp_path / str(value) / "pulse"
+            folder.mkdir(parents=True, exist_ok=True)
+            for place in range(2):
+                np.save(folder / f"00{place}.npy", np.full((1, 3), value, np.float32))
+            given = parse_features([f"pulse={folder}"])
+            recipe = with_features(DEBUG, given, str(corpus))
+            splits = ("train", "valid")
+            return planned(
+                load_for_recipe(recipe, load_labels(labels), str(corpus), splits, features=given),
+                recipe,
+            )
+
+        one, other = with_pulse(1.0), with_pulse(2.0)
+        assert one.recipe == other.recipe
+        assert one.ablation_id != other.ablation_id == with_pulse(2.0).ablation_id
+        run = CellRun("full", 1)
+        assert one.job(run).journal != other.job(run).journal
+        assert inputs_id_of(one.clips.train) != inputs_id_of(other.clips.train)
+
+    def test_another_asr_model_makes_another_ablation(self, gathered: LabelledAudio) -> None:
+        read = [
+            planned(replace(gathered, extractors={"text": {"asr_model": name}}))
+            for name in ("tiny.en", "small.en")
+        ]
+        assert len({planned(gathered).ablation_id, *(one.ablation_id for one in read)}) == 3
+
+    def test_an_encoder_goes_by_its_content(
+        self, gathered: LabelledAudio, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        folder = tiny_text_encoder(tmp_path / "bert")
+        monkeypatch.chdir(tmp_path)
+        recipe = chosen_recipe("debug+text.encoder=./bert")
+        one = planned(gathered, recipe)
+        assert planned(gathered, recipe).ablation_id == one.ablation_id
+        found = one.job(CellRun("full", 1)).recipe.model.branches["text"]["encoder"]
+        assert found == str(folder)  # a worker may be in another folder
+        weights = load_file(folder / "model.safetensors")
+        weights["embeddings.LayerNorm.bias"] += 1
+        save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+        assert planned(gathered, recipe).ablation_id != one.ablation_id
+
+    def test_ids_of_what_is_heard_alone_stay(self) -> None:
+        assert facts_of_inputs({}, {}) == {}
 
 
 class TestRegister:
