@@ -8,10 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
-
-import pyarrow as pa
 
 from emi_model.errors import QueryError
 from tasks.asking import groups, mixed_model, model_agreement, raters
@@ -22,9 +19,7 @@ from tasks.asking.model_agreement import ask_model_agreement
 from tasks.asking.raters import ask_raters
 from tasks.asking.scope import (
     BY_MARK,
-    OpenClips,
     did_you_mean,
-    known_column,
     scoped,
     takes_where,
     with_clips,
@@ -105,8 +100,10 @@ def ask_question(location: str | Path, name: str, wishes: Wishes | None = None) 
     if sql is not None:
         found = answer(location, sql)
     elif question.sql and wishes.by is not None:
-        answered = partial(_answered_by, question.sql, wishes.by)
-        found = with_clips(location, wishes.where, answered, views_read(question.sql))
+        sql, by = question.sql, wishes.by
+        found = with_clips(
+            location, wishes.where, lambda clips: clips.rows_by(sql, by), views_read(sql)
+        )
     else:
         return _IN_PYTHON[question.name][1](location, wishes)
     return Answer({question.name: found})
@@ -131,10 +128,6 @@ def question_sql(name: str, wishes: Wishes) -> str | None:
     if not question.sql or wishes.by is not None:
         return None
     return scoped(question.sql, wishes.where)
-
-
-def _answered_by(sql: str, by: str, clips: OpenClips) -> pa.Table:
-    return clips.rows(sql, by=known_column(by, clips.columns(), "--by"))
 
 
 def _question(name: str) -> Question:

@@ -9,6 +9,7 @@ sandbox as any other SQL.
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TypeVar
@@ -31,7 +32,12 @@ TRUSTED = "trusted_scores"
 """View of the scores that questions compare."""
 
 BY_MARK = "/* by */"
-"""Where a question takes the column that it is answered by."""
+"""Where a question takes the column that it is answered by; behind LIMIT: so many of each value."""
+
+_MOST_OF_EACH = re.compile(
+    rf"(?P<text>.*)\bORDER BY\s+(?P<order>.*)\s+LIMIT\s+(?P<most>\d+)\s+{re.escape(BY_MARK)}\s*",
+    re.DOTALL,
+)
 
 _BESIDE = (
     *(*COMPANIONS, TRANSCRIPTS, LABELS),
@@ -57,15 +63,18 @@ def scoped(sql: str, where: str | None, by: str | None = None, *, whole: bool = 
     Args:
         sql: one SELECT over the views.
         where: a condition on the columns of clips; None: all.
-        by: column that it is answered by, in place of each `BY_MARK`.
+        by: column that it is answered by, in place of each `BY_MARK`; the answer calls it as
+            `_own_name` does.
         whole: let the views of scores have all columns of clips in any case.
     """
-    if by is not None:
-        sql = sql.replace(BY_MARK, f"{quoted_name(by)},")
     if where is None and by is None and not whole:
         return sql
+    columns = "*"
+    if by is not None:
+        sql = _answered_by(sql, quoted_name(_own_name(by)))
+        columns += f", {quoted_name(by)} AS {quoted_name(_own_name(by))}"
     condition = f"\nWHERE (\n{where}\n)" if where is not None else ""
-    hidden = {SCORES: f"SELECT * FROM main.{CLIPS}{condition}"}
+    hidden = {SCORES: f"SELECT {columns} FROM main.{CLIPS}{condition}"}
     read = views_read(sql)
     made = {CLIPS: f"SELECT * FROM {SCORES}", **DERIVED_BODIES}
     hidden |= {view: body for view, body in made.items() if view in read}
@@ -77,6 +86,24 @@ def scoped(sql: str, where: str | None, by: str | None = None, *, whole: bool = 
     }
     named = ",\n".join(f"{view} AS (\n{body}\n)" for view, body in hidden.items())
     return f"WITH {named}\nSELECT * FROM (\n{sql.strip().rstrip(';')}\n)"
+
+
+def _own_name(by: str) -> str:
+    """Return a name for a column that no column of a store, and no question, has: with a blank."""
+    return f"by {by}"
+
+
+def _answered_by(sql: str, column: str) -> str:
+    """Return a question with a column, in quotes, in place of each mark."""
+    limited = _MOST_OF_EACH.fullmatch(sql)
+    if limited is not None:
+        text, order, most = limited.groups()
+        sql = (
+            f"SELECT * FROM (\n{text.rstrip()}\n)\n"
+            f"QUALIFY row_number() OVER (PARTITION BY {column} ORDER BY {order}) <= {most}\n"
+            f"ORDER BY {column}, {order}"
+        )
+    return sql.replace(BY_MARK, f"{column},")
 
 
 class OpenClips:
@@ -93,20 +120,31 @@ class OpenClips:
         names, kinds = (table[name].to_pylist() for name in table.schema.names)
         return dict(zip(names, kinds, strict=True))
 
-    def rows(
-        self, sql: str, own: Mapping[str, pa.Table] | None = None, *, by: str | None = None
-    ) -> pa.Table:
+    def rows(self, sql: str) -> pa.Table:
         """Return the answer to a question about these clips, with all columns of clips.
-
-        Args:
-            sql: one SELECT over the views.
-            own: more tables that it may name.
-            by: column that it is answered by.
 
         Raises:
             QueryError: the condition, or the question, is wrong.
         """
-        return self._ask(scoped(sql, self._where, by, whole=True), own or {})
+        return self._ask(scoped(sql, self._where, whole=True), {})
+
+    def rows_by(self, sql: str, by: str) -> pa.Table:
+        """Return the answer to a question for each value of a column of clips.
+
+        The answer calls the column by its name; ``by_NAME`` where the question has a column NAME.
+
+        Args:
+            sql: one SELECT over the views, with `BY_MARK`.
+            by: the column, in any case.
+
+        Raises:
+            QueryError: no such column, or the condition is wrong.
+        """
+        by = known_column(by, self.columns(), "--by")
+        found = self._ask(scoped(sql, self._where, by), {})
+        names = found.schema.names
+        shown = f"by_{by}" if by.lower() in map(str.lower, names) else by
+        return found.rename_columns([shown if name == _own_name(by) else name for name in names])
 
 
 def with_clips(

@@ -12,7 +12,7 @@ import pytest
 
 from tasks.asking.answers import Wishes
 from tasks.asking.questions import ask_question
-from tasks.asking.scope import scoped
+from tasks.asking.scope import scoped, with_clips
 from tasks.metadata.add_metadata import add_speakers
 from tasks.schema.registers import TABLE_SCHEMAS
 from tasks.schema.standing import MISSING_SCHEMA
@@ -20,6 +20,7 @@ from tasks.schema.tables import MISSING_CLIPS, SCORES, TRANSCRIPTS
 from tasks.store.compaction import compact
 from tasks.store.query import answer
 from tasks.store.store import ResultsStore
+from tasks.store.views import views_read
 from tests.tasks.asking.conftest import SCORE_NAMES
 
 PLAIN: Mapping[str, str] = {
@@ -120,7 +121,7 @@ WITH heard AS (
     SELECT
         /* by */
         joy,
-        joy >= quantile_cont(joy, 0.9) OVER () AS is_joyful,
+        joy >= quantile_cont(joy, 0.9) OVER (PARTITION BY /* by */ 0) AS is_joyful,
         list_distinct(regexp_extract_all(lower(transcripts.text), '[\pL\pN'']+')) AS words
     FROM transcripts
     JOIN trusted_scores USING (clip_id)
@@ -145,7 +146,7 @@ SELECT
 FROM counted
 WHERE joyful_clips >= 2
 ORDER BY times DESC, joyful_clips DESC, word
-LIMIT 20
+LIMIT 20 /* by */
 """,
     "model_against_model": r"""
 SELECT
@@ -244,6 +245,12 @@ def as_plain(rows: pa.Table, *, ordered: bool) -> list[Any]:
     return shown if ordered else sorted(shown, key=repr)
 
 
+def as_asked(location: str, sql: str, where: str | None, by: str | None) -> pa.Table:
+    if by is None:
+        return answer(location, scoped(sql, where))
+    return with_clips(location, where, lambda clips: clips.rows_by(sql, by), views_read(sql))
+
+
 CASES = (
     (None, None),
     ("joy > 0.3", None),
@@ -259,7 +266,7 @@ def test_they_answer_as_plain_texts_do(any_store: ResultsStore) -> None:
         for where, by in CASES:
             if by is not None and "/* by */" not in plain:
                 continue
-            expected = answer(any_store.location, scoped(plain, where, by))
+            expected = as_asked(any_store.location, plain, where, by)
             found = ask_question(any_store.location, name, Wishes(where, by)).one_table()
             ordered = by is None or name == "joyful_words"
             assert found.schema == expected.schema, name

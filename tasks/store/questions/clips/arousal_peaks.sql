@@ -10,5 +10,5 @@ SELECT
 FROM timeline
 JOIN trusted_scores USING (clip_id)
 GROUP BY ALL
-ORDER BY rise DESC
-LIMIT 5
+ORDER BY rise DESC, clip_id
+LIMIT 5 /* by */

@@ -71,7 +71,7 @@ WITH figures AS (
     GROUP BY ALL
     HAVING count(*) > 0
 ),
-listed AS (SELECT /* by */ unnest(rows) AS row FROM figures)
+listed AS (SELECT /* by */ unnest(range(1, 10)) AS place, unnest(rows) AS row FROM figures)
 SELECT
     /* by */
     row.score AS score,
@@ -85,3 +85,4 @@ SELECT
     round(row.dominance, 2) AS dominance,
     round(row.valence, 2) AS valence
 FROM listed
+ORDER BY /* by */ place

@@ -4,5 +4,5 @@
 -- scored_seconds is how much of the clip was heard.
 SELECT /* by */ clip_id, joy, amusement, excitement, scored_seconds
 FROM trusted_scores
-ORDER BY joy DESC
-LIMIT 5
+ORDER BY joy DESC, clip_id
+LIMIT 5 /* by */

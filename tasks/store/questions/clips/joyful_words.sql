@@ -9,10 +9,15 @@ WITH heard AS MATERIALIZED (
     JOIN trusted_scores USING (clip_id)
     WHERE transcripts.num_words > 0
 ),
+bounds AS ( -- one, or one for each value of the column of --by
+    SELECT row(/* by */ 0) AS whose, quantile_cont(joy, 0.9) AS bound
+    FROM heard
+    GROUP BY ALL
+),
 spoken AS (
     SELECT
         /* by */
-        joy >= (SELECT quantile_cont(joy, 0.9) FROM heard) AS is_joyful,
+        joy >= (SELECT bound FROM bounds WHERE whose = row(/* by */ 0)) AS is_joyful,
         string_split(regexp_replace(text, '[^\pL\pN'' ]', ' ', 'g'), ' ') AS words
     FROM heard
 ),
@@ -47,4 +52,4 @@ SELECT
 FROM counted
 WHERE joyful_clips >= 2
 ORDER BY times DESC, joyful_clips DESC, word
-LIMIT 20
+LIMIT 20 /* by */

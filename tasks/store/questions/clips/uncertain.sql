@@ -20,4 +20,4 @@ SELECT
 FROM scores
 WHERE status = 'scored'
 ORDER BY interval_width DESC NULLS LAST, len(flags) DESC, silent_fraction DESC, clip_id
-LIMIT 20
+LIMIT 20 /* by */

@@ -18,4 +18,4 @@ SELECT
 FROM scores
 WHERE status = 'scored'
 GROUP BY ALL
-ORDER BY clips DESC, codec, sampling_rate, channels
+ORDER BY /* by */ clips DESC, codec, sampling_rate, channels

@@ -12,5 +12,5 @@ SELECT
     arg_min(detail, clip_id) AS detail
 FROM rejections
 GROUP BY ALL
-ORDER BY clips DESC, reason, folder
-LIMIT 100
+ORDER BY clips DESC, reason, folder, codec
+LIMIT 100 /* by */
