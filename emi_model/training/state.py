@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
 from typing import Any, Protocol
 
 import torch
+from safetensors import SafetensorError
 
 from emi_model.architecture.config import EmiConfig
 from emi_model.checkpoints.foreign import DAMAGED
@@ -19,6 +22,9 @@ from emi_model.training.clips import TrainingClip
 from emi_model.training.config import TrainConfig
 
 STATE_FILE = "training.pt"
+
+DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+"""Errors of the system that mean: no room for more, on the disk or for this user."""
 
 
 class Journal(Protocol):
@@ -48,7 +54,8 @@ class FolderJournal:
 
     def keep(self, epoch: int, write: Callable[[Path], None]) -> None:
         """Replace the state of the epoch before, atomically."""
-        self._folder.mkdir(parents=True, exist_ok=True)
+        with writing("state", self._folder):
+            self._folder.mkdir(parents=True, exist_ok=True)
         aside = self._folder / f".{STATE_FILE}-{os.getpid()}"
         try:
             write(aside)
@@ -57,9 +64,45 @@ class FolderJournal:
             aside.unlink(missing_ok=True)
 
 
+@contextmanager
+def writing(what: str, folder: Path) -> Iterator[None]:
+    """Say in one line what to do where files cannot be written, as on a full disk.
+
+    Args:
+        what: is written, for the message.
+        folder: where.
+
+    Raises:
+        TrainingError: the system refused it.
+    """
+    try:
+        yield
+    except (OSError, RuntimeError, SafetensorError) as error:
+        refusal = _refusal(error)
+        if refusal is None:
+            raise
+        number = refusal.errno if isinstance(refusal, OSError) else None
+        cause = os.strerror(number) if number else str(refusal).strip().partition("\n")[0]
+        remedy = "free space on this disk" if number in {*DISK_FULL, None} else "let it be writable"
+        raise TrainingError(
+            f"{folder}: the {what} cannot be written ({cause}): {remedy}, the same command goes on"
+        ) from error
+
+
+def _refusal(error: BaseException | None) -> OSError | SafetensorError | None:
+    """Return the system's refusal that led to an error; torch raises another error over it."""
+    while error is not None and not isinstance(error, (OSError, SafetensorError)):
+        error = error.__cause__ or error.__context__
+    return error
+
+
 def write_state(path: Path, state: dict[str, Any]) -> None:
-    """Write a state of tensors, numbers, texts, lists and dicts of them, synced to the disk."""
-    with path.open("wb") as file:
+    """Write a state of tensors, numbers, texts, lists and dicts of them, synced to the disk.
+
+    Raises:
+        TrainingError: it cannot be written.
+    """
+    with writing("state", path.parent), path.open("wb") as file:
         torch.save(state, file)
         file.flush()
         os.fsync(file.fileno())

@@ -30,6 +30,7 @@ from tasks.comparison.memory import forget_peak, peak_bytes
 from tasks.evaluation.encoded_clips import with_encoded
 from tasks.home import home
 from tasks.labels.labelled_clips import CACHE_FOLDER, CachedClip
+from tasks.training.job import lasting_failures
 
 TrainingClips = Sequence[TrainingClip]
 
@@ -189,10 +190,11 @@ def train_cell_task(
         ray.get(watcher.report.remote({"run": tuple(name), "report": asdict(report)}))
 
     try:
-        train, choose = clips.of(job.recipe)
-        return train_cell(job, train, choose, send, clips.measured)
-    except (EmiError, MemoryError, torch.OutOfMemoryError) as error:
-        return str(error).strip().partition("\n")[0] or "out of memory"
+        with lasting_failures(job.recipe.train, job.journal):
+            train, choose = clips.of(job.recipe)
+            return train_cell(job, train, choose, send, clips.measured)
+    except EmiError as error:
+        return str(error).strip().partition("\n")[0]
 
 
 def with_shared_frames(model: EmiModel) -> EmiModel:

@@ -21,6 +21,7 @@ from tasks.training.job import (
     OWN_CHECKPOINT,
     TrainingJob,
     WorkerDied,
+    lasting_failures,
     newest,
     train_job,
 )
@@ -106,14 +107,15 @@ def train_in_child(work: tuple[TrainingJob, Path], send: Send) -> None:
     job, storage = work
     torch.set_num_threads(job.threads)
     try:
-        fitted = train_job(
-            job,
-            HereJournal(storage),
-            device="cuda" if available_gpus() else "cpu",
-            group=SingleProcess(),
-            on_epoch=lambda report: send((EPOCH, asdict(report))),
-        )
-        fitted.write(storage / OWN_CHECKPOINT)
+        with lasting_failures(job.recipe.train, storage):
+            fitted = train_job(
+                job,
+                HereJournal(storage),
+                device="cuda" if available_gpus() else "cpu",
+                group=SingleProcess(),
+                on_epoch=lambda report: send((EPOCH, asdict(report))),
+            )
+            fitted.write(storage / OWN_CHECKPOINT)
     except EmiError as error:
         send((FAILED, str(error)))
         raise

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -14,12 +15,15 @@ from emi_model.checkpoints.card import ModelCard
 from emi_model.checkpoints.checkpoint import save_checkpoint
 from emi_model.checkpoints.load import load_model
 from emi_model.checkpoints.pretrained import load_backbone
+from emi_model.errors import TrainingError
 from emi_model.metrics.conformal import calibrate
+from emi_model.predict import is_out_of_memory
+from emi_model.training.config import TrainConfig
 from emi_model.training.first_weights import from_backbone, from_model, from_scratch
 from emi_model.training.fit import FitResult, fit
 from emi_model.training.group import SingleProcess
 from emi_model.training.recipes import Recipe
-from emi_model.training.state import FolderJournal, Journal
+from emi_model.training.state import DISK_FULL, FolderJournal, Journal, writing
 from emi_model.training.trainer import EpochReport
 from emi_model.training.validate import predict_clips
 from tasks.evaluation.encoded_clips import with_encoded
@@ -94,28 +98,66 @@ class FittedJob:
     result: FitResult
 
     def write(self, folder: Path) -> None:
-        """Write the checkpoint, calibrated on the validation clips, history and predictions."""
+        """Write the checkpoint, calibrated on the validation clips, history and predictions.
+
+        Raises:
+            EmiError: a clip does not fit into memory, or a file cannot be written.
+        """
         job, model, result = self.job, self.model, self.result
         predictions = predict_clips(model, job.valid) if job.valid else None
         intervals, metrics = None, {}
         if predictions is not None:
             truth = np.stack([clip.emi for clip in job.valid])
             intervals = calibrate(predictions, truth, job.targets, split_sha256=job.split_sha256)
-            np.save(folder / PREDICTIONS_FILE, predictions)
             kept = result.history[result.epoch - 1]
             metrics = (
                 {"valid_pearson": kept.valid_pearson} if kept.valid_pearson is not None else {}
             )
-        save_checkpoint(
-            folder / MODEL_FOLDER,
-            model,
-            replace(job.card, metrics=metrics),
-            intervals=intervals,
-            training_clips={TRAIN: _hashes(job.train), VALID: _hashes(job.valid)},
-        )
         history = {"epoch": result.epoch, "seconds": result.seconds}
         content = history | {"history": [asdict(report) for report in result.history]}
-        (folder / HISTORY_FILE).write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+        text = json.dumps(content, indent=1) + "\n"
+        with writing("model", folder):
+            if predictions is not None:
+                np.save(folder / PREDICTIONS_FILE, predictions)
+            save_checkpoint(
+                folder / MODEL_FOLDER,
+                model,
+                replace(job.card, metrics=metrics),
+                intervals=intervals,
+                training_clips={TRAIN: _hashes(job.train), VALID: _hashes(job.valid)},
+            )
+            (folder / HISTORY_FILE).write_text(text, encoding="utf-8")
+
+
+@contextmanager
+def lasting_failures(config: TrainConfig, folder: Path) -> Iterator[None]:
+    """Name the remedy of failures that each further attempt at a training would meet again.
+
+    Args:
+        config: of the training.
+        folder: that it writes to.
+
+    Raises:
+        TrainingError: memory does not suffice, or a disk is full.
+    """
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        if not is_out_of_memory(error):
+            raise
+        line = str(error).strip().partition("\n")[0]
+        cause = line.partition(". GPU ")[0].rpartition("Allocator: ")[2]
+        size, seconds = config.batch_size, config.crop_seconds or 10
+        lower = f"batch_size={size // 2}" if size > 1 else f"crop_seconds={seconds / 2:g}"
+        raise TrainingError(
+            f"memory does not suffice for the recipe's batch_size of {size}"
+            f"{cause and f' ({cause})'}: lower that or crop_seconds, as `emi train --set {lower}`"
+        ) from error
+    except OSError as error:
+        if error.errno not in DISK_FULL:
+            raise
+        with writing("training", Path(str(error.filename or folder))):
+            raise
 
 
 def train_job(

@@ -40,7 +40,15 @@ from tasks.cluster.nodes import (
     wait_for,
     working_nodes,
 )
-from tasks.training.job import LOCK_FILE, TrainingJob, WorkerDied, newest, own_journal, train_job
+from tasks.training.job import (
+    LOCK_FILE,
+    TrainingJob,
+    WorkerDied,
+    lasting_failures,
+    newest,
+    own_journal,
+    train_job,
+)
 
 WATCHER_VARIABLE = "RAY_TRAIN_ENABLE_PREEMPTION_WATCHER"
 """By it Ray Train has a process that looks for nodes that are about to be taken away."""
@@ -223,14 +231,15 @@ def train_loop(settings: dict[str, Any]) -> None:
             ray.get(driver.report.remote(asdict(report)))
 
     try:
-        fitted = train_job(job, journal, device=str(get_device()), group=group, on_epoch=send)
-        folder = Path(tempfile.mkdtemp(prefix="emi-model-"))
-        if group.rank == 0:
-            fitted.write(folder)
-            state = journal.last()
-            if state is not None:  # with it a repeated run finds that training is done
-                shutil.copy(state, folder / STATE_FILE)
-        journal.report({"epoch": fitted.result.epoch, "done": True}, folder)
+        with lasting_failures(job.recipe.train, settings["storage"]):
+            fitted = train_job(job, journal, device=str(get_device()), group=group, on_epoch=send)
+            folder = Path(tempfile.mkdtemp(prefix="emi-model-"))
+            if group.rank == 0:
+                fitted.write(folder)
+                state = journal.last()
+                if state is not None:  # with it a repeated run finds that training is done
+                    shutil.copy(state, folder / STATE_FILE)
+            journal.report({"epoch": fitted.result.epoch, "done": True}, folder)
     except EmiError as error:
         ray.get(driver.fail.remote(str(error)))
         raise

@@ -21,9 +21,16 @@ from emi_model.training.config import TrainConfig
 from emi_model.training.first_weights import from_scratch
 from emi_model.training.fit import FitResult, fit
 from emi_model.training.recipes import recipe_named
-from emi_model.training.state import STATE_FILE, FolderJournal, read_state, write_state
+from emi_model.training.state import (
+    STATE_FILE,
+    FolderJournal,
+    read_state,
+    write_state,
+    writing,
+)
 from emi_model.training.trainer import EpochReport
 from tests.emi_model.training.noisy_clips import noisy_clips
+from tests.no_room import full_disk
 
 Build = Callable[..., EmiModel]
 
@@ -245,6 +252,32 @@ def test_the_state_is_replaced_whole_or_not_at_all(tmp_path: Path) -> None:
     assert kept is not None
     assert read_state(kept, "x")["epoch"] == 1
     assert [path.name for path in tmp_path.iterdir()] == [STATE_FILE]
+
+
+@pytest.mark.parametrize("numbers", [1, 10_000])  # Python buffers few, torch passes many on
+def test_a_state_that_a_full_disk_refuses_is_named_in_one_line(
+    tmp_path: Path, numbers: int
+) -> None:
+    journal = FolderJournal(tmp_path)
+    journal.keep(1, lambda path: write_state(path, {"fingerprint": "x", "epoch": 1}))
+    with pytest.raises(TrainingError) as caught, full_disk(500):
+        journal.keep(2, lambda path: write_state(path, {"weights": torch.zeros(numbers)}))
+    assert str(caught.value) == (
+        f"{tmp_path}: the state cannot be written (File too large): free space on this disk, the "
+        "same command goes on"
+    )
+    kept = journal.last()
+    assert kept is not None
+    assert read_state(kept, "x")["epoch"] == 1
+    assert [path.name for path in tmp_path.iterdir()] == [STATE_FILE]
+
+
+def test_what_is_no_refusal_of_the_system_is_left_as_it_is(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(TrainingError, match=r"\(Not a directory\): let it be writable, the same"):
+        FolderJournal(tmp_path / "file" / "below").keep(1, fail_halfway)
+    with pytest.raises(RuntimeError, match="a bug"), writing("state", tmp_path):
+        raise RuntimeError("a bug")
 
 
 def test_what_a_killed_process_left_aside_is_no_state(state: Path, tmp_path: Path) -> None:

@@ -2,19 +2,21 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
 from emi_model.errors import StoreError
-from tasks.comparison.cell import CellRun, lacks_all, train_cell, train_cell_task
+from tasks.comparison.cell import CellClips, CellRun, lacks_all, train_cell, train_cell_task
 from tasks.comparison.encode import encoding_jobs
 from tasks.comparison.memory import forget_peak, peak_bytes
 from tasks.comparison.run import missing_trainings, record_training, recorded_trainings
 from tasks.labels.labelled_clips import LabelledAudio
 from tasks.store.query import answer
 from tasks.store.store import ResultsStore
+from tests.no_room import TooLarge, full_disk
 from tests.tasks.ablation.ablations import gathered_at
 from tests.tasks.comparison.comparisons import compared, predicted
 
@@ -69,6 +71,22 @@ def test_a_cell_that_cannot_be_built_says_why(gathered: LabelledAudio) -> None:
     found = train_cell_task(job, comparison.runs[0], comparison.clips, None)
     assert isinstance(found, str)
     assert "expected 'text' among them" in found
+
+
+def test_a_cell_that_has_no_room_says_what_to_do(gathered: LabelledAudio, tmp_path: Path) -> None:
+    comparison = compared(gathered, settings={"epochs": 2})
+    run = comparison.runs[1]
+    job = replace(comparison.job(run), journal=tmp_path / "journal")
+    with full_disk(0):
+        found = train_cell_task(job, run, comparison.clips, None)
+    assert found == (
+        f"{job.journal}: the state cannot be written (File too large): free space on this disk, "
+        "the same command goes on"
+    )
+    large: Any = (TooLarge(MemoryError()),)
+    found = train_cell_task(job, run, CellClips(large, comparison.clips.choose), None)
+    assert isinstance(found, str)
+    assert found.startswith("memory does not suffice for the recipe's batch_size of ")
 
 
 def test_clips_without_any_of_a_cells_modalities_get_the_mean_label(

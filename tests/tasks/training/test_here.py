@@ -22,9 +22,16 @@ from tasks.labels.label_set import load_labels
 from tasks.labels.labelled_clips import load_labelled_audio
 from tasks.training import here, run
 from tasks.training.here import HereJournal, needs_no_ray, train_in_child
-from tasks.training.job import OWN_CHECKPOINT, TrainingJob, WorkerDied, newest
+from tasks.training.job import (
+    OWN_CHECKPOINT,
+    TrainingJob,
+    WorkerDied,
+    lasting_failures,
+    newest,
+)
 from tasks.training.plan import plan_training
 from tasks.training.run import train
+from tests.no_room import TooLarge, full_disk
 from tests.tasks.labels.labelled_corpus import labelled_store
 
 SNAPSHOT = "checkpoint_manager_snapshot.json"
@@ -100,6 +107,76 @@ def test_what_cannot_be_trained_is_told_in_a_line(job: TrainingJob, tmp_path: Pa
         "died",
         "AttributeError: 'NoneType' object has no attribute 'num_samples'",
     )
+
+
+SHORTAGES = {
+    "CUDA out of memory. Tried to allocate 20.00 GiB": torch.OutOfMemoryError(
+        "CUDA out of memory. Tried to allocate 20.00 GiB. GPU 0 has a total capacity of 8 GiB\nmore"
+    ),
+    "can't allocate memory: you tried to allocate 4 bytes": RuntimeError(
+        "[enforce fail at alloc_cpu.cpp:127] err == 0. DefaultCPUAllocator: can't allocate memory: "
+        "you tried to allocate 4 bytes"
+    ),
+    "": MemoryError(),  # as Python's own
+}
+
+
+@pytest.mark.parametrize("cause", SHORTAGES)
+def test_memory_that_does_not_suffice_ends_a_training_at_once(
+    job: TrainingJob, tmp_path: Path, cause: str
+) -> None:
+    messages: list[tuple[str, Any]] = []
+    large = replace(job, train=(TooLarge(SHORTAGES[cause]),))  # type: ignore[arg-type]
+    with pytest.raises(TrainingError):
+        train_in_child((large, tmp_path), messages.append)
+    size = job.recipe.train.batch_size
+    assert messages == [
+        (
+            "failed",
+            f"memory does not suffice for the recipe's batch_size of {size}"
+            f"{cause and f' ({cause})'}: lower that or crop_seconds, as "
+            f"`emi train --set batch_size={size // 2}`",
+        )
+    ]
+    one = replace(job.recipe.train, batch_size=1, crop_seconds=3.0)
+    with (
+        pytest.raises(TrainingError, match=r"--set crop_seconds=1\.5`$"),
+        lasting_failures(one, tmp_path),
+    ):
+        raise SHORTAGES[cause]
+
+
+@pytest.mark.parametrize(("most", "what"), [(20_000, "state"), (0, "model")])
+def test_a_full_disk_ends_a_training_at_once_and_it_goes_on_later(
+    job: TrainingJob, tmp_path: Path, most: int, what: str
+) -> None:
+    if what == "model":  # all epochs are done, but no model is there yet
+        sent(job, tmp_path)
+        shutil.rmtree(tmp_path / OWN_CHECKPOINT / "model")
+    messages: list[tuple[str, Any]] = []
+    with pytest.raises(TrainingError), full_disk(most):
+        train_in_child((job, tmp_path), messages.append)
+    assert len(messages) == 1
+    kind, line = messages[0]
+    assert kind == "failed"
+    assert line.startswith(f"{tmp_path / OWN_CHECKPOINT}: the {what} cannot be written (")
+    assert line.endswith("): free space on this disk, the same command goes on")
+    assert sent(job, tmp_path)[-1] == ("done", str(tmp_path / OWN_CHECKPOINT))
+
+
+def test_only_what_would_happen_again_ends_a_training_at_once(
+    job: TrainingJob, tmp_path: Path
+) -> None:
+    config = job.recipe.train
+    with (
+        pytest.raises(TrainingError, match=r"odd: the training cannot be written \(No space left"),
+        lasting_failures(config, tmp_path / "odd"),
+    ):
+        raise OSError(28, "No space left on device")
+    for other in (OSError(5, "Input/output error"), RuntimeError("CUDA error: unspecified")):
+        with pytest.raises(type(other)) as caught, lasting_failures(config, tmp_path):
+            raise other
+        assert caught.value is other
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # Ray's, as it reads its file
