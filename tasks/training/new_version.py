@@ -34,7 +34,7 @@ from tasks.store.store import open_store
 from tasks.training.gathering import given_or_clips, load_for_recipe, with_features
 from tasks.training.plan import TrainingPlan, plan_training, start_of, storage_of
 from tasks.training.recipe_names import chosen_recipe
-from tasks.training.run import Trained, train
+from tasks.training.run import Trained, alone_at, train
 
 
 @dataclass(frozen=True)
@@ -106,12 +106,28 @@ def train_version(
 
 
 def new_version(plan: TrainingPlan, audio: LabelledAudio, labels: str) -> NewVersion:
-    """Return the version of a plan: train it, or find it if it was trained before."""
-    name = plan.job.card.name
-    for version in list_versions(name):
+    """Return the version of a plan: train it, or find it if it was trained before.
+
+    Raises:
+        EmiError: another process is at this training; or as `tasks.training.run.train`,
+            `tasks.registry.registry.register` and the results store.
+    """
+    storage = storage_of(plan, home())
+    with alone_at(storage):  # its record in MLflow and its files too are for one process at a time
+        made = _made_before(plan) or _made(plan, audio, labels, storage)
+        shutil.rmtree(storage, ignore_errors=True)  # the version has its own copy of the weights
+    return made
+
+
+def _made_before(plan: TrainingPlan) -> NewVersion | None:
+    for version in list_versions(plan.job.card.name):
         if version.tags.get(TRAINING_ID) == plan.training_id:
             return NewVersion(version, folder_of(version))
-    storage = storage_of(plan, home())
+    return None
+
+
+def _made(plan: TrainingPlan, audio: LabelledAudio, labels: str, storage: Path) -> NewVersion:
+    name = plan.job.card.name
     with _tracked(plan, audio) as run:
         trained = _train(plan, storage, run)
         report = _evaluated(plan, trained, audio)
@@ -119,7 +135,6 @@ def new_version(plan: TrainingPlan, audio: LabelledAudio, labels: str) -> NewVer
         if report is not None:
             report.write(open_store(labels))
         _keep_plots(run, trained, report)
-    shutil.rmtree(storage, ignore_errors=True)  # the version has its own copy of the weights
     (version,) = (version for version in list_versions(name) if version.number == number)
     return NewVersion(version, folder_of(version), report, trained)
 

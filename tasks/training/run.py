@@ -75,7 +75,7 @@ def train(
     workers: int = 1,
     on_epoch: Callable[[EpochReport], None] | None = None,
 ) -> Trained:
-    """Train; a training that was stopped continues.
+    """Train; a training that was stopped continues. The caller is `alone_at` the training's folder.
 
     One worker on this machine is a child process. More of them, those of a cluster that is joined,
     and one of several GPUs are Ray Train's, on the Ray cluster of this process or on Ray that is
@@ -89,17 +89,16 @@ def train(
         on_epoch: called after every epoch, in this process.
 
     Raises:
-        TrainingError: the loss is not finite, workers die again and again, another process runs
-            this training, or a node of the cluster does not see its files.
+        TrainingError: the loss is not finite, memory or a disk does not suffice, workers die again
+            and again, or a node of the cluster does not see its files.
         ClusterError: Ray does not start, or its cluster cannot be joined.
     """
     if needs_no_ray(workers):
-        with alone_at(storage):
-            return _outcome(_done(lambda: TrainingHere(job, storage), on_epoch))
+        return _outcome(_done(lambda: TrainingHere(job, storage), on_epoch))
     from tasks.cluster.connection import ray_cluster
     from tasks.training.on_ray import TrainingOnRay, check_shared
 
-    with alone_at(storage), ray_cluster(available_cores()):
+    with ray_cluster(available_cores()):
         check_shared(storage, job.start, *references_of(job.recipe.model).values())
         return _outcome(_done(lambda: TrainingOnRay(job, storage, workers), on_epoch))
 

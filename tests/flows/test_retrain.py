@@ -1,5 +1,6 @@
 """Trainings and retrainings as plain functions: what is registered, decided, recorded and sent."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,10 @@ from flows.retrain import retrain_model
 from flows.train import train_model
 from tasks.labels.add_labels import add_labels
 from tasks.registry.registry import find, list_versions
+from tasks.storage.locks import is_locked
 from tasks.store.query import answer
+from tasks.training import new_version
+from tasks.training.job import LOCK_FILE
 from tests.tasks.labels.labelled_corpus import labelled_store
 
 BETTER, WORSE = {"margin": -2.0}, {"margin": 2.0}
@@ -90,7 +94,23 @@ def test_without_clips_that_the_champion_never_met_nothing_is_decided(tmp_path, 
     assert (find("champion").number, len(sent)) == (1, 1)
 
 
-def test_a_training_registers_a_version_and_promotes_none(site, trainings, sent):
+def test_a_training_registers_a_version_and_promotes_none(
+    site, trainings, sent, emi_home, monkeypatch
+):
+    folder, locked = emi_home / "training", {}
+
+    def watch(place, name):
+        act = getattr(place, name)
+
+        def watched(*given, **options):
+            locked[name] = [is_locked(found / LOCK_FILE) for found in folder.iterdir()]
+            return act(*given, **options)
+
+        monkeypatch.setattr(place, name, watched)
+
+    for name in ("start_run", "train", "evaluate_predictions", "register"):
+        watch(new_version, name)
+    watch(shutil, "rmtree")
     found = train_model.fn(*site, recipe="debug", name="other", workers=1)
     assert (found["reference"], found["aliases"]) == ("models:/other/1", [])
     assert (found["num_epochs"], found["seconds"], found["missing"]) == (1, 2.0, {})
@@ -103,5 +123,8 @@ def test_a_training_registers_a_version_and_promotes_none(site, trainings, sent)
         ("Tone", "valid"),
         ("mean", "valid"),
     ]
+    assert [*locked.values()] == [[True]] * 5  # one command at a time does all this
+    assert [*folder.iterdir()] == []
     assert train_model.fn(*site, recipe="debug", name="other")["trained_before"]
     assert (len(trainings), sent) == (1, [])
+    assert [*folder.iterdir()] == []
