@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import numpy as np
 from prefect import flow
 from pydantic import Field
 
-from emi_model.checkpoints.checkpoint import LoadedModel, load_checkpoint
-from emi_model.errors import LabelError, ModelNotFound
+from emi_model.checkpoints.checkpoint import load_checkpoint
+from emi_model.checkpoints.metadata import read_training_clips
+from emi_model.errors import ModelNotFound
 from emi_model.metrics.agreement import evaluate, mean_pearson
 from emi_model.training.recipes import Recipe
 from flows.exclusive import exclusive
@@ -27,13 +29,16 @@ from tasks.evaluation.promotion import (
     LEVEL,
     MARGIN,
     Contest,
+    DecidingClips,
     Rule,
     decide,
     decided_before,
+    deciding_clips,
+    deciding_split,
     record_decision,
 )
 from tasks.extraction.series.given import parse_features
-from tasks.labels.label_set import LabelSet, load_labels
+from tasks.labels.label_set import load_labels
 from tasks.labels.labelled_clips import CachedClip, LabelledAudio
 from tasks.labels.splits import TEST, TRAIN, VALID
 from tasks.progress import observer
@@ -76,8 +81,9 @@ def retrain_model(
 ) -> dict[str, Any]:
     """Train a challenger on all labels and make it champion only if it is better beyond doubt.
 
-    Both are judged on the same clips: those of the split ``test``, or without such clips those of
-    ``valid``, which then choose no epoch. Clips that the champion was trained on are left out.
+    Both are judged on the same clips: those of the split ``test``, or where none of these can be
+    read those of ``valid``, which then choose no epoch. Clips that the champion was trained on are
+    left out.
 
     Args:
         labels: results store with the labels.
@@ -115,7 +121,7 @@ def retrain_model(
     champion = _champion(name)
     encoders = encoder_settings(text_encoder, vision_encoder)
     given = parse_features(features or ())
-    chosen = widened_by(given, corpus)(_recipe(recipe, champion, label_set, encoders))
+    chosen = widened_by(given, corpus)(_recipe(recipe, champion, encoders))
     with joined_cluster(ray_address):
         splits = (TRAIN, VALID, TEST)
         begin = _warm(champion, name) if start == "champion" else start_of(chosen, backbone)
@@ -131,6 +137,7 @@ def retrain_model(
             begin,
             features=given,
         )
+        chosen = _choosing_elsewhere(chosen, gathered)
         share = training_share(workers, machines())
         plan = plan_training(gathered, chosen, name=name, start=begin, **share)
         challenger = stage("train", new_version, plan, gathered, labels)
@@ -180,13 +187,17 @@ def _champion(name: str) -> Version | None:
 def _recipe(
     wanted: str | None,
     champion: Version | None,
-    labels: LabelSet,
     encoders: Mapping[str, str | None],
 ) -> Recipe:
-    """Return the challenger's recipe; it chooses no epoch on the clips that decide."""
+    """Return the challenger's recipe."""
     earlier = champion.tags.get("recipe") if champion is not None else None
-    recipe = chosen_recipe(name_with(wanted or earlier or DEFAULT_RECIPE, encoders))
-    if labels.of_split(TEST):
+    return chosen_recipe(name_with(wanted or earlier or DEFAULT_RECIPE, encoders))
+
+
+def _choosing_elsewhere(recipe: Recipe, gathered: LabelledAudio) -> Recipe:
+    """Return a recipe so that it chooses no epoch on the clips that decide."""
+    split = deciding_split(gathered)
+    if split != VALID or not gathered.of_split(split):  # without any, the plan is refused at once
         return recipe
     return replace(recipe, train=replace(recipe.train, keep="last"))
 
@@ -208,11 +219,14 @@ def _decided(
     seed: int,
 ) -> dict[str, Any]:
     """Return the decision's row: of now, or of an earlier retraining that was interrupted."""
-    store = open_store(labels)
-    earlier = decided_before(store, rule, champion, challenger.version, gathered.labels.snapshot)
+    store, snapshot = open_store(labels), gathered.labels.snapshot
+    folder = None if champion is None else folder_of(champion)
+    trained_on = () if folder is None else read_training_clips(folder).get(TRAIN, ())
+    deciding = deciding_clips(gathered, set(trained_on))
+    earlier = decided_before(store, rule, champion, challenger.version, snapshot, deciding)
     if earlier is not None:
         return earlier
-    contest = _contest(challenger, champion, gathered)
+    contest = _contest(challenger.folder, folder, gathered, deciding)
     verdict = decide(contest, rule)
     return record_decision(
         store,
@@ -226,38 +240,33 @@ def _decided(
     )
 
 
-def _contest(challenger: NewVersion, champion: Version | None, gathered: LabelledAudio) -> Contest:
-    split = TEST if gathered.of_split(TEST) else VALID
+def _contest(
+    challenger: Path, champion: Path | None, gathered: LabelledAudio, deciding: DecidingClips
+) -> Contest:
     observer().begin("comparing", None, "")
-    before = None if champion is None else load_checkpoint(folder_of(champion))
-    trained_on = set() if before is None else set(before.training_clips.get(TRAIN, ()))
-    clips = [clip for clip in gathered.of_split(split) if clip.content_sha256 not in trained_on]
-    if not clips:
-        raise LabelError(
-            f"found no clip of the split {split!r} that the champion was not trained on, expected "
-            "some to decide by: label some"
-        )
+    clips = deciding.clips
     return Contest(
         labels=gathered.labels,
-        clips=clips,
-        champion=None if before is None else _predictions_of(before, clips, gathered),
-        challenger=_predictions_of(load_checkpoint(challenger.folder), clips, gathered),
+        deciding=deciding,
+        champion=None if champion is None else _predictions_of(champion, clips, gathered),
+        challenger=_predictions_of(challenger, clips, gathered),
     )
 
 
 def _predictions_of(
-    loaded: LoadedModel, clips: list[CachedClip], gathered: LabelledAudio
+    folder: Path, clips: Sequence[CachedClip], gathered: LabelledAudio
 ) -> np.ndarray[Any, np.dtype[np.float64]]:
-    """Return a model's predictions in the order of the labels' targets."""
+    """Return a checkpoint's predictions in the order of the labels' targets."""
+    loaded = load_checkpoint(folder)
     columns = label_columns(gathered.labels, loaded.model.config.targets)
     predictions = predict(loaded.model, clips).astype(np.float64)
     return predictions[:, np.argsort(columns)]
 
 
 def _pearsons(contest: Contest) -> tuple[float | None, float | None]:
-    truth = np.stack([clip.emi for clip in contest.clips])
+    truth, targets = contest.truth, contest.labels.targets
     champion, challenger = (
-        None if found is None else mean_pearson(evaluate(found, truth, contest.labels.targets))
+        None if found is None else mean_pearson(evaluate(found, truth, targets))
         for found in (contest.champion, contest.challenger)
     )
     return champion, challenger

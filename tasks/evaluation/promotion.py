@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import hashlib
+import json
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -10,10 +12,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from emi_model.errors import TrainingError
+from emi_model.arrays import Floats
+from emi_model.errors import LabelError, TrainingError
 from emi_model.metrics.bootstrap import FEW_GROUPS, PairedDifference, paired_difference
 from tasks.labels.label_set import LabelSet
-from tasks.labels.labelled_clips import CachedClip
+from tasks.labels.labelled_clips import CachedClip, LabelledAudio
+from tasks.labels.splits import TEST, VALID
 from tasks.provenance import new_run_id, source_commit
 from tasks.registry.version import Version
 from tasks.schema.registers import register_table
@@ -44,25 +48,74 @@ class Rule:
 
 
 @dataclass(frozen=True)
+class DecidingClips:
+    """The clips that decide.
+
+    Attributes:
+        split: that they are of.
+        clips: N of them, which trained neither model.
+    """
+
+    split: str
+    clips: Sequence[CachedClip]
+
+    @property
+    def sha256(self) -> str:
+        """Hash (hex) over their contents."""
+        contents = [clip.content_sha256 for clip in self.clips]
+        return hashlib.sha256(json.dumps(contents).encode()).hexdigest()
+
+
+def deciding_split(gathered: LabelledAudio) -> str:
+    """Return the split whose clips decide: ``test``, or ``valid`` if no test clip can be read."""
+    return TEST if gathered.of_split(TEST) else VALID
+
+
+def deciding_clips(gathered: LabelledAudio, trained_on: Collection[str]) -> DecidingClips:
+    """Return the clips that decide.
+
+    Args:
+        gathered: with the splits ``valid`` and ``test``.
+        trained_on: hashes (hex) of the clips that the champion was trained on: they are left out.
+
+    Raises:
+        LabelError: no clip is left.
+    """
+    split = deciding_split(gathered)
+    clips = [clip for clip in gathered.of_split(split) if clip.content_sha256 not in trained_on]
+    if not clips:
+        raise LabelError(
+            f"found no clip of the split {split!r} that the champion was not trained on, expected "
+            "some to decide by: label some"
+        )
+    return DecidingClips(split, clips)
+
+
+@dataclass(frozen=True)
 class Contest:
     """Two models on the same clips.
 
     Attributes:
         labels: of the clips.
-        clips: N of them, which trained neither model.
+        deciding: the clips, N of them.
         champion: predictions (N, T) of the champion; None if there is none.
         challenger: predictions (N, T) of the challenger.
     """
 
     labels: LabelSet
-    clips: Sequence[CachedClip]
+    deciding: DecidingClips
     champion: NDArray[np.float64] | None
     challenger: NDArray[np.float64]
 
     @property
+    def truth(self) -> Floats:
+        """Labels (N, T) of the clips, NaN where one is missing."""
+        return np.stack([clip.emi for clip in self.deciding.clips])
+
+    @property
     def num_speakers(self) -> int | None:
         """Speakers of the clips; None unless all have one."""
-        speakers = {clip.speaker for clip in self.clips}
+        speakers = {clip.speaker for clip in self.deciding.clips}
         return len(speakers) if speakers and all(speakers) else None
 
     def difference(self, rule: Rule) -> PairedDifference | None:
@@ -72,8 +125,8 @@ class Contest:
         return paired_difference(
             self.challenger,
             self.champion,
-            np.stack([clip.emi for clip in self.clips]),
-            groups=[clip.speaker for clip in self.clips],
+            self.truth,
+            groups=[clip.speaker for clip in self.deciding.clips],
             level=rule.level,
         )
 
@@ -147,7 +200,9 @@ def record_decision(
         "challenger_sha256": challenger.sha256,
         "snapshot": contest.labels.snapshot,
         "split_sha256": contest.labels.split_sha256,
-        "num_clips": len(contest.clips),
+        "split": contest.deciding.split,
+        "clips_sha256": contest.deciding.sha256,
+        "num_clips": len(contest.deciding.clips),
         "num_speakers": contest.num_speakers,
         "champion_pearson": pearsons[0],
         "challenger_pearson": pearsons[1],
@@ -166,20 +221,31 @@ def record_decision(
 
 
 def decided_before(
-    store: ResultsStore, rule: Rule, champion: Version | None, challenger: Version, snapshot: str
+    store: ResultsStore,
+    rule: Rule,
+    champion: Version | None,
+    challenger: Version,
+    snapshot: str,
+    deciding: DecidingClips,
 ) -> dict[str, Any] | None:
-    """Return the row of the same decision, if it was made: a retraining that was cut short."""
+    """Return the row of the same decision, if it was made: a retraining that was cut short.
+
+    One on other clips, as those of a corpus that has been repaired since, is another decision, and
+    so is one of which an earlier version did not record the clips.
+    """
     wanted = {
         "name": challenger.name,
         "champion_sha256": None if champion is None else champion.sha256,
         "challenger_sha256": challenger.sha256,
         "snapshot": snapshot,
+        "split": deciding.split,
+        "clips_sha256": deciding.sha256,
         "level": rule.level,
         "margin": rule.margin,
     }
     for part in reversed(store.parts(DECISIONS)):
         (row,) = store.read(part).to_pylist()
-        if {name: row[name] for name in wanted} == wanted:
+        if {name: row.get(name) for name in wanted} == wanted:
             found: dict[str, Any] = row
             return found
     return None

@@ -150,7 +150,11 @@ DECISIONS_SCHEMA = pa.schema(
         described("challenger_sha256", TEXT, "hex", "SHA-256 of the challenger"),
         _SNAPSHOT,
         _SPLIT_HASH,
-        described("num_clips", _COUNT, "clips", "validation clips that both were evaluated on"),
+        described("split", TEXT, SPLITS_UNIT, "split whose clips decided; null: earlier version"),
+        described(
+            "clips_sha256", TEXT, "hex", "hash over the clips that decided; null: earlier version"
+        ),
+        described("num_clips", _COUNT, "clips", "clips that decided: neither model learnt them"),
         described("num_speakers", _COUNT, "", "speakers in these clips; null: not recorded"),
         described("champion_pearson", DOUBLE, "-1..1", "mean correlation of the champion"),
         described("challenger_pearson", DOUBLE, "-1..1", "mean correlation of the challenger"),

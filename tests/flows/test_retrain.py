@@ -94,6 +94,32 @@ def test_without_clips_that_the_champion_never_met_nothing_is_decided(tmp_path, 
     assert (find("champion").number, len(sent)) == (1, 1)
 
 
+def test_clips_that_decide_choose_no_epoch_and_others_decide_anew(retrain, site, trainings, sent):
+    unread = [clip.rename(f"{clip}.away") for clip in sorted(Path(site[1]).glob("*.wav"))[6:]]
+    first = retrain(recipe="debug")
+    assert (first["split"], first["num_clips"]) == ("valid", 3)
+    assert trainings[0].recipe.train.keep == "last"
+
+    for clip in unread[1:]:
+        clip.rename(clip.with_suffix(""))
+    lost = retrain(**WORSE)
+    assert (lost["split"], lost["num_clips"]) == ("test", 2)
+    assert trainings[1].recipe.train.keep == "best"
+
+    unread[0].rename(unread[0].with_suffix(""))  # the corpus is repaired
+    again = retrain(**WORSE)
+    assert (again["challenger"], again["num_clips"]) == (lost["challenger"], 3)
+    assert again["decision_id"] != lost["decision_id"]
+    assert (len(trainings), len(sent)) == (2, 1)
+
+
+def test_without_any_clip_to_decide_by_nothing_is_trained(tmp_path, trainings):
+    corpus, store = labelled_store(tmp_path, ["train"] * 3)
+    with pytest.raises(LabelError, match="no clip in the split 'valid'"):
+        retrain_model.fn(str(store), str(corpus), recipe="debug")
+    assert trainings == []
+
+
 def test_a_training_registers_a_version_and_promotes_none(
     site, trainings, sent, emi_home, monkeypatch
 ):
