@@ -14,7 +14,7 @@ from pydantic import Field
 from emi_model.checkpoints.checkpoint import load_checkpoint
 from emi_model.checkpoints.metadata import read_training_clips
 from emi_model.errors import ModelNotFound
-from emi_model.metrics.agreement import evaluate, mean_pearson
+from emi_model.metrics.agreement import evaluate, mean_skill
 from emi_model.training.recipes import Recipe
 from flows.exclusive import exclusive
 from flows.process import process_corpus
@@ -266,7 +266,7 @@ def _predictions_of(
 def _pearsons(contest: Contest) -> tuple[float | None, float | None]:
     truth, targets = contest.truth, contest.labels.targets
     champion, challenger = (
-        None if found is None else mean_pearson(evaluate(found, truth, targets))
+        None if found is None else mean_skill(evaluate(found, truth, targets))
         for found in (contest.champion, contest.challenger)
     )
     return champion, challenger

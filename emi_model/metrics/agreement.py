@@ -1,8 +1,9 @@
 """How well predictions follow the labels: Pearson, concordance and errors per target.
 
 The correlation with labels that are all alike is undefined: it is None, never 0 or NaN, and left
-out of the mean. A label that is missing is NaN in a table of labels: each target is measured on the
-clips that have one.
+out of the mean. So it is in a report where a target's predictions are all alike; where models or
+epochs are chosen that counts as 0 (`TargetMetrics.skill`). A label that is missing is NaN in a
+table of labels: each target is measured on the clips that have one.
 """
 
 from __future__ import annotations
@@ -36,6 +37,16 @@ class TargetMetrics:
     mse: float | None
     mae: float | None = None
     rmse: float | None = None
+
+    @property
+    def skill(self) -> float | None:
+        """Pearson, or 0 where only the predictions are all alike; None where the labels are.
+
+        The concordance distinguishes the two cases: it is undefined only where the labels are all
+        alike. If a target of constant predictions were left out of a mean, a model would gain by
+        learning nothing of its weakest target.
+        """
+        return 0.0 if self.pearson is None and self.ccc is not None else self.pearson
 
 
 def pearson(predictions: ArrayLike, labels: ArrayLike) -> float | None:
@@ -138,6 +149,14 @@ def _figures_of(predicted: Doubles, true: Doubles) -> TargetMetrics:
 def mean_pearson(metrics: Mapping[str, TargetMetrics]) -> float | None:
     """Return the mean of Pearson over the targets where it is defined; None if there is none."""
     return mean_defined(figures.pearson for figures in metrics.values())
+
+
+def mean_skill(metrics: Mapping[str, TargetMetrics]) -> float | None:
+    """Return the mean of `TargetMetrics.skill` over the targets; None if all labels are alike.
+
+    It is what models and epochs are chosen by.
+    """
+    return mean_defined(figures.skill for figures in metrics.values())
 
 
 def mean_defined(values: Iterable[float | None]) -> float | None:

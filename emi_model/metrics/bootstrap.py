@@ -218,9 +218,7 @@ def _estimates(
 def skill_of(figures: Doubles) -> Doubles:
     """Return Pearson (R, T) from figures (4, R, T), 0 where only the predictions are all alike.
 
-    If it were left out instead, a model that gives every clip the same score in its weakest target
-    would be compared by its other targets, and gain by having learnt nothing. The concordance
-    distinguishes the two cases: it is undefined only where the labels are all alike.
+    It is `emi_model.metrics.agreement.TargetMetrics.skill`, which says why, of arrays.
     """
     correlation, concordance = figures[:2]
     nothing_learnt = np.isnan(correlation) & ~np.isnan(concordance)

@@ -134,12 +134,10 @@ def holm(p_values: Sequence[float | None]) -> list[float | None]:
 
 def _measured(predicted: Doubles, true: Doubles, targets: Sequence[str]) -> Doubles:
     """Return (4, T + 1) `METRIC_NAMES` of one training, NaN where undefined."""
-    columns = []
-    for found in evaluate(*pair_columns(predicted, true), targets).values():
-        correlation = found.pearson
-        if correlation is None and found.ccc is not None:
-            correlation = 0.0
-        columns.append([correlation, found.ccc, found.mae, found.rmse])
+    columns = [
+        [found.skill, found.ccc, found.mae, found.rmse]
+        for found in evaluate(*pair_columns(predicted, true), targets).values()
+    ]
     means = [mean_defined(row) for row in zip(*columns, strict=True)]
     return np.array([*columns, means], np.float64).T
 

@@ -47,7 +47,8 @@ class TrainConfig:
             clip is left out, drawn for each clip, epoch and modality by itself; one is always left.
         ema_decay: keep an exponential moving average of the weights with this decay a step, and
             evaluate and return that; None for the weights themselves.
-        keep: ``best``: the epoch with the highest mean validation Pearson; ``last``: the last one.
+        keep: ``best``: the epoch with the highest mean validation Pearson, in which a target whose
+            predictions are all alike counts 0; ``last``: the last one.
         mixed_precision: float16 autocast with loss scaling on a GPU; float32 on a CPU always.
         seed: of the order, the crops, the dropout; the model's first weights are drawn earlier.
     """

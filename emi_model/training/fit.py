@@ -14,7 +14,7 @@ from emi_model.architecture.fusions.predictions import PredictionFusion
 from emi_model.architecture.model import EmiModel
 from emi_model.arrays import Array
 from emi_model.errors import TrainingError
-from emi_model.metrics.agreement import mean_pearson
+from emi_model.metrics.agreement import mean_skill
 from emi_model.modalities import AUDIO
 from emi_model.training.batches import num_steps
 from emi_model.training.clips import TrainingClip
@@ -143,7 +143,7 @@ def _run(
             train_loss=train_loss,
             learning_rate=trainer.optimiser.learning_rate,
             valid=valid,
-            valid_pearson=mean_pearson(valid) if valid else None,
+            valid_pearson=mean_skill(valid) if valid else None,
             seconds=time.monotonic() - began,
         )
         trainer.record(report)

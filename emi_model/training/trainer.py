@@ -6,7 +6,7 @@ import copy
 import math
 import os
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from itertools import chain
 from pathlib import Path
@@ -19,7 +19,7 @@ from torch import Tensor
 from emi_model.architecture.branch import collate
 from emi_model.architecture.model import EmiModel
 from emi_model.errors import TrainingError
-from emi_model.metrics.agreement import TargetMetrics
+from emi_model.metrics.agreement import TargetMetrics, mean_skill
 from emi_model.targets import VAD_DIMENSIONS
 from emi_model.training.batches import Preparation, num_steps, plan_epoch, seed_torch
 from emi_model.training.clips import PreparedClip, TrainingClip
@@ -45,7 +45,9 @@ class EpochReport:
         train_loss: mean over the epoch's steps.
         learning_rate: of the first step after the epoch.
         valid: metrics of each target on the validation clips; None without such clips.
-        valid_pearson: mean Pearson over the targets; None without clips or where undefined.
+        valid_pearson: mean Pearson over the targets, by which the best epoch is chosen: a target
+            whose predictions are all alike counts 0, one whose labels are all alike does not count.
+            None without clips, or if no target counts.
         seconds: that `fit` has taken, the time before an interruption included.
     """
 
@@ -67,7 +69,7 @@ class Trainer:
         requested: the device that was asked for.
         epoch: number of finished epochs.
         history: their reports.
-        best_epoch: the one with the highest mean validation Pearson, if the recipe keeps it.
+        best_epoch: the one with the highest ``valid_pearson``, if the recipe keeps it.
         best_weights: its weights.
     """
 
@@ -128,12 +130,12 @@ class Trainer:
 
     def record(self, report: EpochReport) -> None:
         """Keep the report of an epoch, and its weights if they are the best so far."""
-        earlier = [past.valid_pearson for past in self.history]
         self.history.append(report)
         found = report.valid_pearson
         if self.config.keep != "best" or found is None:
             return
-        if all(pearson is None or found > pearson for pearson in earlier):
+        best = self.history[self.best_epoch - 1].valid_pearson if self.best_epoch else None
+        if best is None or found > best:
             self.best_epoch = report.epoch
             self.best_weights = copy.deepcopy(self.smoothed.state_dict())
 
@@ -157,7 +159,7 @@ class Trainer:
         self.model.load_state_dict(state["model"])
         self.optimiser.restore(state["optimiser"])
         self.epoch = state["epoch"]
-        self.history = [report_from_dict(past) for past in state["history"]]
+        self.history = [_recounted(report_from_dict(past)) for past in state["history"]]
         self.best_epoch, self.best_weights = state["best_epoch"], state["best_weights"]
 
     @cached_property
@@ -227,6 +229,11 @@ def _vad_of(clips: Sequence[PreparedClip]) -> Tensor:
     """Return (B, 3), NaN where nobody rated a clip."""
     unrated = np.full(len(VAD_DIMENSIONS), np.nan, np.float32)
     return torch.from_numpy(np.stack([unrated if c.vad is None else c.vad for c in clips]))
+
+
+def _recounted(past: EpochReport) -> EpochReport:
+    """Return a report whose mean is today's: earlier versions left constant predictions out."""
+    return replace(past, valid_pearson=mean_skill(past.valid)) if past.valid else past
 
 
 def report_from_dict(past: dict[str, Any]) -> EpochReport:

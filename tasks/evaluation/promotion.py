@@ -186,7 +186,7 @@ def record_decision(
         rule: by which.
         champion: the version that was champion; None if there was none.
         challenger: the version that wanted to be.
-        pearsons: mean Pearson of champion and challenger on the clips; None where undefined.
+        pearsons: `mean_skill` of champion and challenger on the clips; None where undefined.
         seed: of the challenger's training.
     """
     decision_id, difference = new_run_id(), verdict.difference

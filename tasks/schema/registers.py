@@ -156,8 +156,14 @@ DECISIONS_SCHEMA = pa.schema(
         ),
         described("num_clips", _COUNT, "clips", "clips that decided: neither model learnt them"),
         described("num_speakers", _COUNT, "", "speakers in these clips; null: not recorded"),
-        described("champion_pearson", DOUBLE, "-1..1", "mean correlation of the champion"),
-        described("challenger_pearson", DOUBLE, "-1..1", "mean correlation of the challenger"),
+        described(
+            *("champion_pearson", DOUBLE, "-1..1"),
+            "mean correlation of the champion; a target that it scores all alike counts 0",
+        ),
+        described(
+            *("challenger_pearson", DOUBLE, "-1..1"),
+            "mean correlation of the challenger; a target that it scores all alike counts 0",
+        ),
         described("difference", DOUBLE, "-2..2", "challenger's mean correlation minus champion's"),
         described(
             "difference_low", DOUBLE, "-2..2", "lower bound of difference (paired bootstrap)"

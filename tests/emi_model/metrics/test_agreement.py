@@ -15,6 +15,7 @@ from emi_model.metrics.agreement import (
     mae,
     mean_defined,
     mean_pearson,
+    mean_skill,
     mse,
     pearson,
     rmse,
@@ -106,6 +107,18 @@ def test_a_target_without_correlation_stays_out_of_the_mean() -> None:
     assert metrics["absent"].ccc is None
     assert metrics["good"].pearson == pytest.approx(1.0)
     assert mean_pearson(metrics) == pytest.approx(0.0)
+
+
+def test_what_is_chosen_by_counts_a_constant_prediction_as_nothing_learnt() -> None:
+    labels = np.array([[0.0, 0.0, 0.2], [0.5, 0.0, 0.1], [1.0, 0.0, 0.0]])
+    predicted = np.array([[0.1, 0.3, 0.4], [0.6, 0.1, 0.4], [1.1, 0.2, 0.4]])
+    metrics = evaluate(predicted, labels, ["good", "absent", "constant"])
+    assert metrics["good"].skill == pytest.approx(1.0)
+    assert metrics["absent"].skill is None
+    assert (metrics["constant"].pearson, metrics["constant"].skill) == (None, 0.0)
+    assert mean_pearson(metrics) == pytest.approx(1.0)
+    assert mean_skill(metrics) == pytest.approx(0.5)
+    assert mean_skill({"absent": metrics["absent"]}) is None
 
 
 def test_every_figure_of_a_target_is_told() -> None:

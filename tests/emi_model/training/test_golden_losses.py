@@ -14,16 +14,19 @@ from tests.emi_model.training.noisy_clips import noisy_clips
 GOLDEN = {
     ("Noise", "Tone"): {
         "train_loss": [1.684643, 0.861646, 0.512589],
-        "valid_pearson": [-0.023088, 0.534764, 0.513532],
+        "valid_pearson": [-0.011544, 0.534764, 0.513532],
         "epoch": 2,
     },
     EMI_TARGETS: {
         "train_loss": [1.356696, 0.960773, 0.609049],
-        "valid_pearson": [0.424912, 0.542278, 0.631169],
+        "valid_pearson": [0.354093, 0.542278, 0.631169],
         "epoch": 3,
     },
 }
-"""By targets; instruction sets and numbers of threads change them by 5e-6."""
+"""By targets; instruction sets and numbers of threads change them by 5e-6.
+
+In the first epochs one target is predicted constant, so it counts 0.
+"""
 
 
 @pytest.mark.parametrize("targets", GOLDEN)
