@@ -123,6 +123,8 @@ def _source(place: int, track: TrackOfFile) -> Any:
         format_whitelist=ALLOWED_CONTAINERS,
         codec_whitelist=decoders,
         threads=1,
+        # Pictures that change their size, as in recorded calls, shall not start the clock anew.
+        **({"reinit_filter:v": 0} if track.view is not None else {}),
         **(DEEP_PROBE if track.begins_late else {}),
         **({"skip_initial_bytes": track.skip_bytes} if track.skip_bytes else {}),
     )

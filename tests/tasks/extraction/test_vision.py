@@ -202,6 +202,24 @@ def test_video_decoders_are_allowed_only_where_pictures_are_wanted() -> None:
     assert ["h264" in decoders.split(",") for decoders in lists] == [False, True]
 
 
+def test_pictures_that_change_their_size_go_on_in_time(
+    film: Film, rows: Rows, tmp_path: Path
+) -> None:
+    """As in a recorded call: the later pictures are at their own times, and the sound as it is."""
+    vp8 = ("-c:v", "libvpx", "-c:a", "libvorbis", "-b:v", "1M")
+    large, small = film("1.webm", "ffff", *vp8), film("2.webm", "bbbb", "-s", "160x120", *vp8)
+    names = tmp_path / "names.txt"
+    names.write_text(f"file {large.name}\nfile {small.name}\n")
+    joined = tmp_path / "joined.webm"
+    command = [find_ffmpeg(), "-loglevel", "error", "-f", "concat", "-i", str(names), "-c", "copy"]
+    subprocess.run([*command, str(joined)], check=True, timeout=60)
+    row, plain = rows(joined, joined, needs=BOTH)[0], rows(joined, needs={"audio": True})[0]
+    assert row["num_frames_seen"] in (20, 21)
+    assert face_is_seen(row)[:10] == "f" * 10
+    assert row["face_share"] == pytest.approx(0.5, abs=0.03)
+    assert heard_in(row) == heard_in(plain)
+
+
 def test_damage_to_the_video_leaves_the_sound_as_it_is(
     film: Film, rows: Rows, tmp_path: Path
 ) -> None:
