@@ -237,7 +237,8 @@ def _read_row(
         for name, value in values.items()
         if np.isnan(value) and not is_missing(texts[name]) and name not in words
     ]
-    split = row.get(SPLIT, "").lower()
+    speaker, split = row.get(SPEAKER, ""), row.get(SPLIT, "").lower()
+    speaker, split = ("" if is_missing(cell) else cell for cell in (speaker, split))
     if split and split not in SPLITS:
         problems.append(f"split is {row[SPLIT]!r}, expected {', '.join(SPLITS)} or nothing")
         split = ""
@@ -252,7 +253,7 @@ def _read_row(
         filename=row[FILENAME],
         emi=np.array(list(values.values()), dtype=np.float32),
         vad=None if np.isnan(vad).all() else vad,
-        speaker=whole_number(row.get(SPEAKER, "")),
+        speaker=whole_number(speaker),
         split=split,
         num_raters=num_raters,
     )

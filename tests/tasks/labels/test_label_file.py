@@ -47,6 +47,12 @@ class TestRows:
         assert first.vad is None
         assert (first.speaker, first.split) == ("", "")
 
+    def test_a_speaker_that_is_missing_in_words_is_none(self, write: Write) -> None:
+        rows = ("a,0.1,NA,nan", "b,0.2,None,", "c,0.3,Nan Goldin,train")
+        file = read_labels(write("filename,joy,speaker,split", *rows))
+        found = [(row.speaker, row.split) for row in file.rows]
+        assert found == [("", ""), ("", ""), ("Nan Goldin", "train")]
+
     def test_the_challenges_targets_have_its_names_and_order(self, write: Write) -> None:
         header = "joy,empathic_pain,AMUSEMENT,filename, Excitement ,admiration,determination"
         file = read_labels(write(header, "0.6,0.4,0.2,a,0.5,0.1,0.3"))
