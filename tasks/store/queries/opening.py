@@ -26,6 +26,7 @@ from tasks.store.queries.latest import (
     sorted_parts,
 )
 from tasks.store.queries.quoting import path_pattern, quoted, quoted_name, text_list
+from tasks.store.queries.transcript_views import IS_SHOWN
 
 _ALL = """\
 SELECT row.* EXCLUDE (part), {is_current} AS is_current, {missing_since} AS missing_since
@@ -36,10 +37,6 @@ LEFT JOIN (
     GROUP BY clip_id
 ) AS gone ON row.clip_id = gone.clip_id"""
 """Of a clip one row: so DuckDB leaves the join out of questions that do not ask what is missing."""
-
-_NEWEST_TRANSCRIPT = """row_number() OVER (
-    PARTITION BY row.clip_id ORDER BY transcribed_at DESC, run_id DESC, asr_key
-) = 1"""
 
 _COMPANION = """\
 SELECT rows.* EXCLUDE (filename), parse_filename(rows.filename, true) AS part
@@ -131,7 +128,7 @@ class Opening:
         files = self._files(self._parts[TRANSCRIPTS])
         count = f"SELECT count(DISTINCT asr_key) FROM read_parquet({files}, union_by_name = true)"
         ((num_asr,),) = self._connection.execute(count).fetchall()
-        newest = "true" if num_asr < 2 else _NEWEST_TRANSCRIPT
+        newest = "true" if num_asr < 2 else IS_SHOWN
         self.views[all_view(TRANSCRIPTS)] = self._all(TRANSCRIPTS, newest)
 
     def _latest(self, table: str) -> tuple[Sorted, set[str]]:

@@ -4,7 +4,7 @@
 |---|---|
 | within.current_transcripts | the latest row of each clip and ASR model with its settings |
 | all_transcripts | the same, with ``is_current`` and ``missing_since`` |
-| transcripts | the newest of each clip that is still there |
+| transcripts | the newest of each clip that is still there; of a whole clip before one cut off |
 """
 
 from __future__ import annotations
@@ -19,15 +19,21 @@ QUALIFY row_number() OVER (
     PARTITION BY clip_id, asr_key ORDER BY transcribed_at DESC, run_id DESC, part DESC
 ) = 1"""
 
-_ALL = """\
+IS_SHOWN = """row_number() OVER (
+    PARTITION BY row.clip_id
+    ORDER BY
+        coalesce(list_contains(row.flags, 'truncated'), false),
+        transcribed_at DESC, run_id DESC, asr_key
+) = 1"""
+"""Of a clip's transcripts the newest; one of the whole clip before one that is cut off."""
+
+_ALL = f"""\
 SELECT
     row.* EXCLUDE (filename, part),
-    gone.missing_since IS NULL AND row_number() OVER (
-        PARTITION BY row.clip_id ORDER BY transcribed_at DESC, run_id DESC, asr_key
-    ) = 1 AS is_current,
+    gone.missing_since IS NULL AND {IS_SHOWN} AS is_current,
     gone.missing_since
 FROM within.current_transcripts AS row
-LEFT JOIN ({missing}) AS gone ON row.clip_id = gone.clip_id"""
+LEFT JOIN ({{missing}}) AS gone ON row.clip_id = gone.clip_id"""
 
 _IN_WORDS = r"' ' || regexp_replace(lower({text}), '[^\pL\pN'']+', ' ', 'g') || ' '"
 """A text's words in lower case, a blank before and after each."""

@@ -82,6 +82,17 @@ def test_the_newest_transcript_of_a_clip_is_shown(
     assert (told["clips"], told["spoken"], told["rejected"], told["words"]) == (2, 1, 0, 2)
 
 
+def test_a_whole_transcript_comes_before_a_later_one_that_is_cut_off(
+    tmp_path: Path, row: Callable[..., dict[str, Any]]
+) -> None:
+    store = create_store(tmp_path / "store")
+    put(store, "a", row("a.mp4", said("one two three"), 1))
+    cut = {"asr_key": "cut", "flags": ["truncated"]}
+    put(store, "b", row("a.mp4", said("one"), 2) | cut, row("b.mp4", said("four"), 2) | cut)
+    found = answer(store.location, "SELECT text FROM transcripts ORDER BY clip_id")
+    assert found["text"].to_pylist() == ["one two three", "four"]
+
+
 def test_merged_parts_hold_the_latest_rows(
     tmp_path: Path, row: Callable[..., dict[str, Any]]
 ) -> None:
