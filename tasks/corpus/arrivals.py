@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 
 from tasks.corpus.clips import ClipFile
-from tasks.corpus.done import done_under_any_model, plan_clips
+from tasks.corpus.done import DoneClip, done_under_any_model, plan_clips
 from tasks.corpus.listing import list_clips
 from tasks.store.store import create_store
 
@@ -28,8 +29,19 @@ def clips_without_rows(corpus: str, results: str) -> list[ClipFile]:
     """
     clips = list_clips(corpus)
     create_store(results)
-    plan = plan_clips(clips, done_under_any_model(results))
-    return [clip for clip in (*plan.todo, *(clip for clip, _ in plan.reusable)) if is_settled(clip)]
+    done = done_under_any_model(results)
+    plan = plan_clips(clips, done)
+    new = (*plan.todo, *(clip for clip, _ in plan.reusable))
+    return [clip for clip in new if is_settled(clip) and not _was_met(clip, done)]
+
+
+def _was_met(clip: ClipFile, done: Mapping[str, DoneClip]) -> bool:
+    """Return whether a clip has the size and time of its row; its content may not be known.
+
+    What could not be read then, as it is too large, is nothing new; the next run tries it again.
+    """
+    row = done.get(clip.clip_id)
+    return row is not None and (clip.size, clip.modified_ns) == (row.size, row.modified_ns)
 
 
 def is_settled(clip: ClipFile) -> bool:

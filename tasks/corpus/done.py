@@ -244,7 +244,9 @@ def plan_clips(
         is_same = row is not None and content is not None and content == row.content_sha256
         if is_same and not clip.is_remote:
             plan.num_skipped += 1
-            plan.moved += [clip] if _has_moved(clip, done) else []
+            # with its new time in the row it need not be read again
+            is_touched = clip.modified_ns != row.modified_ns
+            plan.moved += [clip] if is_touched or _has_moved(clip, done) else []
             continue
         plan.num_superseded += row is not None
         if content in clip_of:

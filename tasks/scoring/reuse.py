@@ -34,7 +34,7 @@ FROM {current_view(SCORES)} AS rows JOIN reused ON rows.clip_id = reused.source_
 WHERE model_sha256 = $model_sha256 AND coverage = $coverage"""
 
 _MOVED = f"""\
-SELECT rows.* REPLACE (reused.uri AS uri)
+SELECT rows.* REPLACE (reused.uri AS uri, reused.modified_ns AS modified_ns)
 FROM {current_view(SCORES)} AS rows JOIN reused ON rows.clip_id = reused.source_id
 WHERE model_sha256 = $model_sha256 AND coverage = $coverage"""
 
@@ -66,7 +66,7 @@ def reuse(store: ResultsStore, reused: Sequence[tuple[ClipFile, str]], stamp: Ru
 
 
 def renew(store: ResultsStore, moved: Sequence[ClipFile], stamp: RunStamp) -> None:
-    """Commit the rows of clips that are done with where these lie now, and nothing else changed.
+    """Commit the rows of clips that are done with where these lie now, and the files' times.
 
     Args:
         store: locked by this process.

@@ -37,7 +37,7 @@ FROM {view} AS rows JOIN reused ON rows.clip_id = reused.source_id
 WHERE asr_key IN ($asr_key, $cut_key)"""
 
 _MOVED = """\
-SELECT rows.* REPLACE (reused.uri AS uri)
+SELECT rows.* REPLACE (reused.uri AS uri, reused.modified_ns AS modified_ns)
 FROM {view} AS rows JOIN reused ON rows.clip_id = reused.source_id
 WHERE asr_key IN ($asr_key, $cut_key)"""
 
@@ -135,7 +135,7 @@ def renew_transcripts(
     *,
     keep_text: bool,
 ) -> None:
-    """Commit the transcripts of clips with where these lie now, and nothing else changed.
+    """Commit the transcripts of clips with where these lie now, and the files' times.
 
     Args:
         store: locked by this process.

@@ -51,6 +51,17 @@ def test_clips_are_new_until_there_is_a_row(
     assert _new(corpus, store) == ["a.mp4", "b.mp4", "c.mp4"]
 
 
+def test_what_could_not_be_read_is_new_once(
+    corpus: Path, store: ResultsStore, commit: Callable[..., None]
+) -> None:
+    status = (corpus / "a.mp4").stat()
+    facts = {"content_sha256": None, "bytes": status.st_size, "modified_ns": status.st_mtime_ns}
+    commit("part", "a.mp4", reason="too_large", **facts)
+    assert _new(corpus, store) == ["b.mp4", "c.mp4"]
+    _written(corpus / "a.mp4", "another content")
+    assert _new(corpus, store) == ["a.mp4", "b.mp4", "c.mp4"]
+
+
 def test_a_clip_that_may_still_be_written_waits(corpus: Path, tmp_path: Path) -> None:
     _written(corpus / "b.mp4", "half", age=SETTLED_SECONDS / 2)
     found = clips_without_rows(str(corpus), str(tmp_path / "store"))

@@ -59,8 +59,9 @@ def test_what_is_unchanged_is_not_read(clip: Clip) -> None:
 
 
 def test_touched_with_the_same_content(clip: Clip) -> None:
-    plan = plan_clips([clip("a.mp4", b"abc", 2000)], done("a.mp4", b"abc"))
-    assert plan == ScoringPlan(num_skipped=1)
+    touched = clip("a.mp4", b"abc", 2000)
+    plan = plan_clips([touched], done("a.mp4", b"abc"))
+    assert plan == ScoringPlan(num_skipped=1, moved=[touched]), "its row gets the new time"
 
 
 @pytest.mark.parametrize("content", [b"xyz", b"longer"])
@@ -98,7 +99,7 @@ def test_a_clip_that_lies_elsewhere_is_done_and_moved(clip: Clip) -> None:
         "a.mp4": DoneClip(sha256(b"abc"), 3, 1000, same.uri),
         "b.mp4": DoneClip(sha256(b"xyz"), 3, 1000, touched.uri),
     }
-    assert plan_clips([same, touched], here) == ScoringPlan(num_skipped=2)
+    assert plan_clips([same, touched], here) == ScoringPlan(num_skipped=2, moved=[touched])
     elsewhere = {name: row._replace(uri=f"file:///old/{name}") for name, row in here.items()}
     plan = plan_clips([same, touched], elsewhere)
     assert plan == ScoringPlan(num_skipped=2, moved=[same, touched])
@@ -138,7 +139,7 @@ def row_of(content: bytes | None, modified_ns: int) -> DoneClip:
 def after(plan: ScoringPlan, rows: Mapping[str, DoneClip]) -> dict[str, DoneClip]:
     """Return the rows of the store when the plan has been carried out."""
     new = dict(rows)
-    for one in [*plan.todo, *(one for one, _ in plan.reusable)]:
+    for one in [*plan.todo, *plan.moved, *(one for one, _ in plan.reusable)]:
         new[one.clip_id] = DoneClip(sha256(one.file().read_bytes()), one.size, one.modified_ns)
     return new
 
@@ -159,6 +160,7 @@ def test_every_clip_is_listed_once_and_done_once(
         assert not rescore or plan.todo == clips
         for one, source in plan.reusable:
             assert stored[source].content_sha256 == sha256(one.file().read_bytes())
+        assert set(plan.moved).isdisjoint(touched)
         assert plan_clips(clips, after(plan, stored)) == ScoringPlan(num_skipped=len(clips))
 
 

@@ -33,7 +33,7 @@ def clip(tmp_path: Path) -> Callable[..., ClipFile]:
     return list_one
 
 
-def test_a_moved_clip_is_told_where_it_lies_and_nothing_else(
+def test_a_moved_clip_is_told_where_and_since_when_it_lies_there_and_nothing_else(
     store: ResultsStore,
     commit: Commit,
     make_stamp: MakeStamp,
@@ -45,7 +45,7 @@ def test_a_moved_clip_is_told_where_it_lies_and_nothing_else(
     names = ["a.mp4", "b.mp4", "c.mp4"]
     commit("one", *names, value=0.1, num_seconds=3, num_windows=2)
     commit("two", "d.mp4", value=0.2)
-    rows = "SELECT * EXCLUDE (uri) FROM all_scores ORDER BY clip_id"
+    rows = "SELECT * EXCLUDE (uri, modified_ns) FROM all_scores ORDER BY clip_id"
     with connect(store.location) as connection:
         before = connection.sql(rows).fetchall()
     was_shown = shown(store.location)
@@ -58,7 +58,8 @@ def test_a_moved_clip_is_told_where_it_lies_and_nothing_else(
     expected = [(one.clip_id, one.uri) for one in moved]
     assert uris == [*expected, ("d.mp4", "file:///c/d.mp4")]
     done = done_clips(store, "aa", "first")
-    assert [done[name].uri for name in names] == [one.uri for one in moved]
+    found = [(done[name].uri, done[name].modified_ns) for name in names]
+    assert found == [(one.uri, one.modified_ns) for one in moved]
 
 
 def test_a_renamed_clip_takes_everything_over(
