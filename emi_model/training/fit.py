@@ -49,6 +49,7 @@ def fit(
     config: TrainConfig,
     *,
     on_epoch: Callable[[EpochReport], None] | None = None,
+    on_fold: Callable[[EpochReport], None] | None = None,
     device: str | None = None,
     group: SingleProcess | None = None,
     journal: Journal | None = None,
@@ -67,6 +68,8 @@ def fit(
             with ``keep="last"``.
         config: the recipe.
         on_epoch: called after every epoch.
+        on_fold: called after every epoch of the trainings before, each without a fold of the clips,
+            where the fusion is fitted out of fold.
         device: ``cpu``, ``cuda`` or ``cuda:N``; default: CUDA if available.
         group: the processes that train together, all with the same clips; default: this one.
         journal: where the state is kept after every epoch, and taken from at the start.
@@ -103,6 +106,7 @@ def fit(
             valid_set,
             config,
             on_epoch=on_epoch,
+            on_fold=on_fold,
             device=device,
             group=group,
             journal=journal,

@@ -49,6 +49,7 @@ class EpochReport:
             whose predictions are all alike counts 0, one whose labels are all alike does not count.
             None without clips, or if no target counts.
         seconds: that `fit` has taken, the time before an interruption included.
+        fold: which part of the training clips is left out, as ``2 of 5``; empty: none.
     """
 
     epoch: int
@@ -58,6 +59,7 @@ class EpochReport:
     valid: dict[str, TargetMetrics] | None
     valid_pearson: float | None
     seconds: float
+    fold: str = ""
 
 
 class Trainer:

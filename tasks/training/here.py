@@ -42,16 +42,11 @@ def needs_no_ray(workers: int) -> bool:
 
 
 class TrainingHere:
-    """One attempt at a training, in a child process that dies with this one.
-
-    Attributes:
-        last_epoch: number of the last epoch that it reported; 0 before the first.
-    """
+    """One attempt at a training, in a child process that dies with this one."""
 
     def __init__(self, job: TrainingJob, storage: Path) -> None:
         """Keep what to train, and the folder of this training."""
         self._work, self._threads = (job, storage.absolute()), job.threads
-        self.last_epoch = 0
 
     def wait(self, on_epoch: Callable[[EpochReport], None] | None) -> Path:
         """Train, and return the folder that holds the outcome; a signal interrupts this at once.
@@ -70,10 +65,8 @@ class TrainingHere:
                 if kind == DIED:
                     died = content
                     continue
-                report = report_from_dict(content)
-                self.last_epoch = report.epoch
                 if on_epoch is not None:
-                    on_epoch(report)
+                    on_epoch(report_from_dict(content))
             raise WorkerDied(died or child.how_it_ended())
 
 
@@ -95,6 +88,12 @@ class HereJournal(FolderJournal):
         from tasks.training.on_ray import last_state_of_ray
 
         return last_state_of_ray(self._storage)
+
+
+def last_kept(storage: Path) -> tuple[Path, int] | None:
+    """Return what tells the last state of a training from those before; None at the start."""
+    state = HereJournal(storage).last()
+    return None if state is None else (state, state.stat().st_mtime_ns)
 
 
 def train_in_child(work: tuple[TrainingJob, Path], send: Send) -> None:

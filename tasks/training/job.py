@@ -175,7 +175,7 @@ def train_job(
         journal: of this training.
         device: to train on.
         group: the processes that train together.
-        on_epoch: called after every epoch, in each of them.
+        on_epoch: called after every epoch, in each of them; also after those of folds.
 
     Raises:
         EmiError: the model or a clip cannot be read, or a loss is not finite.
@@ -192,6 +192,7 @@ def train_job(
         job.valid,
         job.recipe.train,
         on_epoch=on_epoch,
+        on_fold=on_epoch,
         device=device,
         group=group,
         journal=journal,

@@ -188,18 +188,21 @@ def _tracked(plan: TrainingPlan, audio: LabelledAudio) -> Iterator[TrainingRun]:
 def _train(plan: TrainingPlan, storage: Path, run: TrainingRun) -> Trained:
     num_epochs = plan.job.recipe.train.epochs
     observer().begin("starting workers", None, "")
-    done = 0
+    done, fold = 0, ""
 
     def report_epoch(report: EpochReport) -> None:
-        nonlocal done
-        if not done:
-            observer().begin("training", num_epochs, "epochs")
+        nonlocal done, fold
+        if not done or report.fold != fold:
+            name = f"training without fold {report.fold}" if report.fold else "training"
+            observer().begin(name, num_epochs, "epochs")
+            done, fold = 0, report.fold
         found = "-" if report.valid_pearson is None else f"{report.valid_pearson:.3f}"
         observer().advance(
             report.epoch - done, f"· loss {report.train_loss:.4f} · mean Pearson {found} ·"
         )
         done = report.epoch
-        run.log_epoch(report.epoch, _curve(report))
+        if not report.fold:
+            run.log_epoch(report.epoch, _curve(report))
 
     trained = train(plan.job, storage, workers=plan.workers, on_epoch=report_epoch)
     for report in trained.history:  # all: a resumed training reported its first epochs before

@@ -57,16 +57,11 @@ POLL_SECONDS = 0.5
 
 
 class TrainingOnRay:
-    """One attempt at a training, on the Ray cluster of this process.
-
-    Attributes:
-        last_epoch: number of the last epoch that it reported; 0 before the first.
-    """
+    """One attempt at a training, on the Ray cluster of this process."""
 
     def __init__(self, job: TrainingJob, storage: Path, workers: int) -> None:
         """Keep what to train, the folder of this training, and how many train together."""
         self._work = job, storage.absolute(), workers
-        self.last_epoch = 0
 
     def wait(self, on_epoch: Callable[[EpochReport], None] | None) -> Path:
         """Train, and return the folder that holds the outcome; a signal interrupts this at once.
@@ -90,7 +85,6 @@ class TrainingOnRay:
             done = bool(wait([fitting], POLL_SECONDS).done)
             reports, failure = wait_for(driver.take.remote())
             for report in map(report_from_dict, reports):
-                self.last_epoch = report.epoch
                 if on_epoch is not None:
                     on_epoch(report)
         if failure is not None:

@@ -17,7 +17,7 @@ from emi_model.devices import available_cores
 from emi_model.errors import TrainingError
 from emi_model.training.trainer import EpochReport, report_from_dict
 from tasks.storage.locks import LockHeld, file_lock
-from tasks.training.here import TrainingHere, needs_no_ray
+from tasks.training.here import TrainingHere, last_kept, needs_no_ray
 from tasks.training.job import (
     HISTORY_FILE,
     LOCK_FILE,
@@ -28,7 +28,7 @@ from tasks.training.job import (
 )
 
 MAX_DEATHS = 2
-"""Training is given up once workers died more often than this without a new epoch between."""
+"""Training is given up once workers died more often than this without a new state between."""
 
 
 @dataclass(frozen=True)
@@ -51,13 +51,7 @@ class Trained:
 
 
 class Attempt(Protocol):
-    """One attempt at a training, which goes on from the last epoch of the one before.
-
-    Attributes:
-        last_epoch: number of the last epoch that it reported; 0 before the first.
-    """
-
-    last_epoch: int
+    """One attempt at a training, which goes on from the last epoch of the one before."""
 
     def wait(self, on_epoch: Callable[[EpochReport], None] | None) -> Path:
         """Train, and return the folder that holds the outcome.
@@ -93,14 +87,18 @@ def train(
             and again, or a node of the cluster does not see its files.
         ClusterError: Ray does not start, or its cluster cannot be joined.
     """
+
+    def kept() -> object:
+        return last_kept(storage)
+
     if needs_no_ray(workers):
-        return _outcome(_done(lambda: TrainingHere(job, storage), on_epoch))
+        return _outcome(_done(lambda: TrainingHere(job, storage), kept, on_epoch))
     from tasks.cluster.connection import ray_cluster
     from tasks.training.on_ray import TrainingOnRay, check_shared
 
     with ray_cluster(available_cores()):
         check_shared(storage, job.start, *references_of(job.recipe.model).values())
-        return _outcome(_done(lambda: TrainingOnRay(job, storage, workers), on_epoch))
+        return _outcome(_done(lambda: TrainingOnRay(job, storage, workers), kept, on_epoch))
 
 
 @contextmanager
@@ -121,16 +119,25 @@ def alone_at(storage: Path) -> Iterator[None]:
         yield
 
 
-def _done(begin: Callable[[], Attempt], on_epoch: Callable[[EpochReport], None] | None) -> Path:
-    """Return the folder that holds the outcome of as many attempts as it takes."""
-    done, deaths = -1, 0
+def _done(
+    begin: Callable[[], Attempt],
+    kept: Callable[[], object],
+    on_epoch: Callable[[EpochReport], None] | None,
+) -> Path:
+    """Return the folder that holds the outcome of as many attempts as it takes.
+
+    Args:
+        begin: returns an attempt.
+        kept: returns what tells the last state from those before; a new one is progress.
+        on_epoch: called after every epoch.
+    """
+    deaths = 0
     while True:
-        attempt = begin()
+        before = kept()
         try:
-            return attempt.wait(on_epoch)
+            return begin().wait(on_epoch)
         except WorkerDied as death:
-            deaths = 1 if attempt.last_epoch > done else deaths + 1
-            done = max(done, attempt.last_epoch)
+            deaths = 1 if kept() != before else deaths + 1
             if deaths > MAX_DEATHS:
                 raise TrainingError(
                     f"workers died {deaths} times in a row: {death}: what was trained stays, "

@@ -2,6 +2,7 @@
 
 import sys
 from contextlib import nullcontext
+from dataclasses import replace
 
 import pytest
 
@@ -74,6 +75,7 @@ def trainings(monkeypatch, emi_home):
         contents = {"train": [clip.content_sha256 for clip in job.train]}
         save_checkpoint(storage / "model", model, job.card, training_clips=contents)
         report = EpochReport(1, 3, 0.5, 1e-3, None, None, 2.0)
+        on_epoch(replace(report, epoch=2, fold="1 of 5"))
         on_epoch(report)
         predictions = predict(model, job.valid) if job.valid else None
         return Trained(storage / "model", 1, (report,), 2.0, predictions)

@@ -9,6 +9,8 @@ from emi_model.errors import LabelError, ModelNotFound
 from flows.retrain import retrain_model
 from flows.train import train_model
 from tasks.labels.add_labels import add_labels
+from tasks.progress import Observer, observed_by
+from tasks.registry.client import mlflow_client
 from tasks.registry.registry import find, list_versions
 from tasks.storage.locks import is_locked
 from tasks.store.query import answer
@@ -18,6 +20,19 @@ from tests.tasks.labels.labelled_corpus import labelled_store
 
 BETTER, WORSE = {"margin": -2.0}, {"margin": 2.0}
 """Rules by which any challenger is better, or none."""
+
+
+class Seen(Observer):
+    """Notes the stages, and how far each went."""
+
+    def __init__(self):
+        self.stages, self.done = [], []
+
+    def begin(self, stage, total, unit):
+        self.stages.append(stage)
+
+    def advance(self, num_done, note=""):
+        self.done.append(num_done)
 
 
 @pytest.fixture
@@ -137,11 +152,17 @@ def test_a_training_registers_a_version_and_promotes_none(
     for name in ("start_run", "train", "evaluate_predictions", "register"):
         watch(new_version, name)
     watch(shutil, "rmtree")
-    found = train_model.fn(*site, recipe="debug", name="other", workers=1)
+    seen = Seen()
+    with observed_by(seen):
+        found = train_model.fn(*site, recipe="debug", name="other", workers=1)
+    assert seen.stages[-2:] == ["training without fold 1 of 5", "training"]
+    assert seen.done == [2, 1]
     assert (found["reference"], found["aliases"]) == ("models:/other/1", [])
     assert (found["num_epochs"], found["seconds"], found["missing"]) == (1, 2.0, {})
     assert found["recipe"] == "debug"
     (version,) = list_versions("other")
+    curve = mlflow_client().get_metric_history(found["run_id"], "train_loss")
+    assert [point.step for point in curve] == [1]  # folds have no curve
     assert version.row()["snapshot"] is not None
     rows = answer(site[0], "SELECT target, split FROM evaluations ORDER BY target").to_pylist()
     assert [(row["target"], row["split"]) for row in rows] == [

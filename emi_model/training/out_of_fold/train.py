@@ -49,14 +49,15 @@ def fit_in_folds(
     config: TrainConfig,
     *,
     on_epoch: Callable[[Any], None] | None,
+    on_fold: Callable[[Any], None] | None,
     device: str | None,
     group: SingleProcess,
     journal: Journal | None,
 ) -> FoldResult:
     """Train a model whose fusion weighs predictions, in place; return the last stage's result.
 
-    The arguments are those of `emi_model.training.fit.fit`. Reports of epochs are those of the last
-    stage. A training that is resumed needs the first weights that it began with.
+    The arguments are those of `emi_model.training.fit.fit`. A training that is resumed needs the
+    first weights that it began with.
 
     Args:
         train: trains the model once, by ``(model, train_set, valid_set, config, on_epoch, journal,
@@ -66,6 +67,7 @@ def fit_in_folds(
         valid_set: clips to watch; they fit nothing.
         config: the recipe.
         on_epoch: called after every epoch of the last stage.
+        on_fold: called after every epoch of the stages before.
         device: where the model runs.
         group: the processes that train together.
         journal: where the state is kept.
@@ -89,10 +91,15 @@ def fit_in_folds(
         own = None if journal is None else StageJournal(journal, stage, whole, config.epochs)
         return train(model, clips, valid, settings, own, stage.seconds, **options)
 
+    def report_fold(report: Any) -> None:
+        if on_fold is not None:
+            on_fold(replace(report, fold=f"{stage.number + 1} of {len(folds)}"))
+
     for fold in folds[stage.number :]:
         model.load_state_dict(first)
         left_out = set(fold)
-        result = run([clip for n, clip in enumerate(train_set) if n not in left_out], ())
+        others = [clip for n, clip in enumerate(train_set) if n not in left_out]
+        result = run(others, (), on_epoch=report_fold)
         found = predicted_apart(model, [train_set[index] for index in fold], device, group)
         values, amounts = (part.clone() for part in stage.predictions)
         values[fold], amounts[fold] = found

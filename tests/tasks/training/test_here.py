@@ -15,39 +15,20 @@ import torch
 
 from emi_model.errors import ConfigError, TrainingError
 from emi_model.training.fit import fit
-from emi_model.training.recipes import recipe_named
 from emi_model.training.trainer import report_from_dict
 from emi_model.training.validate import predict_clips
-from tasks.labels.label_set import load_labels
-from tasks.labels.labelled_clips import load_labelled_audio
 from tasks.training import here, run
 from tasks.training.here import HereJournal, needs_no_ray, train_in_child
 from tasks.training.job import (
     OWN_CHECKPOINT,
     TrainingJob,
-    WorkerDied,
     lasting_failures,
     newest,
 )
-from tasks.training.plan import plan_training
 from tests.no_room import TooLarge, full_disk
-from tests.tasks.labels.labelled_corpus import labelled_store
 
 SNAPSHOT = "checkpoint_manager_snapshot.json"
 """Ray Train's file that says which checkpoint is the last; the content is as Ray 2.60 writes it."""
-
-
-@pytest.fixture(scope="module")
-def job(tmp_path_factory: pytest.TempPathFactory) -> TrainingJob:
-    """Return a training of a few short clips."""
-    folder = tmp_path_factory.mktemp("here")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("EMI_HOME", str(folder / "home"))
-        corpus, store = labelled_store(folder, ["train"] * 8 + ["valid"] * 6)
-        gathered = load_labelled_audio(load_labels(store), str(corpus), ("train", "valid"))
-    recipe = recipe_named("debug")
-    plan = plan_training(gathered, recipe, name="emi", start=None, workers=1, gpus=0, threads=1)
-    return plan.job
 
 
 def sent(job: TrainingJob, storage: Path, *, killed_after: int = 99) -> list[tuple[str, Any]]:
@@ -230,34 +211,3 @@ def test_ray_trains_for_several_workers_gpus_and_clusters(monkeypatch: pytest.Mo
     monkeypatch.delenv("EMI_FEW_CLIPS")
     monkeypatch.setenv("RAY_ADDRESS", "head:6379")
     assert not needs_no_ray(1)
-
-
-class Attempts:
-    """Attempts at a training that end as they are told, and note how many there were."""
-
-    def __init__(self, *ends: tuple[int, Path | None]) -> None:
-        self._ends = list(ends)
-        self.last_epoch = 0
-
-    def wait(self, _on_epoch: object) -> Path:
-        self.last_epoch, folder = self._ends.pop(0)
-        if folder is None:
-            raise WorkerDied("killed by signal 9")
-        return folder
-
-
-def test_a_training_is_given_up_where_workers_die_without_a_new_epoch(tmp_path: Path) -> None:
-    several = Attempts((1, None), (1, None), (2, None), (0, None), (3, tmp_path))
-    assert run._done(lambda: several, None) == tmp_path
-    doomed = Attempts((1, None), (0, None), (1, None), (2, tmp_path))
-    with pytest.raises(TrainingError, match=r"died 3 times in a row: killed by signal 9: what was"):
-        run._done(lambda: doomed, None)
-
-
-def test_one_process_at_a_time_is_at_a_training(tmp_path: Path) -> None:
-    with (
-        run.alone_at(tmp_path),
-        pytest.raises(TrainingError, match="another process is at this"),
-        run.alone_at(tmp_path),
-    ):
-        pass

@@ -133,14 +133,16 @@ def test_a_stopped_training_goes_on_in_its_fold_to_the_very_same_end(
     late: tuple[EmiModel, FitResult], tmp_path: Path
 ) -> None:
     model, expected = late
-    epochs = []
+    epochs, folds = [], list[EpochReport]()
     for keeps in (1, 2, 2):  # in the first fold, at the end of the second, in the last stage
         journal = StoppingJournal(tmp_path, keeps)
         with pytest.raises(Stop):
-            trained("late", journal=journal)
+            trained("late", journal=journal, on_fold=folds.append)
         epochs += journal.epochs
     again, found = trained("late", journal=FolderJournal(tmp_path))
     assert epochs == [1, 2, 3, 4, 5]
+    # the first epoch of each was kept, but the stop came before its report
+    assert [(report.fold, report.epoch) for report in folds] == [("1 of 2", 2), ("2 of 2", 2)]
     for name, weight in model.state_dict().items():
         assert torch.equal(again.state_dict()[name], weight), name
     plain = [[replace(r, seconds=0.0) for r in result.history] for result in (found, expected)]
