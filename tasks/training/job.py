@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from zipfile import is_zipfile
 
 import numpy as np
 
@@ -23,7 +25,7 @@ from emi_model.training.first_weights import from_backbone, from_model, from_scr
 from emi_model.training.fit import FitResult, fit
 from emi_model.training.group import SingleProcess
 from emi_model.training.recipes import Recipe
-from emi_model.training.state import DISK_FULL, FolderJournal, Journal, writing
+from emi_model.training.state import DISK_FULL, STATE_FILE, FolderJournal, Journal, writing
 from emi_model.training.trainer import EpochReport
 from emi_model.training.validate import predict_clips
 from tasks.evaluation.encoded_clips import with_encoded
@@ -41,6 +43,9 @@ CHECKPOINTS = "checkpoint_*"
 """Folders of states: Ray Train names them by time, a training without Ray has `OWN_CHECKPOINT`."""
 
 OWN_CHECKPOINT = "checkpoint_here"
+
+RECORD_FILE = "checkpoint_manager_snapshot.json"
+"""Where Ray Train records the checkpoints that it keeps; it writes over the file in place."""
 
 
 class WorkerDied(Exception):
@@ -209,6 +214,37 @@ def newest(*states: Path | None) -> Path | None:
     """Return the file that was written last: a training may go on with or without Ray."""
     found = [state for state in states if state is not None]
     return max(found, key=lambda state: state.stat().st_mtime_ns, default=None)
+
+
+def newest_whole(storage: Path) -> Path | None:
+    """Return the newest state in a training's folder that was written to its end, if any."""
+    return newest(*filter(is_zipfile, storage.glob(f"{CHECKPOINTS}/{STATE_FILE}")))
+
+
+def has_record(storage: Path) -> bool:
+    """Return whether Ray Train has recorded its checkpoints in a training's folder."""
+    try:
+        json.loads((storage / RECORD_FILE).read_bytes())
+    except (FileNotFoundError, ValueError):  # a full disk, or a kill, leaves it cut
+        return False
+    return True
+
+
+def drop_cut_record(storage: Path) -> None:
+    """Let a training go on whose record is cut, on which Ray Train does not start.
+
+    The last state goes to where a training without Ray keeps its own, and Ray Train begins anew.
+    """
+    record, own = storage / RECORD_FILE, storage / OWN_CHECKPOINT
+    if not record.exists() or has_record(storage):
+        return
+    state = newest_whole(storage)
+    if state is not None:
+        own.mkdir(exist_ok=True)
+        state.replace(own / STATE_FILE)
+    record.unlink()
+    for folder in set(storage.glob(CHECKPOINTS)) - {own}:
+        shutil.rmtree(folder)
 
 
 def _hashes(clips: Sequence[CachedClip]) -> list[str]:

@@ -44,8 +44,11 @@ from tasks.training.job import (
     LOCK_FILE,
     TrainingJob,
     WorkerDied,
+    drop_cut_record,
+    has_record,
     lasting_failures,
     newest,
+    newest_whole,
     own_journal,
     train_job,
 )
@@ -70,6 +73,7 @@ class TrainingOnRay:
             TrainingError: training cannot go on.
             WorkerDied: a worker or its node died.
         """
+        drop_cut_record(self._work[1])
         driver = actor_on_this_node(TrainingDriver, max_concurrency=DRIVER_CALLS)
         try:
             return self._outcome(driver, on_epoch)
@@ -161,11 +165,13 @@ def local_folder(checkpoint: Checkpoint) -> Path:
 
 
 def last_state_of_ray(storage: Path) -> Path | None:
-    """Return the file of the last state that Ray Train kept in a training's folder, if any."""
-    try:
-        checkpoint = Result.from_path(str(storage)).checkpoint
-    except RuntimeError:  # it was killed before it had kept one
-        return None
+    """Return the file of the last state that Ray Train kept in a training's folder, if any.
+
+    Where its record is missing or cut, that is the newest state that was written whole.
+    """
+    if not has_record(storage):
+        return newest_whole(storage)
+    checkpoint = Result.from_path(str(storage)).checkpoint
     return None if checkpoint is None else local_folder(checkpoint) / STATE_FILE
 
 

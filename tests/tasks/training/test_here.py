@@ -15,6 +15,7 @@ import torch
 
 from emi_model.errors import ConfigError, TrainingError
 from emi_model.training.fit import fit
+from emi_model.training.state import read_state, write_state
 from emi_model.training.trainer import report_from_dict
 from emi_model.training.validate import predict_clips
 from tasks.training import here, run
@@ -22,6 +23,7 @@ from tasks.training.here import HereJournal, needs_no_ray, train_in_child
 from tasks.training.job import (
     OWN_CHECKPOINT,
     TrainingJob,
+    drop_cut_record,
     lasting_failures,
     newest,
 )
@@ -192,6 +194,28 @@ def test_the_state_that_was_written_last_is_taken(tmp_path: Path) -> None:
     shutil.rmtree(tmp_path / OWN_CHECKPOINT)
     assert journal.last() == state
     assert newest(None, None) is None
+
+
+def test_a_training_goes_on_whose_record_by_ray_a_full_disk_cut(tmp_path: Path) -> None:
+    for epoch in (1, 2, 3):
+        state = tmp_path / f"checkpoint_{epoch}" / "training.pt"
+        state.parent.mkdir()
+        write_state(state, {"fingerprint": "x", "epoch": epoch})
+        if epoch == 3:
+            os.truncate(state, 99)
+        os.utime(state, (epoch, epoch))
+    drop_cut_record(tmp_path)  # there is none: Ray Train starts
+    (tmp_path / SNAPSHOT).touch()
+    journal = HereJournal(tmp_path)
+    assert journal.last() == tmp_path / "checkpoint_2" / "training.pt"  # also without Ray
+    drop_cut_record(tmp_path)
+    kept = journal.last()
+    assert kept is not None
+    assert read_state(kept, "x")["epoch"] == 2
+    assert [path.name for path in tmp_path.iterdir()] == [OWN_CHECKPOINT]
+    (tmp_path / SNAPSHOT).write_text("{}")
+    drop_cut_record(tmp_path)
+    assert (tmp_path / SNAPSHOT).exists()
 
 
 def test_ray_trains_for_several_workers_gpus_and_clusters(monkeypatch: pytest.MonkeyPatch) -> None:
