@@ -30,6 +30,9 @@ _SOURCE = [field.name for field in fields(Source)]
 NOTED = "noted"
 """Key of a row, in the process that extracted it: `ClipMedia.noted`; only if there is any."""
 
+UNGIVEN = "ungiven"
+"""Key of a row, likewise: `Rejection` of each optional modality that gave no input, by modality."""
+
 CLIPPED_FRACTION = 1e-3
 """Share of samples at full scale from which a clip is flagged as clipped."""
 
@@ -152,26 +155,37 @@ def _row(
         return rejected(row, bad.reason, bad.detail)  # no file that an extractor could read
     if media.audio is not None:
         row |= {name: getattr(media.audio, name) for name in _SOURCE}
-    inputs, refusal, lacking = [], None, None
-    for extractor, is_needed in extractors:
-        found = extractor.extract(media)
-        if not isinstance(found, Rejection):
-            inputs.append(pack(extractor.modality, found))
-        else:
-            lacking = lacking or found
-            refusal = refusal or (found if is_needed else None)
-    if not inputs:  # each modality may be absent, but not all of them
-        refusal = refusal or lacking
+    inputs, refusal, without = _taken(media, extractors)
     row["modalities"] = [item["modality"] for item in inputs]
     if media.noted:
         columns = {name: fact for one in media.noted.values() for name, fact in one.items()}
         row |= {name: fact for name, fact in columns.items() if name in EXTRACTED.names}
         row[NOTED] = media.noted
+    if without:
+        row[UNGIVEN] = without
     if refusal is not None:
         return rejected(row, refusal.reason, refusal.detail)
     if isinstance(media.audio, Extraction):
         row |= _measured(media.audio)
     return row | {"status": Status.SCORED.value, "inputs": inputs}
+
+
+def _taken(
+    media: ClipMedia, extractors: Sequence[tuple[Extractor, bool]]
+) -> tuple[list[Row], Rejection | None, dict[str, Rejection]]:
+    """Return a clip's inputs, why it is rejected, and its optional modalities without an input."""
+    inputs, refusal, without = [], None, {}
+    for extractor, is_needed in extractors:
+        found = extractor.extract(media)
+        if not isinstance(found, Rejection):
+            inputs.append(pack(extractor.modality, found))
+        elif is_needed:
+            refusal = refusal or found
+        else:
+            without[extractor.modality] = found
+    if not inputs:  # each modality may be absent, but not all of them
+        refusal = refusal or next(iter(without.values()), None)
+    return inputs, refusal, without
 
 
 def _listed_row(clip: ClipFile, content_sha256: str | None) -> Row:

@@ -31,7 +31,7 @@ from tasks.extraction.audio import TIMEOUT_SECONDS
 from tasks.extraction.headers import Prober
 from tasks.extraction.inputs import unpack
 from tasks.extraction.registry import NO_SETTINGS, extractor_of
-from tasks.extraction.rows import NOTED, extract_clip
+from tasks.extraction.rows import NOTED, UNGIVEN, extract_clip
 from tasks.labels.cache_files import (
     advice,
     read_facts,
@@ -39,6 +39,7 @@ from tasks.labels.cache_files import (
     write_facts,
     write_values,
 )
+from tasks.schema.outcomes import ABSENCES
 from tasks.threads import Progress, map_in_threads
 
 CACHED_SECONDS = 60.0
@@ -264,7 +265,7 @@ class AudioCache:
                 f"its content was {content_sha256[:12]} when it was labelled, it is {found[:12]}"
             )
             return CacheFailure(CHANGED, f"{detail} now: add its labels again")
-        if row["inputs"] is None:
+        if row["inputs"] is None and not self._may_lack(content_sha256, needs, row):
             return CacheFailure(row["reason"], row["detail"])
         inputs = unpack(row)
         for modality in needs:
@@ -273,3 +274,15 @@ class AudioCache:
                 write_facts(self._file(content_sha256, modality, FACTS_SUFFIX), facts)
             self.keep(content_sha256, modality, inputs.get(modality))
         return None
+
+    def _may_lack(
+        self, content_sha256: str, needs: Mapping[str, bool], row: Mapping[str, Any]
+    ) -> bool:
+        """Return whether a clip just lacks what was asked for, and the cache has another input."""
+        reasons = {name: why.reason for name, why in row.get(UNGIVEN, {}).items()}
+        others = [modality for modality in self.needs if modality not in needs]
+        return (
+            reasons.keys() == needs.keys()
+            and ABSENCES.issuperset(reasons.values())
+            and any(self._file(content_sha256, modality).exists() for modality in others)
+        )

@@ -60,6 +60,29 @@ class Reason(StrEnum):
     """The clip did not fit into memory, even alone."""
 
 
+ABSENCES = frozenset(
+    {
+        Reason.UNREADABLE,
+        Reason.NO_AUDIO_TRACK,
+        Reason.NO_VIDEO,
+        Reason.NO_FACE,
+        Reason.UNSUPPORTED_CODEC,
+        Reason.ENCRYPTED,
+        Reason.UNSUPPORTED_FORMAT,
+        Reason.REFUSED,
+        Reason.NO_SAMPLES,
+        Reason.TOO_SHORT,
+        Reason.NO_SPEECH,
+        Reason.NO_SERIES,
+    }
+)
+"""Why a clip lacks an input for good: the same file gives none the next time either.
+
+Any other reason is a failure that may pass (no time, no memory, a dead process, no file), or that
+somebody has to mend (`Reason.BAD_SERIES`: the clip has features). It says nothing of the clip.
+"""
+
+
 class Flag(StrEnum):
     """What a reader of a scored row should consider."""
 

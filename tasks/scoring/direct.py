@@ -15,7 +15,7 @@ from emi_model.targets import EMI_TARGETS, column_name
 from tasks.corpus.listing import clip_file
 from tasks.extraction.audio import TIMEOUT_SECONDS
 from tasks.extraction.headers import Prober
-from tasks.extraction.rows import NOTED, extract_clip
+from tasks.extraction.rows import NOTED, UNGIVEN, extract_clip
 from tasks.extraction.series.given import parse_features, series_settings
 from tasks.registry.registry import resolve_model
 from tasks.schema.scores import bound_columns
@@ -83,7 +83,8 @@ def score_files(
             for clip in clips
         ]
     for row in extracted:
-        row.pop(NOTED, None)  # no columns of the store
+        for key in (NOTED, UNGIVEN):  # no columns of the store
+            row.pop(key, None)
     predictor = Predictor(loaded.model, precision=precision)
     predictor.lanes = usual_lanes(predictor.device)
     score = ClipScorer(

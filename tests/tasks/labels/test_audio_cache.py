@@ -261,3 +261,33 @@ def test_inputs_under_other_settings_have_a_folder_of_their_own(
         assert cache.fill([(clip, content)], decoders=1) == {}
         assert len(cache.inputs(content)["repeated"]) == (times or 1)
         assert (tmp_path / "cache" / folder).is_dir()
+
+
+@register_extractor("moody", version=1, key=lambda _: "")
+def moody(media: ClipMedia) -> NDArray[np.uint8] | Rejection:
+    """Refuse a clip for the reason that its settings name."""
+    reason = media.options.get("moody")
+    media.noted["moody"] = {"mood": 1}
+    return np.ones(3, np.uint8) if reason is None else Rejection(reason=reason, detail="moody")
+
+
+OPTIONAL = {"repeated": False, "moody": False}
+
+
+def test_an_input_after_the_other_is_what_both_at_once_are(tmp_path: Path) -> None:
+    (tmp_path / "a.bin").write_text("a")
+    clip, content = item(tmp_path / "a.bin")
+    for reason in (Reason.NO_FACE, None):
+        caches = []
+        for name, each in (("once", [OPTIONAL]), ("later", [{"repeated": False}, OPTIONAL])):
+            for needs in each:
+                cache = AudioCache(tmp_path / f"{name} {reason}", needs, {"moody": reason})
+                assert cache.fill([(clip, content)], decoders=1) == {}
+            assert cache.has(content)
+            assert cache.absent(content) == ("moody",) * (reason is not None)
+            assert cache.facts(content, "moody") == {"mood": 1}
+            caches.append({path.relative_to(cache.root) for path in files_below(cache.root)})
+        assert caches[0] == caches[1]
+    cache = AudioCache(tmp_path / "none", {"moody": False}, {"moody": Reason.NO_FACE})
+    assert [*cache.fill([(clip, content)], decoders=1)] == ["a.bin"]  # it has no input at all
+    assert files_below(cache.root) == []
