@@ -75,7 +75,7 @@ def _encode(
     encoded = AudioCache(clips[0].cache, {modality: False}, folders={modality: folder})
     raw = AudioCache(encoded.root, {modality: False}, folders={modality: raw_folder})
     contents = dict.fromkeys(clip.content_sha256 for clip in clips)
-    lacking = [content for content in contents if not encoded.has(content)]
+    lacking = [content for content in contents if not _is_encoded(content, encoded, raw)]
     was_training = branch.training
     branch.eval()
     for start in range(0, len(lacking), ENCODED_AT_ONCE):
@@ -90,6 +90,13 @@ def _encode(
         for content in some:
             encoded.keep(content, modality, outputs.get(content))
     branch.train(was_training)
+
+
+def _is_encoded(content: str, encoded: AudioCache, raw: AudioCache) -> bool:
+    """Return whether a content need not be encoded: it was, or it still has nothing to encode."""
+    if encoded.absent(content):
+        return bool(raw.absent(content)) or not raw.has(content)
+    return encoded.has(content)
 
 
 def _raw_folder(clip: CachedClip, modality: str) -> str:

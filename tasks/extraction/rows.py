@@ -19,7 +19,7 @@ from tasks.extraction.inputs import pack
 from tasks.extraction.media import extract_media
 from tasks.extraction.registry import NO_SETTINGS, ClipMedia, Extractor, extractor_of
 from tasks.extraction.tracks import reject_path
-from tasks.schema.outcomes import Flag, Rejection, Source, Status, rejected
+from tasks.schema.outcomes import ABSENCES, Flag, Rejection, Source, Status, rejected
 from tasks.schema.scores import EXTRACTED, EXTRACTION
 from tasks.storage.folder import StoredFile
 
@@ -184,8 +184,13 @@ def _taken(
         else:
             without[extractor.modality] = found
     if not inputs:  # each modality may be absent, but not all of them
-        refusal = refusal or next(iter(without.values()), None)
+        refusal = refusal or next(iter([*failures(without).values(), *without.values()]), None)
     return inputs, refusal, without
+
+
+def failures(without: Mapping[str, Rejection]) -> dict[str, Rejection]:
+    """Return those of a row's `UNGIVEN` that say nothing of the clip: it may have the input."""
+    return {name: why for name, why in without.items() if why.reason not in ABSENCES}
 
 
 def _listed_row(clip: ClipFile, content_sha256: str | None) -> Row:

@@ -16,7 +16,7 @@ cache at once do the same work twice at worst; a file is whole and is never chan
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -31,7 +31,7 @@ from tasks.extraction.audio import TIMEOUT_SECONDS
 from tasks.extraction.headers import Prober
 from tasks.extraction.inputs import unpack
 from tasks.extraction.registry import NO_SETTINGS, extractor_of
-from tasks.extraction.rows import NOTED, UNGIVEN, extract_clip
+from tasks.extraction.rows import NOTED, UNGIVEN, extract_clip, failures
 from tasks.labels.cache_files import (
     advice,
     read_facts,
@@ -39,7 +39,6 @@ from tasks.labels.cache_files import (
     write_facts,
     write_values,
 )
-from tasks.schema.outcomes import ABSENCES
 from tasks.threads import Progress, map_in_threads
 
 CACHED_SECONDS = 60.0
@@ -118,7 +117,9 @@ class AudioCache:
             on_progress: called with clips done and their total; cached ones count at once.
 
         Returns:
-            The clips that could not be cached by clip id; they are tried again the next time.
+            The clips that could not be cached by clip id; they are tried again the next time. So
+            is one whose optional modality failed for a reason that is not in the clip, such as a
+            time limit: that is no proof that it lacks it.
 
         Raises:
             CorpusError: the cache cannot be written.
@@ -164,7 +165,7 @@ class AudioCache:
         """
         found: dict[str, NDArray[Any]] = {}
         for modality in self.needs:
-            if self._file(content_sha256, modality, ABSENT_SUFFIX).exists():
+            if self._is_absent(content_sha256, modality):
                 continue
             if modality == AUDIO:
                 found[modality] = self.read(content_sha256)
@@ -182,11 +183,7 @@ class AudioCache:
 
     def absent(self, content_sha256: str) -> tuple[str, ...]:
         """Return the modalities that a content lacks."""
-        return tuple(
-            modality
-            for modality in self.needs
-            if self._file(content_sha256, modality, ABSENT_SUFFIX).exists()
-        )
+        return tuple(name for name in self.needs if self._is_absent(content_sha256, name))
 
     def num_samples(self, content_sha256: str) -> int:
         """Return how many samples are cached of a content; without audio, as `size_of` counts.
@@ -194,7 +191,7 @@ class AudioCache:
         Raises:
             CorpusError: as `read`.
         """
-        if AUDIO not in self.needs or self._file(content_sha256, AUDIO, ABSENT_SUFFIX).exists():
+        if AUDIO not in self.needs or self._is_absent(content_sha256, AUDIO):
             return size_of(self.inputs(content_sha256))
         with self._opened(content_sha256) as sound:
             return int(sound.frames)
@@ -211,6 +208,14 @@ class AudioCache:
         """
         suffix = ABSENT_SUFFIX if values is None else None
         write_values(self._file(content_sha256, modality, suffix), values)
+        if values is not None:
+            with suppress(OSError):  # values count for more than a file that says otherwise
+                self._file(content_sha256, modality, ABSENT_SUFFIX).unlink()
+
+    def _is_absent(self, content_sha256: str, modality: str) -> bool:
+        """Return whether a content is known to lack a modality, and none was found since."""
+        noted = self._file(content_sha256, modality, ABSENT_SUFFIX)
+        return noted.exists() and not self._file(content_sha256, modality).exists()
 
     def _lacking(self, content_sha256: str) -> dict[str, bool]:
         """Return the modalities to extract, as `needs`."""
@@ -267,22 +272,23 @@ class AudioCache:
             return CacheFailure(CHANGED, f"{detail} now: add its labels again")
         if row["inputs"] is None and not self._may_lack(content_sha256, needs, row):
             return CacheFailure(row["reason"], row["detail"])
-        inputs = unpack(row)
+        inputs, failed = unpack(row), failures(row.get(UNGIVEN, {}))
         for modality in needs:
+            if modality in failed:
+                continue
             facts = row.get(NOTED, {}).get(modality)
             if facts is not None:
                 write_facts(self._file(content_sha256, modality, FACTS_SUFFIX), facts)
             self.keep(content_sha256, modality, inputs.get(modality))
+        for why in failed.values():
+            return CacheFailure(why.reason, why.detail)
         return None
 
     def _may_lack(
         self, content_sha256: str, needs: Mapping[str, bool], row: Mapping[str, Any]
     ) -> bool:
-        """Return whether a clip just lacks what was asked for, and the cache has another input."""
-        reasons = {name: why.reason for name, why in row.get(UNGIVEN, {}).items()}
+        """Return whether a clip gave nothing that it must have, and the cache has another input."""
         others = [modality for modality in self.needs if modality not in needs]
-        return (
-            reasons.keys() == needs.keys()
-            and ABSENCES.issuperset(reasons.values())
-            and any(self._file(content_sha256, modality).exists() for modality in others)
+        return row.get(UNGIVEN, {}).keys() == needs.keys() and any(
+            self._file(content_sha256, modality).exists() for modality in others
         )

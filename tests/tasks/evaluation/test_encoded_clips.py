@@ -23,6 +23,7 @@ from emi_model.training.recipes import recipe_named
 from tasks.evaluation.encoded_clips import with_encoded
 from tasks.evaluation.evaluate import predict
 from tasks.extraction.registry import ClipMedia, register_extractor
+from tasks.labels.audio_cache import AudioCache
 from tasks.labels.label_set import load_labels
 from tasks.labels.labelled_clips import LabelledAudio, load_labelled_audio
 from tasks.schema.outcomes import Reason, Rejection
@@ -120,3 +121,14 @@ def test_a_model_without_encoders_leaves_clips_as_they_are(audio: LabelledAudio)
     model = EmiModel(replace(recipe_named("debug").model, targets=TARGETS))
     clips = audio.of_split("train")
     assert with_encoded(model, clips) == clips
+
+
+def test_what_a_clip_was_thought_to_lack_is_encoded_once_it_is_there(audio: LabelledAudio) -> None:
+    (lacking,) = [clip for clip in audio.of_split("train") if clip.absent]
+    for _ in range(2):
+        assert with_encoded(model_of(), [lacking], device="cpu")[0].absent == ("said",)
+    raw = AudioCache(lacking.cache, {"said": False}, folders=lacking.folders)
+    raw.keep(lacking.content_sha256, "said", np.frombuffer(b"so glad", np.uint8))
+    (found,) = with_encoded(model_of(), [lacking], device="cpu")
+    assert found.absent == ()
+    assert found.inputs["said"].shape == (1, 16)

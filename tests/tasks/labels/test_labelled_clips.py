@@ -6,10 +6,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from numpy.typing import NDArray
 
+from tasks.extraction.registry import ClipMedia, register_extractor
 from tasks.labels.add_labels import add_labels
 from tasks.labels.label_set import load_labels
-from tasks.labels.labelled_clips import load_labelled_audio
+from tasks.labels.labelled_clips import LabelledAudio, load_labelled_audio
+from tasks.schema.outcomes import Reason, Rejection
 from tests.tasks.labels.labelled_corpus import labelled_store
 
 SPLITS = ["train", "train", "valid", "test", "train"]
@@ -79,3 +82,35 @@ def test_a_corpus_that_composes_accents_another_way(tmp_path: Path) -> None:
     (corpus / composed).rename(corpus / taken_apart)
     found = load_labelled_audio(load_labels(store), str(corpus), ("train",))
     assert [clip.clip_id for clip in found.of_split("train")] == [composed]
+
+
+@register_extractor("seen", version=1, key=lambda _: "")
+def seen(media: ClipMedia) -> NDArray[np.uint8] | Rejection:
+    """Give three numbers, or the reason that the settings name for clip 000."""
+    reason = media.options.get("seen") if media.path.stem == "000" else None
+    return np.ones(3, np.uint8) if reason is None else Rejection(reason=reason, detail="not seen")
+
+
+def test_a_failure_that_may_pass_does_not_mean_that_a_clip_lacks_an_input(tmp_path: Path) -> None:
+    corpus, store = labelled_store(tmp_path, ["train", "train", "valid"])
+
+    def loaded(reason: Reason | None, *, needed: bool = False) -> LabelledAudio:
+        needs, options = {"audio": True, "seen": needed}, {"seen": reason}
+        return load_labelled_audio(
+            load_labels(store), str(corpus), ["train"], needs=needs, options=options
+        )
+
+    for reason in (Reason.TIMEOUT, Reason.WORKER_DIED, Reason.OUT_OF_MEMORY, Reason.BAD_SERIES):
+        found = loaded(reason)
+        assert found.missing == {"000.wav": f"{reason}: not seen"}
+        assert [clip.clip_id for clip in found.of_split("train")] == ["001.wav"]
+    found = loaded(Reason.NO_FACE)
+    assert found.missing == {}
+    clip = found.of_split("train")[0]
+    assert clip.absent == ("seen",)
+    (noted,) = (tmp_path / "home" / "cache").rglob("*.absent")
+    assert loaded(None).of_split("train")[0].absent == ("seen",)  # it is not extracted again
+    assert loaded(None, needed=True).missing == {}
+    assert not noted.exists()
+    noted.touch()  # as an earlier version left it
+    assert (clip.absent, [*clip.inputs]) == ((), ["audio", "seen"])
