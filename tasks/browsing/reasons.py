@@ -38,6 +38,7 @@ FLAG_WORDS: Mapping[str, str] = {
     Flag.MEAN_OF_CHANNELS: "The file does not say what its channels are: they were averaged.",
     Flag.AMBISONIC_W: "The sound is ambisonic: its W channel was scored.",
     Flag.ONE_CHANNEL: "The two channels cancel each other: the first was scored.",
+    Flag.INPUT_FAILED: "An input could not be read: scored without it; the next run tries again.",
 }
 _TRIED_AGAIN = (Reason.NOT_FETCHED, Reason.TOO_LARGE, Reason.NO_SERIES, Reason.BAD_SERIES)
 

@@ -101,8 +101,8 @@ def done_clips(
 
     One that may be another now comes without its content, so that its clip is scored again: an
     earlier version of the extraction may have got it wrong, its model read another ASR model's
-    text, or it lacks a modality that was optional and is needed, or the other way round, or the
-    attributions that are wanted.
+    text, or it lacks a modality that was optional and is needed, or the other way round, or one
+    that failed for a reason that may pass, or the attributions that are wanted.
 
     Args:
         store: the store.
@@ -115,7 +115,7 @@ def done_clips(
     wanted = (ds.field("model_sha256") == model_sha256) & (ds.field("coverage") == coverage)
     columns = [*_IDENTITY, *_SOUND, "modalities", "asr_key", "why", "scored_at"]
     table = _by_time(store.rows(SCORES, scores_schema(), wanted, columns), "scored_at")
-    found = table.select(["reason", "modalities", "asr_key", "why"]).to_pylist()
+    found = table.select(["reason", "modalities", "asr_key", "why", "flags"]).to_pylist()
     changed = [_is_changed(row, needs, asr_key) or _lacks_why(row, why) for row in found]
     both = zip(_outdated(table), changed, strict=True)
     return _latest(table, [is_old or is_changed for is_old, is_changed in both])
@@ -127,7 +127,7 @@ def _is_changed(row: Mapping[str, Any], needs: Mapping[str, bool], asr_key: str 
     lacks = _LACKING.get(reason or "")
     if asr_key not in (None, row["asr_key"]) and (reason is None or lacks == "text"):
         return True
-    if reason in _TRIED_AGAIN:
+    if reason in _TRIED_AGAIN or Flag.INPUT_FAILED in row["flags"]:
         return True
     if reason is not None:
         return lacks is not None and not needs.get(lacks, False)

@@ -18,7 +18,7 @@ from tasks.extraction.headers import Prober
 from tasks.extraction.inputs import pack
 from tasks.extraction.media import extract_media
 from tasks.extraction.registry import NO_SETTINGS, ClipMedia, Extractor, extractor_of
-from tasks.extraction.tracks import reject_path
+from tasks.extraction.tracks import one_line, reject_path
 from tasks.schema.outcomes import ABSENCES, Flag, Rejection, Source, Status, rejected
 from tasks.schema.scores import EXTRACTED, EXTRACTION
 from tasks.storage.folder import StoredFile
@@ -163,10 +163,17 @@ def _row(
         row[NOTED] = media.noted
     if without:
         row[UNGIVEN] = without
+    failed = failures(without)
     if refusal is not None:
+        if failed and len(without) == len(extractors):  # it might have been scored
+            row["flags"] = [Flag.INPUT_FAILED.value]
         return rejected(row, refusal.reason, refusal.detail)
     if isinstance(media.audio, Extraction):
         row |= _measured(media.audio)
+    if failed:
+        row["flags"] = [*row["flags"], Flag.INPUT_FAILED.value]
+        words = (f"{name}: {why.reason}: {why.detail}" for name, why in failed.items())
+        row["detail"] = one_line("; ".join(words))
     return row | {"status": Status.SCORED.value, "inputs": inputs}
 
 

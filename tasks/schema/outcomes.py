@@ -100,6 +100,8 @@ class Flag(StrEnum):
     """The track is ambisonic: mono is its W channel."""
     ONE_CHANNEL = "one_channel"
     """The two channels cancel each other in their sum: mono is the first."""
+    INPUT_FAILED = "input_failed"
+    """An optional input failed for a reason not in `ABSENCES`; the next run tries again."""
 
 
 DOUBTFUL = (Flag.SILENT, Flag.CLIPPED, Flag.SHORT_DECODE)

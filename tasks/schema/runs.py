@@ -42,7 +42,7 @@ RUNS_SCHEMA = pa.schema(
         described("num_adopted", pa.int64(), "clips", "copied from a file of equal content"),
         described("reasons", pa.map_(TEXT, pa.int64()), "clips", "rejected clips by reason"),
         described(
-            "flags", pa.map_(TEXT, pa.int64()), "clips", "clips by warning about their audio"
+            "flags", pa.map_(TEXT, pa.int64()), "clips", "clips by warning about their inputs"
         ),
         described("nodes", pa.map_(TEXT, pa.int64()), "clips", "scored clips by machine"),
         described(

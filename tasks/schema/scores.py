@@ -89,7 +89,13 @@ _FILE = [
 _OUTCOME = [
     required("status", TEXT, "scored|rejected", "whether the clip got scores"),
     described("reason", TEXT, "|".join(Reason), "why the clip was rejected; null if it was scored"),
-    described("detail", TEXT, "", "the reason in the words of the program that failed"),
+    described(
+        "detail",
+        TEXT,
+        "",
+        "the reason in the words of the program that failed; of a clip with the flag input_failed, "
+        "which input failed and why",
+    ),
 ]
 
 EXTRACTION = 2
@@ -110,7 +116,7 @@ _AUDIO = [
     described("declared_seconds", DOUBLE, "s", "duration that the audio track declares"),
     described("scored_seconds", DOUBLE, "s", "audio that the scores were computed from"),
     described("num_frames", pa.int64(), "frames of 20 ms", "frames of audio that were scored"),
-    required("flags", pa.list_(TEXT), "|".join(Flag), "warnings about the audio"),
+    required("flags", pa.list_(TEXT), "|".join(Flag), "warnings about the clip's inputs"),
     described("codec", TEXT, "", "audio codec of the track, as ffmpeg names it"),
     described("sampling_rate", pa.int32(), "Hz", "sampling rate of the track, before resampling"),
     described("channels", pa.int32(), "", "channels of the track, before they are mixed to one"),

@@ -233,9 +233,11 @@ def heard_row(
 ) -> Row:
     """Return a clip's row of transcripts under `HEARD`; without a transcript, of a rejection."""
     made: Row = {name: row.get(name) for name in HEARD.names}
-    made |= {"flags": row["flags"] or [], "asr_key": _key(row, settings)}
+    flags = [flag for flag in row["flags"] or () if flag != Flag.INPUT_FAILED]
+    made |= {"flags": flags, "asr_key": _key(row, settings)}
     if not isinstance(found, HeardClip):
         return made
+    made["detail"] = None  # of a scored clip it says which other input failed
     heard = {"status": Status.TRANSCRIBED.value, TRANSCRIBE_SECONDS: found.seconds}
     return made | found.transcript.columns(keep_text=settings.asr.keep_text) | heard
 

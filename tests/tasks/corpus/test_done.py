@@ -227,6 +227,13 @@ class TestDoneClips:
         ({"modalities": ["audio"]}, {"audio": True, "text": False}, True),
         ({"modalities": ["audio"]}, {"audio": True, "text": True}, False),
         ({"modalities": None}, {"audio": True}, True),  # of an earlier version
+        ({"modalities": ["audio"], "flags": ["input_failed"]}, {"audio": True}, False),
+        (
+            {"reason": "timeout", "modalities": [], "flags": ["input_failed"]},
+            {"text": False},
+            False,
+        ),
+        ({"reason": "timeout", "modalities": []}, {"audio": True}, True),
         ({"reason": "no_speech", "modalities": ["audio"]}, {"text": True}, True),
         ({"reason": "no_speech", "modalities": ["audio"]}, {"text": False}, False),
         ({"reason": "no_face", "modalities": ["audio"]}, {"text": True, "vision": False}, False),

@@ -3,19 +3,22 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pytest
+from numpy.typing import NDArray
 
 from tasks.corpus.clips import hash_content
 from tasks.corpus.listing import clip_file
 from tasks.extraction.headers import Prober
 from tasks.extraction.inputs import unpack
+from tasks.extraction.registry import ClipMedia, register_extractor
 from tasks.extraction.rows import extract_clip, listed_row
-from tasks.schema.outcomes import Reason, rejected
+from tasks.schema.outcomes import Reason, Rejection, rejected
 from tasks.schema.scores import EXTRACTED
 
 MakeMedia = Callable[..., Path]
@@ -147,3 +150,43 @@ def test_hash(tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(b"abc" * 100_000)
     assert hash_content(tmp_path / "a") == hashlib.sha256(b"abc" * 100_000).hexdigest()
     assert [hash_content(tmp_path / "gone"), hash_content(tmp_path)] == [None, None]
+
+
+@register_extractor("shown", version=1)
+def shown(media: ClipMedia) -> NDArray[np.uint8] | Rejection:
+    """Give three numbers, or the reason that the settings name."""
+    reason = media.options.get("shown")
+    return np.ones(3, np.uint8) if reason is None else Rejection(reason=reason, detail="not shown")
+
+
+class TestOptional:
+    @pytest.mark.parametrize("reason", list(Reason))
+    def test_a_failure_that_may_pass_is_flagged(self, reason: Reason, tmp_path: Path) -> None:
+        (tmp_path / "a.bin").write_text("a")
+        clip = clip_file("a.bin", bytes(tmp_path / "a.bin"))
+        may_pass = reason in {
+            *(Reason.MISSING, Reason.NOT_FETCHED, Reason.TOO_LARGE, Reason.BAD_SERIES),
+            *(Reason.TIMEOUT, Reason.WORKER_DIED, Reason.OUT_OF_MEMORY),
+        }
+
+        def row_with(needs: dict[str, bool], **options: Reason) -> Row:
+            return extract_clip(
+                clip, max_seconds=None, timeout_seconds=9, needs=needs, options=options
+            )
+
+        row = row_with({"shown": False, "shown_too": False}, shown=reason)
+        assert (row["status"], row["modalities"]) == ("scored", ["shown_too"])
+        assert row["flags"] == ["input_failed"] * may_pass
+        assert row["detail"] == (f"shown: {reason}: not shown" if may_pass else None)
+        both = {"shown": Reason.NO_FACE, "shown_too": reason}
+        row = row_with({"shown": False, "shown_too": False}, **both)
+        assert row["reason"] == (reason if may_pass else "no_face")
+        assert row["flags"] == ["input_failed"] * may_pass
+        row = row_with({"shown": False, "shown_too": True}, shown=reason, shown_too=reason)
+        assert (row["reason"], row["flags"]) == (reason, [])
+
+
+@register_extractor("shown_too", version=1)
+def shown_too(media: ClipMedia) -> NDArray[np.uint8] | Rejection:
+    """Do the same under another name."""
+    return shown(replace(media, options={"shown": media.options.get("shown_too")}))
