@@ -6,7 +6,7 @@ from emi_model.targets import VAD_DIMENSIONS
 from tasks.explaining.evidence import Evidence, EvidenceSecond
 from tasks.explaining.template import template_sentences
 
-PROMPT_VERSION = 1
+PROMPT_VERSION = 2
 """Increased when the prompt, the template or the rules of support change."""
 
 MOST_SECONDS, MOST_SPOKEN = 16, 8

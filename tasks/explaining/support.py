@@ -7,7 +7,11 @@ The rules, clause by clause (commas, brackets, "and" divide a sentence):
   that was written, at most 0.05 for scores and seconds, 0.5 for dBFS, Hz and %, 0 for counts.
 - A time must lie within the clip. A number in a clause with a time must be a fact of that second or
   stretch; without one, of the whole clip. A time holds for the clauses that follow, until another.
-- "highest", "longest", "mean" and the like must be true of the fact.
+- A measure that is named without a number must have a fact at that time; a pause, words, a face and
+  a pitch must be there. At a time, words need a quote and a face a number.
+- "highest", "longest", "mean" and the like must be true of every measure of the clause, also beside
+  quoted words; of words and faces nothing is the highest. Where "score" stands, in the clause or
+  leading up to it, the highest of a measure's seconds is not the highest.
 - Quoted words must be in the transcript, one after another, at that time if there is one.
 - Every other word must be one that claims nothing (`tasks.explaining.vocabulary`).
 - A sentence that cites nothing is not supported.
@@ -15,25 +19,22 @@ The rules, clause by clause (commas, brackets, "and" divide a sentence):
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
+from tasks.explaining.clauses import WITHOUT_ROLES, Clause, Unsupported, clauses_of
 from tasks.explaining.evidence import Evidence
-from tasks.explaining.facts import FACE, PAUSE, WORDS, Fact, Role, facts_of
+from tasks.explaining.facts import FACE, PAUSE, PITCH, WORDS, Fact, Role, facts_of
 from tasks.explaining.tokens import (
-    Break,
-    Foreign,
     Moment,
     Number,
     Quote,
-    Token,
-    Word,
     Written,
     sentences_of,
     spoken_words,
     tokens_of,
 )
-from tasks.explaining.vocabulary import CLAIMLESS, ROLES, measure_phrases
+from tasks.explaining.vocabulary import measure_phrases
 
 MOST_TOLERANCE: Mapping[str, float] = {"": 0.05, "s": 0.05, "dBFS": 0.5, "Hz": 0.5, "%": 0.5}
 _EXACT = 1e-6
@@ -41,31 +42,35 @@ _EXACT = 1e-6
 _COUNTED = frozenset({PAUSE, WORDS, FACE})
 """Measures of what may be absent: to name one is to say that it is there."""
 
+_LACKING_AT_TIMES = _COUNTED | {PITCH}
+"""Measures of what may be absent in one second: that it is in the clip says nothing of a time."""
 
-@dataclass
-class _Clause:
-    """A part of a sentence between two breaks; numbers with the measure that each belongs to."""
-
-    moments: list[Moment] = field(default_factory=list)
-    quotes: list[Quote] = field(default_factory=list)
-    numbers: list[tuple[Number, str | None]] = field(default_factory=list)
-    measures: list[str] = field(default_factory=list)
-    roles: set[Role] = field(default_factory=set)
+_ENDS = frozenset[Role]({"highest", "lowest"})
 
 
 @dataclass
 class _Context:
-    """What clauses before have said: their measure, roles and time."""
+    """What this clause and those before have said.
+
+    Attributes:
+        measure: named last.
+        roles: that the measure was given.
+        moment: named last.
+        is_own: this clause names the time.
+        is_pending: nothing was cited at the time yet.
+        of_scores: "highest" is meant among the scores.
+        is_compared: a role was named since.
+        num_claims: cited so far.
+    """
 
     measure: str | None = None
     roles: frozenset[Role] = frozenset()
     moment: Moment | None = None
+    is_own: bool = False
     is_pending: bool = False
+    of_scores: bool = False
+    is_compared: bool = False
     num_claims: int = 0
-
-
-class _Unsupported(Exception):
-    """A claim without a fact."""
 
 
 class SupportChecker:
@@ -76,7 +81,6 @@ class SupportChecker:
         self._seconds = evidence.seconds
         self._facts = facts_of(evidence)
         self._phrases = measure_phrases([*evidence.scores, *evidence.vad])
-        self._longest = max(map(len, self._phrases))
         self._heard = [
             (word, one.start_seconds, one.end_seconds)
             for one in evidence.spoken or ()
@@ -87,9 +91,11 @@ class SupportChecker:
         """Return the first claim of a sentence that no fact supports; None if all are facts."""
         context = _Context()
         try:
-            for clause in self._clauses(list(tokens_of(sentence))):
+            for clause in clauses_of(list(tokens_of(sentence)), self._phrases):
                 self._check(clause, context)
-        except _Unsupported as found:
+            if context.of_scores and not context.is_compared and context.roles:
+                self._check_named(context.measure, Clause(), context)  # "..., of the scores"
+        except Unsupported as found:
             return str(found)
         if context.is_pending:
             return "a time at which nothing is cited"
@@ -101,82 +107,49 @@ class SupportChecker:
         kept = [one for one in found if self.problem(one) is None]
         return [*dict.fromkeys(kept)], len(found) - len(kept)
 
-    def _clauses(self, tokens: Sequence[Token]) -> Iterator[_Clause]:
-        clause, waiting, place = _Clause(), list[Number](), 0
-        while place < len(tokens):
-            token, length = tokens[place], 1
-            match token:
-                case Foreign(text):
-                    raise _Unsupported(f"{text!r}")
-                case Break():
-                    clause.numbers += [(number, None) for number in waiting]
-                    yield clause
-                    clause, waiting = _Clause(), []
-                case Moment():
-                    clause.moments.append(token)
-                case Quote():
-                    clause.quotes.append(token)
-                case Number() if clause.measures:
-                    clause.numbers.append((token, clause.measures[-1]))
-                case Number():
-                    waiting.append(token)
-                case Word():
-                    measure, length = self._named(tokens[place:])
-                    self._note(token, measure, clause)
-                    if measure is not None:
-                        clause.numbers += [(number, measure) for number in waiting]
-                        waiting = []
-            place += length
-        clause.numbers += [(number, None) for number in waiting]
-        yield clause
-
-    def _named(self, tokens: Sequence[Token]) -> tuple[str | None, int]:
-        """Return the measure that the next words name, and how many words that takes."""
-        for length in range(self._longest, 0, -1):
-            words = tuple(one.text for one in tokens[:length] if isinstance(one, Word))
-            if len(words) == length and words in self._phrases:
-                return self._phrases[words], length
-        return None, 1
-
-    def _note(self, word: Word, measure: str | None, clause: _Clause) -> None:
-        role = ROLES.get(word.text)
-        if role is not None:
-            clause.roles.add(role)
-        if measure is not None:
-            clause.measures.append(measure)
-        elif role is None and word.text not in CLAIMLESS:
-            raise _Unsupported(f"the word {word.text!r}")
-
-    def _check(self, clause: _Clause, context: _Context) -> None:
+    def _check(self, clause: Clause, context: _Context) -> None:
         if len(clause.moments) > 1:
-            raise _Unsupported("two times in one clause")
+            raise Unsupported("two times in one clause")
         for moment in clause.moments:
             self._check_within(moment)
             context.moment, context.is_pending = moment, True
-        own = bool(clause.moments)
+        context.is_own = bool(clause.moments)
         if clause.measures:
             context.measure, context.roles = clause.measures[-1], frozenset(clause.roles)
         elif clause.roles:
             context.roles = frozenset(clause.roles)
+        self._note_scores(clause, context)
         for number, measure in clause.numbers:
-            self._check_number(number, measure or context.measure, own, context)
+            self._check_number(number, measure or context.measure, clause, context)
         for quote in clause.quotes:
             self._check_quote(quote, context)
         context.num_claims += len(clause.numbers) + len(clause.quotes)
-        if not clause.numbers and not clause.quotes and (own or clause.roles or clause.measures):
-            self._check_named(clause, own, context)
+        for measure in clause.unnumbered:
+            self._check_named(measure, clause, context)
+        if clause.measures or clause.numbers:
+            return
+        if clause.roles or (context.is_own and context.measure and not clause.quotes):
+            self._check_named(context.measure, clause, context)
+
+    def _note_scores(self, clause: Clause, context: _Context) -> None:
+        """Note whether "highest" is meant among the scores; a time after such a role ends that."""
+        if clause.names_scores:
+            context.of_scores, context.is_compared = True, False
+        elif context.is_compared and context.is_own:
+            context.of_scores = False
+        context.is_compared |= bool(clause.roles)
 
     def _check_within(self, moment: Moment) -> None:
         start = moment.start.value
         end = moment.end.value - _tolerance(moment.end, "s") if moment.end else start
         if end > self._seconds or start > self._seconds or (moment.end and start > end + 0.1):
-            raise _Unsupported(f"a time outside the {self._seconds:.1f} s of the clip")
+            raise Unsupported(f"a time outside the {self._seconds:.1f} s of the clip")
 
     def _check_number(
-        self, number: Number, measure: str | None, own: bool, context: _Context
+        self, number: Number, measure: str | None, clause: Clause, context: _Context
     ) -> None:
         if measure is None:
-            raise _Unsupported(f"the number {number.written.value:g} of nothing")
+            raise Unsupported(f"the number {number.written.value:g} of nothing")
         alike = [
             fact for fact in self._facts if (fact.measure, fact.unit) == (measure, number.unit)
         ]
@@ -184,23 +157,28 @@ class SupportChecker:
             if (
                 _equals(number, fact)
                 and context.roles <= fact.roles
-                and self._holds_then(fact, own, context, alike)
+                and self._holds_then(fact, clause, context, alike)
             ):
                 return
-        raise _Unsupported(f"the {measure} {number.written.value:g} {number.unit}".rstrip())
+        raise Unsupported(f"the {measure} {number.written.value:g} {number.unit}".rstrip())
 
-    def _holds_then(self, fact: Fact, own: bool, context: _Context, alike: Sequence[Fact]) -> bool:
+    def _holds_then(
+        self, fact: Fact, clause: Clause, context: _Context, alike: Sequence[Fact]
+    ) -> bool:
         """Tell whether a fact holds at the clause's time, and note that the time was cited."""
-        moment = context.moment
+        moment, is_an_end = context.moment, bool(context.roles & _ENDS)
+        if fact.start is not None and is_an_end and context.of_scores:
+            return False
         if moment is None:
-            return fact.start is None or bool(context.roles & {"highest", "lowest"})
+            # the ends of two measures may be seconds apart
+            return fact.start is None or (is_an_end and len(clause.with_roles) <= 1)
         if fact.start is not None:
             if not _contains(fact, moment):
                 return False
             context.is_pending = False
             return True
         averaged = bool(context.roles & {"mean", "median"})
-        return not own and (averaged or all(one.start is None for one in alike))
+        return not context.is_own and (averaged or all(one.start is None for one in alike))
 
     def _check_quote(self, quote: Quote, context: _Context) -> None:
         words = spoken_words(quote.text)
@@ -216,23 +194,34 @@ class SupportChecker:
             ):
                 context.is_pending = False
                 return
-        raise _Unsupported(f'the words "{quote.text}"')
+        raise Unsupported(f'the words "{quote.text}"')
 
-    def _check_named(self, clause: _Clause, own: bool, context: _Context) -> None:
-        """Check a clause that names a measure, a role or a time, and cites no number."""
-        if context.measure is None and not clause.roles:
-            return  # a time alone: it is for the clauses that follow
-        for fact in self._facts:
-            if (
-                fact.measure == context.measure
-                and context.roles <= fact.roles
-                and (not own or (fact.start is not None and _contains(fact, context.moment)))
-                and (fact.value > 0 or fact.measure not in _COUNTED)
-            ):
-                context.num_claims += own or bool(clause.roles)
-                context.is_pending = context.is_pending and not own
+    def _check_named(self, measure: str | None, clause: Clause, context: _Context) -> None:
+        """Check a measure, with its roles, that is named without a number."""
+        roles = context.roles
+        if measure in WITHOUT_ROLES and clause.with_roles:
+            roles = frozenset()
+        alike = [fact for fact in self._facts if fact.measure == measure]
+        for fact in alike:
+            if roles <= fact.roles and self._is_there(fact, clause, context, alike):
+                is_then = context.moment is not None and fact.start is not None
+                context.num_claims += is_then or bool(clause.roles)
                 return
-        raise _Unsupported(f"{' '.join(sorted(context.roles))} {context.measure}".strip())
+        raise Unsupported(f"{' '.join(sorted(roles))} {measure or 'of nothing'}".strip())
+
+    def _is_there(
+        self, fact: Fact, clause: Clause, context: _Context, alike: Sequence[Fact]
+    ) -> bool:
+        """Tell whether what a fact measures is there at the clause's time."""
+        if fact.value <= 0 and fact.measure in _COUNTED:
+            return False
+        if context.moment is None and not context.roles:
+            return True
+        if context.moment is None and (clause.numbers or clause.quotes):
+            return fact.start is None
+        if context.moment is not None and fact.start is None and fact.measure in _LACKING_AT_TIMES:
+            return False
+        return self._holds_then(fact, clause, context, alike)
 
 
 def _tolerance(written: Written, unit: str) -> float:

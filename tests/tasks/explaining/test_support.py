@@ -1,6 +1,7 @@
 """No sentence with a second, word or number that the evidence lacks; all of the template's pass."""
 
 import re
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -30,6 +31,13 @@ TRUE = [
     "The score of empathic pain is the lowest.",
     "At 3.5 s there is a pause, and at 2 s arousal peaks.",
     "At 1 s, the pitch is 180 Hz (mean loudness -20.3 dBFS).",
+    "The face shows the highest joy at 0.62.",
+    "The words spoken have a mean loudness of -20.3 dBFS.",
+    'At 2 s the speaker says "believe it" with the highest arousal.',
+    "At 2 s, arousal peaks with a pitch there.",
+    "At 3.5 s the pause has an arousal of 0.55.",
+    "Joy is the highest of the scores, 0.62, and arousal is highest at 2 s.",
+    "Joy is 0.62, the highest, of the scores.",
 ]
 
 FALSE = {
@@ -66,6 +74,31 @@ FALSE = {
     "No speech.": "of nothing",
     "A face is seen at 2 s.": "face",
     "0.62.": "of nothing",
+    "At 3 s, the face has an arousal of 0.55.": "face",
+    "At 0 s the pitch is heard with a loudness of -30.2 dBFS.": "pitch",
+    "At 2 s the pause has an arousal of 0.74.": "pause",
+    "At 4.2 s, the pitch has joy 0.62.": "pitch",
+    "At 3 s, the words have an arousal of 0.55.": "words",
+    'The speaker says "you came" at 4.5 s with the highest arousal.': "highest arousal",
+    'The loudest words are "you came".': "highest loudness",
+    'The speaker says "you came", the highest.': "highest of nothing",
+    "The loudest pitch is 210 Hz.": "pitch 210 Hz",
+    "The highest arousal, 0.42, is at 1 s.": "arousal 0.42",
+    "At 1 s arousal is 0.42, the highest.": "highest arousal",
+    "Of the scores, arousal is the highest at 0.74.": "arousal 0.74",
+    "Of the scores, arousal is highest at 2 s, 0.74.": "highest arousal",
+    "The highest of the scores is arousal, 0.74.": "highest arousal",
+    "Arousal is highest at 2 s, 0.74, of the scores.": "highest arousal",
+    "Joy is over 0.62.": "the word 'over' before a number",
+}
+
+BARE = replace(EXAMPLE, pauses=(), spoken=(), face_share=None, pitch_hz=None, timeline=())
+ABSENT = {
+    "The face shows the highest joy at 0.62.": "face",
+    "The face has the highest joy.": "face",
+    "The words spoken have a mean loudness of -20.3 dBFS.": "words",
+    "The pause has joy 0.62.": "pause",
+    "The pitch has a mean loudness of -20.3 dBFS.": "mean pitch",
 }
 
 
@@ -78,6 +111,13 @@ def test_what_the_evidence_says_is_supported(sentence):
 @pytest.mark.parametrize("sentence", FALSE)
 def test_what_it_does_not_say_is_not(sentence):
     assert FALSE[sentence] in (CHECK.problem(sentence) or "supported")
+
+
+@pytest.mark.parametrize("share", [None, 0.0])
+@pytest.mark.parametrize("sentence", ABSENT)
+def test_a_measure_that_is_named_must_be_there(sentence, share):
+    check = SupportChecker(replace(BARE, face_share=share))
+    assert check.problem(sentence) == ABSENT[sentence]
 
 
 @settings(max_examples=40, deadline=None)
