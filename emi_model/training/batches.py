@@ -22,6 +22,7 @@ from emi_model.errors import EmiError, TrainingError
 from emi_model.modalities import AUDIO
 from emi_model.training.clips import PreparedClip, TrainingClip
 from emi_model.training.config import TrainConfig
+from emi_model.training.objective.raters import num_raters_of
 from emi_model.units import seconds_to_samples
 
 ORDER, CLIP, TORCH, MODALITY = range(4)
@@ -206,7 +207,11 @@ def _too_short(clip_id: str, modality: str, length: int, expected: int) -> str:
 
 
 def mix(clip: PreparedClip, other: PreparedClip, share: float) -> PreparedClip:
-    """Return ``share`` of a clip's waveform and the rest of another's, as long as the longer."""
+    """Return ``share`` of a clip's waveform and the rest of another's, as long as the longer.
+
+    Labels and numbers of raters are mixed alike: mixed labels are no shares k/N any more, so no
+    number can be inferred of them.
+    """
     one, two = clip.inputs[AUDIO], other.inputs[AUDIO]
     waveform = np.zeros(max(len(one), len(two)), np.float32)
     waveform[: len(one)] = np.float32(share) * one
@@ -214,11 +219,13 @@ def mix(clip: PreparedClip, other: PreparedClip, share: float) -> PreparedClip:
     vad = None
     if clip.vad is not None and other.vad is not None:
         vad = _mixed(clip.vad, other.vad, share)  # NaN where either label is missing
+    raters = share * num_raters_of(clip) + (1.0 - share) * num_raters_of(other)
     return PreparedClip(
         f"{clip.clip_id} with {other.clip_id}",
         {AUDIO: waveform},
         _mixed(clip.emi, other.emi, share),
         vad,
+        raters,
     )
 
 

@@ -95,7 +95,8 @@ class PreparedClip:
         inputs: prepared, by modality.
         emi: (targets,) in [0, 1], NaN where one is missing.
         vad: (3,) in [0, 1]; None where nobody rated it, or one of two that are mixed.
-        num_raters: raters behind its labels; None where unknown.
+        num_raters: raters behind its labels; of two that are mixed, their shares of both;
+            None where unknown.
     """
 
     clip_id: str

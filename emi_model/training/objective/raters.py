@@ -17,10 +17,12 @@ MOST_RATERS = 200
 
 def raters_of(clips: Sequence[PreparedClip] | Sequence[TrainingClip]) -> Tensor:
     """Return the number of raters of each clip, float32 (B,): what is recorded, else inferred."""
-    found = [
-        inferred_raters(clip.emi) if clip.num_raters is None else clip.num_raters for clip in clips
-    ]
-    return torch.tensor(found, dtype=torch.float32)
+    return torch.tensor([num_raters_of(clip) for clip in clips], dtype=torch.float32)
+
+
+def num_raters_of(clip: PreparedClip | TrainingClip) -> float:
+    """Return the number of raters of a clip: what is recorded, else inferred."""
+    return inferred_raters(clip.emi) if clip.num_raters is None else clip.num_raters
 
 
 def inferred_raters(labels: Floats) -> int:

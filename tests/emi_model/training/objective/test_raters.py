@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from emi_model.architecture.model import EmiModel
+from emi_model.training.batches import mix
 from emi_model.training.clips import PreparedClip
 from emi_model.training.fit import fit
 from emi_model.training.objective.raters import inferred_raters, raters_of
@@ -38,6 +39,22 @@ def test_what_is_recorded_goes_before_what_is_inferred() -> None:
     labels = np.array([0.5, 0.25], np.float32)
     clips = [PreparedClip("a", {}, labels, None, 12.0), PreparedClip("b", {}, labels, None)]
     assert raters_of(clips).tolist() == [12.0, 4.0]
+
+
+@pytest.mark.parametrize(
+    ("recorded", "share", "expected"),
+    [((2, 2), 0.6, 2.0), ((3, 40), 0.75, 12.25), ((None, None), 0.7, 2.3), ((None, 9), 0.5, 5.5)],
+)
+def test_two_clips_mixed_have_their_shares_of_both_numbers(
+    recorded: tuple[float | None, float | None], share: float, expected: float
+) -> None:
+    """Labels without a recorded number are halves and thirds: 2 and 3 raters."""
+    labels = ([0.5, 1.0], [1 / 3, 0.0])
+    one, other = (
+        PreparedClip(name, {"audio": np.ones(4, np.float32)}, np.array(shares, np.float32), None, n)
+        for name, shares, n in zip("ab", labels, recorded, strict=True)
+    )
+    assert raters_of([mix(one, other, share)]).tolist() == pytest.approx([expected])
 
 
 @pytest.mark.parametrize("variants", ["binomial", "rater_weights+mse_pearson"])
