@@ -16,6 +16,7 @@ from emi_model.checkpoints.metadata import read_training_clips
 from emi_model.errors import ModelNotFound
 from emi_model.metrics.agreement import evaluate, mean_skill
 from emi_model.training.recipes import Recipe
+from flows.display.hints import command
 from flows.exclusive import exclusive
 from flows.process import process_corpus
 from flows.server import run_names
@@ -42,7 +43,7 @@ from tasks.labels.label_set import load_labels
 from tasks.labels.labelled_clips import CachedClip, LabelledAudio
 from tasks.labels.splits import TEST, TRAIN, VALID
 from tasks.progress import observer
-from tasks.registry.champion import promote
+from tasks.registry.champion import promote, was_rolled_back
 from tasks.registry.registry import find, folder_of
 from tasks.registry.version import CHAMPION, MODEL, Version
 from tasks.schema.registers import DECISIONS_SCHEMA
@@ -111,7 +112,8 @@ def retrain_model(
 
     Returns:
         The decision's row, with the challenger's under ``training``. Where the champion was trained
-        on these very labels by this recipe there is nothing to decide: its ``decision_id`` is None.
+        on these very labels by this recipe, or the version that was has been rolled back, there is
+        nothing to decide: its ``decision_id`` is None.
 
     Raises:
         EmiError: as `train_model`; the champion stays.
@@ -142,8 +144,9 @@ def retrain_model(
         plan = plan_training(gathered, chosen, name=name, start=begin, **share)
         challenger = stage("train", new_version, plan, gathered, labels)
         show_version(challenger)
-    if champion is not None and challenger.version.number == champion.number:
-        nothing = _nothing_new(champion)
+    why = _why_nothing_is_decided(challenger.version, champion)
+    if why is not None:
+        nothing = _nothing_new(name, champion, why)
         show_decision_artifact(nothing)
         return nothing | {"training": summary(challenger, gathered)}
     seed = chosen.train.seed
@@ -165,15 +168,27 @@ def retrain_model(
     return {**row, "training": summary(challenger, gathered)}
 
 
-def _nothing_new(champion: Version) -> dict[str, Any]:
+def _why_nothing_is_decided(challenger: Version, champion: Version | None) -> str | None:
+    """Return why there is nothing to decide; None if there is something."""
+    if champion is not None and challenger.number == champion.number:
+        return "nothing new: the champion was trained on these labels by this recipe"
+    if was_rolled_back(challenger, champion):
+        return (
+            f"nothing new: version {challenger.number} was rolled back: promote it by hand "
+            f"(`{command('models', 'promote', challenger.reference)}`)"
+        )
+    return None
+
+
+def _nothing_new(name: str, champion: Version | None, why: str) -> dict[str, Any]:
     """Return a row for a run without a decision; it is not recorded, so nightly runs add none."""
     return {
         **dict.fromkeys(DECISIONS_SCHEMA.names),
-        "name": champion.name,
-        "champion": str(champion.number),
-        "champion_sha256": champion.sha256,
+        "name": name,
+        "champion": None if champion is None else str(champion.number),
+        "champion_sha256": None if champion is None else champion.sha256,
         "promoted": False,
-        "reason": "nothing new: the champion was trained on these labels by this recipe",
+        "reason": why,
     }
 
 

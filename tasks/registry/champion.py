@@ -1,12 +1,15 @@
 """The champion of a registered model: promote a version, or roll back to the one before.
 
-A tag of the model lists the earlier champions, so that a promotion can be undone.
+A tag of the model lists the earlier champions, so that a promotion can be undone. A tag of a
+version shows that it was rolled back, so that no retraining promotes it again.
 """
 
 from __future__ import annotations
 
 import json
 from dataclasses import replace
+from datetime import UTC, datetime
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from emi_model.errors import ModelNotFound, RegistryError
@@ -25,13 +28,14 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 CHAMPIONS_TAG = "champions"
+ROLLED_BACK_TAG = "rolled_back_at"
 
 MAX_CHAMPIONS = 100
 """Champions that the history keeps; a tag holds 5,000 characters."""
 
 
 def promote(name: str, number: int) -> Version:
-    """Make a version the champion.
+    """Make a version the champion; it no longer counts as rolled back.
 
     Returns:
         The version with its new alias.
@@ -51,11 +55,37 @@ def promote(name: str, number: int) -> Version:
             # still the old one, and a rollback starts from that one.
             _write_history(client, name, [*_champions_until(client, name, champion), number])
             ask(client.set_registered_model_alias, name, CHAMPION, str(number))
+        if ROLLED_BACK_TAG in version.tags:
+            ask(client.delete_model_version_tag, name, str(number), ROLLED_BACK_TAG)
     return _with_alias(version)
+
+
+def was_rolled_back(version: Version, champion: Version | None) -> bool:
+    """Return whether a person took the title from a version, and has not given it back since.
+
+    Args:
+        version: as the registry has it now.
+        champion: the present one; None if there is none.
+
+    Returns:
+        True after `rollback`, and where ``champion`` became champion again after the version had
+        followed it, as by `emi models promote`.
+
+    Raises:
+        RegistryError: the registry cannot be read.
+    """
+    if ROLLED_BACK_TAG in version.tags:
+        return True
+    if champion is None:
+        return False
+    past = _champions_until(mlflow_client(), version.name, champion.number)
+    return (champion.number, version.number) in pairwise(past)
 
 
 def rollback(name: str) -> Version:
     """Make the champion before the present one the champion again; a second call goes further back.
+
+    The version that was champion until now is marked: `emi retrain` does not promote it again.
 
     Returns:
         That version with its new alias.
@@ -80,7 +110,10 @@ def rollback(name: str) -> Version:
             raise RegistryError(
                 f"{name}: another process changed the champion: look, and try again"
             )
-        # First the alias: if this process is killed after it, the rollback is done all the same.
+        # First the mark: the next retraining must not undo a rollback that is done. Then the alias:
+        # if this process is killed after it, the rollback is done all the same.
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        ask(client.set_model_version_tag, name, str(champion), ROLLED_BACK_TAG, now)
         ask(client.set_registered_model_alias, name, CHAMPION, str(before[-1]))
         _write_history(client, name, before)
     return _with_alias(versions[before[-1]])

@@ -10,6 +10,7 @@ from flows.retrain import retrain_model
 from flows.train import train_model
 from tasks.labels.add_labels import add_labels
 from tasks.progress import Observer, observed_by
+from tasks.registry.champion import promote, rollback
 from tasks.registry.client import mlflow_client
 from tasks.registry.registry import find, list_versions
 from tasks.storage.locks import is_locked
@@ -84,6 +85,14 @@ def test_a_retraining_promotes_only_what_is_better(retrain, site, trainings, sen
     recorded = answer(site[0], "SELECT promoted FROM decisions ORDER BY decided_at").to_pylist()
     assert [row["promoted"] for row in recorded] == [True, False, True]
     assert len(trainings) == 2
+
+    rollback("emi")
+    undone = retrain(**warm, **BETTER)
+    assert (undone["promoted"], undone["decision_id"], undone["challenger"]) == (False, None, None)
+    by_hand = "promote it by hand (`emi models promote models:/emi/2`)"
+    assert undone["reason"] == f"nothing new: version 2 was rolled back: {by_hand}"
+    assert (find("champion").number, len(sent), len(scans)) == (1, 2, 1)
+    promote("emi", 2)
 
     pulse = Path(site[1]) / "pulse.csv"
     pulse.write_text("clip_id,level\n" + "".join(f"00{place}.wav,{place}\n" for place in range(9)))

@@ -6,10 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from emi_model.architecture.config import EmiConfig
-from emi_model.architecture.model import EmiModel
-from emi_model.checkpoints.card import ModelCard
-from emi_model.checkpoints.checkpoint import load_checkpoint, save_checkpoint
+from emi_model.checkpoints.checkpoint import load_checkpoint
 from emi_model.errors import CheckpointError, ModelNotFound, RegistryError
 from tasks.registry.champion import promote, rollback
 from tasks.registry.client import mlflow_client
@@ -17,33 +14,8 @@ from tasks.registry.model_folders import file_uri_to_path
 from tasks.registry.registry import export, find, folder_of, list_versions, register, resolve_model
 from tasks.registry.tracking import EXPERIMENT, start_run
 from tests.file_server import FileServer
-from tests.tiny import BACKBONE
 
 pytestmark = pytest.mark.usefixtures("emi_home")
-
-
-@pytest.fixture(scope="module")
-def checkpoints(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    """Return three checkpoints of different weights."""
-    folders = [tmp_path_factory.mktemp("models") / "tiny" for _ in range(3)]
-    config = EmiConfig(backbone=BACKBONE)
-    card = ModelCard("tiny", config.targets, backbone_licence="MIT", recipe="debug")
-    for folder in folders:
-        save_checkpoint(folder, EmiModel(config).eval(), card)
-    return folders
-
-
-@pytest.fixture
-def registered(checkpoints: list[Path]) -> Callable[[int], list[str]]:
-    """Return a function that registers so many versions of ``emi``; returns their hashes."""
-
-    def make(count: int) -> list[str]:
-        run = start_run("t1", {})
-        for folder in checkpoints[:count]:
-            register("emi", folder, run.run_id, {})
-        return [str(version.sha256) for version in list_versions("emi")]
-
-    return make
 
 
 def champion() -> int | None:
