@@ -242,7 +242,7 @@ def plan_clips(
     for clip in new:
         row, content = done.get(clip.clip_id), contents.get(clip.clip_id)
         is_same = row is not None and content is not None and content == row.content_sha256
-        if is_same and not clip.is_remote:
+        if row is not None and is_same and not clip.is_remote:
             plan.num_skipped += 1
             # with its new time in the row it need not be read again
             is_touched = clip.modified_ns != row.modified_ns
