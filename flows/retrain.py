@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NamedTuple
 
 import numpy as np
 from prefect import flow
@@ -14,7 +15,6 @@ from pydantic import Field
 from emi_model.checkpoints.checkpoint import load_checkpoint
 from emi_model.checkpoints.metadata import read_training_clips
 from emi_model.errors import ModelNotFound
-from emi_model.metrics.agreement import evaluate, mean_skill
 from emi_model.training.recipes import Recipe
 from flows.display.hints import command
 from flows.exclusive import exclusive
@@ -43,7 +43,7 @@ from tasks.labels.label_set import load_labels
 from tasks.labels.labelled_clips import CachedClip, LabelledAudio
 from tasks.labels.splits import TEST, TRAIN, VALID
 from tasks.progress import observer
-from tasks.registry.champion import promote, was_rolled_back
+from tasks.registry.champion import promoting, was_rolled_back
 from tasks.registry.registry import find, folder_of
 from tasks.registry.version import CHAMPION, MODEL, Version
 from tasks.schema.registers import DECISIONS_SCHEMA
@@ -55,6 +55,13 @@ from tasks.training.recipe_names import chosen_recipe, encoder_settings, name_wi
 
 FirstWeights = Literal["backbone", "champion"]
 DEFAULT_RECIPE = "paper"
+
+
+class Decision(NamedTuple):
+    """Whether the challenger becomes champion, and what writes that to the store."""
+
+    promoted: bool
+    record: Callable[[], dict[str, Any]]
 
 
 @flow(
@@ -116,7 +123,8 @@ def retrain_model(
         nothing to decide: its ``decision_id`` is None.
 
     Raises:
-        EmiError: as `train_model`; the champion stays.
+        EmiError: as `train_model`, or another process changed the champion during the comparison;
+            the champion stays, and no decision is recorded.
     """
     rule = Rule(level, margin)
     label_set = load_labels(labels, snapshot)
@@ -144,27 +152,31 @@ def retrain_model(
         plan = plan_training(gathered, chosen, name=name, start=begin, **share)
         challenger = stage("train", new_version, plan, gathered, labels)
         show_version(challenger)
+    champion = _champion(name)  # a training takes hours: another may have the title by now
     why = _why_nothing_is_decided(challenger.version, champion)
     if why is not None:
         nothing = _nothing_new(name, champion, why)
         show_decision_artifact(nothing)
         return nothing | {"training": summary(challenger, gathered)}
     seed = chosen.train.seed
-    row = stage("compare", _decided, challenger, champion, gathered, rule, labels, seed)
+    decision = stage("compare", _decided, challenger, champion, gathered, rule, labels, seed)
+    if decision.promoted:
+        with promoting(challenger.version, champion) as promoted:
+            row = decision.record()
+        model_promoted(promoted)
+    else:
+        row = decision.record()
     show_decision_artifact(row)
-    if row["promoted"]:
-        model_promoted(promote(name, challenger.version.number))
-        if rescore is not None:
-            reference = challenger.version.reference
-            process_corpus(
-                corpus,
-                rescore,
-                reference,
-                asr=asr,
-                language=language,
-                features=features,
-                ray_address=ray_address,
-            )
+    if decision.promoted and rescore is not None:
+        process_corpus(
+            corpus,
+            rescore,
+            challenger.version.reference,
+            asr=asr,
+            language=language,
+            features=features,
+            ray_address=ray_address,
+        )
     return {**row, "training": summary(challenger, gathered)}
 
 
@@ -232,27 +244,29 @@ def _decided(
     rule: Rule,
     labels: str,
     seed: int,
-) -> dict[str, Any]:
-    """Return the decision's row: of now, or of an earlier retraining that was interrupted."""
+) -> Decision:
+    """Return the decision: of now, or of an earlier retraining that was interrupted."""
     store, snapshot = open_store(labels), gathered.labels.snapshot
     folder = None if champion is None else folder_of(champion)
     trained_on = () if folder is None else read_training_clips(folder).get(TRAIN, ())
     deciding = deciding_clips(gathered, set(trained_on))
     earlier = decided_before(store, rule, champion, challenger.version, snapshot, deciding)
     if earlier is not None:
-        return earlier
+        return Decision(earlier["promoted"], lambda: earlier)
     contest = _contest(challenger.folder, folder, gathered, deciding)
     verdict = decide(contest, rule)
-    return record_decision(
+    record = partial(
+        record_decision,
         store,
         contest,
         verdict,
         rule,
         champion=champion,
         challenger=challenger.version,
-        pearsons=_pearsons(contest),
+        pearsons=contest.pearsons,
         seed=seed,
     )
+    return Decision(verdict.promoted, record)
 
 
 def _contest(
@@ -276,12 +290,3 @@ def _predictions_of(
     columns = label_columns(gathered.labels, loaded.model.config.targets)
     predictions = predict(loaded.model, clips).astype(np.float64)
     return predictions[:, np.argsort(columns)]
-
-
-def _pearsons(contest: Contest) -> tuple[float | None, float | None]:
-    truth, targets = contest.truth, contest.labels.targets
-    champion, challenger = (
-        None if found is None else mean_skill(evaluate(found, truth, targets))
-        for found in (contest.champion, contest.challenger)
-    )
-    return champion, challenger

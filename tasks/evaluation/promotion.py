@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from emi_model.arrays import Floats
 from emi_model.errors import LabelError, TrainingError
+from emi_model.metrics.agreement import evaluate, mean_skill
 from emi_model.metrics.bootstrap import FEW_GROUPS, PairedDifference, paired_difference
 from tasks.labels.label_set import LabelSet
 from tasks.labels.labelled_clips import CachedClip, LabelledAudio
@@ -117,6 +118,15 @@ class Contest:
         """Speakers of the clips; None unless all have one."""
         speakers = {clip.speaker for clip in self.deciding.clips}
         return len(speakers) if speakers and all(speakers) else None
+
+    @property
+    def pearsons(self) -> tuple[float | None, float | None]:
+        """`mean_skill` of champion and challenger; None where undefined."""
+        champion, challenger = (
+            None if found is None else mean_skill(evaluate(found, self.truth, self.labels.targets))
+            for found in (self.champion, self.challenger)
+        )
+        return champion, challenger
 
     def difference(self, rule: Rule) -> PairedDifference | None:
         """Return challenger minus champion in mean Pearson; None without a champion."""

@@ -7,6 +7,8 @@ version shows that it was rolled back, so that no retraining promotes it again.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import pairwise
@@ -49,15 +51,56 @@ def promote(name: str, number: int) -> Version:
     _check_loads(version)
     client = mlflow_client()
     with locked():
-        champion = _champion(list_versions(name))
-        if champion != number:
-            # First the history: if this process is killed before the alias is set, the champion is
-            # still the old one, and a rollback starts from that one.
-            _write_history(client, name, [*_champions_until(client, name, champion), number])
-            ask(client.set_registered_model_alias, name, CHAMPION, str(number))
+        _make_champion(client, version, _champion(list_versions(name)))
         if ROLLED_BACK_TAG in version.tags:
             ask(client.delete_model_version_tag, name, str(number), ROLLED_BACK_TAG)
     return _with_alias(version)
+
+
+@contextmanager
+def promoting(version: Version, over: Version | None) -> Iterator[Version]:
+    """Make a version the champion at the end of the block, if the champion is still that one.
+
+    The block records the decision: it runs only if nothing stands against the promotion. No other
+    process of this machine changes the registry meanwhile.
+
+    Args:
+        version: that won.
+        over: the champion that it was compared with; None if there was none.
+
+    Yields:
+        The version with its new alias.
+
+    Raises:
+        RegistryError: the champion is another by now, the version was rolled back, or its files
+            cannot be loaded; the block does not run.
+    """
+    _check_loads(version)
+    client = mlflow_client()
+    with locked():
+        expected = None if over is None else over.number
+        champion = _champion(list_versions(version.name))
+        why = None
+        if champion != expected:
+            was, now = ("none" if n is None else f"version {n}" for n in (expected, champion))
+            why = f"the champion changed meanwhile, it was {was} and is {now}"
+        elif ROLLED_BACK_TAG in find(version.reference).tags:
+            why = f"version {version.number} was rolled back meanwhile"
+        if why is not None:
+            raise RegistryError(
+                f"{version.name}: {why}: version {version.number} is not promoted; run it again"
+            )
+        yield _with_alias(version)
+        _make_champion(client, version, champion)
+
+
+def _make_champion(client: MlflowClient, version: Version, champion: int | None) -> None:
+    name, number = version.name, version.number
+    if champion != number:
+        # First the history: if this process is killed before the alias is set, the champion is
+        # still the old one, and a rollback starts from that one.
+        _write_history(client, name, [*_champions_until(client, name, champion), number])
+        ask(client.set_registered_model_alias, name, CHAMPION, str(number))
 
 
 def was_rolled_back(version: Version, champion: Version | None) -> bool:

@@ -5,14 +5,16 @@ from pathlib import Path
 
 import pytest
 
-from emi_model.errors import LabelError, ModelNotFound
+from emi_model.errors import LabelError, ModelNotFound, RegistryError
+from flows import retrain as retraining
 from flows.retrain import retrain_model
 from flows.train import train_model
 from tasks.labels.add_labels import add_labels
 from tasks.progress import Observer, observed_by
 from tasks.registry.champion import promote, rollback
 from tasks.registry.client import mlflow_client
-from tasks.registry.registry import find, list_versions
+from tasks.registry.registry import find, folder_of, list_versions, register
+from tasks.registry.tracking import start_run
 from tasks.storage.locks import is_locked
 from tasks.store.query import answer
 from tasks.training import new_version
@@ -135,6 +137,38 @@ def test_clips_that_decide_choose_no_epoch_and_others_decide_anew(retrain, site,
     assert (again["challenger"], again["num_clips"]) == (lost["challenger"], 3)
     assert again["decision_id"] != lost["decision_id"]
     assert (len(trainings), len(sent)) == (2, 1)
+
+
+def test_no_champion_is_replaced_that_the_challenger_was_not_compared_with(
+    retrain, site, trainings, sent, monkeypatch
+):
+    retrain(recipe="debug")
+    warm = {"start": "champion", **BETTER}
+    other = register("emi", folder_of(find("1")), start_run("other", {}).run_id, {})
+
+    def meanwhile(place, name):
+        act = getattr(retraining, name)
+
+        def acted(*given, **options):
+            promote("emi", other)
+            return act(*given, **options)
+
+        place.setattr(retraining, name, acted)
+
+    with monkeypatch.context() as patch:
+        meanwhile(patch, "decide")
+        with pytest.raises(RegistryError, match="it was version 1 and is version 2: version 3"):
+            retrain(**warm)
+    rows = "SELECT champion, challenger, promoted FROM decisions ORDER BY decided_at"
+    assert len(answer(site[0], rows)) == 1
+    assert (find("champion").number, len(sent)) == (2, 1)
+
+    promote("emi", 1)
+    with monkeypatch.context() as patch:
+        meanwhile(patch, "new_version")  # it is compared with the one that is champion by then
+        assert retrain(**warm)["promoted"]
+    assert [*answer(site[0], rows).to_pylist()[1].values()] == ["2", "3", True]
+    assert (find("champion").number, len(sent), len(trainings)) == (3, 2, 2)
 
 
 def test_without_any_clip_to_decide_by_nothing_is_trained(tmp_path, trainings):

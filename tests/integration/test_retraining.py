@@ -52,7 +52,7 @@ def test_only_labels_that_help_change_the_champion(corpus, model, tmp_path, monk
     run = start_run("older", {})
     promote("emi", register("emi", model, run.run_id, {"recipe": "debug"}))
     with monkeypatch.context() as patch:
-        patch.setattr("flows.retrain.promote", interrupted)
+        patch.setattr("tasks.registry.champion._write_history", interrupted)
         with pytest.raises(KeyboardInterrupt):
             retrained()
     assert find("champion").number == 1

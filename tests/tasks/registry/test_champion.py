@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
-from tasks.registry.champion import promote, rollback, was_rolled_back
+from emi_model.errors import RegistryError
+from tasks.registry.champion import promote, promoting, rollback, was_rolled_back
 from tasks.registry.client import mlflow_client
 from tasks.registry.registry import find, list_versions
 
@@ -36,3 +37,34 @@ def test_a_version_that_lost_its_title_by_hand_is_remembered_until_it_is_promote
     promote("emi", 2)
     assert lost() == []
     assert not was_rolled_back(find("3"), None)
+
+
+def test_a_winner_is_promoted_over_the_champion_that_it_beat_and_over_no_other(
+    registered: Callable[[int], list[str]],
+) -> None:
+    registered(3)
+    one, two, three = list_versions("emi")
+    with promoting(one, None) as promoted:
+        assert find("1").aliases == ()
+    assert (promoted.aliases, find("champion").number) == (("champion",), 1)
+
+    recorded: list[int] = []
+    promote("emi", 3)
+    for over, was in ((one, "version 1"), (None, "none")):
+        said = f"changed meanwhile, it was {was} and is version 3: version 2 is not promoted; run"
+        with pytest.raises(RegistryError, match=said), promoting(two, over):
+            recorded.append(two.number)
+    promote("emi", 2)
+    rollback("emi")
+    with (
+        pytest.raises(RegistryError, match="version 2 was rolled back meanwhile"),
+        promoting(two, three),
+    ):
+        recorded.append(two.number)
+    assert (recorded, find("champion").number) == ([], 3)
+    with pytest.raises(KeyboardInterrupt), promoting(one, three):
+        raise KeyboardInterrupt
+    assert find("champion").number == 3
+    with promoting(one, three):
+        pass
+    assert rollback("emi").number == 3
