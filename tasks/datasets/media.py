@@ -27,6 +27,9 @@ _AT_ONCE = 4
 """Windows that one run of ffmpeg writes: it decodes once for all of them, and holds an encoder of
 large pictures for each."""
 
+_TO_EVEN = "pad=ceil(iw/2)*2:ceil(ih/2)*2"
+"""H.264 with halved colour planes takes no odd width or height: a black column or row is added."""
+
 _SUFFIX = ".mkv"
 
 
@@ -94,8 +97,8 @@ def window_name(recording: str, start: int, end: int) -> str:
 def cut_windows(cuts: Sequence[WindowCut], on_progress: Progress | None = None) -> None:
     """Write windows as media files; those that are there already stay as they are.
 
-    Sound is kept whole (FLAC); pictures are encoded once more, with hardly a loss. A file is
-    written aside and renamed: one that is there is complete.
+    Sound is kept whole (FLAC); pictures are encoded once more, with hardly a loss, an odd width or
+    height made even. A file is written aside and renamed: one that is there is complete.
 
     Args:
         cuts: the windows of one recording side by side.
@@ -141,7 +144,8 @@ def _cut(cuts: Sequence[WindowCut]) -> None:
     if finished.exit_status != 0:
         for path in aside:
             path.unlink(missing_ok=True)
-        words = finished.stderr_tail.strip().splitlines()[-1:] or ["it took too long"]
+        # the first line has the cause: those below say that this or that was then not done
+        words = finished.stderr_tail.strip().splitlines()[:1] or ["it took too long"]
         raise MediaToolError(f"{cuts[0].source}: ffmpeg cannot cut windows out of it: {words[0]}")
     for cut, path in zip(cuts, aside, strict=True):
         path.replace(cut.target)
@@ -160,6 +164,7 @@ def _output(source: Any, cut: WindowCut, target: Path, begin: int) -> Any:
         vcodec="libx264",
         preset="veryfast",
         crf=18,
+        vf=_TO_EVEN,
         pix_fmt="yuv420p",
         acodec="flac",
         map_metadata=-1,
