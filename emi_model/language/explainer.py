@@ -109,16 +109,17 @@ class Explainer(nn.Module):
         return _Sequence(torch.cat([asked, embedded]), torch.cat([labels, tokens]))
 
     def _features(self, one: Instruction) -> Tensor:
-        """Return (modalities, H): a token each, in the order of the sizes."""
-        device = next(self.projections.parameters()).device
-        return torch.stack(
+        """Return (modalities, H): a token each, in the order of the sizes and the model's dtype."""
+        weight = next(self.projections.parameters())
+        found = torch.stack(
             [
-                self.projections[name](torch.as_tensor(one.vectors[name], device=device))
+                self.projections[name](torch.as_tensor(one.vectors[name]).to(weight))
                 if name in one.vectors
                 else self.absent[name]
                 for name in self.sizes
             ]
         )
+        return found.to(self.language.get_input_embeddings().weight.dtype)
 
     def _embedded(self, text: str) -> Tensor:
         found: Tensor = self.language.get_input_embeddings()(self._tokens(text))

@@ -83,6 +83,20 @@ def test_an_answer_is_the_same_alone_and_in_a_batch(explainer):
         )
 
 
+@pytest.mark.parametrize("whole", [False, True])
+def test_a_model_of_half_the_width_learns_and_answers(base, whole):
+    """``whole``: the linear layers are of half the width, too."""
+    half = copy.deepcopy(base[0]).to(torch.bfloat16)
+    explainer = Explainer(with_lora(half, rank=4, alpha=8), base[1], {"audio": 3, "text": 2})
+    if whole:
+        explainer.to(torch.bfloat16)
+    before = explainer.projections["audio"].weight.detach().clone()
+    losses = tune(explainer, TuningStage(3, 3e-2, 1e-3, 0, 4), COARSE, seed=1)
+    assert np.isfinite(losses).all()
+    assert not torch.equal(explainer.projections["audio"].weight, before)
+    assert len(explainer.answers(COARSE[:4], max_new_tokens=3)) == 4
+
+
 def test_any_modality_may_be_absent(explainer):
     vectors = COARSE[1].vectors
     with torch.inference_mode():
