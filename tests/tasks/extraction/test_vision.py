@@ -93,7 +93,7 @@ def rows(prober: Prober) -> Rows:
 
 def heard_in(row: dict[str, Any]) -> dict[str, Any]:
     """Return all of a row that does not depend on what is seen, with the samples."""
-    seen = ("num_frames_seen", "face_share", "modalities", "inputs", "noted")
+    seen = ("num_frames_seen", "face_share", "modalities", "inputs", "noted", "ungiven")
     samples = unpack(row)["audio"].tobytes() if row["inputs"] else None
     return {name: fact for name, fact in row.items() if name not in seen} | {"samples": samples}
 
