@@ -14,7 +14,7 @@ from pydantic import Field
 
 from emi_model.errors import ConfigError, CorpusError, LabelError
 from flows.server.artifacts import show_label_files
-from flows.server.events import corpus_changed, labels_added
+from flows.server.events import api_url, corpus_changed, labels_added
 from flows.server.run_names import watched
 from tasks.corpus.arrivals import clips_without_rows
 from tasks.labels.inbox import REFUSED, REFUSED_NOTE, WAITING, NewFile, Terms, look_into
@@ -99,12 +99,16 @@ def look(
 
 @task(name="take-labels", cache_policy=NO_CACHE, persist_result=False)
 def take_labels(inbox: str, labels: str, corpus: str, terms: Terms) -> list[NewFile]:
-    """Add the new label files, and send an event for each snapshot."""
-    found = []
-    for file in look_into(inbox, labels, corpus, terms):
-        found.append(file)
-        if file.snapshot is not None:
-            labels_added(labels, corpus, file.snapshot, file.number)
+    """Add the new label files, and send an event for each snapshot.
+
+    A file whose event the server does not take is taken again by the next look, which sends it.
+    """
+
+    def announce(file: NewFile) -> bool:
+        assert file.snapshot is not None, "only snapshots are announced"
+        return labels_added(labels, corpus, file.snapshot, file.number) or api_url() is None
+
+    found = [*look_into(inbox, labels, corpus, terms, announce)]
     show_label_files(found)
     return found
 

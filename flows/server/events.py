@@ -106,11 +106,15 @@ def rows_committed(record: Mapping[str, Any], results: str | Path) -> None:
     )
 
 
-def labels_added(store: str | Path, corpus: str, snapshot: str, number: int | None) -> None:
-    """Send that a store has a new label snapshot, of clips of a corpus."""
+def labels_added(store: str | Path, corpus: str, snapshot: str, number: int | None) -> bool:
+    """Send that a store has a new label snapshot, of clips of a corpus.
+
+    Returns:
+        As `emit`.
+    """
     place = located(store)
     payload = {"snapshot": snapshot, "number": number, "store": place, "corpus": located(corpus)}
-    emit(LABELS_ADDED, store_resource(place), payload)
+    return emit(LABELS_ADDED, store_resource(place), payload)
 
 
 def model_promoted(version: Version) -> None:

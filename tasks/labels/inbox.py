@@ -2,9 +2,10 @@
 
 The outcome of each file is a small file of its own in the store's folder:
 
-    inbox/CONTENT-FILE-begun.json      written first: shows that a process was killed while adding
-    inbox/CONTENT-FILE-taken.json      its labels are in the store (or were, before a correction)
-    inbox/CONTENT-FILE-refused.json    something is wrong with it; the message is inside
+    inbox/CONTENT-FILE-begun.json        written first: shows that a process was killed while adding
+    inbox/CONTENT-FILE-unannounced.json  its labels are in the store, its event is still to be sent
+    inbox/CONTENT-FILE-taken.json        its labels are in the store (or were, before a correction)
+    inbox/CONTENT-FILE-refused.json      something is wrong with it; the message is inside
 
 CONTENT is the hash of the bytes, FILE that of name, size and modification time. A content that was
 taken is never applied again, under any name and whatever its date: a newer file may have corrected
@@ -41,12 +42,14 @@ _LOGGER = logging.getLogger(__name__)
 MEMORY = "inbox"
 LABEL_SUFFIXES = (".csv", ".tsv", ".parquet")
 
-BEGUN, TAKEN, REFUSED = "begun", "taken", "refused"
+BEGUN, UNANNOUNCED, TAKEN, REFUSED = "begun", "unannounced", "taken", "refused"
 REPEATED, WAITING = "taken before", "waiting"
 REFUSED_NOTE = ".refused.txt"
 """End of the name of the file that stands beside a refused one and says why."""
 
-_NAME = re.compile(rf"([0-9a-f]+)-([0-9a-f]+)-({BEGUN}|{TAKEN}|{REFUSED})\.json")
+NOT_ANNOUNCED = "the server did not take the event: the next look sends it again"
+
+_NAME = re.compile(rf"([0-9a-f]+)-([0-9a-f]+)-({BEGUN}|{UNANNOUNCED}|{TAKEN}|{REFUSED})\.json")
 
 PAUSE_SECONDS = 2.0
 """Pause between two listings: a file that changes between them is still being written."""
@@ -85,18 +88,25 @@ class Terms:
 
 
 def look_into(
-    inbox: str, labels: str, corpus: str, terms: Terms | None = None
+    inbox: str,
+    labels: str,
+    corpus: str,
+    terms: Terms | None = None,
+    announce: Callable[[NewFile], bool] | None = None,
 ) -> Iterator[NewFile]:
     """Add the label files that are new in an inbox to a store, the oldest first.
 
     Yields the outcome of each file. It is recorded when the next file is asked for: a caller that
-    is killed before that gets the same file again.
+    is killed before that gets the same file again, and so does the next look where ``announce``
+    returns False.
 
     Args:
         inbox: folder or bucket.
         labels: the results store; made if it is not there.
         corpus: folder, bucket or manifest with the clips.
         terms: how the files are read.
+        announce: called with each file that became a snapshot; returns whether all who have to
+            learn of it did.
 
     Raises:
         CorpusError: no such corpus.
@@ -114,15 +124,18 @@ def look_into(
         except FileNotFoundError:
             continue
         sha256 = hashlib.sha256(content).hexdigest()[:HASH_CHARS]
-        if sha256 in memory.contents:
-            found = NewFile(file.name, REPEATED, "this content was taken before, and is not again")
-        else:
-            chain = describe_snapshots(labels)
-            since = chain[memory.begin(sha256, file, len(chain)) :]
-            found = _after_a_kill(file, since) if since else _add(file, content, add)
+        chain = describe_snapshots(labels)
+        found = _earlier(file, sha256, memory, chain)
+        if found is None:
+            memory.begin(sha256, file, len(chain))
+            found = _add(file, content, add)
         _note(source, file, found)
-        yield found
-        memory.settle(sha256, file, found)
+        if announce is None or found.snapshot is None or announce(found):
+            yield found
+            memory.settle(sha256, file, found)
+        else:
+            memory.leave(sha256, file, found)
+            yield found._replace(said=f"{found.said}; {NOT_ANNOUNCED}")
     for file in waiting:
         yield NewFile(file.name, WAITING, "may still be written")
 
@@ -140,23 +153,43 @@ def _note(source: Folder, file: StoredFile, found: NewFile) -> None:
 
 
 class _Memory:
-    """The outcomes of earlier files, in the store's folder."""
+    """The outcomes of earlier files, in the store's folder.
+
+    Attributes:
+        settled: keys of the files that have an outcome.
+        contents: hashes of what was taken.
+        added: by hash, the snapshot of each content that was added, but not announced yet.
+    """
 
     def __init__(self, folder: Folder) -> None:
         self._folder = folder
         names = (_NAME.fullmatch(Path(file.name).name) for file in folder.files(MEMORY))
         written = [name.groups() for name in names if name is not None]
-        self.settled = {key for _, key, outcome in written if outcome != BEGUN}
+        self.settled = {key for _, key, outcome in written if outcome not in (BEGUN, UNANNOUNCED)}
         self.contents = {content for content, _, outcome in written if outcome == TAKEN}
         self._begun = {(content, key) for content, key, outcome in written if outcome == BEGUN}
+        self.added = {
+            content: self._facts(content, key, UNANNOUNCED)
+            for content, key, outcome in written
+            if outcome == UNANNOUNCED and content not in self.contents
+        }
 
-    def begin(self, content: str, file: StoredFile, num_snapshots: int) -> int:
-        """Record that a file is being added; return the number of snapshots when that began."""
+    def begin(self, content: str, file: StoredFile, num_snapshots: int) -> None:
+        """Record that a file is being added, and the number of snapshots before."""
         name = f"{MEMORY}/{content}-{_key(file)}-{BEGUN}.json"
-        if (content, _key(file)) in self._begun:
-            return int(json.loads(self._folder.read(name))["num_snapshots"])
         self._write(name, file, num_snapshots=num_snapshots)
-        return num_snapshots
+
+    def begun(self, content: str, file: StoredFile) -> int | None:
+        """Return the number of snapshots when a look began to add a file; None if none did."""
+        if (content, _key(file)) not in self._begun:
+            return None
+        return int(self._facts(content, _key(file), BEGUN)["num_snapshots"])
+
+    def leave(self, content: str, file: StoredFile, found: NewFile) -> None:
+        """Record that a content was added, but not announced; the next look gets it again."""
+        link = {"snapshot": found.snapshot, "number": found.number}
+        self._write(f"{MEMORY}/{content}-{_key(file)}-{UNANNOUNCED}.json", file, **link)
+        self.added[content] = link
 
     def settle(self, content: str, file: StoredFile, found: NewFile) -> None:
         """Record the outcome of a file."""
@@ -165,6 +198,11 @@ class _Memory:
         self.settled.add(_key(file))
         if kept == TAKEN:
             self.contents.add(content)
+
+    def _facts(self, content: str, key: str, outcome: str) -> dict[str, Any]:
+        written = self._folder.read(f"{MEMORY}/{content}-{key}-{outcome}.json")
+        found: dict[str, Any] = json.loads(written)
+        return found
 
     def _write(self, name: str, file: StoredFile, **facts: object) -> None:
         now = datetime.now(UTC).isoformat(timespec="seconds")
@@ -196,14 +234,29 @@ def _without_outcome(source: Folder, memory: _Memory) -> list[StoredFile]:
     return sorted(files, key=lambda file: (file.modified_ns, file.name))
 
 
-def _after_a_kill(file: StoredFile, since: Sequence[Mapping[str, Any]]) -> NewFile:
-    """Return the outcome of a file that a killed process was adding, from the snapshots since."""
-    for link in since:
-        if link["file"] == Path(file.name).name:
+def _earlier(
+    file: StoredFile, sha256: str, memory: _Memory, chain: Sequence[Mapping[str, Any]]
+) -> NewFile | None:
+    """Return the outcome of a file that an earlier look took or began; None if it is to be added.
+
+    ``chain`` are the snapshots of the store, the oldest first.
+    """
+    if sha256 in memory.contents:
+        return NewFile(file.name, REPEATED, "this content was taken before, and is not again")
+    link = memory.added.get(sha256)
+    if link is not None:
+        said = "was added by an earlier look, whose event was lost"
+        return NewFile(file.name, TAKEN, said, link["snapshot"], link["number"])
+    begun = memory.begun(sha256, file)
+    since = () if begun is None else chain[begun:]
+    for later in since:
+        if later["file"] == Path(file.name).name:
             said = "was added by a look that was cut short"
-            return NewFile(file.name, TAKEN, said, link["snapshot"], link["number"])
-    said = "a look was cut short while it was added, and others added labels since: touch it"
-    return NewFile(file.name, REFUSED, said)
+            return NewFile(file.name, TAKEN, said, later["snapshot"], later["number"])
+    if since:
+        said = "a look was cut short while it was added, and others added labels since: touch it"
+        return NewFile(file.name, REFUSED, said)
+    return None
 
 
 def _add(file: StoredFile, content: bytes, add: Callable[[Path], AddReport]) -> NewFile:

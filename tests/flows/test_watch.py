@@ -72,6 +72,26 @@ def test_label_files_are_added_once_and_refusals_reported(watch, corpus, tmp_pat
     assert len(sent) == 1
 
 
+def test_labels_whose_event_no_server_took_are_sent_by_the_next_look(
+    watch, corpus, tmp_path, monkeypatch
+):
+    labels, inbox = f"{tmp_path}/labels", tmp_path / "inbox"
+    settled(inbox / "good.csv", "filename,joy\na,0.5\nb,0.25\n")
+    monkeypatch.setenv("PREFECT_API_URL", "http://127.0.0.1:9/api")
+    monkeypatch.setattr(watching, "show_label_files", lambda _: None)
+    answers, sent = [False, True], []
+    monkeypatch.setattr(
+        "flows.server.events.emit", lambda *event: sent.append(event) or answers.pop(0)
+    )
+    (lost,) = watch(corpus, label_inbox=str(inbox), labels=labels)["label_files"]
+    assert lost["said"].endswith("did not take the event: the next look sends it again")
+    (again,) = watch(corpus, label_inbox=str(inbox), labels=labels)["label_files"]
+    assert (again["outcome"], again["snapshot"]) == ("taken", lost["snapshot"])
+    assert watch(corpus, label_inbox=str(inbox), labels=labels)["label_files"] == []
+    assert sent[0] == sent[1]
+    assert (len(sent), len(describe_snapshots(labels))) == (2, 1)
+
+
 def test_a_refused_file_fails_the_run_and_says_so_beside_it(watch, corpus, tmp_path, sent):
     labels, inbox = f"{tmp_path}/labels", tmp_path / "inbox"
     settled(inbox / "good.csv", "filename,joy\na,0.5\nb,0.25\n")

@@ -12,7 +12,7 @@ from emi_model.errors import CorpusError
 from tasks.corpus.arrivals import SETTLED_SECONDS
 from tasks.labels import inbox
 from tasks.labels.add_labels import add_labels, describe_snapshots
-from tasks.labels.inbox import NewFile, Terms, look_into
+from tasks.labels.inbox import REPEATED, TAKEN, NewFile, Terms, look_into
 from tasks.labels.label_set import load_labels
 from tasks.labels.splits import Shares
 from tasks.storage.open import open_folder
@@ -197,6 +197,36 @@ def test_a_look_that_was_cut_short_is_made_up_for(
     assert found.snapshot == describe_snapshots(disk.store)[-1]["snapshot"]
     assert disk.look() == []
     assert len(describe_snapshots(disk.store)) == 1
+
+
+def test_what_was_not_announced_is_announced_by_the_next_look(disk: Site) -> None:
+    heard: list[NewFile] = []
+
+    def look(*, taken: bool) -> list[NewFile]:
+        def announce(file: NewFile) -> bool:
+            heard.append(file)
+            return taken
+
+        return list(look_into(disk.inbox, disk.store, disk.corpus, None, announce))
+
+    disk.drop("a.csv", "0,anna,0.5", age=90)
+    disk.drop("b.csv", "0,anna,0.75", age=80)
+    disk.drop("newer copy of a.csv", "0,anna,0.5", age=70)
+    first = look(taken=False)
+    assert [(file.outcome, file.number) for file in first] == [(TAKEN, n) for n in (1, 2, 1)]
+    assert all("the next look sends it again" in file.said for file in first)
+    disk.drop("older copy of a.csv", "0,anna,0.5", age=99)
+    second = look(taken=True)
+    assert [(file.name, file.outcome, file.number) for file in second] == [
+        ("older copy of a.csv", TAKEN, 1),
+        ("a.csv", REPEATED, None),
+        ("b.csv", TAKEN, 2),
+        ("newer copy of a.csv", REPEATED, None),
+    ]
+    assert [file.number for file in heard] == [1, 2, 1, 1, 2]
+    assert look(taken=True) == []
+    assert disk.joy() == [0.75]  # the correction stays
+    assert len(describe_snapshots(disk.store)) == 2
 
 
 def test_what_may_be_old_by_now_is_not_applied(disk: Site, monkeypatch: pytest.MonkeyPatch) -> None:
