@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
 
 from tasks.corpus.clips import ClipFile
-from tasks.corpus.done import DoneClip, done_under_any_model, plan_clips
+from tasks.corpus.done import done_under_any_model, has_size_and_time, plan_clips
 from tasks.corpus.listing import list_clips
 from tasks.store.store import create_store
 
@@ -32,16 +31,9 @@ def clips_without_rows(corpus: str, results: str) -> list[ClipFile]:
     done = done_under_any_model(results)
     plan = plan_clips(clips, done)
     new = (*plan.todo, *(clip for clip, _ in plan.reusable))
-    return [clip for clip in new if is_settled(clip) and not _was_met(clip, done)]
-
-
-def _was_met(clip: ClipFile, done: Mapping[str, DoneClip]) -> bool:
-    """Return whether a clip has the size and time of its row; its content may not be known.
-
-    What could not be read then, as it is too large, is nothing new; the next run tries it again.
-    """
-    row = done.get(clip.clip_id)
-    return row is not None and (clip.size, clip.modified_ns) == (row.size, row.modified_ns)
+    # one whose content could not be read then, as it is too large, is nothing new
+    met = {clip.clip_id for clip in new if has_size_and_time(clip, done.get(clip.clip_id))}
+    return [clip for clip in new if is_settled(clip) and clip.clip_id not in met]
 
 
 def is_settled(clip: ClipFile) -> bool:

@@ -258,7 +258,12 @@ def plan_clips(
 
 def is_unchanged(clip: ClipFile, row: DoneClip | None) -> bool:
     """Return whether a clip has the size and time of its row, and the row a content hash."""
-    if row is None or row.content_sha256 is None or row.modified_ns is None:
+    return row is not None and row.content_sha256 is not None and has_size_and_time(clip, row)
+
+
+def has_size_and_time(clip: ClipFile, row: DoneClip | None) -> bool:
+    """Return whether a clip has the size and time of its row; without a time nobody can tell."""
+    if row is None or row.modified_ns is None:
         return False
     return (clip.size, clip.modified_ns) == (row.size, row.modified_ns)
 

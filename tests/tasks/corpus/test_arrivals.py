@@ -62,6 +62,20 @@ def test_what_could_not_be_read_is_new_once(
     assert _new(corpus, store) == ["a.mp4", "b.mp4", "c.mp4"]
 
 
+def test_without_a_time_another_content_is_new(
+    corpus: Path, store: ResultsStore, commit: Callable[..., None]
+) -> None:
+    """No clock says 2300: the content decides, also where the size stays."""
+    path = corpus / "b.mp4"
+    os.utime(path, (10_413_792_000, 10_413_792_000))
+    facts = {"content_sha256": hash_content(path), "bytes": 5, "modified_ns": None}
+    commit("part", "b.mp4", **facts)
+    assert _new(corpus, store) == ["a.mp4", "c.mp4"]
+    path.write_text("B" * 5)
+    os.utime(path, (10_413_792_000, 10_413_792_000))
+    assert _new(corpus, store) == ["a.mp4", "b.mp4", "c.mp4"]
+
+
 def test_a_clip_that_may_still_be_written_waits(corpus: Path, tmp_path: Path) -> None:
     _written(corpus / "b.mp4", "half", age=SETTLED_SECONDS / 2)
     found = clips_without_rows(str(corpus), str(tmp_path / "store"))
