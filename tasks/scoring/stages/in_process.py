@@ -10,7 +10,6 @@ import atexit
 import os
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing, contextmanager
-from functools import partial
 from itertools import pairwise
 from queue import Full, Queue
 from threading import Event, Thread
@@ -215,10 +214,9 @@ class _Ahead(Generic[T]):
     def __init__(self, begin: Callable[[], Generator[T, None, None]]) -> None:
         self._found: Queue[tuple[T | None, BaseException | None]] = Queue(1)
         self._unwanted = Event()
-        thread = Thread(target=self._draw, args=(begin,), daemon=True, name="emi-pass")
-        self._wait = partial(thread.join, LAST_WAIT_SECONDS)
+        self._thread = Thread(target=self._draw, args=(begin,), daemon=True, name="emi-pass")
         atexit.register(self._end)
-        thread.start()
+        self._thread.start()
 
     def __iter__(self) -> Iterator[T]:
         while True:
@@ -234,7 +232,7 @@ class _Ahead(Generic[T]):
 
     def _end(self) -> None:
         self.close()
-        self._wait()
+        self._thread.join(LAST_WAIT_SECONDS)
 
     def _draw(self, begin: Callable[[], Generator[T, None, None]]) -> None:
         try:
