@@ -185,14 +185,18 @@ def train_cell_task(
         The outcome, or one line that says why there is none.
     """
     torch.set_num_threads(1)
+    sent: list[Any] = []
 
     def send(report: EpochReport) -> None:
-        ray.get(watcher.report.remote({"run": tuple(name), "report": asdict(report)}))
+        # not awaited: while a task waits, Ray starts another one on its core
+        sent[:] = [watcher.report.remote({"run": tuple(name), "report": asdict(report)})]
 
     try:
         with lasting_failures(job.recipe.train, job.journal):
             train, choose = clips.of(job.recipe)
-            return train_cell(job, train, choose, send, clips.measured)
+            outcome = train_cell(job, train, choose, send, clips.measured)
+            ray.get(sent)  # of the last report: they arrive in their order
+            return outcome
     except EmiError as error:
         return str(error).strip().partition("\n")[0]
 

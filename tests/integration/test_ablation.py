@@ -105,19 +105,25 @@ def test_a_cell_that_fails_and_one_that_dies_stop_no_other(labels, corpus, tmp_p
     maskless = save_wav2vec2(tmp_path / "asr", masks=False)
     whole = planned_on(labels, corpus, "debug+spec_augment", num_seeds=1, backbones=[str(maskless)])
     ablation = replace(whole, cells=(whole.cells[-1], *whole.cells[:2]))
-    store, killed = create_store(labels), []
+    store, killed, at_once = create_store(labels), [], []
 
-    def kill_a_worker(run, report):
-        for process in [] if killed else psutil.Process(os.getpid()).children(recursive=True):
+    def training():
+        for process in psutil.Process(os.getpid()).children(recursive=True):
             with contextlib.suppress(psutil.NoSuchProcess):
                 if "train_cell_task" in process.name():
-                    process.kill()
-                    killed.append((run, report.epoch))
-                    break
+                    yield process
+
+    def kill_a_worker(run, report):
+        found = list(training())
+        at_once.append(len(found))
+        if found and not killed:
+            found[0].kill()
+            killed.append((run, report.epoch))
 
     with ray_cluster(1):
         failed = run_ablation(ablation, store, on_epoch=kill_a_worker)
     assert killed
+    assert max(at_once) == 1  # the cluster has one core
     (failure,) = failed
     assert failure == CellRun(ablation.cells[0].name, 1)
     assert "recipe without SpecAugment" in failed[failure]
