@@ -24,7 +24,6 @@ def tree(tmp_path):
         "train/train_splits/dia0_utt1.mp4",
         "dev/dev_splits_complete/dia0_utt0.mp4",
         "test/output_repeated_splits_test/dia0_utt0.mp4",
-        "test/output_repeated_splits_test/final_videos_testdia0_utt0.mp4",
     ]
     return write_tree(tmp_path / "MELD.Raw", texts, media)
 
@@ -40,6 +39,15 @@ def test_the_same_name_in_three_splits(tree):
     assert named == ["Happiness", "Anger", "Surprise"]
     assert [clip.emi.sum() for clip in (happy, angry, surprised)] == [1, 1, 1]
     assert [clip.split for clip in (happy, angry, surprised)] == ["train", "valid", "test"]
+
+
+def test_the_corrected_file_of_a_test_clip_counts(tree):
+    folder = "test/output_repeated_splits_test"
+    corrected = f"{folder}/final_videos_testdia0_utt0.mp4"
+    write_tree(tree, {}, [corrected, f"{folder}/final_videos_testdia9_utt9.mp4"])
+    clips, found = stored("meld", tree)
+    assert [name for name, clip in clips.items() if clip.split == "test"] == [corrected]
+    assert found.notes[0] == "of 1 test clips the corrected file (final_videos_test...) counts"
 
 
 def test_characters_of_several_splits_are_named_apart(tree):
