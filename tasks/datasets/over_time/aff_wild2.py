@@ -30,22 +30,31 @@ def read_aff_wild2(tree: Tree) -> Iterator[DatasetClip]:
 
     Labels go from -1 to 1, -5 where there is none, and are brought to 0 to 1. The films give the
     frames a second; what is labelled beyond their end is left out. Films of two people are left
-    out, as nothing in sound or picture says which of them a label is about.
+    out, as nothing in sound or picture says which of them a label is about: both ``_left`` and
+    ``_right``, and also ``VIDEO.txt`` where one of these stands beside it for the other person.
 
     Raises:
         LabelError: the folder is missing, or a line is not two numbers.
     """
-    num_of_two = 0
-    for split, part in _PARTS:
-        paths = tree.paths(f"{_FOLDER}/{part}/*.txt", f"*/{_FOLDER}/{part}/*.txt",
-                           f"*/*/{_FOLDER}/{part}/*.txt")  # fmt: skip
-        for path in paths:
-            if path.stem.endswith(_ONE_OF_TWO):
-                num_of_two += 1
-            else:
-                yield from _windows(tree, path, split)
+    found = [
+        (split, path)
+        for split, part in _PARTS
+        for path in tree.paths(f"{_FOLDER}/{part}/*.txt", f"*/{_FOLDER}/{part}/*.txt",
+                               f"*/*/{_FOLDER}/{part}/*.txt")
+    ]  # fmt: skip
+    of_two = {_film(path) for _, path in found if _film(path) != path.stem}
+    kept = [(split, path) for split, path in found if _film(path) not in of_two]
+    for split, path in kept:
+        yield from _windows(tree, path, split)
+    num_of_two = len(found) - len(kept)
     if num_of_two:
         tree.notes.append(f"left out {num_of_two} files with labels of one of two people in a film")
+
+
+def _film(path: Path) -> str:
+    """Return the name of a film, without the side of one of two people in it."""
+    side = next((side for side in _ONE_OF_TWO if path.stem.endswith(side)), "")
+    return path.stem.removesuffix(side)
 
 
 def _windows(tree: Tree, path: Path, split: str) -> Iterator[DatasetClip]:

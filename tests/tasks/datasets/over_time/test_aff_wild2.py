@@ -43,6 +43,13 @@ def test_labels_of_one_a_second(labels_alone):
     assert first["speaker"] == "1-30-1280x720"
 
 
+def test_a_film_of_two_people_is_left_out_whole(labels_alone):
+    texts = {f"{TRAIN}/10-60-1280x720{side}.txt": lines(FRAMES) for side in ("", "_right")}
+    write_tree(labels_alone, texts)
+    rows = table_of("aff-wild2", labels_alone, frame_rate=4.0, window_seconds=1)
+    assert {row["speaker"] for row in rows} == {"1-30-1280x720", "video2"}
+
+
 def test_labels_of_windows(labels_alone):
     rows = table_of("aff-wild2", labels_alone, frame_rate=4.0, window_seconds=2)
     found = [(row["filename"], row["Rated Valence"]) for row in rows]
