@@ -47,6 +47,17 @@ def test_what_the_actors_were_asked(tmp_path):
     assert clips["AudioWAV/1002_IEO_HAP_LO.wav"].emi.tolist() == [0, 0, 0, 1, 0, 0]
 
 
+@pytest.mark.parametrize("layout", ["crema-d", "crema-d-acted"])
+def test_the_sound_file_whose_name_lacks_a_letter(layout, tmp_path):
+    votes = VOTES + '"103234",0,0,2,0,5,3,"1040_ITH_SAD_XX",10,0.5,"N"\n'
+    tree = tree_of(tmp_path, ("AudioWAV", "wav"), ("VideoFlash", "flv"), votes=votes)
+    misnamed = "AudioWAV/1040_ITH_SAD_X.wav"
+    write_tree(tree, {}, [misnamed, "VideoFlash/1040_ITH_SAD_XX.flv"])
+    clips, _ = stored(layout, tree)
+    assert set(clips) == {*(f"AudioWAV/{name}.wav" for name in NAMES), misnamed}
+    assert clips[misnamed].speaker == "1040"
+
+
 def test_no_votes_and_no_such_names(tmp_path):
     tree = tree_of(tmp_path, ("AudioWAV", "wav"))
     (tree / "processedResults" / "tabulatedVotes.csv").unlink()
