@@ -29,11 +29,17 @@ _CLASSES = {
     "O": "Other",
 }
 _NO_AGREEMENT = "X"
+_SPLITS = {"Train": TRAIN, "Development": VALID, "Validation": VALID}
+"""Early releases, as 1.8, say Validation."""
+
+_TABLES = ("labels_consensus.csv", "labels_concensus.csv")
+"""The second is how these releases spell it."""
+
 MSP_TARGETS = (RATED_AROUSAL, RATED_DOMINANCE, RATED_VALENCE, *_CLASSES.values())
 
 
 def read_msp_podcast(tree: Tree, test: str = "Test1") -> Iterator[DatasetClip]:
-    """Yield the segments of ``labels_consensus.csv``.
+    """Yield the segments of ``labels_consensus.csv``, in early releases ``labels_concensus.csv``.
 
     Dimensions are means of ratings from 1 to 7, brought to 0 to 1. A class is 1 where the raters
     agreed on it and 0 for every other; where they did not agree it is missing.
@@ -45,13 +51,11 @@ def read_msp_podcast(tree: Tree, test: str = "Test1") -> Iterator[DatasetClip]:
     Raises:
         LabelError: the table is missing, or holds a value that the layout does not have.
     """
-    splits = {"Train": TRAIN, "Development": VALID, test: TEST}
+    splits = _SPLITS | {test: TEST}
     columns = ("FileName", "EmoClass", "EmoAct", "EmoVal", "EmoDom", "SpkrID", "Split_Set")
     left_out: Counter[str] = Counter()
-    for row in tree.table(
-        "Labels/labels_consensus.csv", "labels_consensus.csv", "*/labels_consensus.csv",
-        columns=columns,
-    ):  # fmt: skip
+    patterns = [f"{place}{name}" for place in ("Labels/", "", "*/") for name in _TABLES]
+    for row in tree.table(*patterns, columns=columns):
         part = row.text("Split_Set")
         if part not in splits:
             left_out[part] += 1

@@ -57,6 +57,16 @@ def test_the_second_test_set(tree):
     ]
 
 
+def test_an_early_release(tree):
+    path = tree / "Labels" / "labels_consensus.csv"
+    path.rename(path.with_name("labels_concensus.csv")).write_text(
+        HEADER + LINES.replace("Development", "Validation")
+    )
+    clips, _ = stored("msp-podcast", tree)
+    splits = [clip.split for clip in clips.values()]
+    assert sorted(splits) == ["test", "train", "train", "valid"]
+
+
 def test_an_unknown_class(tree):
     path = tree / "Labels" / "labels_consensus.csv"
     path.write_text(path.read_text().replace(",N,1,", ",Q,1,"))
