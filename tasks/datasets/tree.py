@@ -143,12 +143,24 @@ class Tree:
         """
         return self.table_at(self.paths(*patterns)[0], columns)
 
-    def table_at(self, path: Path, columns: Sequence[str]) -> list[TableRow]:
-        """Return the rows of a table; raises as `table` does."""
+    def table_at(
+        self, path: Path, columns: Sequence[str], unnamed: Sequence[str] = ()
+    ) -> list[TableRow]:
+        """Return the rows of a table; raises as `table` does.
+
+        Args:
+            path: of the file.
+            columns: as `table` takes them.
+            unnamed: names of the columns of a file that may have no header: one with so many
+                cells in its first line, the last of them a number.
+        """
         try:
             table = read_table_file(str(path))
         except ValueError as error:
             raise self.refused(f"cannot read {path.name}: {error}") from error
+        first = table.header
+        if len(first) == len(unnamed) > 0 and number_in(first[-1]) is not None:
+            table = table._replace(header=list(unnamed), rows=[(1, first), *table.rows])
         header = [column_name(name) for name in table.header]
         lacking = [name for name in columns if column_name(name) not in header]
         if lacking:

@@ -26,6 +26,8 @@ _COLUMNS = ("arousal", "valence", "liking")
 _SPLITS = {"Train": TRAIN, "Devel": VALID, "Test": TEST}
 _NAME = re.compile(r"(Train|Devel|Test)_(?:[A-Z]{2}_)?\d+")
 _TIMES = ("timestamp", "time")
+_UNNAMED = ("name", _TIMES[0], *_COLUMNS)
+"""Columns of the files of AVEC 2017, which have no header."""
 
 
 def read_sewa(tree: Tree) -> Iterator[DatasetClip]:
@@ -65,7 +67,7 @@ def _windows(tree: Tree, path: Path, split: str) -> Iterator[DatasetClip]:
 
 def _read(tree: Tree, path: Path) -> tuple[Labels, Labels]:
     """Return (frames,) times and (frames, 3) labels in [0, 1]."""
-    rows = tree.table_at(path, _COLUMNS)
+    rows = tree.table_at(path, _COLUMNS, _UNNAMED)
     named = [name for name in _TIMES if rows and name in rows[0].cells]
     if not named:
         raise tree.refused(f"{path.name} has no rows with a column timeStamp")

@@ -37,6 +37,13 @@ def test_official_splits_and_scales(tree):
     ]
 
 
+def test_files_without_a_header(tree):
+    with_header = table_of("sewa", tree, window_seconds=2)
+    for path in (tree / "labels").glob("T*.csv"):
+        path.write_text(path.read_text().partition("\n")[2])
+    assert table_of("sewa", tree, window_seconds=2) == with_header
+
+
 def test_windows_of_sound_alone(tree, tmp_path):
     (tree / "labels" / "Test_CN_01.csv").unlink()
     for number, name in enumerate(("Train_DE_01", "Devel_HU_01")):
