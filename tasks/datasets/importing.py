@@ -92,14 +92,14 @@ def import_labels(
     Raises:
         ConfigError: no such layout, or options that do not go together.
         LabelError: something is missing, is not as the layout says, or does not fit the store.
-        CorpusError: there are no media, though a store is to be filled.
+        CorpusError: there are no media, though a store is to be filled or ``corpus`` is given.
         MediaToolError: ffmpeg cannot cut a recording.
     """
     wanted = wanted or Wanted()
     known = find_layout(layout)
     _check(known, folder, results=results, write=write, cut=cut)
     media = corpus or str(folder)
-    clips = _clips(media, needed=results is not None or cut is not None)
+    clips = _clips(media, needed=bool(results or cut or corpus))
     tree, rows = _rows(known, folder, clips, wanted)
     targets = chosen_targets(tree, wanted.targets)
     holder = media if cut is None else str(cut)

@@ -55,6 +55,15 @@ def test_a_store_needs_media(tmp_path):
     assert not (tmp_path / "store").exists()
 
 
+def test_a_corpus_that_is_named_must_be_there(tmp_path):
+    tree = write_tree(tmp_path / "tree", {"label-disdim.csv": "name,discrete,valence\na,happy,1\n"})
+    path = tmp_path / "labels.csv"
+    with pytest.raises(CorpusError, match="typo"):
+        import_labels("mer2024", tree, write=path, corpus=str(tmp_path / "typo"))
+    assert not path.exists()
+    assert import_labels("mer2024", tree, write=path).num_clips == 1
+
+
 def test_two_data_sets_in_one_store(tmp_path):
     store = str(tmp_path / "store")
     wanted = Wanted(targets=("Anger", "Happiness"))
