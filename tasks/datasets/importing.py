@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from emi_model.errors import ConfigError, CorpusError
+from emi_model.errors import ConfigError, CorpusError, ExportError
 from tasks.corpus.clips import ClipFile
 from tasks.corpus.listing import list_clips
 from tasks.datasets.clip_index import ClipIndex
@@ -94,6 +94,7 @@ def import_labels(
         LabelError: something is missing, is not as the layout says, or does not fit the store.
         CorpusError: there are no media, though a store is to be filled or ``corpus`` is given.
         MediaToolError: ffmpeg cannot cut a recording.
+        ExportError: ``write`` or ``cut`` cannot be written.
     """
     wanted = wanted or Wanted()
     known = find_layout(layout)
@@ -183,6 +184,9 @@ def _seconds(clip: DatasetClip) -> tuple[int, int]:
 
 
 def _write(path: Path, rows: Sequence[TableClip], targets: Sequence[str]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w", newline="", encoding="utf-8") as file:
-        write_label_table(file, rows, targets)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("w", newline="", encoding="utf-8") as file:
+            write_label_table(file, rows, targets)
+    except OSError as error:
+        raise ExportError(f"{path}: cannot be written: {error.strerror or error}") from error

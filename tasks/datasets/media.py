@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import ffmpeg
 
-from emi_model.errors import CorpusError, LabelError, MediaToolError
+from emi_model.errors import CorpusError, ExportError, LabelError, MediaToolError
 from tasks.corpus.clips import ClipFile
 from tasks.datasets.tree import MediaFacts
 from tasks.extraction.ffmpeg import find_ffmpeg, run_ffmpeg
@@ -106,6 +106,7 @@ def cut_windows(cuts: Sequence[WindowCut], on_progress: Progress | None = None) 
 
     Raises:
         MediaToolError: ffmpeg is missing, or cannot cut a recording.
+        ExportError: there can be no folder for a recording's windows.
     """
     by_source: dict[Path, list[WindowCut]] = {}
     for cut in cuts:
@@ -136,7 +137,7 @@ def _cut(cuts: Sequence[WindowCut]) -> None:
     aside = [cut.target.with_name(f"{cut.target.name}.part") for cut in cuts]
     outputs = [_output(source, cut, path, begin) for cut, path in zip(cuts, aside, strict=True)]
     for path in aside:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        _make_folder(path.parent)
     merged = ffmpeg.merge_outputs(*outputs) if len(outputs) > 1 else outputs[0]
     quiet = merged.global_args("-nostdin", "-hide_banner", "-loglevel", "error")
     command = ffmpeg.compile(quiet, cmd=find_ffmpeg(), overwrite_output=True)
@@ -149,6 +150,13 @@ def _cut(cuts: Sequence[WindowCut]) -> None:
         raise MediaToolError(f"{cuts[0].source}: ffmpeg cannot cut windows out of it: {words[0]}")
     for cut, path in zip(cuts, aside, strict=True):
         path.replace(cut.target)
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ExportError(f"{folder}: cannot be written: {error.strerror or error}") from error
 
 
 def _output(source: Any, cut: WindowCut, target: Path, begin: int) -> Any:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from emi_model.errors import ConfigError, CorpusError, LabelError
+from emi_model.errors import ConfigError, CorpusError, ExportError, LabelError
 from emi_model.targets import column_name
 from tasks.datasets.importing import Wanted, import_labels
 from tasks.datasets.registry import LAYOUTS
@@ -62,6 +62,14 @@ def test_a_corpus_that_is_named_must_be_there(tmp_path):
         import_labels("mer2024", tree, write=path, corpus=str(tmp_path / "typo"))
     assert not path.exists()
     assert import_labels("mer2024", tree, write=path).num_clips == 1
+
+
+def test_a_table_that_cannot_be_written(tmp_path):
+    tree = write_tree(tmp_path / "tree", {}, RAVDESS)
+    with pytest.raises(ExportError, match=r"tree: cannot be written: Is a directory$"):
+        import_labels("ravdess", tree, write=tree)
+    with pytest.raises(ExportError, match=r"a\.csv: cannot be written: "):
+        import_labels("ravdess", tree, write=tree / RAVDESS[0] / "a.csv")
 
 
 def test_two_data_sets_in_one_store(tmp_path):

@@ -3,7 +3,7 @@
 import ffmpeg
 import pytest
 
-from emi_model.errors import MediaToolError
+from emi_model.errors import ExportError, MediaToolError
 from tasks.datasets.media import WindowCut, cut_windows
 from tasks.extraction.headers import Prober
 from tasks.synthetic.encoding import encode
@@ -30,3 +30,11 @@ def test_the_cause_of_a_failure_is_said(tmp_path):
     with pytest.raises(MediaToolError, match=r"cut windows out of it: .* moov atom not found"):
         cut_windows([WindowCut(film, 0, 1, window)])
     assert list(window.parent.iterdir()) == []
+
+
+def test_a_folder_that_cannot_be_made(tmp_path):
+    film, file = tmp_path / "film.mp4", tmp_path / "file"
+    film.write_bytes(b"no film")
+    file.touch()
+    with pytest.raises(ExportError, match=r"film: cannot be written: Not a directory$"):
+        cut_windows([WindowCut(film, 0, 1, file / "film" / "window.mkv")])
