@@ -34,10 +34,10 @@ class Matched:
 def match_labels(file: LabelFile, clip_ids: Sequence[str], corpus: str = "") -> Matched:
     """Bring label rows and clips together: by the whole path, else by the bare name.
 
-    A path with the suffix of a video or of sound also fits the one clip of another suffix. A bare
-    name, with the suffix or without, must be that of one clip alone. Letters with accents
-    match however they are composed (Unicode NFC or NFD); ``./`` and the way to the corpus do not
-    count.
+    A path with the suffix of a video or of sound also fits the one clip of another suffix, and so
+    does one without a suffix. A bare name, with the suffix or without, must be that of one clip
+    alone. Letters with accents match however they are composed (Unicode NFC or NFD); ``./`` and
+    the way to the corpus do not count.
 
     Args:
         file: Its rows.
@@ -88,7 +88,7 @@ class ClipNames:
             return found
         spelled = PurePosixPath(path)
         if spelled.suffix.lower().removeprefix(".") not in MEDIA_SUFFIXES:
-            return []
+            return self._without_suffix.get(path, [])
         # the label file may name the video of which the corpus holds the sound, or features
         stem = str(spelled.with_suffix(""))
         return self._without_suffix.get(stem) or self._bare.get(stem, [])

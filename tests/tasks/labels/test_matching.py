@@ -45,6 +45,20 @@ def test_a_path_may_have_the_suffix_of_the_video_of_which_the_corpus_holds_featu
     ]
 
 
+def test_a_path_may_lack_the_suffix() -> None:
+    clip_ids = ["train/dia0_utt0.mp4", "dev/dia0_utt0.mp4", "dev/v1.5.npz", "two/a.mp4"]
+    clip_ids.append("two/a.wav")
+    matched = match_labels(named("train/dia0_utt0", "./dev/v1.5", "two/a", "x/dia0_utt0"), clip_ids)
+    assert {clip: label.filename for clip, label in matched.labels.items()} == {
+        "train/dia0_utt0.mp4": "train/dia0_utt0",
+        "dev/v1.5.npz": "./dev/v1.5",
+    }
+    assert [problem.text for problem in matched.problems] == [
+        "'two/a' may be two/a.mp4, two/a.wav: write the whole path",
+        "no clip 'x/dia0_utt0' in the corpus",
+    ]
+
+
 def test_rows_without_a_clip_or_with_several_are_problems() -> None:
     clip_ids = [f"{folder}/same.mp4" for folder in "abcd"] + ["one/a.mp4"]
     matched = match_labels(named("gone.wav", "same", "a.other", "two/a.mp4"), clip_ids)
