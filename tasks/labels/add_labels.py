@@ -14,7 +14,7 @@ from emi_model.errors import StoreError
 from emi_model.targets import column_name
 from tasks.labels.label_file import ClipLabels, Problem
 from tasks.labels.label_set import merged
-from tasks.labels.label_values import whole_number
+from tasks.labels.label_values import speaker_name
 from tasks.labels.offered import Offered, Reading, read_offered, speaker_notes
 from tasks.labels.snapshots import (
     LabelledRow,
@@ -246,7 +246,7 @@ def _placed(chain: Sequence[Snapshot], offered: Mapping[str, ClipLabels]) -> Ite
     for snapshot in chain:
         for row in snapshot.rows:
             counts = row is latest[row.clip_id] and row.clip_id not in offered
-            speaker = whole_number(row.speaker) if counts else ""
+            speaker = speaker_name(row.speaker) if counts else ""
             yield Placed(row.clip_id, speaker, row.content_sha256, row.split)
 
 

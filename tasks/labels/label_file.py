@@ -27,7 +27,7 @@ from tasks.labels.label_columns import (
     Columns,
     sort_columns,
 )
-from tasks.labels.label_values import is_missing, number_in, share_of, whole_number
+from tasks.labels.label_values import is_missing, number_in, share_of, speaker_name
 from tasks.labels.splits import SPLITS
 from tasks.storage.table_file import TableFile, read_table_file
 
@@ -253,7 +253,7 @@ def _read_row(
         filename=row[FILENAME],
         emi=np.array(list(values.values()), dtype=np.float32),
         vad=None if np.isnan(vad).all() else vad,
-        speaker=whole_number(speaker),
+        speaker=speaker_name(speaker),
         split=split,
         num_raters=num_raters,
     )

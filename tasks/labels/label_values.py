@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 
 MISSING_CELLS = {"", "na", "n/a", "nan", "null", "none"}
 """What stands in a cell where nobody rated a clip, in lower case."""
@@ -42,7 +43,11 @@ def share_of(cell: str, scale: float = 1.0) -> float:
     return min(max(number / scale, 0.0), 1.0)
 
 
-def whole_number(speaker: str) -> str:
-    """Return a speaker's name; pandas writes number 1 as 1.0 where another row has none."""
+def speaker_name(speaker: str) -> str:
+    """Return a speaker's name as it is kept, however it was written.
+
+    Letters with accents are composed as in NFC: names of folders may not be. pandas writes number 1
+    as 1.0 where another row has none.
+    """
     found = _WHOLE.fullmatch(speaker)
-    return found.group(1) if found else speaker
+    return found.group(1) if found else unicodedata.normalize("NFC", speaker)

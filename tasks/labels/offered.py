@@ -15,6 +15,7 @@ from tasks.corpus.clips import ClipFile, hash_clip
 from tasks.corpus.listing import list_clips
 from tasks.corpus.objects import READERS
 from tasks.labels.label_file import ClipLabels, LabelFile, Problem, read_label_file
+from tasks.labels.label_values import speaker_name
 from tasks.labels.matching import match_labels
 from tasks.threads import Progress, map_in_threads
 
@@ -53,7 +54,7 @@ class Reading:
     def speaker_of(self, clip_id: str) -> str | None:
         """Return the speaker that a path names; None where there is no pattern, or it differs."""
         found = self._pattern.match(clip_id) if self._pattern is not None else None
-        return found["speaker"] if found else None
+        return speaker_name(found["speaker"]) if found else None
 
 
 class Offered(NamedTuple):

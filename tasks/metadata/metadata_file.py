@@ -17,7 +17,7 @@ from emi_model.errors import MetadataError
 from emi_model.targets import column_name
 from tasks.labels.label_columns import FILENAME, SPEAKER, idle_columns
 from tasks.labels.label_file import Problem, problem_list
-from tasks.labels.label_values import MISSING_CELLS, number_in, whole_number
+from tasks.labels.label_values import MISSING_CELLS, number_in, speaker_name
 from tasks.schema.metadata import CLIP_ID
 from tasks.storage.own_tables import typed_column
 from tasks.storage.table_file import TableFile, read_table_file
@@ -190,7 +190,7 @@ def _column(
     name = table.header[place].strip()
     cells = [_present(cells[place]) for _, cells in rows]
     if as_text:
-        return pa.array([whole_number(cell) or None for cell in cells], pa.string()), [], []
+        return pa.array([speaker_name(cell) or None for cell in cells], pa.string()), [], []
     values = typed_column(cells)
     if pa.types.is_null(values.type):
         values = values.cast(pa.string())
@@ -214,4 +214,4 @@ def _present(cell: str) -> str:
 
 
 def _name_of(of: MetadataKey, cell: str) -> str:
-    return whole_number(cell.strip()) if of == SPEAKER else cell.strip()
+    return speaker_name(cell.strip()) if of == SPEAKER else cell.strip()

@@ -3,6 +3,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
+import unicodedata
 from collections.abc import Callable
 from pathlib import Path
 
@@ -99,6 +100,13 @@ class TestAdded:
         lines = [f"{number:05d},speaker{number % 5},,0,0" for number in range(10)]
         report = add(*lines, shares=Shares(0.2, 0.2), seed=3)
         assert report.clips_by_split == {"train": 6, "valid": 2, "test": 2}
+
+    def test_a_speaker_is_one_however_the_accents_are_composed(self, add: Add, root: Path) -> None:
+        forms = ["NFC", "NFD"] * 5
+        names = [unicodedata.normalize(form, "Jos\u00e9") for form in forms]
+        add(*(f"{number:05d},{name},,0,0" for number, name in enumerate(names)), shares=Shares(0.5))
+        clips = load_labels(root).clips
+        assert {(clip.speaker, clip.split) for clip in clips} == {("Jos\u00e9", clips[0].split)}
 
     def test_the_same_again_is_nothing_new(self, add: Add, root: Path) -> None:
         lines = ["00000,x,train,0.1,0.2", "00001,y,,0.3,0.4"]

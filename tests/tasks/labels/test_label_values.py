@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from tasks.labels.label_values import is_missing, share_of, whole_number
+from tasks.labels.label_values import is_missing, share_of, speaker_name
 
 
 @pytest.mark.parametrize(
@@ -33,6 +33,6 @@ def test_what_is_missing() -> None:
 
 
 def test_a_speakers_number_is_written_without_decimals() -> None:
-    assert list(map(whole_number, ["1.0", "01", "1.5", "anna", "1.00"])) == [
+    assert list(map(speaker_name, ["1.0", "01", "1.5", "anna", "1.00"])) == [
         "1", "01", "1.5", "anna", "1",
     ]  # fmt: skip

@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+import unicodedata
+
 import pytest
 
 from emi_model.errors import ConfigError
+from tasks.labels.label_values import speaker_name
 from tasks.labels.offered import Reading
 
 
@@ -27,6 +30,12 @@ def test_a_speaker_in_the_path(pattern: str, clip_id: str, speaker: str) -> None
 )
 def test_a_path_of_another_kind(pattern: str, clip_id: str) -> None:
     assert Reading(speaker_from=pattern).speaker_of(clip_id) is None
+
+
+def test_a_speaker_is_one_however_the_accents_are_composed() -> None:
+    composed, apart = (unicodedata.normalize(form, "José") for form in ("NFC", "NFD"))
+    assert Reading(speaker_from="{speaker}/*").speaker_of(f"{apart}/0.wav") == composed
+    assert speaker_name(apart) == composed
 
 
 def test_what_is_refused() -> None:
