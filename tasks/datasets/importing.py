@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from emi_model.errors import ConfigError, CorpusError, ExportError
+from emi_model.errors import ConfigError, CorpusError, ExportError, LabelError
 from tasks.corpus.clips import ClipFile
 from tasks.corpus.listing import list_clips
 from tasks.datasets.clip_index import ClipIndex
@@ -113,15 +113,20 @@ def import_labels(
         with TemporaryDirectory(prefix="emi-labels-") as aside:
             path = Path(aside, f"{known.name}.csv")  # the snapshot keeps its name
             _write(path, rows, targets)
-            report = add_labels(
-                results,
-                path,
-                holder,
-                shares=wanted.shares,
-                seed=wanted.seed,
-                targets=targets,
-                on_progress=on_progress,
-            )
+            try:
+                report = add_labels(
+                    results,
+                    path,
+                    holder,
+                    shares=wanted.shares,
+                    seed=wanted.seed,
+                    targets=targets,
+                    on_progress=on_progress,
+                )
+            except LabelError as error:
+                table = f"table of {folder} (--write FILE.csv writes it)"
+                words = str(error).replace(f"label file {path}", table)
+                raise LabelError(words) from error
     return Imported(len(rows), holder, tuple(tree.notes), report)
 
 

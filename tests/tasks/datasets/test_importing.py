@@ -11,6 +11,7 @@ from tasks.labels.label_set import load_labels
 from tests.tasks.datasets.made_tree import write_tree
 
 RAVDESS = ["Actor_01/03-01-03-01-01-01-01.wav", "Actor_02/03-01-05-01-01-01-02.wav"]
+EMI = "Filename,Admiration,Amusement,Determination,Empathic Pain,Excitement,Joy\n"
 VOTES = '"","A","D","F","H","N","S","fileName","numResponses"\n"100001",1,0,0,3,0,0,"{}",4\n'
 
 
@@ -117,10 +118,20 @@ def test_targets_that_a_data_set_lacks(tmp_path):
         import_labels("ravdess", tree, write=path, wanted=Wanted(targets=("Boredom",)))
 
 
+def test_a_store_that_refuses_the_table(tmp_path):
+    texts = {"train_split.csv": EMI + "0,0,0,0,0,0,0\n", "valid_split.csv": EMI + "1,0,0,0,0,0,0\n"}
+    tree = write_tree(tmp_path / "tree", texts, ["0.mp4", "1.mp4"])
+    (tree / "1.mp4").write_text("0.mp4")
+    with pytest.raises(LabelError) as error:
+        import_labels("hume-vidmimic2", tree, results=str(tmp_path / "store"))
+    first, second = str(error.value).splitlines()
+    assert first.startswith(f"the table of {tree} (--write FILE.csv writes it) cannot be used")
+    assert second.startswith("  line 3: the same audio")
+
+
 def test_two_files_of_one_name(tmp_path):
     media = ["raw/0.mp4", "copies/0.mp4"]
-    header = "Filename,Admiration,Amusement,Determination,Empathic Pain,Excitement,Joy\n"
-    texts = {f"{part}_split.csv": f"{header}0,0,0,0,0,0,0\n" for part in ("train", "valid")}
+    texts = {f"{part}_split.csv": f"{EMI}0,0,0,0,0,0,0\n" for part in ("train", "valid")}
     tree = write_tree(tmp_path / "tree", texts, media)
     with pytest.raises(LabelError, match=r"0 is copies/0\.mp4 and raw/0\.mp4: expected one media"):
         import_labels("hume-vidmimic2", tree, write=tmp_path / "labels.csv")
