@@ -23,7 +23,11 @@ from tasks.datasets.media import WindowCut, cut_windows, facts_reader, file_on_d
 from tasks.datasets.registry import find_layout
 from tasks.datasets.tree import DEFAULT_WINDOW_SECONDS, Tree
 from tasks.labels.add_labels import AddReport, add_labels
+from tasks.labels.label_set import merged
+from tasks.labels.snapshots import read_snapshots
 from tasks.labels.splits import Shares
+from tasks.store.readers import holds_store
+from tasks.store.store import open_store
 from tasks.threads import Progress
 
 
@@ -101,7 +105,7 @@ def import_labels(
     _check(known, folder, results=results, write=write, cut=cut)
     media = corpus or str(folder)
     clips = _clips(media, needed=bool(results or cut or corpus))
-    tree, rows = _rows(known, folder, clips, wanted)
+    tree, rows = _rows(known, folder, clips, wanted, _kept_splits(results))
     targets = chosen_targets(tree, wanted.targets)
     holder = media if cut is None else str(cut)
     if cut is not None:
@@ -130,8 +134,20 @@ def import_labels(
     return Imported(len(rows), holder, tuple(tree.notes), report)
 
 
+def _kept_splits(results: str | None) -> Mapping[str, str]:
+    """Return the splits that a store's clips have, by clip id."""
+    if results is None or not holds_store(results):
+        return {}
+    labelled = merged(read_snapshots(open_store(results)))
+    return {clip_id: row.split for clip_id, row in labelled.items()}
+
+
 def _rows(
-    layout: Layout, folder: Path, clips: Mapping[str, ClipFile], wanted: Wanted
+    layout: Layout,
+    folder: Path,
+    clips: Mapping[str, ClipFile],
+    wanted: Wanted,
+    kept: Mapping[str, str],
 ) -> tuple[Tree, list[TableClip]]:
     """Return the folder as it was read, with its notes, and the rows of its label table."""
     index = ClipIndex(list(clips), layout.prefer)
@@ -146,7 +162,7 @@ def _rows(
         )
         labelled = list(layout.read(tree))
     rows = with_media(tree, labelled, allow_missing=wanted.allow_missing)
-    return tree, with_splits(tree, rows, wanted.shares, wanted.seed)
+    return tree, with_splits(tree, rows, wanted.shares, wanted.seed, kept)
 
 
 def _check(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import IO
 
@@ -80,7 +80,11 @@ def _named(names: Sequence[str]) -> str:
 
 
 def with_splits(
-    tree: Tree, rows: Sequence[TableClip], shares: Shares, seed: int
+    tree: Tree,
+    rows: Sequence[TableClip],
+    shares: Shares,
+    seed: int,
+    kept: Mapping[str, str],
 ) -> list[TableClip]:
     """Return rows with the splits of groups drawn, and speakers that stand in one split each.
 
@@ -92,9 +96,10 @@ def with_splits(
         rows: of the table.
         shares: of the splits.
         seed: of the drawing.
+        kept: splits that clips have in the store, by clip id; their groups are not drawn again.
     """
     grouped = [
-        Placed(row.filename, row.labelled.group, None, row.labelled.split, line)
+        Placed(row.filename, row.labelled.group, None, _known_split(row, kept), line)
         for line, row in enumerate(rows, start=1)
         if row.labelled.group
     ]
@@ -105,6 +110,10 @@ def with_splits(
         tree.notes.append(f"drawn whole: {shown}")
     rows = [_in_split(row, drawn.get(row.filename, row.labelled.split)) for row in rows]
     return list(_apart(tree, rows))
+
+
+def _known_split(row: TableClip, kept: Mapping[str, str]) -> str:
+    return row.labelled.split or kept.get(row.filename, "")
 
 
 def _in_split(row: TableClip, split: str) -> TableClip:

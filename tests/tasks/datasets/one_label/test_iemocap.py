@@ -3,6 +3,7 @@
 import pytest
 
 from emi_model.errors import LabelError
+from tasks.labels.splits import Shares
 from tests.tasks.datasets.made_tree import stored, table_of, write_tree
 
 HEADER = "% [START_TIME - END_TIME] TURN_NAME EMOTION [V, A, D]\n"
@@ -60,6 +61,19 @@ def test_sessions_are_drawn_whole(tree):
     assert found.notes[0].count("train") == 4
     again, _ = stored("iemocap", tree)
     assert {c: clip.split for c, clip in again.items()} == {c: x.split for c, x in clips.items()}
+
+
+def test_sessions_that_come_later_and_other_shares_move_none(tree):
+    later = [(tree / name, tree.parent / name) for name in ("Session4", "Session5")]
+    for path, aside in later:
+        path.rename(aside)
+    first, _ = stored("iemocap", tree)
+    for path, aside in later:
+        aside.rename(path)
+    clips, _ = stored("iemocap", tree, shares=Shares(0.4))
+    assert {name: clips[name].split for name in first} == {n: c.split for n, c in first.items()}
+    splits = {(clip.speaker[:5], clip.split) for clip in clips.values()}
+    assert sorted(split for _, split in splits) == ["train", "train", "train", "valid", "valid"]
 
 
 def test_a_mean_outside_its_range_is_missing(tree):
