@@ -162,7 +162,8 @@ class EmiModel(nn.Module):
             vector = output.spread(output.clip_vector(), num_clips)
             return vector, output.spread(output.num_frames, num_clips)
         size = self.each_branch()[self.leading].feature_size
-        like = next(self.parameters())
+        # a backbone whose weights were released has none on the device
+        like = next(weight for weight in self.parameters() if not weight.is_meta)
         return like.new_zeros(num_clips, size), like.new_zeros(num_clips, dtype=torch.int64)
 
     def _encode(

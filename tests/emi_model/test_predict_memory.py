@@ -13,7 +13,7 @@ from emi_model.architecture.branch import Inputs
 from emi_model.architecture.model import EmiModel, EmiOutput
 from emi_model.engine.model import RaggedModel
 from emi_model.errors import OutOfMemory
-from emi_model.predict import Predictor
+from emi_model.predict import Predictor, Scores
 
 TOLERANCE = 1e-5
 NOT_FOR_THE_ENGINE = {"model_type": "hubert", "vocab_size": 32}
@@ -123,6 +123,22 @@ def test_weights_that_the_engine_has_copied_are_freed(
     assert all(weight.is_meta for weight in predictor.model.audio.backbone.parameters())
     for found, expected in zip(predictor(clips), before, strict=True):
         assert largest_difference(scores_of(found), scores_of(expected)) <= TOLERANCE
+
+
+def test_clips_without_audio_are_scored_once_weights_are_freed(
+    tiny_model: Callable[..., EmiModel],
+) -> None:
+    pulse = {"kind": "series", "num_values": 2, "rate": 5.0, "optional": True}
+    model = tiny_model(branches={"audio": {"optional": True}, "pulse": pulse})
+    predictor = Predictor(model, device="cpu", precision="fp32")
+    clips = [{"pulse": np.linspace(-1, 1, 2 * length).reshape(-1, 2)} for length in (20, 30)]
+    before = predictor(clips)
+    predictor.release_weights()
+    for found, expected in zip(predictor(clips), before, strict=True):
+        assert isinstance(found, Scores)
+        assert isinstance(expected, Scores)
+        assert found.num_frames == 0
+        assert np.array_equal(found.emi, expected.emi)  # type: ignore[arg-type]
 
 
 def test_weights_of_a_model_without_an_engine_stay(
