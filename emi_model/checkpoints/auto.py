@@ -17,7 +17,6 @@ from transformers import AutoConfig, AutoModel, PretrainedConfig, PreTrainedMode
 from emi_model.architecture.branch import Padded
 from emi_model.architecture.config import MODEL_TYPE, EmiConfig
 from emi_model.architecture.model import EmiModel, EmiOutput
-from emi_model.audio.waveform import normalise
 from emi_model.checkpoints.load import load_model
 from emi_model.errors import AudioError, CheckpointError
 from emi_model.modalities import AUDIO
@@ -73,16 +72,18 @@ class AutoEmiModel(PreTrainedModel):  # type: ignore[no-untyped-call]
 
         Raises:
             AudioError: waveforms of another shape, or a clip of less than one frame.
+            ConfigError: the model does not hear.
         """
         if waveforms.ndim != 2:
             raise AudioError(f"found waveforms of shape {tuple(waveforms.shape)}, expected (B, S)")
         lengths = (
             [waveforms.shape[1]] * len(waveforms) if num_samples is None else num_samples.tolist()
         )
+        prepare = self.emi_model.audio.spec.prepare
         prepared = torch.zeros_like(waveforms)
         for row, length in enumerate(lengths):
             own = waveforms[row, :length].detach().cpu().numpy()
-            prepared[row, :length] = torch.from_numpy(normalise(own)).to(waveforms.device)
+            prepared[row, :length] = torch.from_numpy(prepare(own)).to(waveforms.device)
         sizes = torch.tensor(lengths, device=waveforms.device)
         found: EmiOutput = self.emi_model({AUDIO: Padded(prepared, sizes)})
         return found

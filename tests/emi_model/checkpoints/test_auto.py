@@ -14,6 +14,14 @@ from emi_model.errors import AudioError, CheckpointError
 from emi_model.predict import Predictor
 from tests.tiny import BACKBONE
 
+WHISPER = {
+    "model_type": "whisper",
+    "d_model": 16,
+    "encoder_layers": 1,
+    "encoder_attention_heads": 2,
+    "encoder_ffn_dim": 16,
+}
+
 
 @pytest.fixture
 def folder(tmp_path):
@@ -47,6 +55,18 @@ def test_the_config_alone_builds_the_same_architecture(folder):
     assert isinstance(config, AutoEmiConfig)
     built = AutoModel.from_config(config)
     assert built.emi_model.config == load_checkpoint(folder).model.config
+
+
+@pytest.mark.parametrize("backbone", [{**BACKBONE, "do_normalize": False}, WHISPER])
+def test_waveforms_are_prepared_as_the_backbone_wants_them(tmp_path, backbone):
+    torch.manual_seed(0)
+    model = EmiModel(EmiConfig(backbone=backbone, lstm_layers=1)).eval()
+    save_checkpoint(tmp_path / "m", model, ModelCard("tiny", model.config.targets))
+    clip = np.random.default_rng(0).normal(0.1, 0.01, 4_000).astype(np.float32)
+    with torch.inference_mode():
+        found = AutoModel.from_pretrained(tmp_path / "m")(torch.from_numpy(clip)[None]).emi
+    (scores,) = Predictor(model, precision="fp32", device="cpu")([clip])
+    assert torch.allclose(found[0], torch.from_numpy(scores.emi), atol=1e-5)
 
 
 def test_what_does_not_fit_is_refused_in_words(folder, tmp_path):
