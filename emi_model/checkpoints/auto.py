@@ -7,6 +7,7 @@ model(waveforms).emi  # (B, targets)
 
 from __future__ import annotations
 
+from dataclasses import fields
 from os import PathLike
 from typing import Any
 
@@ -91,7 +92,7 @@ class AutoEmiModel(PreTrainedModel):  # type: ignore[no-untyped-call]
 
 def _own(config: AutoEmiConfig) -> dict[str, Any]:
     """Return what config.json holds, without what transformers adds."""
-    names = EmiConfig().to_dict()
+    names = {"sampling_rate", *(field.name for field in fields(EmiConfig))}
     found = {name: value for name, value in config.to_dict().items() if name in names}
     return found | {"model_type": MODEL_TYPE}
 

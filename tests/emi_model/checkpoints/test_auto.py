@@ -69,6 +69,14 @@ def test_waveforms_are_prepared_as_the_backbone_wants_them(tmp_path, backbone):
     assert torch.allclose(found[0], torch.from_numpy(scores.emi), atol=1e-5)
 
 
+def test_the_config_alone_keeps_branches_fusion_and_output(tmp_path):
+    fields = {"branches": {"audio": {"trained": False}}, "fusion": {"name": "concat"}}
+    config = EmiConfig(backbone=BACKBONE, output="sigmoid", **fields)
+    save_checkpoint(tmp_path / "m", EmiModel(config), ModelCard("tiny", config.targets))
+    built = AutoModel.from_config(AutoConfig.from_pretrained(tmp_path / "m"))
+    assert built.emi_model.config == config
+
+
 def test_what_does_not_fit_is_refused_in_words(folder, tmp_path):
     with pytest.raises(AudioError, match=r"shape \(1, 2, 4000\), expected \(B, S\)"):
         AutoModel.from_pretrained(folder)(torch.zeros(1, 2, 4_000))
