@@ -76,5 +76,7 @@ class Embedder:
     def _frames(self, waveform: Int16Waveform | Waveform) -> Floats:
         prepared = torch.from_numpy(self._branch.spec.prepare(waveform))[None].to(self.device)
         lengths = torch.tensor([prepared.shape[1]], device=self.device)
-        found: Floats = self._branch(prepared, lengths).features[0].cpu().numpy()
+        output = self._branch(prepared, lengths)
+        # behind them may be padding that the backbone hears, see `LongestClip`
+        found: Floats = output.features[0, : int(output.num_frames[0])].cpu().numpy()
         return found

@@ -31,6 +31,16 @@ def test_the_vector_is_the_predictors(model):
     assert np.allclose(found.frames[:, -3:], scores.frame_vad, atol=1e-5)
 
 
+def test_padding_that_the_authors_backbone_hears_is_no_frame():
+    torch.manual_seed(0)
+    branches = {"audio": {"longest_samples": 16_000}}
+    padding = EmiModel(EmiConfig(backbone=BACKBONE, branches=branches)).eval()
+    found = Embedder(padding, "cpu")(noise(12_000))
+    (scores,) = Predictor(padding, precision="fp32", device="cpu")([noise(12_000)])
+    assert len(found.frames) == scores.num_frames
+    assert np.allclose(found.vector, scores.global_vector, atol=1e-5)
+
+
 def test_a_long_clip_is_cut_as_for_its_scores(model):
     embedder = Embedder(model, "cpu")
     long = noise(9_000)
