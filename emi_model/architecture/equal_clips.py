@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from emi_model.architecture.fusions.paper import PaperFusion
+from emi_model.architecture.longest_clip import LONGEST_SAMPLES
 from emi_model.architecture.model import EmiModel
 from emi_model.audio.waveform import NORMALISATION_EPSILON
 from emi_model.errors import ConfigError
@@ -25,8 +26,8 @@ class EqualClips(nn.Module):
         """Take a model of audio alone.
 
         Raises:
-            ConfigError: it has other branches, another fusion than the paper's, or a backbone other
-                than wav2vec2.
+            ConfigError: it has other branches, another fusion than the paper's, a backbone other
+                than wav2vec2, or the authors' read-out of 2025.
         """
         super().__init__()
         if model.config.modalities != (AUDIO,):
@@ -43,6 +44,11 @@ class EqualClips(nn.Module):
                 f"the model has a {backbone.model_type} backbone, expected wav2vec2: others cannot "
                 "be exported"
             )
+        if model.audio.longest_clip is not None:
+            raise ConfigError(
+                f"the model has {LONGEST_SAMPLES} {model.audio.longest_clip.num_samples}, expected "
+                "none: padding that is heard cannot be exported"
+            )
         self.model = model
 
     def forward(self, waveforms: Tensor) -> dict[str, Tensor]:
@@ -57,11 +63,9 @@ class EqualClips(nn.Module):
         """
         branch, fusion = self.model.audio, self.model.fusion
         assert fusion is None or isinstance(fusion, PaperFusion), "checked at the start"
-        mean = waveforms.mean(dim=1, keepdim=True)
-        variance = waveforms.var(dim=1, keepdim=True, correction=0)
-        scaled = (waveforms - mean) / torch.sqrt(variance + NORMALISATION_EPSILON)
-        wav2vec2: Any = branch.backbone.get_submodule("wav2vec2")
-        hidden = wav2vec2(scaled).last_hidden_state
+        backbone: Any = branch.backbone
+        prepared = _normalised(waveforms) if backbone.normalises else waveforms
+        hidden = backbone.wav2vec2(prepared).last_hidden_state
         num_frames = hidden.new_full((hidden.shape[0],), hidden.shape[1], dtype=torch.int64)
         output = branch.heads(hidden, num_frames)
         vector = output.clip_vector()
@@ -74,6 +78,12 @@ class EqualClips(nn.Module):
         return found
 
 
+def _normalised(waveforms: Tensor) -> Tensor:
+    mean = waveforms.mean(dim=1, keepdim=True)
+    variance = waveforms.var(dim=1, keepdim=True, correction=0)
+    return (waveforms - mean) / torch.sqrt(variance + NORMALISATION_EPSILON)
+
+
 def exported(model: EmiModel, num_samples: int, num_clips: int = 1) -> torch.export.ExportedProgram:
     """Return the program of `torch.export` that scores waveforms (num_clips, num_samples).
 
@@ -83,7 +93,7 @@ def exported(model: EmiModel, num_samples: int, num_clips: int = 1) -> torch.exp
         num_clips: of a batch.
 
     Raises:
-        ConfigError: the model has other branches.
+        ConfigError: as `EqualClips`.
     """
     with warnings.catch_warnings():  # PyTorch's own LSTM assigns its list of weights
         warnings.filterwarnings("ignore", "The tensor attributes .*_flat_weights")

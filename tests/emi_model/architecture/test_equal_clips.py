@@ -36,6 +36,21 @@ def test_an_exported_model_agrees(switches):
             assert torch.allclose(values, getattr(expected, name), atol=1e-5), name
 
 
+def test_a_backbone_that_wants_raw_waveforms_gets_them():
+    torch.manual_seed(0)
+    model = EmiModel(EmiConfig(backbone={**BACKBONE, "do_normalize": False})).eval()
+    waveforms = torch.randn(2, 4_000) * 0.1
+    with torch.no_grad():
+        expected = model(collate([{AUDIO: clip} for clip in waveforms.numpy()], [AUDIO]))
+    assert torch.allclose(EqualClips(model).eval()(waveforms)["emi"], expected.emi, atol=1e-5)
+
+
+def test_padding_that_is_heard_cannot_be_exported():
+    model = EmiModel(EmiConfig(backbone=BACKBONE, branches={AUDIO: {"longest_samples": 16_000}}))
+    with pytest.raises(ConfigError, match="longest_samples 16000, expected none"):
+        EqualClips(model)
+
+
 def test_only_audio_can_be_exported():
     model = EmiModel(EmiConfig(backbone=BACKBONE))
     model.config = EmiConfig(backbone=BACKBONE, branches={AUDIO: {}, "video": {}})
