@@ -59,7 +59,7 @@ def check_waveform(waveform: Int16Waveform | Waveform) -> None:
     """Check that an array is one channel of samples, int16 or float.
 
     Raises:
-        AudioError: it has two dimensions (stereo), or holds other numbers.
+        AudioError: it has two dimensions (stereo), or holds other numbers, or some not finite.
     """
     shape = np.shape(waveform)
     if len(shape) != 1:
@@ -70,6 +70,8 @@ def check_waveform(waveform: Int16Waveform | Waveform) -> None:
     kind = waveform.dtype
     if kind != np.int16 and kind.kind != "f":
         raise AudioError(f"found samples of type {kind}, expected int16, or float in [-1, 1]")
+    if kind.kind == "f" and not np.isfinite(waveform).all():
+        raise AudioError("found samples that are not finite")
 
 
 def normalise(waveform: Waveform) -> Waveform:

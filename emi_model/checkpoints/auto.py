@@ -18,6 +18,7 @@ from transformers import AutoConfig, AutoModel, PretrainedConfig, PreTrainedMode
 from emi_model.architecture.branch import Padded
 from emi_model.architecture.config import MODEL_TYPE, EmiConfig
 from emi_model.architecture.model import EmiModel, EmiOutput
+from emi_model.audio.waveform import check_waveform
 from emi_model.checkpoints.load import load_model
 from emi_model.errors import AudioError, CheckpointError
 from emi_model.modalities import AUDIO
@@ -72,7 +73,7 @@ class AutoEmiModel(PreTrainedModel):  # type: ignore[no-untyped-call]
             num_samples: int64 (B,), samples of each clip; default: all of S.
 
         Raises:
-            AudioError: waveforms of another shape, or a clip of less than one frame.
+            AudioError: waveforms of another shape or not finite, or a clip of less than one frame.
             ConfigError: the model does not hear.
         """
         if waveforms.ndim != 2:
@@ -84,6 +85,7 @@ class AutoEmiModel(PreTrainedModel):  # type: ignore[no-untyped-call]
         prepared = torch.zeros_like(waveforms)
         for row, length in enumerate(lengths):
             own = waveforms[row, :length].detach().cpu().numpy()
+            check_waveform(own)
             prepared[row, :length] = torch.from_numpy(prepare(own)).to(waveforms.device)
         sizes = torch.tensor(lengths, device=waveforms.device)
         found: EmiOutput = self.emi_model({AUDIO: Padded(prepared, sizes)})

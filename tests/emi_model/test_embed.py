@@ -53,6 +53,13 @@ def test_a_long_clip_is_cut_as_for_its_scores(model):
     assert np.allclose(found.vector, found.frames.mean(axis=0), atol=1e-6)
 
 
+@pytest.fixture(scope="module")
+def raw():
+    torch.manual_seed(0)
+    return EmiModel(EmiConfig(backbone={**BACKBONE, "do_normalize": False})).eval()
+
+
+@pytest.mark.parametrize("hears", ["model", "raw"])
 @pytest.mark.parametrize(
     ("waveform", "words"),
     [
@@ -62,10 +69,12 @@ def test_a_long_clip_is_cut_as_for_its_scores(model):
         ),
         (np.zeros((16_000, 2), np.int16), r"shape \(16000, 2\), expected"),
         (np.zeros(16_000, np.int32), "samples of type int32, expected int16, or float"),
+        (np.full(16_000, np.nan, np.float32), "found samples that are not finite"),
         (np.zeros(399, np.int16), "clip of 399 samples, expected at least 400"),
     ],
 )
-def test_what_is_no_waveform_is_refused_in_words(model, waveform, words):
+def test_what_is_no_waveform_is_refused_in_words(request, hears, waveform, words):
+    model = request.getfixturevalue(hears)
     for use in (Embedder(model, "cpu"), lambda clip: Predictor(model, device="cpu")([clip])):
         with pytest.raises(AudioError, match=words):
             use(waveform)
