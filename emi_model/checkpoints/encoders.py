@@ -31,7 +31,7 @@ from emi_model.checkpoints.layouts.hub_folder import (
 )
 from emi_model.checkpoints.layouts.keras_file import KERAS_SUFFIXES, read_keras
 from emi_model.checkpoints.metadata import CONFIG_FILE, hash_files, read_config
-from emi_model.checkpoints.public_vad import licence_of, weights_file
+from emi_model.checkpoints.public_vad import licence_of, weights_files
 from emi_model.checkpoints.resolve import name_of, resolve
 from emi_model.errors import CheckpointError, ConfigError
 from emi_model.modalities import TRANSCRIPT, VISION
@@ -176,7 +176,7 @@ def load_encoder(
         modality=modality,
         name=name,
         licence=licence_of(folder, name),
-        sha256=hash_files(folder, (CONFIG_FILE, weights_file(folder))),
+        sha256=hash_files(folder, (CONFIG_FILE, *weights_files(folder))),
         arguments={"encoder": config, **extra},
         weights=weights,
         tokenizer=tokenizer,

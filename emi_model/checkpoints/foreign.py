@@ -26,7 +26,7 @@ from emi_model.architecture.model import EmiModel
 from emi_model.checkpoints.card import UNKNOWN, ModelCard
 from emi_model.checkpoints.checkpoint import LoadedModel, build, read_safetensors
 from emi_model.checkpoints.metadata import WEIGHTS_FILE, ModelMetadata, read_config
-from emi_model.checkpoints.public_vad import licence_of, origin_of, vad_metadata, weights_file
+from emi_model.checkpoints.public_vad import licence_of, origin_of, vad_metadata, weights_files
 from emi_model.errors import CheckpointError
 
 AUTHORS_PREFIX = "audio_model."
@@ -36,6 +36,8 @@ DAMAGED = (
     *(LookupError, TypeError, AttributeError, AssertionError, struct.error),
 )
 """What torch raises on a file that is no state dict, or on a damaged one."""
+
+_SAFE = Path(WEIGHTS_FILE).suffix
 
 _OURS = {
     **{
@@ -63,7 +65,7 @@ def load_vad_model(folder: Path, name: str, metadata: ModelMetadata | None = Non
     """
     metadata = metadata or vad_metadata(folder, name)
     weights, state = read_weights(folder)
-    return LoadedModel.of(metadata, build(metadata.config, translate(state), folder / weights))
+    return LoadedModel.of(metadata, build(metadata.config, translate(state), folder / weights[0]))
 
 
 def load_authors_model(
@@ -93,15 +95,17 @@ def load_authors_model(
     return build(config, state, state_dict), card
 
 
-def read_weights(folder: Path) -> tuple[str, dict[str, Tensor]]:
-    """Return the name of a model folder's weights file, and its weights by the names in it.
+def read_weights(folder: Path) -> tuple[tuple[str, ...], dict[str, Tensor]]:
+    """Return the names of a model folder's weights files, and the weights by the names in them.
 
     Raises:
         CheckpointError: no such file, or not plain weights.
     """
-    name = weights_file(folder)
-    read = read_safetensors if name == WEIGHTS_FILE else read_pickle
-    return name, read(folder / name)
+    names, state = weights_files(folder), dict[str, Tensor]()
+    for name in names:
+        read = read_safetensors if name.endswith(_SAFE) else read_pickle
+        state |= read(folder / name)
+    return names, state
 
 
 def translate(state: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -163,17 +163,17 @@ def backbone_of(loaded: LoadedModel) -> LoadedBackbone:
 
 
 def _load_generic(folder: Path, config: Mapping[str, Any], name: str) -> LoadedBackbone:
-    file, state = read_weights(folder)
+    files, state = read_weights(folder)
     with named(folder / CONFIG_FILE):
         family = family_of(config)
         arguments = family.arguments_of(backbone_arguments(folder, config))
-        return _checked(folder, name, arguments, family.weights_of(state), file)
+        return _checked(folder, name, arguments, family.weights_of(state), files)
 
 
 def _load_ctranslate2(folder: Path, name: str) -> LoadedBackbone:
     given, weights = read_whisper_encoder(folder)
     arguments = family_of(given).arguments_of(given)
-    return _checked(folder, name, arguments, weights, MODEL_FILE)
+    return _checked(folder, name, arguments, weights, (MODEL_FILE,))
 
 
 def _checked(
@@ -181,7 +181,7 @@ def _checked(
     name: str,
     arguments: Mapping[str, Any],
     weights: Mapping[str, Tensor],
-    file: str,
+    files: tuple[str, ...],
 ) -> LoadedBackbone:
     """Return a backbone of which every weight is there, under our names."""
     prefix = f"{family_of(arguments).prefix}."
@@ -189,14 +189,14 @@ def _checked(
     expected = _expected(arguments)
     if _mask_embedding(arguments) not in own:
         expected.pop(_mask_embedding(arguments), None)
-    check_weights(expected, own, folder / file)
+    check_weights(expected, own, folder / files[0])
     return LoadedBackbone(
         name=name,
         licence=licence_of(folder, name),
         arguments=arguments,
         weights=own,
         head={},
-        sha256=hash_files(folder, decisive_files(arguments, file)),
+        sha256=hash_files(folder, decisive_files(arguments, *files)),
     )
 
 

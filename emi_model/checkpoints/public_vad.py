@@ -24,6 +24,9 @@ from emi_model.targets import VAD_DIMENSIONS
 from emi_model.units import SAMPLING_RATE
 
 PICKLE_FILE = "pytorch_model.bin"
+INDEX_FILES = (f"{WEIGHTS_FILE}.index.json", f"{PICKLE_FILE}.index.json")
+"""Of large models whose weights are divided among several files."""
+
 PREPROCESSOR_FILE = "preprocessor_config.json"
 
 PUBLIC_VAD_LICENCES = {
@@ -43,8 +46,8 @@ def vad_metadata(folder: Path, name: str) -> ModelMetadata:
     """
     arguments = read_config(folder)
     _check_labels(arguments, folder)
-    weights = weights_file(folder)
-    if not (folder / weights).is_file():
+    weights = weights_files(folder)
+    if not all((folder / name).is_file() for name in weights):
         raise CheckpointError(
             f"{folder}: holds neither {WEIGHTS_FILE} nor {PICKLE_FILE}: no weights"
         )
@@ -56,7 +59,7 @@ def vad_metadata(folder: Path, name: str) -> ModelMetadata:
     return ModelMetadata(
         config=config,
         card=card,
-        sha256=hash_files(folder, decisive_files(config.backbone, weights)),
+        sha256=hash_files(folder, decisive_files(config.backbone, *weights)),
     )
 
 
@@ -76,10 +79,10 @@ def backbone_arguments(folder: Path, config: Mapping[str, Any]) -> dict[str, Any
     return {**config, **({} if found.get("do_normalize", True) else {"do_normalize": False})}
 
 
-def decisive_files(arguments: Mapping[str, Any], weights: str) -> tuple[str, ...]:
+def decisive_files(arguments: Mapping[str, Any], *weights: str) -> tuple[str, ...]:
     """Return the files of a published model's folder that decide its outputs."""
     raw = not arguments.get("do_normalize", True)
-    return (CONFIG_FILE, weights, *([PREPROCESSOR_FILE] if raw else []))
+    return (CONFIG_FILE, *weights, *([PREPROCESSOR_FILE] if raw else []))
 
 
 def _preprocessor(folder: Path) -> dict[str, Any]:
@@ -94,9 +97,30 @@ def _preprocessor(folder: Path) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def weights_file(folder: Path) -> str:
-    """Return the name that a model folder's weights file has, if there is one."""
-    return WEIGHTS_FILE if (folder / WEIGHTS_FILE).is_file() else PICKLE_FILE
+def weights_files(folder: Path) -> tuple[str, ...]:
+    """Return the names that the files with a model folder's weights have, if there are some.
+
+    Raises:
+        CheckpointError: the index of weights that are divided is damaged.
+    """
+    if (folder / WEIGHTS_FILE).is_file():
+        return (WEIGHTS_FILE,)
+    for name in INDEX_FILES:
+        if (folder / name).is_file():
+            return _indexed(folder / name)
+    return (PICKLE_FILE,)
+
+
+def _indexed(path: Path) -> tuple[str, ...]:
+    try:
+        names = set(json.loads(path.read_text(encoding="utf-8"))["weight_map"].values())
+    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+        raise CheckpointError(
+            f"{path}: cannot be read as an index of weights: {error!r}"
+        ) from error
+    if not names or not all(isinstance(name, str) and Path(name).name == name for name in names):
+        raise CheckpointError(f"{path}: expected it to name files beside it: restore it")
+    return tuple(sorted(names))
 
 
 def labels_of(config: Mapping[str, Any]) -> tuple[str, ...]:

@@ -17,6 +17,7 @@ from emi_model.errors import ModelNotFound
 
 HUB_FILES = (
     *("config.json", "*.safetensors", "pytorch_model.bin", "card.json", "README.md"),
+    "*.safetensors.index.json",
     *("intervals.json", "training_clips.json"),
     *("*tokenizer*.json", "vocab.*", "merges.txt", "special_tokens_map.json", "*.model"),
     *("preprocessor_config.json", "model.bin"),

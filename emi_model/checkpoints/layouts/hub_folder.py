@@ -54,14 +54,14 @@ def read_encoder(
         ConfigError: `transformers` has no such encoder.
     """
     if content.get("model_type") == GTE:
-        file, state = read_weights(folder)
+        files, state = read_weights(folder)
         own = {
             name.removeprefix(_GTE_PREFIX): weight.float()
             for name, weight in state.items()
             if not name.removeprefix(_GTE_PREFIX).startswith(_GTE_HEADS)
         }
         with torch.device("meta"):
-            check_weights(GteEncoder(content).state_dict(), own, folder / file)
+            check_weights(GteEncoder(content).state_dict(), own, folder / files[0])
         return dict(content), own
     config = hub_config(content)
     kind = hub_model_class(config, classifies=classifies)

@@ -16,6 +16,7 @@ from transformers import (
     AutoTokenizer,
     BertConfig,
     BertForMaskedLM,
+    BertModel,
     CLIPConfig,
     CLIPModel,
 )
@@ -137,6 +138,14 @@ def test_gte_is_read_from_its_masked_language_model(tmp_path: Path) -> None:
     gte_folder(tmp_path / "half", lacks="layer.1.mlp.down_proj")
     with pytest.raises(CheckpointError, match=r"2 weights missing .*layer\.1\.mlp\.down_proj"):
         load_encoder(str(tmp_path / "half"), "text")
+
+
+def test_weights_that_are_divided_are_put_together(tmp_path: Path) -> None:
+    model = BertModel(BertConfig(**TEXT_BRANCHES["bert"]["encoder"]))
+    model.save_pretrained(tmp_path, max_shard_size="5KB")
+    tiny_tokenizer().save(str(tmp_path / "tokenizer.json"))
+    found, state = load_encoder(str(tmp_path), "text"), model.state_dict()
+    assert all(torch.equal(weight, state[name]) for name, weight in found.weights.items())
 
 
 def test_heads_of_other_tasks_are_left_and_missing_weights_refused(tmp_path: Path) -> None:

@@ -75,10 +75,19 @@ def hidden_states(model: EmiModel, waveform: np.ndarray) -> torch.Tensor:
         return model.eval().audio.backbone(values, torch.tensor([len(waveform)]))
 
 
-def change_weights(folder: Path, change: Callable[[dict[str, torch.Tensor]], None]) -> None:
-    state = load_file(folder / "model.safetensors")
+def change_weights(
+    folder: Path,
+    change: Callable[[dict[str, torch.Tensor]], None],
+    file: str = "model.safetensors",
+) -> None:
+    state = load_file(folder / file)
     change(state)
-    save_file(state, folder / "model.safetensors", metadata={"format": "pt"})
+    save_file(state, folder / file, metadata={"format": "pt"})
+
+
+def add_one(state: dict[str, torch.Tensor]) -> None:
+    for weight in state.values():
+        weight += 1
 
 
 @pytest.mark.parametrize("norm", NORMS)
@@ -97,6 +106,27 @@ def test_hidden_states_are_those_of_transformers(
         with torch.inference_mode():
             expected = theirs.eval()(values).last_hidden_state
         torch.testing.assert_close(hidden_states(model, waveform), expected, rtol=0, atol=1e-6)
+
+
+def test_weights_that_are_divided_among_files_are_put_together(save: Save) -> None:
+    folder, theirs = save("plain")
+    whole = load_backbone(str(folder))
+    (folder / "model.safetensors").unlink()
+    theirs.save_pretrained(folder, max_shard_size="20KB")
+    parts = sorted(folder.glob("model-*.safetensors"))
+    assert len(parts) > 1
+    found = load_backbone(str(folder))
+    assert found.weights.keys() == whole.weights.keys()
+    assert all(torch.equal(found.weights[name], whole.weights[name]) for name in whole.weights)
+    change_weights(folder, add_one, parts[-1].name)
+    assert load_backbone(str(folder)).sha256 != found.sha256
+    parts[0].unlink()
+    with pytest.raises(CheckpointError, match=rf"{parts[0].name}: cannot be read as safetensors"):
+        load_backbone(str(folder))
+    for index in ("{", "[]", '{"weight_map": {"a": "../b.safetensors"}}'):
+        (folder / "model.safetensors.index.json").write_text(index)
+        with pytest.raises(CheckpointError, match=r"model\.safetensors\.index\.json: "):
+            load_backbone(str(folder))
 
 
 @pytest.mark.parametrize("file", ["model.safetensors", "pytorch_model.bin"])
