@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 
 from emi_model.checkpoints.layouts.hub_folder import quiet_transformers
 from emi_model.checkpoints.metadata import read_config
@@ -54,7 +55,10 @@ class CausalWriter:
                     folder, dtype="auto", use_safetensors=True, **local
                 )
                 self._tokenizer: Any = AutoTokenizer.from_pretrained(folder, **local)
-        except (OSError, ValueError, KeyError, TypeError, ImportError, RuntimeError) as error:
+        except (
+            *(OSError, ValueError, KeyError, TypeError, ImportError, RuntimeError),
+            SafetensorError,
+        ) as error:
             line = str(error).strip().partition("\n")[0]
             raise CheckpointError(
                 f"{reference}: cannot be loaded as a causal language model ({line}): give --llm a "

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
@@ -148,7 +149,7 @@ def load_explainer(folder: Path, language: Any, tokenizer: Any) -> Explainer:
         found = Explainer(lora_from(language, folder / _ADAPTER), tokenizer, sizes)
         state = load_file(folder / _PROJECTIONS_FILE)
         lacking = found.load_state_dict(state, strict=False)
-    except (OSError, ValueError, KeyError, RuntimeError) as error:
+    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
         line = str(error).strip().partition("\n")[0]
         raise CheckpointError(f"{folder}: found no explainer of this model: {line}") from error
     wrong = [name for name in lacking.missing_keys if not name.startswith("language.")]

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from tokenizers import Tokenizer
 from torch import Tensor, nn
 from transformers.utils import logging
@@ -75,7 +76,7 @@ def read_encoder(
                 dtype=torch.float32,
                 **({} if classifies else pooling_argument(kind)),
             )
-        except (OSError, ValueError, RuntimeError) as error:
+        except (OSError, ValueError, RuntimeError, SafetensorError) as error:
             message = " ".join(str(error).split())[:200]
             raise CheckpointError(f"{folder}: cannot be read as {kind.__name__}: {message}") from (
                 error

@@ -146,6 +146,10 @@ def test_weights_that_are_divided_are_put_together(tmp_path: Path) -> None:
     tiny_tokenizer().save(str(tmp_path / "tokenizer.json"))
     found, state = load_encoder(str(tmp_path), "text"), model.state_dict()
     assert all(torch.equal(weight, state[name]) for name, weight in found.weights.items())
+    part = min(tmp_path.glob("model-*.safetensors"))
+    part.write_bytes(part.read_bytes()[:-1])
+    with pytest.raises(CheckpointError, match=r"cannot be read as BertModel: .*not fully covered"):
+        load_encoder(str(tmp_path), "text")
 
 
 def test_heads_of_other_tasks_are_left_and_missing_weights_refused(tmp_path: Path) -> None:

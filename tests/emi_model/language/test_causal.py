@@ -1,6 +1,7 @@
 """A causal language model in a folder: greedy, offline, without code of its own."""
 
 import json
+import shutil
 
 import pytest
 
@@ -56,6 +57,14 @@ def test_what_is_no_language_model_is_one_line(folder, tmp_path):
     (tmp_path / "config.json").write_text('{"model_type": "wav2vec2"}')
     with pytest.raises(CheckpointError, match="cannot be loaded as a causal language model"):
         CausalWriter(str(tmp_path))
+
+
+def test_weights_that_were_cut_short_are_one_line(folder, tmp_path):
+    torn = tmp_path / "torn"
+    shutil.copytree(folder, torn)
+    (torn / "model.safetensors").write_bytes((folder / "model.safetensors").read_bytes()[:-1])
+    with pytest.raises(CheckpointError, match=r"cannot be loaded .*not fully covered"):
+        CausalWriter(str(torn))
 
 
 def test_code_in_the_folder_is_never_run(folder, tmp_path):

@@ -128,6 +128,10 @@ def test_what_cannot_be_trained_or_loaded_is_said(explainer, base, tmp_path, mon
         tune(explainer, TuningStage(1, 1e-3, 1e-4), [broken], seed=0)
     with pytest.raises(CheckpointError, match="found no explainer"):
         load_explainer(tmp_path, base[0], base[1])
+    explainer.save(tmp_path / "torn")
+    (tmp_path / "torn" / "projections.safetensors").write_bytes(b"torn")
+    with pytest.raises(CheckpointError, match="torn: found no explainer of this model: Error"):
+        load_explainer(tmp_path / "torn", copy.deepcopy(base[0]), base[1])
     with pytest.raises(ConfigError, match="without q_proj and v_proj"):
         with_lora(torch.nn.Sequential(torch.nn.Linear(2, 2)))
     monkeypatch.setitem(sys.modules, "peft", None)
