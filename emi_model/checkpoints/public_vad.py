@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -138,18 +139,30 @@ def labels_of(config: Mapping[str, Any]) -> tuple[str, ...]:
 def licence_of(folder: Path, name: str = "") -> str:
     """Return the licence of a model folder's weights, or ``unknown``.
 
-    It is the one in the front matter of its README.md, or that of the public model in
-    `PUBLIC_VAD_LICENCES` whose id is ``name`` or whose name the folder has.
+    It is the one in the front matter of its README.md, several joined by AND, or that of the public
+    model in `PUBLIC_VAD_LICENCES` whose id is ``name`` or whose name the folder has.
     """
-    for line in _front_matter(folder / README_FILE):
-        key, _, value = line.partition(":")
-        if key == "license":
-            return value.strip().strip("\"'")
+    if found := _licences(_front_matter(folder / README_FILE)):
+        return " AND ".join(found)
     named = {name, origin_of(folder), folder.resolve().name}
     for public, licence in PUBLIC_VAD_LICENCES.items():
         if {public, public.rpartition("/")[2]} & named:
             return licence
     return UNKNOWN
+
+
+def _licences(lines: list[str]) -> list[str]:
+    """Return the licences in a front matter: one, or a list of them in a line or below it."""
+    keys = [line.partition(":")[0] for line in lines]
+    if "license" not in keys:
+        return []
+    first, *below = lines[keys.index("license") :]
+    listed = takewhile(lambda line: line.lstrip().startswith("- "), below)
+    values = [
+        *first.partition(":")[2].strip(" []").split(","),
+        *(line.strip(" -") for line in listed),
+    ]
+    return [value for each in values if (value := each.strip(" \"'"))]
 
 
 def _front_matter(readme: Path) -> list[str]:

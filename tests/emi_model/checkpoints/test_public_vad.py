@@ -29,6 +29,9 @@ def folder(tmp_path: Path) -> Path:
             "cc-by-nc-sa-4.0",
         ),
         ('---\nlicense: "mit"\n---\n', "mit"),
+        ("---\nlicense:\n- cc-by-nc-4.0\n- mit\ntags:\n- x\n---\n", "cc-by-nc-4.0 AND mit"),
+        ("---\nlicense: [mit, 'apache-2.0']\ntags: [x]\n---\n", "mit AND apache-2.0"),
+        ("---\nlicense:\ntags:\n- x\n---\n", UNKNOWN),
         ("---\nlanguage: en\n---\n\nlicense: mit\n", UNKNOWN),  # the text says much
         ("# Model\nlicense: mit\n", UNKNOWN),
         ("---\nlicense: mit\n", UNKNOWN),  # never closed
