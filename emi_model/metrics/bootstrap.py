@@ -24,7 +24,12 @@ from emi_model.metrics.agreement import (
     pair_columns,
     pearson,
 )
-from emi_model.metrics.resamples import METRIC_NAMES, number_groups, resample_metrics
+from emi_model.metrics.resamples import (
+    METRIC_NAMES,
+    num_rated_groups,
+    number_groups,
+    resample_metrics,
+)
 
 FEW_GROUPS = 20
 """With fewer of them, intervals are somewhat too narrow."""
@@ -39,8 +44,8 @@ class Estimate:
 
     Attributes:
         value: on the clips as they are; None where undefined.
-        low: lower end; None with fewer than two groups, or where more than half of the resamples
-            leave the figure undefined.
+        low: lower end; None with labels of fewer than two groups, or where more than half of the
+            resamples leave the figure undefined.
         high: upper end; None where ``low`` is.
     """
 
@@ -88,7 +93,8 @@ class PairedDifference:
         difference: mean Pearson of the one less that of the other; None where no target's labels
             vary.
         low: one-sided lower bound, the ``1 - level`` quantile of the resampled differences; None
-            with fewer than two groups, or where more than half of the resamples are undefined.
+            with labels of fewer than two groups, or where more than half of the resamples are
+            undefined.
         high: one-sided upper bound, the ``level`` quantile; None where ``low`` is. Both together
             bound an interval of ``2 level - 1`` only: 90 % at a level of 0.95.
         share_better: share of resamples in which the one is better, ties not counted; None where
@@ -142,16 +148,16 @@ def evaluate_with_intervals(
     values = [[getattr(metrics, name) for name in METRIC_NAMES] for metrics in measured.values()]
     means = [mean_defined(column) for column in zip(*values, strict=True)]
     samples = resample_metrics(predicted, true, groups, num_resamples, seed)
-    num_groups = int(number_groups(groups, len(true)).max()) + 1
+    num_rated = num_rated_groups(groups, true)
     shares = ((1 - checked_level(level)) / 2, (1 + level) / 2)
     return Evaluation(
         targets={
-            target: _estimates(values[column], samples[:, :, column], shares, num_groups)
+            target: _estimates(values[column], samples[:, :, column], shares, num_rated[column])
             for column, target in enumerate(targets)
         },
-        mean=_estimates(means, row_means(samples), shares, num_groups),
+        mean=_estimates(means, row_means(samples), shares, num_rated[-1]),
         num_clips=len(true),
-        num_groups=num_groups,
+        num_groups=int(number_groups(groups, len(true)).max()) + 1,
         level=level,
         num_resamples=num_resamples,
     )
@@ -192,8 +198,8 @@ def paired_difference(
     )
     means = [row_means(skill_of(part)) for part in np.split(samples, 2, axis=2)]
     differences = np.round(means[0] - means[1], DECIMALS)
-    num_groups = int(number_groups(groups, len(true)).max()) + 1
-    low, high = quantiles_of(differences, (1 - checked_level(level), level), num_groups)
+    shares = (1 - checked_level(level), level)
+    low, high = quantiles_of(differences, shares, num_rated_groups(groups, true)[-1])
     defined = differences[~np.isnan(differences)]
     return PairedDifference(
         difference=_difference(first, second, true),
@@ -201,7 +207,7 @@ def paired_difference(
         high=high,
         share_better=None if low is None else float(np.mean(defined > 0)),
         num_clips=len(true),
-        num_groups=num_groups,
+        num_groups=int(number_groups(groups, len(true)).max()) + 1,
         level=level,
         num_resamples=num_resamples,
     )

@@ -75,6 +75,21 @@ def number_groups(groups: Sequence[str | None] | None, num_clips: int) -> Counts
     return np.array([numbers.setdefault(name or i, len(numbers)) for i, name in enumerate(names)])
 
 
+def num_rated_groups(groups: Sequence[str | None] | None, true: Doubles) -> list[int]:
+    """Return how many groups have a label of each target, and last of any: T + 1 numbers.
+
+    Args:
+        groups: see `number_groups`.
+        true: labels (N, T), NaN where one is missing.
+
+    Raises:
+        ValueError: see `number_groups`.
+    """
+    group_of = number_groups(groups, len(true))
+    rated = ~np.isnan(true)
+    return [len(np.unique(group_of[has])) for has in (*rated.T, rated.any(axis=1))]
+
+
 def resample_metrics(
     predicted: Doubles,
     true: Doubles,

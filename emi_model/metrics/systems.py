@@ -21,7 +21,7 @@ from numpy.typing import ArrayLike
 from emi_model.arrays import Doubles
 from emi_model.metrics.agreement import checked_level, evaluate, mean_defined, pair_columns
 from emi_model.metrics.bootstrap import DECIMALS, Estimate, quantiles_of, row_means, skill_of
-from emi_model.metrics.resamples import METRIC_NAMES, number_groups, resample_metrics
+from emi_model.metrics.resamples import METRIC_NAMES, num_rated_groups, resample_metrics
 
 CHANCE = "chance"
 """Name of a reference that is no system: what gives every clip the same score, correlation 0."""
@@ -90,7 +90,7 @@ def compare_systems(
     """
     shares = ((1 - checked_level(level)) / 2, (1 + level) / 2)
     true = np.asarray(labels, np.float64)
-    num_groups = int(number_groups(groups, len(true)).max()) + 1
+    num_groups = num_rated_groups(groups, true)
     rng = np.random.default_rng([seed, 1])  # of the trainings; the groups are drawn by the seed
     figures: dict[str, list[SystemFigures]] = {}
     sampled: dict[str, _Sampled] = {}
@@ -99,7 +99,7 @@ def compare_systems(
         measured = np.stack([_measured(each, true, targets) for each in trainings])
         samples = _resampled(trainings, true, groups, num_resamples, seed, rng)
         figures[name] = [
-            _figures_of(measured[..., column], samples[..., column], shares, num_groups)
+            _figures_of(measured[..., column], samples[..., column], shares, num_groups[column])
             for column in range(len(targets) + 1)
         ]
         sampled[name] = _Sampled([found.pearson.value for found in figures[name]], samples[0])
@@ -110,7 +110,7 @@ def compare_systems(
         name: found
         if name == reference
         else [
-            _compared(found[column], sampled[name], other, column, shares, num_groups)
+            _compared(found[column], sampled[name], other, column, shares, num_groups[column])
             for column in range(len(targets) + 1)
         ]
         for name, found in figures.items()

@@ -183,6 +183,24 @@ def test_one_group_has_values_and_no_interval() -> None:
     assert (evaluation.mean.rmse.low, evaluation.mean.rmse.high) == (None, None)
 
 
+def test_a_target_that_only_one_group_has_labels_of_has_no_interval() -> None:
+    # every resample with this group gives the same figure: its quantiles would be that figure
+    predictions, labels = noisy(7)
+    labels[4:, 1] = np.nan
+    found = evaluate_with_intervals(predictions, labels, TARGETS, groups=GROUPS)
+    assert found.targets["Amusement"].pearson.value is not None
+    for estimate in vars(found.targets["Amusement"]).values():
+        assert (estimate.low, estimate.high) == (None, None)
+    assert found.targets["Joy"].pearson.low is not None
+    assert (found.num_groups, found.mean.pearson.low is None) == (10, False)
+    labels[4:, 0] = np.nan
+    alone = evaluate_with_intervals(predictions, labels, TARGETS, groups=GROUPS)
+    assert (alone.mean.pearson.low, alone.mean.mae.high) == (None, None)
+    apart = paired_difference(predictions, 1 - predictions, labels, groups=GROUPS)
+    assert apart.difference is not None
+    assert (apart.low, apart.high, apart.share_better) == (None, None, None)
+
+
 def test_a_figure_that_most_resamples_leave_undefined_has_no_interval() -> None:
     # defined only where the first and the last clip are both drawn, 12 times of 27
     predictions, labels = np.array([[1.0], [0.0], [0.0]]), np.array([[0.0], [0.0], [1.0]])

@@ -133,6 +133,20 @@ def test_labels_all_alike_and_clips_of_one_speaker_give_no_figures(labels: Float
     assert (alone["a"][-1].pearson.low, alone["a"][-1].p) == (None, None)
 
 
+def test_a_target_that_one_speaker_has_labels_of_has_no_interval_and_no_p_value(
+    labels: Floats,
+) -> None:
+    labels[4:, 1] = np.nan
+    systems = {"a": trained(labels, 0.2, 1), "b": trained(labels, 0.6, 2)}
+    systems = {name: np.nan_to_num(found, nan=0.5) for name, found in systems.items()}
+    found = compare_systems(systems, labels, TARGETS, reference="a", groups=GROUPS)
+    joy, pain, mean = found["b"]
+    assert pain.difference is not None
+    assert pain.difference.value is not None
+    assert (pain.difference.low, pain.p, pain.mae.high) == (None, None, None)
+    assert None not in (joy.p, mean.p)
+
+
 def test_holm_by_hand() -> None:
     # sorted: .005 x 4 = .02, .01 x 3 = .03, .03 x 2 = .06, .04 x 1 -> not below .06
     assert holm([0.01, 0.04, None, 0.03, 0.005]) == pytest.approx([0.03, 0.06, None, 0.06, 0.02])
