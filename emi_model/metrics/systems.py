@@ -22,6 +22,7 @@ from emi_model.arrays import Doubles
 from emi_model.metrics.agreement import checked_level, evaluate, mean_defined, pair_columns
 from emi_model.metrics.bootstrap import DECIMALS, Estimate, quantiles_of, row_means, skill_of
 from emi_model.metrics.resamples import METRIC_NAMES, num_rated_groups, resample_metrics
+from emi_model.metrics.speaker_draws import of_one_draw
 
 CHANCE = "chance"
 """Name of a reference that is no system: what gives every clip the same score, correlation 0."""
@@ -40,7 +41,8 @@ class SystemFigures:
         rmse: likewise.
         pearson_sd: standard deviation of ``pearson`` over the trainings (n - 1); None below two.
         difference: ``pearson`` less that of the reference; None for the reference itself.
-        p: two-sided p-value of the difference by the bootstrap; None where there is no interval.
+        p: two-sided p-value of the difference, as `emi_model.metrics.speaker_draws` has it; None
+            where there is no interval, or with labels of too few speakers.
     """
 
     pearson: Estimate
@@ -190,17 +192,13 @@ def _compared(
     apart = None if value is None or other is None else round(value - other, DECIMALS)
     differences = np.round(samples - others, DECIMALS)
     low, high = quantiles_of(differences, shares, num_groups)
+    # the share of draws beyond 0 alone would call chance sure: of two speakers every second time
+    drawn = of_one_draw(differences, num_groups)
     return replace(
         own,
         difference=Estimate(apart, low, high),
-        p=None if low is None else _two_sided(differences[~np.isnan(differences)]),
+        p=None if low is None or drawn is None else drawn.p(),
     )
-
-
-def _two_sided(differences: Doubles) -> float:
-    """Return how often a difference of 0, or of the other sign, is drawn: never 0 itself."""
-    fewer = min(int((differences <= 0).sum()), int((differences >= 0).sum()))
-    return min(1.0, 2 * (1 + fewer) / (1 + len(differences)))
 
 
 def _mean(values: Doubles) -> float | None:

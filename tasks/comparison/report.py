@@ -11,6 +11,7 @@ from typing import Any
 from emi_model.errors import StoreError
 from emi_model.metrics.agreement import UNDEFINED
 from emi_model.metrics.bootstrap import FEW_GROUPS
+from emi_model.metrics.speaker_draws import FEWEST_SPEAKERS
 from emi_model.metrics.systems import CHANCE, SYSTEM_RESAMPLES
 from tasks.comparison.cell import CellRun
 from tasks.comparison.picture import comparison_plot
@@ -205,6 +206,8 @@ class ComparisonReport:
         speakers = self.rows[0]["num_speakers"] if self.rows else None
         if speakers is not None and speakers < FEW_GROUPS:
             yield f"Of so few speakers ({speakers}) the intervals are somewhat too narrow."
+        if speakers is not None and speakers < FEWEST_SPEAKERS:
+            yield f"There is no p of fewer than {FEWEST_SPEAKERS} speakers: chance would seem sure."
         if any(len(seeds) < 2 for seeds in self.comparison.seeds.values()):
             yield "One seed: what another would change is in no interval; ask for more by --seeds."
         yield (
