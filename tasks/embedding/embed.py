@@ -9,15 +9,9 @@ from typing import Any
 from emi_model.checkpoints.load import load_model
 from emi_model.embed import Embedder
 from emi_model.errors import StoreError
-from tasks.corpus.clips import ClipFile
+from tasks.corpus.done import is_unchanged
 from tasks.corpus.listing import list_clips
-from tasks.embedding.files import (
-    Embedded,
-    embedded_in,
-    embeddings_file,
-    forget,
-    part_of,
-)
+from tasks.embedding.files import embedded_in, embeddings_file, forget, part_of
 from tasks.embedding.rows import embedded
 from tasks.progress import observer
 from tasks.registry.registry import resolve_model
@@ -52,7 +46,8 @@ def embed_corpus(
 ) -> EmbeddingReport:
     """Embed every clip of a source that a folder has no row for.
 
-    A clip is done when the folder has a row with its size and modification time.
+    A clip is done when the folder has a row with its size and modification time, of a file that
+    could be read.
 
     Args:
         source: folder, file or manifest, on a disk or in a bucket.
@@ -76,7 +71,7 @@ def embed_corpus(
     try:
         folder = open_folder(results)
         done, number = embedded_in(folder, facts, frames=frames)
-        todo = [clip for clip in clips if done.get(clip.clip_id) != _seen(clip)]
+        todo = [clip for clip in clips if not is_unchanged(clip, done.get(clip.clip_id))]
         changed = [clip.clip_id for clip in todo if clip.clip_id in done]
         if changed:
             forget(folder, changed)
@@ -97,10 +92,6 @@ def embed_corpus(
     if rows:
         _write(folder, number, rows, frames=frames)
     return report
-
-
-def _seen(clip: ClipFile) -> Embedded:
-    return Embedded(clip.size, clip.modified_ns)
 
 
 def _write(folder: Folder, number: int, rows: list[dict[str, Any]], *, frames: bool) -> None:

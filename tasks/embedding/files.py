@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from emi_model.errors import StoreError
+from tasks.corpus.done import DoneClip
 from tasks.schema.fields import FLOAT, MODEL_FIELDS, TEXT, described, required
 from tasks.schema.outcomes import Reason
 from tasks.storage.folder import Folder
@@ -18,13 +19,7 @@ from tasks.storage.parquet_files import parquet_bytes
 
 _NAME = re.compile(r"embeddings-([0-9]+)\.parquet")
 _KEY = ("model_sha256", "coverage")
-
-
-class Embedded(NamedTuple):
-    """A clip that a folder holds: its size (bytes) and modification time (ns since 1970)."""
-
-    size: int | None
-    modified_ns: int | None
+_IDENTITY = ("content_sha256", "bytes", "modified_ns")
 
 
 def embeddings_schema(*, frames: bool) -> pa.Schema:
@@ -53,7 +48,7 @@ def embeddings_schema(*, frames: bool) -> pa.Schema:
 
 def embedded_in(
     folder: Folder, key: Mapping[str, str], *, frames: bool
-) -> tuple[dict[str, Embedded], int]:
+) -> tuple[dict[str, DoneClip], int]:
     """Return the clips that a folder holds under a model and coverage, and the next file's number.
 
     Args:
@@ -64,7 +59,7 @@ def embedded_in(
     Raises:
         StoreError: it holds other files, or embeddings of another kind.
     """
-    clips: dict[str, Embedded] = {}
+    clips: dict[str, DoneClip] = {}
     files = _files(folder)
     for name in files:
         opened = pq.ParquetFile(pa.BufferReader(folder.read(name)))
@@ -73,7 +68,7 @@ def embedded_in(
                 f"{folder.uri}: its embeddings are {'without' if frames else 'with'} frames: "
                 "choose another folder"
             )
-        found = opened.read([*_KEY, "clip_id", "bytes", "modified_ns"])
+        found = opened.read([*_KEY, "clip_id", *_IDENTITY])
         for column in _KEY:
             others = set(found[column].to_pylist()) - {key[column]}
             if others:
@@ -82,7 +77,7 @@ def embedded_in(
                     f"{key[column]}: choose another folder"
                 )
         for row in found.to_pylist():
-            clips[row["clip_id"]] = Embedded(row["bytes"], row["modified_ns"])
+            clips[row["clip_id"]] = DoneClip(*(row[name] for name in _IDENTITY))
     numbers = [int(number) for name in files for number in _NAME.findall(name)]
     return clips, max(numbers, default=-1) + 1
 

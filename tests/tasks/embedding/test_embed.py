@@ -85,3 +85,16 @@ def test_a_full_disk_is_one_line_and_what_was_written_stays(corpus, model, tmp_p
     with pytest.raises(StoreError, match=r"No space left on device.*run again"):
         embed_corpus(str(corpus), str(tmp_path / "vectors"), model)
     assert not list((tmp_path / "vectors").glob("*.parquet"))
+
+
+def test_a_clip_that_could_not_be_fetched_is_tried_again(corpus, model, tmp_path, faulty):
+    results = str(tmp_path / "vectors")
+    faulty.objects["a.wav"] = (corpus / "a.wav").read_bytes()
+    faulty.objects["b.wav"] = (corpus / "below" / "b.wav").read_bytes()
+    faulty.faults["a.wav"] = (500, "InternalError")
+    assert embed_corpus(faulty.uri, results, model).reasons == {"not_fetched": 1}
+    faulty.faults.clear()
+    again = embed_corpus(faulty.uri, results, model)
+    assert (again.num_embedded, again.num_skipped) == (1, 1)
+    rows = rows_in(tmp_path / "vectors")
+    assert {name: row["reason"] for name, row in rows.items()} == {"a.wav": None, "b.wav": None}
