@@ -81,16 +81,19 @@ def embed_corpus(
     observer().begin("embedding", len(todo), "clips")
     seconds = None if full else loaded.model.config.clip_seconds
     rows: list[dict[str, Any]] = []
-    for row in embedded(todo, embedder, seconds, frames=frames):
-        report.num_embedded += row["reason"] is None
-        report.reasons.update([row["reason"]] if row["reason"] else [])
-        rows.append({**row, **facts})
-        if len(rows) == (CLIPS_WITH_FRAMES_A_FILE if frames else CLIPS_A_FILE):
+    try:
+        for row in embedded(todo, embedder, seconds, frames=frames):
+            report.num_embedded += row["reason"] is None
+            report.reasons.update([row["reason"]] if row["reason"] else [])
+            rows.append({**row, **facts})
+            if len(rows) == (CLIPS_WITH_FRAMES_A_FILE if frames else CLIPS_A_FILE):
+                batch, rows = rows, []
+                _write(folder, number, batch, frames=frames)
+                number += 1
+            observer().advance(1)
+    finally:  # an interrupt loses nothing that was embedded
+        if rows:
             _write(folder, number, rows, frames=frames)
-            rows, number = [], number + 1
-        observer().advance(1)
-    if rows:
-        _write(folder, number, rows, frames=frames)
     return report
 
 

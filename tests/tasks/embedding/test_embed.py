@@ -13,6 +13,7 @@ from emi_model.checkpoints.checkpoint import save_checkpoint
 from emi_model.errors import StoreError
 from tasks.embedding import embed
 from tasks.embedding.embed import embed_corpus
+from tasks.progress import Observer, observed_by
 from tests.tiny import BACKBONE
 
 
@@ -98,3 +99,16 @@ def test_a_clip_that_could_not_be_fetched_is_tried_again(corpus, model, tmp_path
     assert (again.num_embedded, again.num_skipped) == (1, 1)
     rows = rows_in(tmp_path / "vectors")
     assert {name: row["reason"] for name, row in rows.items()} == {"a.wav": None, "b.wav": None}
+
+
+def test_what_was_embedded_stays_where_a_command_is_interrupted(corpus, model, tmp_path):
+    class Interrupted(Observer):
+        def advance(self, num_done, note=""):
+            raise KeyboardInterrupt
+
+    results = str(tmp_path / "vectors")
+    with pytest.raises(KeyboardInterrupt), observed_by(Interrupted()):
+        embed_corpus(str(corpus), results, model)
+    assert rows_in(tmp_path / "vectors").keys() == {"a.wav"}
+    assert embed_corpus(str(corpus), results, model).num_skipped == 1
+    assert len(rows_in(tmp_path / "vectors")) == 3
