@@ -169,7 +169,8 @@ class Correlations:
     Attributes:
         columns: those that hold a value.
         num_clips: with a value, of each of these columns.
-        found: by (row, column) of these columns, row after column; None where it is undefined.
+        found: by (row, column) of these columns, row after column; None where it is undefined, or
+            of too few clips.
     """
 
     columns: Sequence[str]
@@ -177,12 +178,25 @@ class Correlations:
     found: Mapping[tuple[int, int], float | None]
 
 
-def correlations(questions: Questions, view: str, columns: Sequence[str]) -> Correlations:
-    """Return the correlations of some columns, each over the clips that have both values."""
+def correlations(
+    questions: Questions, view: str, columns: Sequence[str], fewest: int
+) -> Correlations:
+    """Return the correlations of some columns, each over the clips that have both values.
+
+    Args:
+        questions: to the store.
+        view: that has the columns.
+        columns: of numbers.
+        fewest: clips with both values; of fewer the correlation is None.
+    """
     names = [quoted_name(name) for name in columns]
     pairs = [(row, column) for row in range(len(names)) for column in range(row)]
     wanted = [f"count({name}) AS n{place}" for place, name in enumerate(names)]
-    wanted += [f"corr({names[row]}, {names[column]}) AS r{row}_{column}" for row, column in pairs]
+    both = [(row, column, f"({names[row]}, {names[column]})") for row, column in pairs]
+    wanted += [
+        f"CASE WHEN regr_count{two} >= {fewest} THEN corr{two} END AS r{row}_{column}"
+        for row, column, two in both
+    ]
     found = questions.row(f"SELECT {', '.join(wanted)}\nFROM {view}")
     kept = [place for place in range(len(names)) if found[f"n{place}"]]
     return Correlations(

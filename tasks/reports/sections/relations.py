@@ -46,7 +46,7 @@ def relations_section(questions: Questions) -> ReportSection:
         ("scores", "trusted_scores", questions.scored),
         ("labels", "labels", questions.labelled),
     ):
-        found = correlations(questions, view, columns)
+        found = correlations(questions, view, columns, MIN_CORRELATED)
         if len(found.columns) > 1 and max(found.num_clips) >= MIN_CORRELATED:
             figures.append(_matrix(what, found))
     lead = (

@@ -77,6 +77,22 @@ def test_labels_alone(store: ResultsStore) -> None:
     assert "No clip has scores yet" in page.missing[0]
 
 
+def test_labels_that_share_two_clips_have_no_correlation(store: ResultsStore) -> None:
+    schema = labels_schema(("Awe", "Calm", "Joy"))
+    row = dict.fromkeys(schema.names) | {"content_sha256": "a", "split": "valid", "snapshot": "ab"}
+    rows = [
+        row | {"clip_id": f"{n}.mp4", "number": 1, "added_at": datetime.now(UTC)} | rated
+        for n, rated in enumerate(
+            {"awe": awe, "calm": awe * awe, "joy": awe if n < 2 else None}
+            for n, awe in enumerate((0.1, 0.9, 0.4, 0.3))
+        )
+    ]
+    store.record("labels", "one", checked(pa.Table.from_pylist(rows, schema), schema))
+    found = Page(make_report(store.location).html).rows("Correlations among labels")
+    assert float(found["Calm"][0]) > 0.9
+    assert found["Joy"][:2] == ["-", "-"]
+
+
 def test_all_clips_rejected(store: ResultsStore, commit: Commit) -> None:
     commit("part", "a.mp4", "b.mp4", reason="unreadable")
     page = Page(make_report(store.location).html)
