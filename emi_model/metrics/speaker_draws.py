@@ -74,12 +74,12 @@ def of_two_draws(means: Doubles, numbers: tuple[int, int]) -> Drawn | None:
     """Return the difference of two groups of which each was drawn for itself; None with too few.
 
     Args:
-        means: (R, 2).
-        numbers: speakers of each.
+        means: (R, 2), NaN where no speaker who was drawn has a value.
+        numbers: speakers of each who have one.
     """
     if min(numbers) < FEWEST_SPEAKERS:
         return None
-    found = means.var(axis=0)  # nothing is undefined: every resample holds speakers of each group
+    found = np.nanvar(means, axis=0)
     true = found * [number / (number - 1) for number in numbers]
     if not found.sum() > 0:
         return Drawn(means[:, 0] - means[:, 1], min(numbers) - 1, 1.0)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from emi_model.metrics.group_cells import Cells
 from emi_model.metrics.group_means import GroupComparison, GroupDifference, compare_groups
-from emi_model.metrics.speaker_draws import FEWEST_SPEAKERS, MOST_UNITS
+from emi_model.metrics.speaker_draws import FEWEST_SPEAKERS, MOST_UNITS, of_two_draws
 
 Doubles = NDArray[np.float64]
 
@@ -147,6 +147,16 @@ class TestTooFew:
             pytest.approx(-0.15),
             None,
         ]
+
+    def test_speakers_without_a_value_change_no_spread(self) -> None:
+        draws = np.random.default_rng(0).normal(0.0, 0.1, (1000, 2))
+        known = of_two_draws(draws, (6, 30))
+        draws[:3, 0] = np.nan  # nobody of the six was drawn
+        found = of_two_draws(draws, (6, 30))
+        assert known is not None
+        assert found is not None
+        assert found.too_narrow == pytest.approx(known.too_narrow, rel=0.01)
+        assert found.freedom == known.freedom > 5
 
     def test_values_that_are_all_alike(self) -> None:
         found = difference_of(np.full(480, 0.5), BETWEEN, SPEAKERS)
