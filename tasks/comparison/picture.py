@@ -5,7 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from tasks.evaluation.plots import BLUE, INK, PALE, RED, add_legend, new_figure, plain_axes
+from tasks.evaluation.plots import (
+    BLUE,
+    INK,
+    PALE,
+    RED,
+    add_legend,
+    literal,
+    new_figure,
+    plain_axes,
+)
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -34,11 +43,11 @@ def comparison_plot(rows: Sequence[Mapping[str, Any]], *, title: str = "") -> Fi
         panel.plot(value, place, "o", color=colour, markersize=7)
         if row["name"] == row["reference"]:
             panel.axvline(value, color=PALE, linestyle="--", linewidth=1)
-    panel.set_yticks(range(len(rows)), [row["name"] for row in rows])
+    panel.set_yticks(range(len(rows)), [literal(row["name"]) for row in rows])
     panel.set_ylim(len(rows) - 0.5, -0.5)
     panel.set_xlabel("mean Pearson over the targets (-1 to 1), 95 % interval")
-    panel.set_title(title, fontsize=11, color=INK)
-    reference = rows[0]["reference"] if rows else ""
+    panel.set_title(literal(title), fontsize=11, color=INK)
+    reference = literal(rows[0]["reference"]) if rows else ""
     panel.plot([], [], "o-", color=RED, label=f"differs from {reference}, p (Holm) up to {SURE}")
     panel.plot([], [], "o-", color=BLUE, label="no difference beyond doubt")
     add_legend(figure, [panel], ncols=2)

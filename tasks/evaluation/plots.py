@@ -51,7 +51,7 @@ def agreement_plot(report: EvaluationReport) -> Figure:
     panels = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).ravel()
     for number, (panel, (target, figures)) in enumerate(zip(panels, targets, strict=False)):
         _agreement(panel, report, number)
-        panel.set_title(f"{target}\n{_told(figures)}", fontsize=10, color=INK)
+        panel.set_title(f"{literal(target)}\n{_told(figures)}", fontsize=10, color=INK)
         if number % columns == 0:
             panel.set_ylabel("label (0 to 1)")
         if number + columns >= len(targets):
@@ -59,7 +59,7 @@ def agreement_plot(report: EvaluationReport) -> Figure:
             panel.tick_params(labelbottom=True)
     for panel in panels[len(targets) :]:
         panel.remove()
-    figure.suptitle(_agreement_title(report), fontsize=11, color=INK)
+    figure.suptitle(literal(_agreement_title(report)), fontsize=11, color=INK)
     add_legend(figure, panels, ncols=2 if columns > 1 else 1)
     return figure
 
@@ -78,7 +78,7 @@ def curve_plot(history: Sequence[EpochReport], *, title: str = "") -> Figure:
     epochs = [report.epoch for report in history]
     above.plot(epochs, [report.train_loss for report in history], color=INK, marker=marker)
     above.set_ylabel("training loss")
-    above.set_title(title, fontsize=11, color=INK)
+    above.set_title(literal(title), fontsize=11, color=INK)
     for panel in below:
         _pearson_curves(panel, history)
         add_legend(figure, below, ncols=3)
@@ -112,10 +112,10 @@ def ablation_plot(rows: Iterable[Mapping[str, Any]], *, title: str = "") -> Figu
             )
             panel.plot(values, [place] * len(values), "|", color=BLUE, markersize=12)
             panel.plot(np.mean(values), place, "o", color=RED, markersize=7)
-    panel.set_yticks(range(len(cells)), list(cells))
+    panel.set_yticks(range(len(cells)), list(map(literal, cells)))
     panel.set_ylim(len(cells) - 0.5, -0.5)
     panel.set_xlabel("mean Pearson over the targets (-1 to 1)")
-    panel.set_title(title, fontsize=11, color=INK)
+    panel.set_title(literal(title), fontsize=11, color=INK)
     panel.plot([], [], "o", color=RED, label="mean over the seeds")
     panel.plot([], [], "|", color=BLUE, markersize=12, label="one seed")
     add_legend(figure, [panel], ncols=2)
@@ -235,7 +235,7 @@ def _pearson_curves(panel: Axes, history: Sequence[EpochReport]) -> None:
             color=COLOURS[number % len(COLOURS)],
             linestyle=DASHES[number // len(COLOURS) % len(DASHES)],
             linewidth=1,
-            label=target,
+            label=literal(target),
         )
     means = _drawn(report.valid_pearson for report in history)
     panel.plot(epochs, means, color=INK, linewidth=2.2, label=MEAN)
@@ -275,6 +275,11 @@ def add_legend(figure: Figure, panels: Iterable[Axes], *, ncols: int) -> None:
         frameon=False,
         fontsize=9,
     )
+
+
+def literal(text: str) -> str:
+    """Return text that is no formula in a picture: between two $ matplotlib reads one."""
+    return text.replace("$", r"\$")
 
 
 def plain_axes(panel: Axes) -> None:

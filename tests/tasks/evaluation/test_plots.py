@@ -11,6 +11,7 @@ from emi_model.errors import ConfigError, StoreError
 from emi_model.metrics.agreement import TargetMetrics
 from emi_model.metrics.conformal import Intervals
 from emi_model.training.trainer import EpochReport
+from tasks.comparison.picture import comparison_plot
 from tasks.evaluation.plots import (
     ablation_plot,
     agreement_plot,
@@ -127,6 +128,23 @@ def test_ablations_show_mean_and_spread_over_seeds() -> None:
         [pytest.approx(0.3), 0],
         [0.5, 1],
     ]
+
+
+@pytest.mark.parametrize("name", [r"$\pay_$", r"a$\b$c", "US$ {"])
+def test_names_with_dollars_are_no_formulae(name: str, tmp_path: Path) -> None:
+    rows, targets = labelled_rows(12), ("Awe", f"Joy {name}")
+    labels = label_set(rows, targets=targets)
+    compared = dict.fromkeys(("pearson", "pearson_low", "pearson_high", "p_holm"), 0.1)
+    figures = [
+        agreement_plot(report_on(rows, targets=targets, labels=labels, model=f"{name}.csv")),
+        curve_plot([epoch_report(1, 0.2)], title=name),
+        ablation_plot([{"cell": name, "target": "mean", "pearson": 0.5}], title=name),
+        comparison_plot([{**compared, "name": name, "reference": name}], title=name),
+    ]
+    for figure in figures:
+        picture = tmp_path / "figure.svg"
+        save_picture(figure, picture)  # whose letters are shapes, each line named in a comment
+        assert name in picture.read_text()
 
 
 class TestSaving:
