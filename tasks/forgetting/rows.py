@@ -21,7 +21,7 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
 from emi_model.errors import StoreError
-from tasks.forgetting.wanted import ROWS_OF_CLIPS, WantedClips
+from tasks.forgetting.wanted import NAMED_AS_TYPED, ROWS_OF_CLIPS, WantedClips
 from tasks.labels.snapshots import read_snapshots, rewrite_snapshot, without_clips
 from tasks.schema.registers import TABLE_SCHEMAS
 from tasks.schema.tables import LABELS, LEADING, TABLES
@@ -105,7 +105,7 @@ def _remove_from_parts(
         if name not in led:  # of a killed run, whose scores will not follow
             store.writer.remove([part.file for part in held])
             continue
-        left = {part.table: _without(_read(store, part), wanted) for part in held}
+        left = {part.table: _without(part.table, _read(store, part), wanted) for part in held}
         apart = _apart_from(name, claims, renamed)
         store.commit(renamed[name], left, replaces=[name], apart_from=apart)
     return True
@@ -132,17 +132,19 @@ def _remove_from_files(store: ResultsStore, wanted: WantedClips) -> bool:
     """Replace the files of registers, runs and facts that hold such rows; False if none does."""
     found = _in_files(store, wanted)
     for one in found:
-        left = _without(_read(store, one.part), wanted)
+        left = _without(one.part.table, _read(store, one.part), wanted)
         with store.storage_errors():
             store.writer.put(one.part.file, left)
     return bool(found)
 
 
-def _without(rows: pa.Table, wanted: WantedClips) -> pa.Table:
+def _without(table: str, rows: pa.Table, wanted: WantedClips) -> pa.Table:
     """Return the rows that stay, without these names; the same table if all of it stays."""
     names = rows.schema.names
     if "clip_id" in names:
-        rows = rows.filter(pc.invert(_is_one_of(rows["clip_id"], wanted.clip_ids)))
+        known_by = _known_by(table, wanted)
+        gone = [_is_one_of(rows[column], values) for column, values in known_by.items()]
+        rows = rows.filter(pc.invert(reduce(pc.or_, gone)))
         if "speaker" not in names:
             return rows
         said = _is_one_of(rows["speaker"], wanted.speakers)
@@ -157,8 +159,20 @@ def _without(rows: pa.Table, wanted: WantedClips) -> pa.Table:
     return rows if after == before else pa.Table.from_pylist(after, rows.schema)
 
 
+def _known_by(table: str, wanted: WantedClips) -> dict[str, Iterable[str]]:
+    """Return the columns by which a table knows clips, and what they hold for these."""
+    if table in NAMED_AS_TYPED:
+        of_file = {"uri": wanted.places, "content_sha256": wanted.own_contents}
+        return {"clip_id": wanted.clip_ids, **of_file}
+    return {"clip_id": wanted.clip_ids}
+
+
 def _is_one_of(column: pa.ChunkedArray, names: Iterable[str]) -> pa.ChunkedArray:
-    return pc.is_in(column, pa.array(sorted(names), pa.string()))
+    return pc.is_in(column, _texts(names))
+
+
+def _texts(names: Iterable[str]) -> pa.Array:
+    return pa.array(sorted(names), pa.string())
 
 
 def _in_parts(store: ResultsStore, leading: str, wanted: WantedClips) -> list[_Found]:
@@ -190,7 +204,7 @@ def _in_files(store: ResultsStore, wanted: WantedClips) -> list[_Found]:
     found = reread(lambda: _with_names(store, parts(of_clips), wanted))
     for part in parts(table for table in _IN_FILES if table not in ROWS_OF_CLIPS):
         rows = _read(store, part)
-        left = _without(rows, wanted)
+        left = _without(part.table, rows, wanted)
         if left is not rows:
             found.append(_Found(part, rows.num_rows - left.num_rows))
     return found
@@ -201,24 +215,19 @@ def _with_names(store: ResultsStore, parts: Sequence[Part], wanted: WantedClips)
     found = []
     with store.storage_errors(), local_parts(store.folder, parts) as root:
         for part in parts:
-            names = TABLE_SCHEMAS[part.table].names
-            columns = [column for column in ("clip_id", "speaker") if column in names]
-            wanted_rows = _of_clips_or_speakers(columns, wanted)
+            names = {**_known_by(part.table, wanted), "speaker": wanted.speakers}
+            columns = [one for one in names if one in TABLE_SCHEMAS[part.table].names]
+            concerned = reduce(or_, [ds.field(one).isin(_texts(names[one])) for one in columns])
             try:
-                rows = pq.read_table(root / part.file, columns=columns, filters=wanted_rows)
+                rows = pq.read_table(root / part.file, columns=columns, filters=concerned)
             except FileNotFoundError as error:
                 raise PartsChanged(f"{part.file}: was compacted away") from error
             except (OSError, ValueError, pa.ArrowException) as error:
                 raise _damaged(store, part) from error
             if rows.num_rows:
-                found.append(_Found(part, rows.num_rows - _without(rows, wanted).num_rows))
+                left = _without(part.table, rows, wanted)
+                found.append(_Found(part, rows.num_rows - left.num_rows))
     return found
-
-
-def _of_clips_or_speakers(columns: Sequence[str], wanted: WantedClips) -> ds.Expression:
-    names = {"clip_id": wanted.clip_ids, "speaker": wanted.speakers}
-    each = [ds.field(one).isin(pa.array(sorted(names[one]), pa.string())) for one in columns]
-    return reduce(or_, each)
 
 
 def _read(store: ResultsStore, part: Part) -> pa.Table:

@@ -17,11 +17,14 @@ import pyarrow.dataset as ds
 from emi_model.errors import CorpusError
 from tasks.forgetting.spelling import Spellings
 from tasks.schema.registers import TABLE_SCHEMAS
-from tasks.schema.tables import COMPANIONS, LABELS, SCORES, TABLES, TRANSCRIPTS
+from tasks.schema.tables import COMPANIONS, EXPLANATIONS, LABELS, SCORES, TABLES, TRANSCRIPTS
 from tasks.store.store import ResultsStore
 
 ROWS_OF_CLIPS = tuple(table for table in TABLES if "clip_id" in TABLE_SCHEMAS[table].names)
 """Tables with a row, or several, a clip."""
+
+NAMED_AS_TYPED = (EXPLANATIONS,)
+"""Those whose clip ids are paths as somebody typed them: a clip is known by its file, too."""
 
 ROWS_OF_SPEAKERS = tuple(
     table
