@@ -79,7 +79,8 @@ def clips_meant(
 
     Args:
         stores: where to look.
-        pattern: a clip id, or one with ``*``, ``?``, ``[...]`` for any letters, slashes among them.
+        pattern: a clip id, or where no clip is called so, one with ``*``, ``?``, ``[...]`` for any
+            letters, slashes among them.
         speaker: who speaks, by metadata or labels.
 
     Raises:
@@ -116,12 +117,11 @@ def _matching(stores: Sequence[ResultsStore], pattern: str) -> tuple[set[str], s
     composed = unicodedata.normalize("NFC", pattern)
     fits = re.compile(fnmatch.translate(composed)).fullmatch
     every = {clip_id for store in stores for clip_id in all_clip_ids(store)}
-    found = {one for one in every if _is(composed, one) or fits(unicodedata.normalize("NFC", one))}
+    names = {one: unicodedata.normalize("NFC", one) for one in every}
+    found = {one for one, name in names.items() if name == composed}
+    if not found:  # a clip that has this very name, as ``take[1].mp4``, is meant alone
+        found = {one for one, name in names.items() if fits(name)}
     return found, every - found
-
-
-def _is(name: str, clip_id: str) -> bool:
-    return unicodedata.normalize("NFC", clip_id) == name
 
 
 def all_clip_ids(store: ResultsStore) -> set[str]:

@@ -136,6 +136,15 @@ class TestWhoIsMeant:
         assert meant("*/1.mp4") == {"a/1.mp4", "a/b/1.mp4"}
         assert meant("1?.mp4") == {"11.mp4"}
 
+    def test_a_name_with_brackets_means_this_clip_alone(self, store: ResultsStore) -> None:
+        label(store, "take[1].mp4", "take1.mp4", "take2.mp4")
+
+        def meant(pattern: str) -> tuple[str, ...]:
+            return plan_forgetting(store.location, pattern, None)[1].clip_ids
+
+        assert meant("take[1].mp4") == ("take[1].mp4",)
+        assert meant("take[12].mp4") == ("take1.mp4", "take2.mp4")
+
     def test_letters_may_be_composed_otherwise(self, store: ResultsStore) -> None:
         label(store, "u\u0308.mp4")
         assert plan_forgetting(store.location, "ü.mp4", None)[1].clip_ids == ("u\u0308.mp4",)
