@@ -76,10 +76,12 @@ def forget(
         if not num_resumed:
             raise
         return  # that was it
-    if not as_json:
-        say("\n".join(_lines(found, "would forget" if dry_run else "forgets")), terminal().out)
+    asks = not dry_run and not yes and sys.stdin.isatty()
+    if asks or not as_json:
+        lines = "\n".join(_lines(found, "would forget" if dry_run else "forgets"))
+        say(lines, terminal().err if as_json else terminal().out)
     if not dry_run:
-        if not yes and not as_json and sys.stdin.isatty():
+        if asks:
             click.confirm("Remove it?", abort=True, err=True)
         forget_clips(results, wanted, found.amount, labels)
     if as_json:

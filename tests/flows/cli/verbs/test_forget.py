@@ -68,6 +68,11 @@ def test_at_a_terminal_it_asks(emi, store, monkeypatch):
     code, _, _ = emi("forget", "--results", store.location, "--clip", ANNA)
     assert code != 0
     assert ANNA in left(store)
+    code, out, err = emi("forget", "--results", store.location, "--clip", ANNA, "--json")
+    assert code != 0
+    assert out == ""
+    assert err.startswith("forgets 1 clip\n")
+    assert ANNA in left(store)
     code, _, _ = emi("forget", "--results", store.location, "--clip", ANNA, "--yes")
     assert code == 0
     assert ANNA not in left(store)
