@@ -20,6 +20,13 @@ from tasks.store.mirror import remove_versions
 
 Staying = Callable[[], Collection[str]]
 
+_TRAINING = "training"
+_GRIDS = ("comparisons", "ablations")
+"""Folders of `_TRAINING` with a folder for each grid of trainings, which stays when it is done."""
+
+_LOCK = ".lock"
+"""Begins the names of files by which a process has such a folder for itself."""
+
 
 def cached_files(wanted: WantedClips, staying: Staying) -> list[Path]:
     """Return the files of these clips: cached audio, inputs, outputs of encoders, features.
@@ -71,8 +78,17 @@ def empty_caches(wanted: WantedClips, staying: Staying, *, of_bucket: bool) -> N
 
 
 def unfinished_trainings() -> list[Path]:
-    """Return the folders of trainings that were stopped: they may have learnt from the clips."""
-    return sorted(path for path in (home() / "training").glob("*") if path.is_dir())
+    """Return the folders of trainings that were stopped or run yet: they may learn from the clips.
+
+    One that is done leaves no state, of a grid an empty folder.
+    """
+    of_one = (path for path in (home() / _TRAINING).glob("*") if path.name not in _GRIDS)
+    of_grids = (path for grids in _GRIDS for path in (home() / _TRAINING / grids).glob("*"))
+    return sorted(path for path in chain(of_one, of_grids) if _has_state(path))
+
+
+def _has_state(folder: Path) -> bool:
+    return any(path.is_file() and not path.name.startswith(_LOCK) for path in folder.rglob("*"))
 
 
 def _caches() -> list[Path]:

@@ -50,7 +50,7 @@ class Forgotten:
         registry_error: why the registry could not be asked; empty if it could.
         still_there: places of their files that are there yet, sorted.
         same_content: clips that stay although they have the content of one of these, sorted.
-        trainings: folders of stopped trainings, which may have learnt from them.
+        trainings: folders of trainings that were stopped or run yet: they may learn from them.
         databases: of other programs, which name them.
         num_resumed: forgettings that were killed before and are done now.
     """

@@ -119,9 +119,8 @@ def _left(found: Forgotten) -> dict[str, list[str]]:
         "other clips have the same content, and stay: name them, too, if they are to go": list(
             found.same_content
         ),
-        "trainings that were stopped may have learnt from them: remove these folders": [
-            str(path) for path in found.trainings
-        ],
+        "trainings that were stopped, or run yet, may have learnt from them: end them, and remove "
+        "these folders": [str(path) for path in found.trainings],
         "other programs' databases name them: see infra/docs/forgetting.md": [
             str(path) for path in found.databases
         ],

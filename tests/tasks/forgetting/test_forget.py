@@ -216,6 +216,18 @@ class TestOnThisMachine:
         left = store.folder.read("reports/one.md").decode()
         assert left == f"a worker died holding ['[forgotten]'] and {BEN}; \"[forgotten]\"\n"
 
+    def test_trainings_with_a_state_are_named(self, store: ResultsStore, machine: Path) -> None:
+        label(store, ANNA)
+        training = machine / "training"
+        for file in (
+            *("done/.lock", "comparisons/c1/.lock", "ablations/a1/.lock", "stopped/.lock"),
+            *("stopped/states/3.pt", "comparisons/c2/.lock", "comparisons/c2/cell-1/3.pt"),
+        ):
+            (training / file).parent.mkdir(parents=True, exist_ok=True)
+            (training / file).touch()
+        _, found = plan_forgetting(store.location, ANNA, None)
+        assert found.trainings == (training / "comparisons/c2", training / "stopped")
+
     def test_other_programs_databases_are_named(self, store: ResultsStore, machine: Path) -> None:
         label(store, ANNA)
         (machine / "prefect").mkdir()
