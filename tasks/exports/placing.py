@@ -1,8 +1,9 @@
 """Where an export goes: it is written aside and placed whole, into a folder, a file or a bucket.
 
-On a disk what was written is renamed: it is there whole or not at all. In a bucket, which cannot
-rename, the objects are put one by one and the one that says where they come from last: without it
-an export is not whole. What an error or Ctrl-C leaves of them is removed.
+On a disk what was written is renamed: it is there whole or not at all. A folder that is there keeps
+its mode, and may be a link or a mount: files are renamed into it. In a bucket, which cannot rename,
+objects are put. Both go one by one, and the one that says where they come from last: without it an
+export is not whole. What an error or Ctrl-C leaves of them is removed.
 """
 
 from __future__ import annotations
@@ -18,6 +19,9 @@ from pathlib import Path
 from emi_model.errors import ExportError
 from tasks.storage.local import sync_folder
 from tasks.storage.open import is_remote, local_path, open_file, open_folder
+
+ASIDE = ".emi-export-"
+"""Begins the name of a folder for what is not whole yet; a killed process leaves it."""
 
 SENT_AT_ONCE = 16
 _NAMES_AT_ONCE = 1_000
@@ -62,6 +66,10 @@ class Place:
         try:
             if is_remote(self.uri):
                 self._send(written, last)
+            elif self.is_folder and local_path(self.uri).is_dir():
+                _check(self.uri, is_folder=True)
+                os.sync()
+                _fill(local_path(self.uri), written, last)
             elif self.is_folder:
                 os.sync()
                 written.rename(local_path(self.uri))
@@ -106,15 +114,14 @@ def placed(uri: str, *, is_folder: bool) -> Iterator[Place]:
         _check(uri, is_folder=is_folder)
         parent = None
         if not is_remote(uri):
-            parent = local_path(uri).absolute().parent
+            path = local_path(uri).absolute()
+            parent = path if path.is_dir() else path.parent  # what is above it may be read-only
             parent.mkdir(parents=True, exist_ok=True)
-        aside = tempfile.TemporaryDirectory(
-            prefix=".emi-export-", dir=parent, ignore_cleanup_errors=True
-        )
+        aside = tempfile.TemporaryDirectory(prefix=ASIDE, dir=parent, ignore_cleanup_errors=True)
     except OSError as error:
         raise ExportError(f"{uri}: cannot be written: {error.strerror or error}") from error
-    with aside as path:
-        yield Place(uri, Path(path), is_folder=is_folder)
+    with aside as folder:
+        yield Place(uri, Path(folder), is_folder=is_folder)
 
 
 def _check(uri: str, *, is_folder: bool) -> None:
@@ -123,10 +130,14 @@ def _check(uri: str, *, is_folder: bool) -> None:
             raise ExportError(f"{uri}: holds objects already: choose a new prefix")
         return
     path = local_path(uri)
-    if is_folder and path.exists() and (not path.is_dir() or any(path.iterdir())):
+    if is_folder and path.exists() and (not path.is_dir() or _holds_any(path)):
         raise ExportError(f"{uri}: is there already, expected a new or empty folder")
     if not is_folder and path.is_dir():
         raise ExportError(f"{uri}: is a folder, expected a file")
+
+
+def _holds_any(folder: Path) -> bool:
+    return any(not path.name.startswith(ASIDE) for path in folder.iterdir())
 
 
 def _names(written: Path) -> Iterator[str]:
@@ -142,4 +153,18 @@ def _move(written: Path, folder: Path, last: str) -> None:
         with (written / name).open("rb") as file:
             os.fsync(file.fileno())
         (written / name).replace(folder / name)
+    sync_folder(folder)
+
+
+def _fill(folder: Path, written: Path, last: str) -> None:
+    """Rename what was written into a folder, synced; all of it or nothing."""
+    entries = sorted(written.iterdir(), key=lambda entry: entry.name == last)
+    try:
+        for entry in entries:
+            entry.rename(folder / entry.name)
+    except BaseException:
+        for entry in entries:
+            if not entry.exists():
+                (folder / entry.name).rename(entry)
+        raise
     sync_folder(folder)
