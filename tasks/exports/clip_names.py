@@ -19,7 +19,7 @@ def note_clashes(selection: Selection) -> None:
     folded = _FOLDED.format(column="clip_id")
     selection.connection.execute(
         f"CREATE OR REPLACE TEMP TABLE clashing AS SELECT {folded} AS folded FROM {CHOSEN} "
-        "GROUP BY folded HAVING count(*) > 1"
+        "GROUP BY ALL HAVING count(*) > 1"
     )
 
 

@@ -48,12 +48,13 @@ def with_meanings(found: pa.Schema, targets: Sequence[str], own: Collection[str]
 
 
 def _known(targets: Sequence[str]) -> dict[str, pa.Field]:
-    """Return the fields of scores, transcripts and labels, also with a prefix, by name."""
+    """Return the fields of scores, transcripts and labels, also prefixed once or twice, by name."""
     labels, transcripts = labels_schema(targets), transcripts_schema()
     tables = (labels, transcripts, scores_schema(targets), (FOLDER, WHO_SPEAKS))
     prefixed = {
-        f"{prefix}{field.name}": field.with_name(f"{prefix}{field.name}")
+        f"{before}{field.name}": field.with_name(f"{before}{field.name}")
         for prefix, table in ((LABEL_PREFIX, labels), (TRANSCRIPT_PREFIX, transcripts))
+        for before in (prefix, prefix * 2)
         for field in table
     }
     return {field.name: field for table in tables for field in table} | prefixed

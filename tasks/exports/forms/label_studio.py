@@ -39,12 +39,13 @@ def write_label_studio(selection: Selection, target: ExportTarget) -> int:
     if not selection.targets:
         raise ExportError("the store's model has no targets, so there is nothing to label")
     measure, words = uncertainty_sql(selection)
-    targets = ", ".join(f'"{name}"' for name in selection.targets)
+    targets = ", ".join(f'chosen."{name}"' for name in selection.targets)
     limit = "" if selection.limit is None else f"LIMIT {selection.limit}"
     sql = (
-        f"SELECT clip_id, uri, model, model_sha256, {targets}, uncertainty "
-        f"FROM (FROM {CHOSEN} WHERE status = 'scored') LEFT JOIN ({measure}) USING (clip_id) "
-        f"ORDER BY uncertainty DESC NULLS LAST, clip_id {limit}"
+        f"SELECT clip_id, chosen.uri, chosen.model, chosen.model_sha256, {targets}, "
+        f"measured.uncertainty FROM (FROM {CHOSEN} WHERE status = 'scored') AS chosen "
+        f"LEFT JOIN ({measure}) AS measured USING (clip_id) "
+        f"ORDER BY measured.uncertainty DESC NULLS LAST, clip_id {limit}"
     )
     number, is_video = 0, False
     path = target.folder / target.file

@@ -85,11 +85,17 @@ def _rows(selection: Selection, part: str) -> str:
         joined += f" LEFT JOIN (FROM transcripts WHERE {part}) AS said USING (clip_id)"
     if selection.rated:
         columns += [_beside("rated", name, LABEL_PREFIX, taken) for name in _RATED]
-        columns += [f'rated."{name}" AS "{LABEL_PREFIX}{name}"' for name in selection.rated]
+        columns += [_free("rated", name, LABEL_PREFIX, taken) for name in selection.rated]
         joined += f" LEFT JOIN (FROM labels WHERE {part}) AS rated USING (clip_id)"
     return f"SELECT {', '.join(columns)} FROM {chosen} AS clips{joined} ORDER BY clips.clip_id"
 
 
 def _beside(table: str, name: str, prefix: str, taken: Collection[str]) -> str:
     """Return the SQL of a column; with a prefix where a metadata file has one of this name."""
-    return f"{table}.{name} AS {prefix if name in taken else ''}{name}"
+    return _free(table, name, prefix if name in taken else "", taken)
+
+
+def _free(table: str, name: str, prefix: str, taken: Collection[str]) -> str:
+    """Return the SQL of a column with a prefix; twice where a metadata file has that name, too."""
+    shown = f"{prefix}{name}"
+    return f'{table}."{name}" AS "{prefix if shown in taken else ""}{shown}"'
