@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import re
 import unicodedata
@@ -67,7 +68,7 @@ class Spellings:
 
 
 def _spellings(name: str) -> Iterator[str]:
-    """Yield a name as texts may spell it: composed or not, in URIs, in JSON, in Python's repr."""
+    """Yield a name as texts may spell it: composed or not; in URIs, JSON, Python's repr, HTML."""
     plain = [name]
     if name.startswith(_FILE_URI):
         plain.append(unquote(name.removeprefix(_FILE_URI)))
@@ -78,4 +79,6 @@ def _spellings(name: str) -> Iterator[str]:
             yield quote(composed)
             yield json.dumps(composed)[1:-1]
             yield repr(composed)[1:-1]
+            yield (escaped := html.escape(composed))
+            yield escaped.replace("&#x27;", "&#39;").replace("&quot;", "&#34;")  # of Jinja
         yield one

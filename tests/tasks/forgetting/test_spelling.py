@@ -1,15 +1,17 @@
 from __future__ import annotations
 
+import html
 import json
 import time
 import unicodedata
 from pathlib import Path
 
 import pytest
+from markupsafe import escape
 
 from tasks.forgetting.spelling import Spellings
 
-NAME = "anna/clip ü'1.mp4"
+NAME = "anna/clip ü'1 & 2.mp4"
 
 
 @pytest.mark.parametrize(
@@ -20,6 +22,8 @@ NAME = "anna/clip ü'1.mp4"
         Path("/c", NAME).as_uri(),
         json.dumps(NAME)[1:-1],
         repr(NAME)[1:-1],
+        html.escape(NAME),
+        str(escape(NAME)),
         f"/c/{NAME}",
         f"s3://bucket/c/{NAME}",
     ],
