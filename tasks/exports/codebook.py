@@ -19,7 +19,7 @@ from tasks.schema.metadata import FOLDER, WHO_SPEAKS
 from tasks.schema.registers import labels_schema
 from tasks.schema.scores import scores_schema
 from tasks.schema.transcripts import transcripts_schema
-from tasks.storage.formats import encoded
+from tasks.storage.formats import decimal_point, encoded
 
 LABEL_PREFIX = "label_"
 """Begins the columns of labels beside scores of the same names."""
@@ -98,6 +98,9 @@ def _package(target: ExportTarget, columns: Sequence[Column], *, excel: bool) ->
     }
     if excel:
         resource["dialect"] = {"delimiter": ";"}
+        for field in resource["schema"]["fields"]:
+            if field["type"] == "number":
+                field["decimalChar"] = decimal_point()
     return {
         "name": "emi-scores",
         "title": "Emotion scores of clips, one row a clip",

@@ -103,7 +103,7 @@ class CsvWriter:
             excel: as Excel opens it by a double click: a byte order mark, semicolons, decimals
                 after the locale's sign, no text that would be computed.
         """
-        self._point = _decimal_point() if excel else None
+        self._point = decimal_point() if excel else None
         self._writer = csv.writer(_Lines(out), delimiter=";" if excel else ",")
         if excel:
             out.write("\ufeff")
@@ -201,7 +201,7 @@ def _unlike_a_formula(text: str) -> str:
     return f"'{text}" if text.startswith(_FORMULA) else text
 
 
-def _decimal_point() -> str:
+def decimal_point() -> str:
     """Return the sign before decimals of the user's locale."""
     before = locale.setlocale(locale.LC_NUMERIC)
     try:

@@ -81,3 +81,16 @@ def test_spreadsheets_compute_nothing(exported: Export) -> None:
     assert not [cell for row in rows for cell in row if cell[:1] in ("=", "+", "@", "\t")]
     beside = (path.parent / "clips.csv.dictionary.csv").read_bytes()
     assert beside.startswith(b"\xef\xbb\xbfcolumn;type;")
+
+
+@pytest.mark.parametrize("point", [".", ","])
+def test_the_package_says_how_spreadsheets_write_numbers(
+    written: Callable[..., tuple[Path, Exported]], point: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("locale.localeconv", lambda: {"decimal_point": point})
+    path, _ = written("excel", "c.csv")
+    assert f";0{point}75;" in path.read_text()
+    monkeypatch.chdir(path.parent)
+    report = frictionless.Package("c.csv.datapackage.json").validate()
+    assert report.flatten(["message"]) == []
+    assert report.valid
