@@ -30,7 +30,12 @@ def ended_early(lines: Sequence[str]) -> bool:
 
 
 def files_ended_early(finished: Finished, num_files: int) -> set[int]:
-    """Return the places of files that ffmpeg could not read to their end; all if it names none."""
+    """Return the places of files that ffmpeg could not read to their end.
+
+    All, if it names none, or if one of them made it say so much that its first words are lost.
+    """
+    if _is_cut(finished):
+        return set(range(num_files))
     early: set[int] = set()
     for line in finished.stderr_tail.splitlines():
         if _ENDED_EARLY.search(line):
@@ -43,7 +48,7 @@ def error_lines(finished: Finished, url: str) -> list[str]:
     """Return stderr's distinct lines without the file's path and the names of libav's objects."""
     shown_url = os.fsencode(url).decode("utf-8", errors="replace")
     tail = finished.stderr_tail
-    if len(tail.encode()) >= STDERR_TAIL_BYTES:
+    if _is_cut(finished):
         tail = tail.partition("\n")[2]  # its first line may be half a line
     lines = (
         _LOG_PREFIX.sub("", line).strip()
@@ -57,3 +62,8 @@ def what_it_said(finished: Finished, lines: Sequence[str]) -> str:
     if lines or finished.exit_status is None:
         return "; ".join(lines) or "no message"
     return f"no message, exit status {finished.exit_status}"
+
+
+def _is_cut(finished: Finished) -> bool:
+    """Return whether stderr may have begun before what is kept of it."""
+    return len(finished.stderr_tail.encode()) >= STDERR_TAIL_BYTES

@@ -171,6 +171,24 @@ class TestOneSpoilsTheRun:
         assert [one.truncated for one in found if isinstance(one, Extraction)] == [True] * 3
         assert runs() == [3]  # nobody was asked again
 
+    def test_who_says_much_does_not_hide_that_another_ended_early(
+        self, make_media: MakeMedia, prober: Prober
+    ) -> None:
+        links = [
+            make_media(f"{channels}.opus", "-c:a", "libopus", "-ac", str(channels))
+            for channels in (1, 2)
+        ]
+        chain = links[0].with_name("chain.opus")
+        chain.write_bytes(b"".join(link.read_bytes() for link in links))
+        damaged = make_media("damaged.m4a", "-c:a", "aac", "-movflags", "+faststart", seconds=30.0)
+        content, chance = bytearray(damaged.read_bytes()), random.Random(0)
+        for _ in range(len(content) // 50):
+            content[chance.randrange(len(content) // 10, len(content))] = chance.randrange(256)
+        damaged.write_bytes(content)
+        whole, _ = check_same([chain, damaged], prober)
+        assert isinstance(whole, Extraction)
+        assert whole.waveform.size / 16_000 == pytest.approx(2.0, abs=0.1)
+
     def test_a_tool_that_gives_nothing(
         self, tones: list[Path], prober: Prober, stand_in: Callable[[str], Runs]
     ) -> None:
