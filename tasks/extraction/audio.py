@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from emi_model.errors import ConfigError
 from emi_model.units import SAMPLING_RATE, samples_to_seconds, seconds_to_samples
-from tasks.extraction.decoding.commands import View
+from tasks.extraction.decoding.commands import TrackOfFile, View
 from tasks.extraction.decoding.decode import Decoded, decode, decode_links
 from tasks.extraction.decoding.mixing import Mixing, may_cancel
 from tasks.extraction.decoding.pictures import DecodedPictures
@@ -202,20 +202,25 @@ def _decode_alone(found: Decodable, num_wanted: int) -> Extraction | Rejection:
     rejection = _rejected(decoded, found)
     if rejection is not None:
         return rejection
+    heard = _heard(track, decoded, found, num_samples, deadline)
+    if may_cancel(heard.mixing, track.channels, heard.sound.waveform):
+        left_channel = replace(track, mixing=Mixing.FIRST)
+        seconds_left = deadline - time.monotonic()
+        first = decode(left_channel, num_samples=num_samples, timeout_seconds=seconds_left)
+        if not first.timed_out:
+            heard = audible(heard, _heard(left_channel, first, found, num_samples, deadline))
+    return _extraction(heard, found, num_wanted)
+
+
+def _heard(
+    track: TrackOfFile, decoded: Decoded, found: Decodable, num_samples: int, deadline: float
+) -> Heard:
+    """Return what was decoded of a track, with what ffmpeg left out of a chained file."""
     whole = decoded
     if decoded.ended_early and found.header.container == "ogg":
         left = deadline - time.monotonic()
         whole = decode_links(track, decoded, num_samples=num_samples, timeout_seconds=left)
-    heard = Heard(whole.sound, track.mixing, whole.ended_early, is_chain=whole is not decoded)
-    if may_cancel(heard.mixing, track.channels, heard.sound.waveform):
-        first = decode(
-            replace(track, mixing=Mixing.FIRST),
-            num_samples=num_samples,
-            timeout_seconds=deadline - time.monotonic(),
-        )
-        if not first.timed_out:
-            heard = audible(heard, first.sound)
-    return _extraction(heard, found, num_wanted)
+    return Heard(whole.sound, track.mixing, whole.ended_early, is_chain=whole is not decoded)
 
 
 def _rejected(decoded: Decoded, found: Decodable) -> Rejection | None:

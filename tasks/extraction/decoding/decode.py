@@ -20,6 +20,7 @@ from tasks.extraction.decoding.messages import (
     lacks_decoder,
     what_it_said,
 )
+from tasks.extraction.decoding.mixing import Mixing
 from tasks.extraction.decoding.pictures import DecodedPictures, max_picture_bytes, read_pictures
 from tasks.extraction.decoding.sound import Sound, max_matroska_bytes, ogg_links, read_matroska
 from tasks.extraction.ffmpeg import find_ffmpeg, run_ffmpeg
@@ -103,17 +104,19 @@ def decode_links(
     """Decode what ffmpeg left out of a chained Ogg file; return ``begun`` with it, if there is any.
 
     Args:
-        track: As for `decode`.
+        track: As for `decode`. Other parts may have other channels: theirs are mixed by their
+            layout, unless the first channel is wanted.
         begun: What `decode` returned.
         num_samples: As for `decode`.
         timeout_seconds: Wall-clock limit of all the rest.
     """
     deadline = time.monotonic() + timeout_seconds
+    mixing = Mixing.FIRST if track.mixing is Mixing.FIRST else Mixing.LAYOUT
     for link in ogg_links(track.url.removeprefix("file:")):
         missing, left = num_samples - begun.sound.waveform.size, deadline - time.monotonic()
         if missing <= 0 or left <= 0:
             break
-        rest = TrackOfFile(track.url, track.index, skip_bytes=link)
+        rest = TrackOfFile(track.url, track.index, mixing=mixing, skip_bytes=link)
         part = decode(rest, num_samples=missing, timeout_seconds=left)
         if part.timed_out or not part.sound.waveform.size:
             break

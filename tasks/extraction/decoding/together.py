@@ -83,7 +83,7 @@ def decode_common(
     for place in firsts:
         mono = heard.pop(place)  # one whose channel is not complete is decoded again by itself
         if place in found:
-            heard[place] = audible(mono, found[place])
+            heard[place] = audible(mono, Heard(found[place], Mixing.FIRST))
     return Common(heard, pictures)
 
 
@@ -94,11 +94,9 @@ def track_of(found: Decodable, view: View | None = None) -> TrackOfFile:
     return TrackOfFile(found.url, track.index, track.channels, track.mixing, late, view=view)
 
 
-def audible(heard: Heard, first: Sound) -> Heard:
+def audible(heard: Heard, first: Heard) -> Heard:
     """Return the first channel of a stereo track in place of mono, if mono cancels."""
-    if not cancels(heard.sound.waveform, first.waveform):
-        return heard
-    return Heard(first, Mixing.FIRST, heard.ended_early)
+    return first if cancels(heard.sound.waveform, first.sound.waveform) else heard
 
 
 def _complete(

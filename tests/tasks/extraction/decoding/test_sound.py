@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from tasks.extraction.audio import Extraction, extract_together
+from tasks.extraction.decoding.mixing import Mixing
 from tasks.extraction.decoding.sound import Gap, Sound, max_matroska_bytes, ogg_links, read_matroska
 from tasks.extraction.headers import Prober
 
@@ -176,6 +177,21 @@ class TestRecordings:
         assert isinstance(together[1], Extraction)
         assert np.array_equal(together[1].waveform, found.waveform)
         assert take(chain, 1.5).waveform.size == 24_000
+
+    def test_a_chain_whose_channels_cancel(
+        self, make_media: MakeMedia, tmp_path: Path, take: Take
+    ) -> None:
+        mirrored = ("-af", "pan=stereo|c0=c0|c1=-1*c0", "-c:a", "libvorbis")
+        links = [
+            make_media(f"{rate}.ogg", *mirrored, sampling_rate=rate) for rate in (48_000, 44_100)
+        ]
+        chain = tmp_path / "chain.ogg"
+        chain.write_bytes(b"".join(link.read_bytes() for link in links))
+        found = take(chain)
+        assert found.mixing is Mixing.FIRST
+        assert found.waveform.size / 16_000 == pytest.approx(2.0, rel=0.02)
+        assert np.abs(found.waveform[-8_000:]).max() > 1_000
+        assert not found.short_decode
 
     def test_what_cannot_be_read_to_its_end_is_flagged(
         self, make_media: MakeMedia, tmp_path: Path, take: Take
