@@ -7,10 +7,9 @@ encoder settings and loudness do not.
 from __future__ import annotations
 
 import csv
-import os
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,10 +17,10 @@ import ffmpeg
 import numpy as np
 
 from emi_model.audio.waveform import Int16Waveform
-from emi_model.errors import ConfigError, CorpusError
+from emi_model.errors import ConfigError
 from emi_model.targets import EMI_TARGETS, VAD_DIMENSIONS, column_name
 from emi_model.units import INT16_FULL_SCALE, SAMPLING_RATE, samples_to_seconds, seconds_to_samples
-from tasks.synthetic.encoding import encode, sound_input
+from tasks.synthetic.encoding import encode, sound_input, write_whole
 from tasks.synthetic.expressions import Expression, draw_expression, speech_segments
 from tasks.synthetic.voice import Speaker, draw_speaker, render
 
@@ -170,7 +169,7 @@ def write_corpus(
     seed: int = 7,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> WrittenCorpus:
-    """Write a corpus of synthetic voices; the label file comes last, so it marks a complete one.
+    """Write a corpus of synthetic voices, whole or not at all.
 
     Args:
         folder: A folder that does not exist yet, or is empty.
@@ -184,21 +183,16 @@ def write_corpus(
         CorpusError: the folder holds something already.
         MediaToolError: there is no ffmpeg, or it failed.
     """
-    if folder.exists() and any(folder.iterdir()):
-        raise CorpusError(f"{folder} is not empty: name a new folder, or remove it first")
     clips = plan_corpus(num_clips=num_clips, num_speakers=num_speakers, seed=seed)
-    for clip in clips:
-        (folder / clip.clip_id).parent.mkdir(parents=True, exist_ok=True)
-    with ThreadPoolExecutor(max_workers=min(4, os.cpu_count() or 1)) as pool:
-        written = [pool.submit(_write_clip, folder, clip) for clip in clips]
-        for done, future in enumerate(as_completed(written), start=1):
-            future.result()
-            if on_progress is not None:
-                on_progress(done, num_clips)
-    broken = _write_broken(folder, clips)
-    labels = folder / LABELS_NAME
-    write_labels(labels, map(_label_row, clips))
-    return WrittenCorpus(folder, labels, clips, broken)
+    broken = _broken_ids(clips)
+
+    def finish(aside: Path) -> None:
+        _write_broken(clips, broken, aside)
+        write_labels(aside / LABELS_NAME, map(_label_row, clips))
+
+    films = {clip.clip_id: partial(_write_clip, clip) for clip in clips}
+    write_whole(folder, films, finish, last=LABELS_NAME, on_progress=on_progress)
+    return WrittenCorpus(folder, folder / LABELS_NAME, clips, broken)
 
 
 def write_labels(path: Path, rows: Iterable[LabelRow]) -> None:
@@ -229,8 +223,8 @@ def _draw_seconds(rng: np.random.Generator) -> float:
     return float(np.clip(seconds, SHORTEST_SECONDS, LONGEST_SECONDS))
 
 
-def _write_clip(folder: Path, clip: SyntheticClip) -> None:
-    _encode(folder / clip.clip_id, speak(clip), clip.audio_rate)
+def _write_clip(clip: SyntheticClip, path: Path) -> None:
+    _encode(path, speak(clip), clip.audio_rate)
 
 
 def _encode(path: Path, waveform: Int16Waveform, audio_rate: int) -> None:
@@ -244,13 +238,16 @@ def _picture(seconds: float) -> Any:
     return ffmpeg.input(f"{PICTURE}:duration={seconds:.6f}", format="lavfi").video
 
 
-def _write_broken(folder: Path, clips: Sequence[SyntheticClip]) -> tuple[str, ...]:
+def _broken_ids(clips: Sequence[SyntheticClip]) -> tuple[str, ...]:
+    homes = [clip.clip_id.partition("/")[0] for clip in clips]
+    return tuple(f"{home}/{name}" for home, name in zip(homes * 2, BROKEN_NAMES, strict=False))
+
+
+def _write_broken(clips: Sequence[SyntheticClip], ids: Sequence[str], folder: Path) -> None:
     """Write files that look like clips and are none, as they are found in every real folder."""
     whole = (folder / clips[0].clip_id).read_bytes()
     name = Path(clips[0].clip_id).name
     playlist = f"#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXTINF:4,\n{name}\n#EXT-X-ENDLIST\n"
-    homes = [clip.clip_id.partition("/")[0] for clip in clips]
-    ids = [f"{home}/{name}" for home, name in zip(homes * 2, BROKEN_NAMES, strict=False)]
     empty, notes, cut_off, listing, silent_film, blink = (folder / clip_id for clip_id in ids)
     empty.write_bytes(b"")
     notes.write_text("This is a text that somebody has renamed.\n", encoding="utf-8")
@@ -259,4 +256,3 @@ def _write_broken(folder: Path, clips: Sequence[SyntheticClip]) -> tuple[str, ..
     listing.write_text(playlist, encoding="utf-8")
     encode(silent_film, [_picture(SHORTEST_SECONDS)])
     _encode(blink, speak(clips[0])[: seconds_to_samples(BLINK_SECONDS)], AUDIO_RATES[0])
-    return tuple(ids)

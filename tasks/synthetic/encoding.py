@@ -1,10 +1,15 @@
-"""Writes made pictures and sounds as media files, the same seed to the same bytes."""
+"""Writes made pictures and sounds as media files, the same seed to the same bytes.
+
+A corpus of them is there whole or not at all.
+"""
 
 from __future__ import annotations
 
+import os
 import tempfile
 import wave
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -12,11 +17,54 @@ from typing import Any
 import ffmpeg
 
 from emi_model.audio.waveform import Int16Waveform
-from emi_model.errors import MediaToolError
+from emi_model.errors import CorpusError, MediaToolError
 from tasks.extraction.ffmpeg import find_ffmpeg
 from tasks.processes.bounded import run_bounded
+from tasks.storage.whole_folder import made_whole
 
 ENCODE_TIMEOUT_SECONDS = 60.0
+
+
+def write_whole(
+    folder: Path,
+    clips: Mapping[str, Callable[[Path], None]],
+    finish: Callable[[Path], None],
+    *,
+    last: str,
+    on_progress: Callable[[int, int], None] | None = None,
+) -> None:
+    """Write a corpus aside and rename it: who interrupts that may begin again.
+
+    After an error, or Ctrl-C, no further clip is begun.
+
+    Args:
+        folder: A folder that does not exist yet, or is empty.
+        clips: By clip id a function that writes the clip to its path.
+        finish: Writes what else belongs into the folder that it is given.
+        last: Name of the file that it writes last.
+        on_progress: Called with the clips written so far and all of them.
+
+    Raises:
+        CorpusError: the folder holds something already.
+    """
+    if folder.exists() and any(folder.iterdir()):
+        raise CorpusError(f"{folder} is not empty: name a new folder, or remove it first")
+
+    def write(aside: Path) -> None:
+        for clip_id in clips:
+            (aside / clip_id).parent.mkdir(parents=True, exist_ok=True)
+        pool = ThreadPoolExecutor(max_workers=min(4, os.cpu_count() or 1))
+        try:
+            written = [pool.submit(make, aside / clip_id) for clip_id, make in clips.items()]
+            for done, future in enumerate(as_completed(written), start=1):
+                future.result()
+                if on_progress is not None:
+                    on_progress(done, len(clips))
+        finally:
+            pool.shutdown(cancel_futures=True)
+        finish(aside)
+
+    made_whole(folder, last, write)
 
 
 @contextmanager

@@ -10,23 +10,22 @@ Speakers, their faces and the templates of their sentences are disjoint between 
 
 from __future__ import annotations
 
-import os
 import tempfile
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 
 import ffmpeg
 import numpy as np
 
 from emi_model.arrays import Doubles
-from emi_model.errors import ConfigError, CorpusError
+from emi_model.errors import ConfigError
 from emi_model.units import INT16_FULL_SCALE
 from tasks.synthetic.canvas import Picture
 from tasks.synthetic.corpus import LABELS_NAME, LabelRow, write_labels
-from tasks.synthetic.encoding import encode, sound_input
+from tasks.synthetic.encoding import encode, sound_input, write_whole
 from tasks.synthetic.expressions import Expression
 from tasks.synthetic.face import Face, draw_face
 from tasks.synthetic.film import Shown, film
@@ -179,27 +178,21 @@ def write_multimodal(
     *,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> Path:
-    """Write the clips, H.264 and AAC in MP4, and last the label file; return its path.
+    """Write the clips, H.264 and AAC in MP4, and a label file, all or nothing; return its path.
 
     Raises:
         CorpusError: the folder holds something already.
         ConfigError: espeak-ng is not installed.
         MediaToolError: ffmpeg or espeak-ng failed.
     """
-    if folder.exists() and any(folder.iterdir()):
-        raise CorpusError(f"{folder} is not empty: name a new folder, or remove it first")
     require_speech()
-    for clip in clips:
-        (folder / clip.clip_id).parent.mkdir(parents=True, exist_ok=True)
-    with ThreadPoolExecutor(max_workers=min(4, os.cpu_count() or 1)) as pool:
-        written = [pool.submit(_write_film, folder, clip) for clip in clips]
-        for done, future in enumerate(as_completed(written), start=1):
-            future.result()
-            if on_progress is not None:
-                on_progress(done, len(clips))
-    labels = folder / LABELS_NAME
-    write_labels(labels, map(_label_row, clips))
-    return labels
+
+    def finish(aside: Path) -> None:
+        write_labels(aside / LABELS_NAME, map(_label_row, clips))
+
+    films = {clip.clip_id: partial(_write_film, clip) for clip in clips}
+    write_whole(folder, films, finish, last=LABELS_NAME, on_progress=on_progress)
+    return folder / LABELS_NAME
 
 
 def _colours(num_clips: int, rng: np.random.Generator) -> list[tuple[int, int, int]]:
@@ -221,14 +214,13 @@ def _label_row(clip: MultimodalClip) -> LabelRow:
     )
 
 
-def _write_film(folder: Path, clip: MultimodalClip) -> None:
+def _write_film(clip: MultimodalClip, path: Path) -> None:
     waveform = clip.waveform()
     rng = np.random.default_rng((*clip.seed, 4))
     waveform = waveform + rng.normal(0.0, ROOM_LOUDNESS, len(waveform))
     loud = np.clip(waveform * rng.uniform(*LOUDNESS), -1.0, 1.0) * (INT16_FULL_SCALE - 1)
     pictures = clip.pictures(len(waveform) / SPOKEN_RATE)
     sound = {"acodec": "aac", "audio_bitrate": "64k", "ar": 16_000}
-    path = folder / clip.clip_id
     with sound_input(loud.astype(np.int16), SPOKEN_RATE) as spoken:
         if not pictures:
             encode(path, [spoken], **sound)

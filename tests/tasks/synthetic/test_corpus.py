@@ -170,7 +170,29 @@ def test_an_encoder_that_fails_is_told_of(
     folder = tmp_path / "corpus"
     with pytest.raises(MediaToolError, match=r"speaker0.*no room"):
         write_corpus(folder, num_clips=3, num_speakers=3)
-    assert not (folder / "labels.csv").exists()
+    assert not folder.exists()
+
+
+def test_after_an_error_no_further_clip_is_begun(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fake_ffmpeg: Callable[[str], Path]
+) -> None:
+    log = tmp_path / "log"
+    monkeypatch.setenv("EMI_FFMPEG", str(fake_ffmpeg(f'echo >> "{log}"; exit 3')))
+    with pytest.raises(MediaToolError):
+        write_corpus(tmp_path / "corpus", num_clips=24, num_speakers=3)
+    assert len(log.read_text()) < 12
+
+
+def test_who_interrupts_it_may_begin_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tasks.synthetic.corpus.OVERLONG_SECONDS", 2.5)
+
+    def interrupt(*_: int) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write_corpus(tmp_path / "corpus", num_clips=3, num_speakers=3, on_progress=interrupt)
+    assert list(tmp_path.iterdir()) == []
+    assert write_corpus(tmp_path / "corpus", num_clips=3, num_speakers=3).labels.exists()
 
 
 @pytest.fixture
