@@ -88,11 +88,18 @@ def load_detector(reference: str) -> Detect:
     """Load a detector; call it in a process that may crash.
 
     Raises:
-        ConfigError: as `detector_key`.
+        ConfigError: as `detector_key`; or its file, or its package, is broken.
     """
     entry, argument = _look_up(reference)
     entry.identity(argument)
-    return entry.load(argument)
+    try:
+        return entry.load(argument)
+    except Exception as error:  # others' code: whatever it raises, no clip is to blame
+        words = " ".join(str(error).split())
+        raise ConfigError(
+            f"the face detector {reference!r} cannot be loaded ({words}): install it again, or its "
+            f"file, or set {FACES_SETTING} to another"
+        ) from error
 
 
 def _look_up(reference: str) -> tuple[Detector, str]:

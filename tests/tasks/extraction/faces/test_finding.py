@@ -21,6 +21,8 @@ import os, time
 from tasks.extraction.faces.detectors import Box, Detector, register_detector
 
 def load(argument):
+    if argument == "broken":
+        raise RuntimeError("no network in this file")
     def detect(picture):
         value = int(picture[0, 0, 0])
         print("words of a library")
@@ -105,6 +107,11 @@ class TestFinder:
 
     def test_a_detector_that_cannot_be_loaded(self) -> None:
         with FaceFinder("yunet:/nowhere.onnx") as finder, pytest.raises(ConfigError, match="yunet"):
+            finder.find([grey(0)], 20.0)
+
+    def test_a_detector_whose_file_is_broken(self, brightness: str) -> None:
+        finder = FaceFinder(f"{brightness}:broken")
+        with finder, pytest.raises(ConfigError, match=r"broken' cannot be loaded .no network"):
             finder.find([grey(0)], 20.0)
 
 
