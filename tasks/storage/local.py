@@ -38,8 +38,20 @@ class LocalFolder:
         self.uri = str(root)
 
     def files(self, below: str = "") -> Iterator[StoredFile]:
-        """Yield what lies in it or below it, in no order; links are followed, hidden files too."""
-        for folder, _, names in os.walk(self.root / below, followlinks=True):
+        """Yield what lies in it or below it, in no order; links are followed, hidden files too.
+
+        Raises:
+            OSError: it is there, and cannot be listed; a folder below it is passed over then.
+        """
+        top = self.root / below
+
+        def stop(error: OSError) -> None:
+            # one that a network drive does not list at this moment is not one without files
+            is_absent = isinstance(error, (FileNotFoundError, NotADirectoryError))
+            if error.filename == str(top) and not is_absent:
+                raise error
+
+        for folder, _, names in os.walk(str(top), onerror=stop, followlinks=True):
             for name in names:
                 path = Path(folder, name)
                 with suppress(FileNotFoundError):  # removed meanwhile, or a link to nothing

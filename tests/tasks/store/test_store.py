@@ -145,6 +145,23 @@ class TestRecover:
         store.recover()
         assert files_of(store) == before
 
+    def test_nothing_goes_if_scores_cannot_be_listed(
+        self, store: ResultsStore, commit: Commit
+    ) -> None:
+        """As on a network drive that does not answer: to list them fails, and they are there."""
+        commit("one", "a.mp4", num_windows=1)
+        before = files_of(store)
+        scores, aside = Path(store.location, SCORES), Path(store.location, "aside")
+        scores.rename(aside)
+        scores.symlink_to(SCORES)
+        with pytest.raises(StoreError, match="cannot be read or written"):
+            store.recover()
+        with pytest.raises(StoreError, match="cannot be read"):
+            store.arrow("SELECT clip_id FROM scores")
+        scores.unlink()
+        aside.rename(scores)
+        assert files_of(store) == before
+
     @DISK_AND_BUCKET
     def test_replaced_parts_that_came_back_go(
         self,
