@@ -7,7 +7,8 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from emi_model.errors import CheckpointError, RegistryError
-from tasks.registry.trained_on import all_versions, trained_on
+from tasks.registry.registry import all_versions
+from tasks.registry.trained_on import trained_on
 from tasks.registry.version import Version
 
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from emi_model.errors import ModelNotFound, RegistryError
 from tasks.registry.client import ask, locked, mlflow_client, never_used, registry_address
@@ -24,6 +24,12 @@ from tasks.storage.open import is_remote
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities.model_registry import RegisteredModel
+    from mlflow.store.entities import PagedList
+
+MAX_NAMED = 20
+"""Models that a message names."""
+
+_Found = TypeVar("_Found")
 
 
 def resolve_model(reference: str) -> str:
@@ -78,6 +84,22 @@ def list_versions(name: str = MODEL) -> list[Version]:
         return []
     found = ask(client.search_model_versions, f"name = '{name}'")
     return sorted((version_of(version, model.aliases) for version in found), key=lambda v: v.number)
+
+
+def all_versions() -> list[Version]:
+    """Return every version of every registered model, by name, the oldest first.
+
+    Raises:
+        RegistryError: the registry cannot be read.
+    """
+    if never_used():
+        return []
+    client = mlflow_client()
+    aliases = {model.name: model.aliases for model in _every(client.search_registered_models)}
+    # without a filter: names of other programs may hold what no filter takes, such as quotes
+    found = _every(client.search_model_versions)
+    versions = (version_of(version, aliases.get(version.name, {})) for version in found)
+    return sorted(versions, key=lambda version: (version.name, version.number))
 
 
 def find(reference: str, name: str = MODEL) -> Version:
@@ -186,9 +208,9 @@ def describe_registered(name: str, versions: list[Version]) -> str:
         return f"{name} has the versions {listed}: name one of them"
     names = []
     if not never_used():
-        client = mlflow_client()
-        names = [model.name for model in ask(client.search_registered_models)]
-    found = f"found {', '.join(names)}" if names else "found none"
+        names = [model.name for model in _every(mlflow_client().search_registered_models)]
+    shown = [*names[:MAX_NAMED], *(["..."] if len(names) > MAX_NAMED else [])]
+    found = f"found {', '.join(shown)}" if names else "found none"
     train = "emi train" if name == MODEL else f"emi train --name {name}"
     return (
         f"no model {name} is registered in {registry_address()}, {found}: `{train}` registers one"
@@ -199,6 +221,16 @@ def find_registered(client: MlflowClient, name: str) -> RegisteredModel | None:
     """Return MLflow's record of a model; None if it was never registered."""
     found = ask(client.search_registered_models, f"name = '{name}'")
     return found[0] if found else None
+
+
+def _every(search: Callable[..., PagedList[_Found]]) -> list[_Found]:
+    """Return all that a search finds: MLflow gives 100 models at a time."""
+    page = ask(search)
+    found = list(page)
+    while page.token:
+        page = ask(search, page_token=page.token)
+        found += page
+    return found
 
 
 def _keep(client: MlflowClient, checkpoint: Path, run_id: str, sha256: str) -> str:

@@ -6,7 +6,7 @@ snapshot says it that the version's tag names, where a results store still has i
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -17,9 +17,9 @@ import pyarrow.dataset as ds
 from emi_model.checkpoints.metadata import TRAINING_CLIPS_FILE, read_training_clips
 from emi_model.errors import ModelNotFound
 from tasks.home import home
-from tasks.registry.client import ask, mlflow_client, never_used, tracking_uri
+from tasks.registry.client import ask, tracking_uri
 from tasks.registry.model_folders import file_uri_to_path
-from tasks.registry.registry import list_versions
+from tasks.registry.registry import all_versions
 from tasks.registry.version import Version
 from tasks.schema.registers import labels_schema
 from tasks.schema.scores import scores_schema
@@ -45,19 +45,6 @@ class TrainedOn:
 
     splits: Mapping[str, str] = field(default_factory=dict)
     origin: SaidBy = "unknown"
-
-
-def all_versions() -> Iterator[Version]:
-    """Yield every version of every registered model, by name, the oldest first.
-
-    Raises:
-        RegistryError: the registry cannot be read.
-    """
-    if never_used():
-        return
-    models = ask(mlflow_client().search_registered_models)
-    for name in sorted(model.name for model in models):
-        yield from list_versions(name)
 
 
 def trained_on(version: Version, labels: Iterable[str | Path] = ()) -> TrainedOn:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -14,11 +15,10 @@ import pytest
 from emi_model.errors import ModelNotFound
 from tasks.labels.snapshots import LabelledRow, new_snapshot, read_snapshots, write_snapshot
 from tasks.registry.client import mlflow_client
-from tasks.registry.registry import list_versions
+from tasks.registry.registry import all_versions, find, list_versions
 from tasks.registry.tracking import start_run
 from tasks.registry.trained_on import (
     TrainedOn,
-    all_versions,
     clips_trained_on,
     trained_on,
     trained_on_by_hash,
@@ -74,6 +74,30 @@ def test_a_checkpoint_says_it(registered: Registered) -> None:
     assert trained_on_by_hash("aa") == trained_on(version)
     assert trained_on_by_hash("bb") == TrainedOn({}, "unknown")
     assert [found.reference for found in all_versions()] == ["models:/emi/1"]
+
+
+def test_on_a_server_with_models_of_others(registered: Registered, emi_home: Path) -> None:
+    """MLflow lists 100 at a time, and takes names that its filters do not take."""
+    registered({"training_clips.json": CLIPS}, sha256="aa")
+    client = mlflow_client()
+    client.create_registered_model("a colleague's")
+    client.create_model_version("a colleague's", "file:///elsewhere", None)
+    with sqlite3.connect(emi_home / "mlflow.db") as database:
+        (name, *others) = [
+            row[1] for row in database.execute("PRAGMA table_info(registered_models)")
+        ]
+        copied = ", ".join(others)
+        database.executemany(
+            f"INSERT INTO registered_models (name, {copied}) "
+            f"SELECT ?, {copied} FROM registered_models WHERE name = 'emi'",
+            [(f"a{number:03d}",) for number in range(100)],
+        )
+    database.close()
+    assert name == "name"
+    assert trained_on_by_hash("aa") == TrainedOn(SPLITS, "checkpoint")
+    assert {found.name for found in all_versions()} == {"emi", "a colleague's"}
+    with pytest.raises(ModelNotFound, match=r"found a colleague's, a000, .*, a018, \.\.\.: "):
+        find("1", "none")
 
 
 @DISK_AND_BUCKET
