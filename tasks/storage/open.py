@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from urllib.parse import urlsplit
-from urllib.request import url2pathname
+from urllib.parse import unquote_to_bytes, urlsplit
 
 from tasks.storage.folder import Folder, UnfitName
 from tasks.storage.local import LocalFolder
@@ -27,9 +27,10 @@ def is_remote(reference: str) -> bool:
 
 
 def local_path(reference: str) -> Path:
-    """Return the path that a reference names, plain or as a ``file:`` URI."""
+    """Return the path that a reference names, plain or as a ``file:`` URI; it may be no text."""
     parts = urlsplit(reference)
-    return Path(url2pathname(parts.path) if parts.scheme == "file" else reference)
+    is_uri = parts.scheme == "file"
+    return Path(os.fsdecode(unquote_to_bytes(parts.path)) if is_uri else reference)
 
 
 def child(reference: str, name: str) -> str:

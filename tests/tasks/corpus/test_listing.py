@@ -199,6 +199,13 @@ class TestManifest:
         clips = list_clips(write_csv(root / name, *lines))
         assert [(clip.clip_id, clip.size) for clip in clips] == [("c0", 3), ("c1", 3)]
 
+    @pytest.mark.skipif(sys.platform == "darwin", reason="macOS has no such names")
+    def test_a_file_as_a_store_names_it(self, fill: Fill) -> None:
+        root = fill(b"\xff.mp4")
+        (clip,) = list_clips(str(root))
+        (found,) = list_clips(write_csv(root / "m.csv", "uri,clip_id", f"{clip.uri},a"))
+        assert (found.path, found.size) == (clip.path, 3)
+
     def test_a_list_of_paths(self, fill: Fill) -> None:
         root = fill("a, b.mp4", "ü.mp4")
         clips = list_clips(write_csv(root / "list.txt", " a, b.mp4 ", "", f"{root}/ü.mp4"))
