@@ -73,6 +73,12 @@ def _rows(source: str) -> list[dict[str, str]]:
     except ValueError as error:
         raise CorpusError(f"{source}: cannot be read as a manifest: {error}") from error
     header = [name.strip() for name in table.header]
+    for number, cells in table.rows:
+        if any(cell.strip() for cell in cells[len(header) :]):
+            raise CorpusError(
+                f"{source}: {table.counted_in} {number} has {len(cells)} cells, expected "
+                f"{len(header)}: put a name that holds the separator into double quotes"
+            )
     if "uri" not in header and (table.rows or table.counted_in == "row"):
         found = f" among {', '.join(header)[:MAX_SHOWN]}" if any(header) else ""
         raise CorpusError(f"{source}: has no column uri{found}: expected one, filled")

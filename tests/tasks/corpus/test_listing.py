@@ -243,6 +243,7 @@ class TestManifest:
             (["uri", "a.mp4", "a.mp4"], r"row 2 repeats a\.mp4: expected every clip once"),
             (["uri,clip_id", "a.mp4,x", "b.mp4,x"], "row 2 repeats x"),
             (["uri", "http://host/a.mp4"], "row 1: http: is not supported, expected files"),
+            (["uri", "a, b.mp4"], "line 2 has 2 cells, expected 1: put a name that holds"),
             (["uri"], "the manifest has no rows"),
             ([], "the manifest has no rows"),
         ],
