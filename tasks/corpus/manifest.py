@@ -22,6 +22,9 @@ MANIFEST_SUFFIXES = (".csv", ".tsv", ".parquet", *_LISTS, *_JSON_LINES, ".json",
 MAX_SHOWN = 100
 """Characters of a manifest that an error repeats."""
 
+_KEYS = ("uri", "clip_id")
+_LINE_END = re.compile(r"\r\n|\n|\r")  # names may hold other signs that str.splitlines() takes
+
 
 class Named(NamedTuple):
     """A clip that a manifest names.
@@ -69,7 +72,7 @@ def _rows(source: str) -> list[dict[str, str]]:
             return list(_json_rows(read_text_file(source)))
         if source.lower().endswith(_LISTS) and (listed := _listed(read_text_file(source))):
             return listed
-        table = read_table_file(source, ("uri", "clip_id"))
+        table = read_table_file(source, _KEYS)
     except ValueError as error:
         raise CorpusError(f"{source}: cannot be read as a manifest: {error}") from error
     header = [name.strip() for name in table.header]
@@ -88,14 +91,14 @@ def _rows(source: str) -> list[dict[str, str]]:
 
 def _listed(text: str) -> list[dict[str, str]]:
     """Return a row a line; none if the first line is the header of a table with a column uri."""
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    lines = [line.strip() for line in _LINE_END.split(text) if line.strip()]
     if lines and "uri" in re.split(r"[,;\t|]", lines[0].replace(" ", "")):
         return []
     return [{"uri": line} for line in lines]
 
 
 def _json_rows(text: str) -> Iterator[dict[str, str]]:
-    for number, line in enumerate(text.splitlines(), start=1):
+    for number, line in enumerate(_LINE_END.split(text), start=1):
         if not line.strip():
             continue
         try:
@@ -104,7 +107,18 @@ def _json_rows(text: str) -> Iterator[dict[str, str]]:
             raise ValueError(f"line {number} is no JSON: {error}") from error
         if not isinstance(row, dict):
             raise ValueError(f"line {number} holds {line[:MAX_SHOWN]}, expected an object with uri")
-        yield {key: value for key, value in row.items() if isinstance(value, str)}
+        yield {
+            key: _text(row[key], f"line {number}: {key}")
+            for key in _KEYS
+            if row.get(key) is not None
+        }
+
+
+def _text(value: object, what: str) -> str:
+    """Return a name as text; a clip may be called by a number."""
+    if isinstance(value, bool) or not isinstance(value, (str, int)):
+        raise ValueError(f"{what} is {json.dumps(value)[:MAX_SHOWN]}, expected a text")
+    return str(value)
 
 
 def _located(uri: str, manifest: str) -> str:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import os
 import sys
 import unicodedata
@@ -199,6 +200,18 @@ class TestManifest:
         clips = list_clips(write_csv(root / name, *lines))
         assert [(clip.clip_id, clip.size) for clip in clips] == [("c0", 3), ("c1", 3)]
 
+    def test_json_lines_may_name_clips_by_numbers(self, fill: Fill) -> None:
+        root = fill("a.mp4", "b.mp4")
+        lines = ['{"uri": "a.mp4", "clip_id": 7}', '{"uri": "b.mp4", "clip_id": null}']
+        assert ids(list_clips(write_csv(root / "m.jsonl", *lines))) == ["7", "b.mp4"]
+
+    @pytest.mark.parametrize("name", ["a\u2028b.mp4", "a\x85b.mp4", "a\x0cb.mp4"])
+    def test_a_name_may_hold_what_ends_a_line_elsewhere(self, name: str, fill: Fill) -> None:
+        root = fill(name)
+        row = json.dumps({"uri": name}, ensure_ascii=False)
+        for source in (write_csv(root / "m.jsonl", row), write_csv(root / "m.txt", name)):
+            assert [clip.file() for clip in list_clips(source)] == [root / name]
+
     @pytest.mark.skipif(sys.platform == "darwin", reason="macOS has no such names")
     def test_a_file_as_a_store_names_it(self, fill: Fill) -> None:
         root = fill(b"\xff.mp4")
@@ -222,6 +235,7 @@ class TestManifest:
         ("name", "content", "said"),
         [
             ("m.jsonl", b'{"uri": "a.mp4"}\n[1]\n', "line 2 holds .1., expected an object"),
+            ("m.jsonl", b'{"uri": "a.mp4", "clip_id": [1]}\n', "line 1: clip_id is .1., expected"),
             ("m.jsonl", b"uri\n", "line 1 is no JSON"),
             ("m.json", b'[{"uri": "a.mp4"}]', "has no column uri|no rows"),
             ("m.xlsx", b"PK\3\4", "an Excel workbook"),
