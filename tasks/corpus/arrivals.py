@@ -12,6 +12,9 @@ from tasks.store.store import create_store
 SETTLED_SECONDS = 20.0
 """A file that was modified less long ago may still be written."""
 
+AHEAD_SECONDS = 3600.0
+"""A storage's clock may be so far ahead; a file of a later time got it from a wrong clock."""
+
 
 def clips_without_rows(corpus: str, results: str) -> list[ClipFile]:
     """Return the clips that are new, or have changed, since a store last had a row for them.
@@ -38,5 +41,12 @@ def clips_without_rows(corpus: str, results: str) -> list[ClipFile]:
 
 def is_settled(clip: ClipFile) -> bool:
     """Return whether a clip is there and was not modified lately; no clock says 1601 or 2300."""
-    young = time.time_ns() - int(SETTLED_SECONDS * 1e9)
-    return clip.size is not None and (clip.modified_ns is None or clip.modified_ns <= young)
+    return clip.size is not None and not (clip.modified_ns and is_young(clip.modified_ns))
+
+
+def is_young(modified_ns: int, seconds: float = SETTLED_SECONDS) -> bool:
+    """Return whether a file was modified less than some seconds ago, and so may still be written.
+
+    One from the far future, as of a camera with a wrong date, is not: it would wait for that day.
+    """
+    return -AHEAD_SECONDS < (time.time_ns() - modified_ns) / 1e9 < seconds

@@ -30,7 +30,7 @@ from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
 from emi_model.errors import LabelError
-from tasks.corpus.arrivals import SETTLED_SECONDS
+from tasks.corpus.arrivals import SETTLED_SECONDS, is_young
 from tasks.labels.add_labels import AddReport, add_labels, describe_snapshots
 from tasks.labels.splits import Shares
 from tasks.storage.folder import Folder, StoredFile
@@ -218,8 +218,9 @@ def _complete_and_waiting(
         return [], []
     time.sleep(PAUSE_SECONDS)
     unchanged = set(_without_outcome(source, memory))
-    young = time.time_ns() - int(SETTLED_SECONDS * 1e9)
-    waiting = [file for file in new if file not in unchanged or file.modified_ns > young]
+    waiting = [
+        file for file in new if file not in unchanged or is_young(file.modified_ns, SETTLED_SECONDS)
+    ]
     return [file for file in new if file not in waiting], waiting
 
 

@@ -82,6 +82,13 @@ def test_a_clip_that_may_still_be_written_waits(corpus: Path, tmp_path: Path) ->
     assert [clip.clip_id for clip in found] == ["a.mp4", "c.mp4"]
 
 
+def test_a_clip_of_a_wrong_clock_does_not_wait_for_its_day(corpus: Path, tmp_path: Path) -> None:
+    _written(corpus / "a.mp4", "of a camera", age=-86_400.0)
+    _written(corpus / "b.mp4", "of a drive whose clock is ahead", age=-60.0)
+    found = clips_without_rows(str(corpus), str(tmp_path / "store"))
+    assert [clip.clip_id for clip in found] == ["a.mp4", "c.mp4"]
+
+
 def test_a_corpus_without_clips_is_said(tmp_path: Path) -> None:
     with pytest.raises(CorpusError):
         clips_without_rows(str(tmp_path / "none"), str(tmp_path / "store"))

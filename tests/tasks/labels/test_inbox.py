@@ -141,6 +141,11 @@ def test_a_file_that_may_still_be_written_waits(
     assert disk.outcomes() == {"growing.csv": "taken"} | {"young.csv": "waiting"}
 
 
+def test_a_file_of_a_wrong_clock_does_not_wait_for_its_day(disk: Site) -> None:
+    disk.drop("future.csv", "0,anna,0.5", age=-86_400)
+    assert disk.outcomes() == {"future.csv": "taken"}
+
+
 def test_other_files_are_none_of_its_business(disk: Site) -> None:
     for name in ("notes.txt", ".hidden.csv", "labels.csv.part"):
         disk.drop(name, "0,anna,0.5")
