@@ -9,6 +9,7 @@ from uuid import UUID
 import httpx
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import FlowRunFilter
+from prefect.client.schemas.sorting import FlowRunSort
 from prefect.exceptions import PrefectHTTPStatusError
 
 if TYPE_CHECKING:
@@ -30,7 +31,8 @@ class RunLines:
         ended = FlowRunFilter.model_validate({"end_time": {"after_": self._since}})
         try:
             with get_client(sync_client=True) as client:
-                runs = client.read_flow_runs(flow_run_filter=ended)
+                # a server returns 200 runs at most: unsorted, those that were scheduled last
+                runs = client.read_flow_runs(flow_run_filter=ended, sort=FlowRunSort.END_TIME_DESC)
         except (httpx.HTTPError, PrefectHTTPStatusError, OSError):
             return []  # whoever runs the server notices if it is gone
         new = [run for run in runs if run.id not in self._shown and run.end_time is not None]
