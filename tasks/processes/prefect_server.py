@@ -31,6 +31,8 @@ RETENTION_SECONDS = 90 * 24 * 3600
 LEASES = "prefect.server.concurrency.lease_storage"
 SETTINGS = {
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    # Below the address in the browser, which may be that of a tunnel, or this machine's name.
+    "PREFECT_SERVER_UI_API_URL": "/api",
     "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
     # On disk: leases in memory are lost with the server, and their slots stay taken for ever.
     "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": f"{LEASES}.filesystem",

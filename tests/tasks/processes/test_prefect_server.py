@@ -98,3 +98,19 @@ def test_a_server_that_does_not_start_says_where_to_look(
         pytest.raises(ServerError, match=f"ended with exit code 1: see {log}"),
     ):
         server.wait(lambda _: None)
+
+
+def test_the_ui_asks_the_server_that_its_page_is_from(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its page may be seen on another machine, or through a tunnel with another port."""
+    stand_in = home / "python"
+    stand_in.write_text("#!/bin/sh\nenv\n")
+    stand_in.chmod(0o755)
+    monkeypatch.setattr("tasks.processes.prefect_server.sys.executable", str(stand_in))
+    with (
+        PrefectServer("0.0.0.0", free_port("0.0.0.0", 0), home / "server.log") as server,
+        pytest.raises(ServerError, match="ended with exit code 0"),
+    ):
+        server.wait(lambda _: None)
+    assert "PREFECT_SERVER_UI_API_URL=/api" in (home / "server.log").read_text().splitlines()
