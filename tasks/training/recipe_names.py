@@ -33,7 +33,9 @@ def chosen_recipe(name: str) -> Recipe:
     variants = [part for part in parts if "=" not in part]
     settings = dict(part.split("=", 1) for part in parts if "=" in part)
     if own:
-        recipe = with_variants(_own_recipe(Path(f"{file}.py").expanduser(), base), variants)
+        path = Path(f"{file}.py").expanduser().absolute()  # later runs start in other folders
+        recipe = with_variants(_own_recipe(path, base), variants)
+        name = f"{path}:{rest}"
     else:
         recipe = recipe_named("+".join([base, *variants]))
     return replace(with_settings(recipe, settings), name=name)

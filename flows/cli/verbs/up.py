@@ -204,7 +204,7 @@ def _setup(options: dict[str, Any]) -> Setup:
     if model and not model.startswith(MODEL_SCHEME) and Path(model).exists():
         given["model"] = located(model)
     if "recipe" in given:
-        chosen_recipe(given["recipe"])
+        given["recipe"] = chosen_recipe(given["recipe"]).name
     given.setdefault("labels", given["results"])
     given.setdefault("timezone", local_timezone())
     check_schedule(given["watch_cron"], given["timezone"])

@@ -80,6 +80,18 @@ def test_a_recipe_of_ones_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     assert chosen_recipe("~/my recipes.py:mine").train.epochs == 7
 
 
+def test_a_recipe_of_ones_own_is_found_from_every_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Runs of a server start in another one; a retraining takes the champion's recipe."""
+    (tmp_path / "my.py").write_text(OWN)
+    monkeypatch.chdir(tmp_path)
+    name = chosen_recipe("my.py:mine+ccc").name
+    monkeypatch.chdir("/")
+    assert name == f"{tmp_path}/my.py:mine+ccc"
+    assert chosen_recipe(name).train.epochs == 7
+
+
 @pytest.mark.parametrize(
     ("name", "cause"),
     [

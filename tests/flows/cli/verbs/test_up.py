@@ -207,7 +207,9 @@ def test_deploy_names_what_it_registered(emi, home, monkeypatch, tmp_path):
     monkeypatch.setattr("flows.server.registration.register_deployments", register)
     site = ("--corpus", tmp_path / "clips", "--results", "s3://bucket/results/")
     where = ("--api-url", "http://lab:4200/api", "--pool", "gpus", "--label-inbox", "s3://in/box")
-    code, out, err = emi("deploy", *site, *where, "--recipe", "debug", "--timezone", "UTC")
+    (tmp_path / "my.py").write_text("from emi_model.training.recipes import debug as mine\n")
+    monkeypatch.chdir(tmp_path)
+    code, out, err = emi("deploy", *site, *where, "--recipe", "my.py:mine", "--timezone", "UTC")
     assert (code, err) == (0, "")
     assert out.splitlines()[:2] == ["registered train/on-demand", "registered watch/corpus"]
     assert out.endswith("prefect worker start --pool gpus\n")
@@ -215,4 +217,4 @@ def test_deploy_names_what_it_registered(emi, home, monkeypatch, tmp_path):
     assert (pool, url) == ("gpus", "http://lab:4200/api")
     assert (setup.corpus, setup.results) == (str(tmp_path / "clips"), "s3://bucket/results")
     assert (setup.labels, setup.label_inbox) == ("s3://bucket/results", "s3://in/box")
-    assert (setup.recipe, setup.cron) == ("debug", "15 2 * * *")
+    assert (setup.recipe, setup.cron) == (f"{tmp_path}/my.py:mine", "15 2 * * *")
