@@ -64,6 +64,8 @@ class Service:
         Raises:
             ServerError: the server is gone.
         """
+        if self._thread.is_alive():
+            self._ready.wait()  # runs may begin as soon as it is
         if self._stopping is not None and not self._ended.is_set():
             self._stopping()
             self._ended.wait()

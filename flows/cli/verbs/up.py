@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 from click.core import ParameterSource
 
-from emi_model.errors import ConfigError
+from emi_model.errors import ConfigError, ServerError
 from flows.cli.options import (
     LOCATION,
     corpus_option,
@@ -28,6 +29,7 @@ from flows.display.text import say
 
 if TYPE_CHECKING:
     from flows.server.deployments import Setup
+    from flows.server.serving import Service
     from tasks.processes.prefect_server import PrefectServer
 
 MESSAGE_SECONDS = 5.0
@@ -233,26 +235,42 @@ def _set_environment(host: str, port: int) -> None:
 def _serve(server: PrefectServer, setup: Setup) -> None:
     """Wait for the server, run what it schedules, and end in order at Ctrl-C."""
     message("starting Prefect's server")
-    from flows.server.run_lines import RunLines
     from flows.server.serving import Service  # the libraries are imported while the server starts
 
     service = Service(setup)
     server.wait(_waiting_message())
-    service.start()
-    _show(server, setup)
-    runs, waits = RunLines(), 0
     try:
-        while service.wait(SERVICE_POLL_SECONDS):
-            server.check()
-            waits += 1
-            for line in runs.new() if waits % RUN_LINES_WAITS == 0 else ():
-                say(line, terminal().out)
+        service.start()
+        _show(server, setup)
+        _wait(server, service)
     except KeyboardInterrupt:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, signal.SIG_IGN)  # a second Ctrl-C does not cut the end short
+        _ignore_signals()
         message("stopping: runs are cancelled, what they have committed stays")
         service.stop()
         raise
+    except BaseException:  # such as the server's end: its runs would go on without it
+        _ignore_signals()
+        with suppress(ServerError):  # which this error has led to
+            service.stop()
+        raise
+
+
+def _wait(server: PrefectServer, service: Service) -> None:
+    """Write a line for each run that ends, while server and service go on."""
+    from flows.server.run_lines import RunLines
+
+    runs, waits = RunLines(), 0
+    while service.wait(SERVICE_POLL_SECONDS):
+        server.check()
+        waits += 1
+        for line in runs.new() if waits % RUN_LINES_WAITS == 0 else ():
+            say(line, terminal().out)
+
+
+def _ignore_signals() -> None:
+    """Let no second Ctrl-C cut the end short."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
 
 
 def _waiting_message() -> Callable[[float], None]:

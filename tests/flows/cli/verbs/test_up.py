@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from emi_model.errors import ServerError
 from tasks.processes.prefect_server import Note, free_port, running_server, write_note
 from tasks.store.store import create_store
 
@@ -195,6 +196,27 @@ def test_a_site_is_served_until_ctrl_c(emi, stand_ins, quiet_verbs, tmp_path):
     assert create_store(results).location == str(results)
     assert running_server() is None
     assert os.environ["EMI_ONE_AT_A_TIME"] == "1"
+
+
+@pytest.mark.parametrize(
+    ("where", "error", "code", "last"),
+    [
+        ("flows.cli.verbs.up._show", KeyboardInterrupt(), 0, "emi: stopped"),
+        ("flows.cli.verbs.up._show", ServerError("it has died"), 2, "emi: it has died"),
+        (f"{__name__}.Server.check", ServerError("it has died"), 2, "emi: it has died"),
+    ],
+)
+def test_no_run_outlives_the_command(
+    emi, stand_ins, quiet_verbs, monkeypatch, tmp_path, where, error, code, last
+):
+    def fail(*_):
+        raise error
+
+    monkeypatch.setattr(where, fail)
+    site = ("--corpus", tmp_path, "--results", tmp_path / "results", "--model", "/m")
+    ended, _, err = emi("up", *site, "--port", 0, "--timezone", "UTC")
+    assert (ended, err.splitlines()[-1]) == (code, last)
+    assert stand_ins[-2:] == ["service stopped", "server stopped"]
 
 
 def test_deploy_names_what_it_registered(emi, home, monkeypatch, tmp_path):
