@@ -168,6 +168,12 @@ INTERNAL = {"EMI_GUARD"}
 """Variables that the project's own processes give each other."""
 
 
+def test_systemd_leaves_the_end_in_order_to_the_command():
+    for page in PAGES:
+        if "ExecStart=" in text_of(page):
+            assert "KillMode=mixed" in text_of(page), page.name
+
+
 def test_pictures_are_small_and_whole():
     for picture in DOCS.glob("*.svg"):
         assert ET.parse(picture).getroot().tag == "{http://www.w3.org/2000/svg}svg"
