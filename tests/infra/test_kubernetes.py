@@ -174,6 +174,18 @@ def test_the_readme_says_how_every_secret_is_made():
         assert f"--from-literal={key}=" in made, (name, key)
 
 
+def test_pods_start_without_keys_where_their_identity_is_enough():
+    assert "leave the Secret `object-store` out" in DEPLOYMENT
+    references = [
+        reference
+        for pod in PODS
+        for key, reference in values(pod.template)
+        if key == "secretRef" and reference["name"] == "object-store"
+    ]
+    assert len(references) == 5
+    assert all(reference.get("optional") for reference in references)
+
+
 def test_settings_that_are_named_are_there():
     known = {settings["metadata"]["name"]: settings["data"] for settings in of_kind("ConfigMap")}
     for pod in PODS:
