@@ -27,6 +27,7 @@ _NO_TEXT = (
     (b"\x28\xb5\x2f\xfd", "compressed by zstd", "unpack it"),
 )
 _LOOKED_AT = 1024
+_LINE_END = re.compile(r"[\r\n]")  # CR alone: "CSV (Macintosh)" of Excel
 _SEPARATOR_LINE = re.compile(r"sep=(.)\r?\n")
 
 
@@ -103,13 +104,19 @@ def _utf16_without_mark(start: bytes) -> str | None:
 
 def _separator(text: str) -> str:
     """Return the separator that cuts the first line into most cells."""
-    line = text[:MAX_ROW].partition("\n")[0]
+    line = _LINE_END.split(text[:MAX_ROW], maxsplit=1)[0]
     counts = {
-        separator: len(next(csv.reader([line[:MAX_ROW]], delimiter=separator), []))
-        for separator in SEPARATORS
-        if separator in line
+        separator: _num_cells(line, separator) for separator in SEPARATORS if separator in line
     }
     return max(counts, key=lambda separator: counts[separator]) if counts else ","
+
+
+def _num_cells(line: str, separator: str) -> int:
+    """Return into how many cells a separator cuts a line; 0 if one is too large for `csv`."""
+    try:
+        return len(next(csv.reader([line], delimiter=separator), []))
+    except csv.Error:
+        return 0
 
 
 def _bounded(reader: Iterator[list[str]]) -> Iterator[tuple[int, list[str]]]:

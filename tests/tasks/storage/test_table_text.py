@@ -46,6 +46,11 @@ def test_a_first_line_that_names_the_separator() -> None:
     assert (found.header, found.rows) == (["name", "note"], [(3, ["a", "b,c"])])
 
 
+def test_lines_that_end_as_on_an_old_mac() -> None:
+    found = read_text_table(b"name;note\ranna;b\rzoe;c\r")
+    assert (found.header, found.rows) == (["name", "note"], [(2, ["anna", "b"]), (3, ["zoe", "c"])])
+
+
 def workbook() -> bytes:
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w") as archive:
@@ -65,6 +70,7 @@ def workbook() -> bytes:
         (b"a\n" + b"b" * (MAX_CELL + 1), f"line 2 has a cell of {MAX_CELL + 1} characters"),
         (b'a\n"' + b"b" * 200_000, r"line 2 has a cell of (more than \d+|200000) characters"),
         ((b"b" * 60_000 + b",") * 20, "line 1 has 1200000 characters"),
+        (b'{"words": "' + b"b" * 200_000 + b'; b"}', f"line 1 has a cell of more than {MAX_CELL}"),
     ],
 )
 def test_what_is_refused(content: bytes, cause: str) -> None:
