@@ -14,7 +14,7 @@ from tasks.storage.open import open_file
 from tasks.storage.table_file import read_table_file
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_ID = re.compile(r"[+-]?0\d+")
+_ID = re.compile(r"[+-]?0\d+|.*\d_\d.*")  # to Python 1_2 is the number 12
 
 
 def read_own_tables(named: Iterable[str], taken: Iterable[str]) -> dict[str, pa.Table]:
@@ -63,14 +63,19 @@ def _read(file: str) -> pa.Table:
 
 
 def typed_column(cells: Iterable[str]) -> pa.Array:
-    """Return text as whole numbers, numbers or text; ids such as 00012 stay text."""
+    """Return text as whole numbers, numbers or text; ids stay text.
+
+    Those are: 00012, 1_2, and what has more digits than 64 bits hold.
+    """
     texts = [cell.strip() or None for cell in cells]
     if not any(_ID.fullmatch(text) for text in texts if text):
         kinds: tuple[Callable[[str], int | float], ...] = (int, _number)
         for kind in kinds:
             try:
                 return pa.array([None if text is None else kind(text) for text in texts])
-            except (ValueError, OverflowError, pa.ArrowException):
+            except OverflowError:
+                break
+            except (ValueError, pa.ArrowException):
                 continue
     return pa.array(texts, pa.string())
 

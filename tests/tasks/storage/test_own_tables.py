@@ -19,6 +19,13 @@ def test_columns_are_numbers_where_all_cells_are(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize("ids", [["1_2", "3_4"], ["20000000000000000001", "7"]])
+def test_ids_of_digits_are_no_numbers(ids: list[str], tmp_path: Path) -> None:
+    (tmp_path / "own.csv").write_text("\n".join(["id,n", *(f"{one},1e3" for one in ids)]))
+    (table,) = read_own_tables([f"own={tmp_path}/own.csv"], []).values()
+    assert table.to_pydict() == {"id": ids, "n": [1000.0, 1000.0]}
+
+
 def test_parquet_stays_as_it_is(tmp_path: Path) -> None:
     table = pa.table({"day": pa.array([1], pa.date32()), "l": [[1, 2]]})
     pq.write_table(table, tmp_path / "own.parquet")
