@@ -49,6 +49,8 @@ ENDPOINTS = {
 }
 """Variables that may name a server; http:// means a connection without TLS."""
 
+_ADDRESS = re.compile("https?://[!-~]+", re.IGNORECASE)
+
 READ_TIMEOUT_SECONDS = 30
 """A connection without data for so long is closed, and the request is repeated."""
 
@@ -80,7 +82,8 @@ class BucketFolder:
         """Take a prefix, which need not hold an object yet.
 
         Raises:
-            OSError: a setting is missing, such as the account of ``az://``.
+            OSError: a setting is missing, such as the account of ``az://``, or a server's address
+                is none.
         """
         self.uri = uri.rstrip("/")
         scheme, _, place = self.uri.partition("://")
@@ -214,10 +217,8 @@ def _wait(error: OSError, pauses: Iterator[float]) -> None:
 @cache
 def _store(scheme: str, bucket: str) -> ObjectStore:
     """Return the client of a whole bucket: its connections are shared by all folders in it."""
-    names = ENDPOINTS.get(scheme, ())
-    endpoint = next(filter(None, (os.environ.get(name) for name in names)), "")
     client: ClientConfig = {
-        "allow_http": urlsplit(endpoint).scheme == "http",
+        "allow_http": urlsplit(_endpoint(scheme)).scheme == "http",
         "read_timeout": timedelta(seconds=READ_TIMEOUT_SECONDS),
         "timeout": timedelta(seconds=REQUEST_SECONDS),
     }
@@ -227,6 +228,28 @@ def _store(scheme: str, bucket: str) -> ObjectStore:
     }
     store: ObjectStore = from_url(f"{scheme}://{bucket}", client_options=client, retry_config=retry)
     return store
+
+
+def _endpoint(scheme: str) -> str:
+    """Return the address of the server that the environment names; empty if it names none.
+
+    Raises:
+        OSError: it is no address, for which the client would panic.
+    """
+    names = ENDPOINTS.get(scheme, ())
+    named = {name: os.environ[name] for name in names if os.environ.get(name)}
+    for name, address in named.items():
+        if not _is_address(address):
+            raise OSError(f"{name} is {address!r}, expected an address as http://HOST:PORT")
+    return next(iter(named.values()), "")
+
+
+def _is_address(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+        return bool(_ADDRESS.fullmatch(text) and parts.hostname) and parts.port != 0
+    except ValueError:  # a port that is none
+        return False
 
 
 @contextmanager

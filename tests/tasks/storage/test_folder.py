@@ -251,5 +251,24 @@ class TestRefused:
         monkeypatch.delenv("AZURE_STORAGE_ACCOUNT_NAME", raising=False)
         assert "Account must be specified" in self.line(lambda: open_folder("az://container/x"))
 
+    @pytest.mark.parametrize(
+        ("scheme", "name", "address"),
+        [
+            *(
+                ("s3", "AWS_ENDPOINT_URL", text)
+                for text in ("localhost:9000", "http://", "http://x:y")
+            ),
+            *(("s3", "AWS_ENDPOINT_URL_S3", text) for text in (" http://x", "http://ö")),
+            ("gs", "GOOGLE_BASE_URL", "127.0.0.1:4443"),
+        ],
+    )
+    def test_an_address_that_is_none(
+        self, scheme: str, name: str, address: str, bucket: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("GOOGLE_SKIP_SIGNATURE", "true")
+        monkeypatch.setenv(name, address)
+        with pytest.raises(OSError, match=f"{name} is '{address}', expected an address as http://"):
+            open_folder(f"{scheme}://{address.encode().hex()}/x").exists("y")
+
     def test_no_bucket_named(self) -> None:
         assert self.line(lambda: open_folder("s3:///x"))
