@@ -3,7 +3,8 @@
 Endpoint and credentials come from the environment that each cloud's own tools read:
 ``AWS_ENDPOINT_URL``, ``AWS_ACCESS_KEY_ID``, ``AWS_SECRET_ACCESS_KEY``, ``AWS_SESSION_TOKEN``,
 ``AWS_REGION``; ``GOOGLE_APPLICATION_CREDENTIALS``; ``AZURE_STORAGE_ACCOUNT_NAME``,
-``AZURE_STORAGE_ACCOUNT_KEY``; else from the machine's own identity in that cloud.
+``AZURE_STORAGE_ACCOUNT_KEY``; else from the machine's own identity in that cloud. A variable that
+is empty, as compose files set those without a value, counts as not set.
 """
 
 from __future__ import annotations
@@ -48,6 +49,9 @@ ENDPOINTS = {
     "az": ("AZURE_STORAGE_ENDPOINT", "AZURE_ENDPOINT"),
 }
 """Variables that may name a server; http:// means a connection without TLS."""
+
+OF_CLOUDS = ("AWS_", "AZURE_", "GOOGLE_")
+"""How the variables begin that the client reads."""
 
 _ADDRESS = re.compile("https?://[!-~]+", re.IGNORECASE)
 
@@ -217,6 +221,7 @@ def _wait(error: OSError, pauses: Iterator[float]) -> None:
 @cache
 def _store(scheme: str, bucket: str) -> ObjectStore:
     """Return the client of a whole bucket: its connections are shared by all folders in it."""
+    _forget_empty_variables()
     client: ClientConfig = {
         "allow_http": urlsplit(_endpoint(scheme)).scheme == "http",
         "read_timeout": timedelta(seconds=READ_TIMEOUT_SECONDS),
@@ -228,6 +233,13 @@ def _store(scheme: str, bucket: str) -> ObjectStore:
     }
     store: ObjectStore = from_url(f"{scheme}://{bucket}", client_options=client, retry_config=retry)
     return store
+
+
+def _forget_empty_variables() -> None:
+    """Remove empty settings: the client would send an empty token, or take "" for an address."""
+    for name, value in list(os.environ.items()):
+        if name.startswith(OF_CLOUDS) and not value:
+            os.environ.pop(name, None)
 
 
 def _endpoint(scheme: str) -> str:

@@ -72,6 +72,16 @@ class TestWrites:
         assert server.objects == {}
 
 
+def test_an_empty_variable_is_none(server: FaultyBucket, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a compose file with ``AWS_ENDPOINT_URL_S3: ${S3_SERVER:-}``."""
+    server.objects["x/y"] = b"mine"
+    monkeypatch.setenv("GOOGLE_SKIP_SIGNATURE", "true")
+    for name in ("AWS_ENDPOINT_URL_S3", "AWS_SESSION_TOKEN", "GOOGLE_APPLICATION_CREDENTIALS"):
+        monkeypatch.setenv(name, "")
+    assert open_folder(f"{server.uri}/x").read("y") == b"mine"
+    open_folder(f"gs://{server.uri.rpartition('/')[2]}/x")
+
+
 def test_a_storage_that_never_has_time_is_an_error(server: FaultyBucket, folder: Folder) -> None:
     server.mishaps["PUT"] = [CONFLICT] * 20
     for write in (folder.create, folder.write):
