@@ -30,6 +30,12 @@ class Location(click.ParamType):  # type: ignore[type-arg]  # generic from click
 
     def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
         """Return the location with the home in place of ``~`` or ``~NAME``."""
+        from tasks.storage.open import check_scheme
+
+        try:
+            check_scheme(value)
+        except OSError as error:
+            self.fail(str(error), param, ctx)
         return str(Path(value).expanduser()) if value.startswith("~") else value
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from urllib.parse import unquote_to_bytes, urlsplit
@@ -18,12 +19,25 @@ def _bucket(reference: str) -> Folder:
 
 
 SCHEMES: Mapping[str, Callable[[str], Folder]] = {"s3": _bucket, "gs": _bucket, "az": _bucket}
-"""What opens a reference ``SCHEME://...``; every other reference is a path on a disk."""
+"""What opens a reference ``SCHEME://...``; others of that form, but ``file://``, are refused."""
+
+_SCHEME = re.compile(r"(?!file:)[a-z][a-z0-9+.-]*://", re.IGNORECASE)
 
 
 def is_remote(reference: str) -> bool:
     """Return whether a reference names a storage other than a disk."""
     return _opener(reference) is not None
+
+
+def check_scheme(reference: str) -> None:
+    """Refuse a storage that there is no client for: ``gcs://`` would be a folder of this name.
+
+    Raises:
+        OSError: the reference begins so.
+    """
+    if _SCHEME.match(reference) and not is_remote(reference):
+        known = ", ".join(f"{scheme}://" for scheme in SCHEMES)
+        raise OSError(f"{reference}: is no place to read or write, expected a path, or {known}")
 
 
 def local_path(reference: str) -> Path:
@@ -42,8 +56,9 @@ def open_folder(reference: str) -> Folder:
     """Return the folder that a reference names; nothing is read yet.
 
     Raises:
-        OSError: a setting of the bucket is missing.
+        OSError: a setting of the bucket is missing, or the storage is of another kind.
     """
+    check_scheme(reference)
     opener = _opener(reference)
     return opener(reference) if opener else LocalFolder(local_path(reference))
 
@@ -59,6 +74,7 @@ def open_file(reference: str) -> tuple[Folder, str]:
         if not name or parent.endswith("/"):
             raise UnfitName(f"{reference}: names no object, or has an empty part")
         return open_folder(parent), name
+    check_scheme(reference)
     path = local_path(reference)
     return LocalFolder(path.parent), path.name
 

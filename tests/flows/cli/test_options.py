@@ -47,6 +47,12 @@ def test_the_home_is_put_in_place(monkeypatch, tmp_path):
     assert LocalPath().convert("x", None, None) == Path("x")
 
 
+@pytest.mark.parametrize("place", ["gcs://bucket/x", "s3a://bucket/x", "https://host/x"])
+def test_a_storage_without_a_client_is_no_folder_of_that_name(place):
+    with pytest.raises(click.UsageError, match=f"{place}: is no place .* s3://, gs://, az://"):
+        COMMANDS["emi query"].make_context("query", ["SELECT 1", "--output", place])
+
+
 def test_every_verb_that_takes_a_store_calls_it_results():
     stores = [
         (name, parameter)

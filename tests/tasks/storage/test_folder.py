@@ -7,6 +7,7 @@ import os
 import stat
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -269,6 +270,12 @@ class TestRefused:
         monkeypatch.setenv(name, address)
         with pytest.raises(OSError, match=f"{name} is '{address}', expected an address as http://"):
             open_folder(f"{scheme}://{address.encode().hex()}/x").exists("y")
+
+    @pytest.mark.parametrize("scheme", ["gcs", "s3a", "https", "abfss"])
+    def test_another_kind_of_storage_is_no_folder_of_this_name(self, scheme: str) -> None:
+        for open_it in (open_folder, open_file):
+            line = self.line(partial(open_it, f"{scheme}://bucket/results"))
+            assert line.endswith("expected a path, or s3://, gs://, az://")
 
     def test_no_bucket_named(self) -> None:
         assert self.line(lambda: open_folder("s3:///x"))
