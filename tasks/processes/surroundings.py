@@ -24,7 +24,12 @@ OURS = ("emi_model", "flows", "tasks")
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 PROXY_VARIABLES = ("http_proxy", "https_proxy", "all_proxy")
-PATH_VARIABLES = ("EMI_HOME", "EMI_SCRATCH", "PREFECT_HOME", "RAY_TMPDIR", "TMPDIR")
+PATH_VARIABLES = (
+    *("EMI_HOME", "EMI_SCRATCH", "EMI_WHEEL", "GOOGLE_APPLICATION_CREDENTIALS", "PREFECT_HOME"),
+    *("RAY_TMPDIR", "TMPDIR"),
+)
+PATH_AFTER = {"EMI_FACES": "yunet:", "MLFLOW_TRACKING_URI": "sqlite:///"}
+"""Variables that are a path where they begin so, after that beginning."""
 
 NEUTRAL_FOLDER = "/"
 """Working directory of servers: only the machine's administrator could leave files there."""
@@ -42,11 +47,7 @@ def shield_environment() -> None:
     """
     os.environ["PYTHONSAFEPATH"] = "1"
     _give_a_home()
-    for name in PATH_VARIABLES:
-        if os.environ.get(name):
-            os.environ[name] = str(Path(os.environ[name]).expanduser().absolute())
-    if os.sep in os.environ.get("EMI_FFMPEG", ""):  # a bare name is looked up on PATH
-        os.environ["EMI_FFMPEG"] = str(Path(os.environ["EMI_FFMPEG"]).absolute())
+    _make_paths_absolute()
     _order_python_path()
     _leave_out_socks()
     _reach_this_machine_directly()
@@ -77,6 +78,21 @@ def _give_a_home() -> None:
         getpass.getuser()
     except (KeyError, OSError):
         os.environ["USER"] = f"uid-{os.getuid()}"
+
+
+def _make_paths_absolute() -> None:
+    for name in PATH_VARIABLES:
+        if os.environ.get(name):
+            os.environ[name] = str(Path(os.environ[name]).expanduser().absolute())
+    for name, beginning in PATH_AFTER.items():
+        path = os.environ.get(name, "").removeprefix(beginning)
+        if path and path != os.environ[name]:
+            os.environ[name] = f"{beginning}{Path(path).absolute()}"
+    if os.sep in os.environ.get("EMI_FFMPEG", ""):  # a bare name is looked up on PATH
+        os.environ["EMI_FFMPEG"] = str(Path(os.environ["EMI_FFMPEG"]).absolute())
+    speech = os.environ.get("EMI_ASR")
+    if speech and Path(speech).is_dir():  # else it is a hub's id
+        os.environ["EMI_ASR"] = str(Path(speech).absolute())
 
 
 def _order_python_path() -> None:

