@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
 from emi_model.errors import ServerError
@@ -30,6 +32,26 @@ def check_alone(host: str) -> None:
             f"on {host} anyone who reaches this machine could start runs: set {SERVER_PASSWORD}="
             "USER:PASSWORD, or keep to 127.0.0.1"
         )
+
+
+@contextmanager
+def only_site() -> Iterator[None]:
+    """Let no other `emi up` use this `EMI_HOME` during the block, on no machine that shares it.
+
+    Two servers would change one database, and each take the other's runs for crashed.
+    """
+    from tasks.home import home
+    from tasks.storage.locks import LockHeld, file_lock
+
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(file_lock(home() / ".up", wait=False))
+        except LockHeld as error:
+            raise ServerError(
+                f"another `emi up` uses {home()}{error.who}, on this machine or on one that shares "
+                "the folder: end it, or set EMI_HOME to another folder"
+            ) from error
+        yield
 
 
 def check_places(setup: Setup) -> None:

@@ -23,7 +23,7 @@ from flows.cli.options import (
     results_option,
 )
 from flows.cli.run import log_verb_to
-from flows.cli.verbs.site_checks import check_alone, check_places
+from flows.cli.verbs.site_checks import check_alone, check_places, only_site
 from flows.display.terminal import message, terminal
 from flows.display.text import say
 
@@ -147,14 +147,15 @@ def up(host: str, port: int, **options: Any) -> None:
     os.chdir(NEUTRAL_FOLDER)  # in which runs start: Prefect reads settings from files there
     ending.release()
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # how systemd stops a service
-    try:
-        with PrefectServer(host, port, logs / "prefect-server.log") as server:
-            write_note(Note.of_this_process(server.url))
-            _serve(server, setup)
-    except KeyboardInterrupt:
-        message("stopped")
-    finally:
-        remove_note()
+    with only_site():
+        try:
+            with PrefectServer(host, port, logs / "prefect-server.log") as server:
+                write_note(Note.of_this_process(server.url))
+                _serve(server, setup)
+        except KeyboardInterrupt:
+            message("stopped")
+        finally:
+            remove_note()
 
 
 @click.command()

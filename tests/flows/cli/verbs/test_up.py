@@ -1,14 +1,17 @@
 """`emi up` and `emi deploy`: what they refuse, each in one line and before anything is started."""
 
+import json
 import os
 import signal
 import socket
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
 
 from emi_model.errors import ServerError
-from tasks.processes.prefect_server import Note, free_port, running_server, write_note
+from tasks.processes.prefect_server import NOTE, Note, free_port, running_server, write_note
+from tasks.storage.locks import file_lock
 from tasks.store.store import create_store
 
 
@@ -51,6 +54,20 @@ def as_it_was(monkeypatch):
 def test_one_is_enough(refused, home):
     write_note(Note.of_this_process("http://127.0.0.1:4200"))
     assert "runs already: http://127.0.0.1:4200" in refused("up")
+
+
+def test_one_is_enough_for_all_machines_that_share_a_home(
+    emi, home, stand_ins, quiet_verbs, tmp_path
+):
+    home.mkdir()
+    noted = replace(Note.of_this_process("http://127.0.0.1:4200"), machine="elsewhere")
+    write_note(noted)
+    site = ("--corpus", tmp_path, "--results", tmp_path / "results", "--timezone", "UTC")
+    with file_lock(home / ".up"):
+        code, out, err = emi("up", *site, "--port", 0)
+    assert (code, out, stand_ins) == (2, "", [])
+    assert f"another `emi up` uses {home}, on this machine or on one that shares" in err
+    assert json.loads((home / NOTE).read_text()) == asdict(noted)
 
 
 def test_a_port_that_is_taken(refused):
