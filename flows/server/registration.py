@@ -59,7 +59,7 @@ def server_errors() -> Iterator[None]:
         code = error.response.status_code
         todo = ": set PREFECT_API_AUTH_STRING to what the server has" if code in (401, 403) else ""
         raise ServerError(f"{url} answers {code} {error.response.reason_phrase}{todo}") from error
-    except (httpx.HTTPError, OSError) as error:
+    except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
         cause = str(error) or type(error).__name__
         raise ServerError(
             f"{url}: Prefect's server is not reached ({cause}): start one with `emi up` or "

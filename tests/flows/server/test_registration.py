@@ -22,6 +22,7 @@ def refused(code):
         (refused(503), "answers 503 Service Unavailable"),
         (httpx.ConnectError("nobody there"), "Prefect's server is not reached (nobody there)"),
         (httpx.ReadTimeout(""), "Prefect's server is not reached (ReadTimeout): start one"),
+        (httpx.InvalidURL("Invalid port: 'x'"), "server is not reached (Invalid port: 'x'): start"),
         (OSError("no route"), "Prefect's server is not reached (no route)"),
         (DeploymentApplyError("a bad cron"), "does not take a deployment: a bad cron"),
     ],
