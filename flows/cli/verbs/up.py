@@ -126,13 +126,7 @@ def up(host: str, port: int, **options: Any) -> None:
     from flows.exclusive import ONE_AT_A_TIME
     from tasks.home import home
     from tasks.processes import ending
-    from tasks.processes.prefect_server import (
-        Note,
-        PrefectServer,
-        free_port,
-        remove_note,
-        write_note,
-    )
+    from tasks.processes.prefect_server import PrefectServer, free_port, remove_note
     from tasks.processes.surroundings import NEUTRAL_FOLDER
 
     check_alone(host)
@@ -150,7 +144,6 @@ def up(host: str, port: int, **options: Any) -> None:
     with only_site():
         try:
             with PrefectServer(host, port, logs / "prefect-server.log") as server:
-                write_note(Note.of_this_process(server.url))
                 _serve(server, setup)
         except KeyboardInterrupt:
             message("stopped")
@@ -237,9 +230,11 @@ def _serve(server: PrefectServer, setup: Setup) -> None:
     """Wait for the server, run what it schedules, and end in order at Ctrl-C."""
     message("starting Prefect's server")
     from flows.server.serving import Service  # the libraries are imported while the server starts
+    from tasks.processes.prefect_server import Note, write_note
 
     service = Service(setup)
     server.wait(_waiting_message())
+    write_note(Note.of_this_process(server.url))  # from now on, other commands may use it
     try:
         service.start()
         _show(server, setup)

@@ -161,7 +161,7 @@ class Service:
         self.happened, self.waits = happened, 0
 
     def start(self):
-        self.happened.append("service started")
+        self.happened.append(f"service started, server noted: {running_server() is not None}")
 
     def wait(self, seconds):
         self.waits += 1
@@ -200,7 +200,8 @@ def test_a_site_is_served_until_ctrl_c(emi, stand_ins, quiet_verbs, tmp_path):
     code, out, err = emi("up", *site, "--port", 0, "--timezone", "UTC", "--watch")
     assert code == 0, err
     checked = ["server checked"] * 2
-    started = ["server noted: True, in /", "server answers", "service started"]
+    noted = [f"server noted: {found}" for found in (False, True)]
+    started = [f"{noted[0]}, in /", "server answers", f"service started, {noted[1]}"]
     assert stand_ins == [*started, *checked, "service stopped", "server stopped"]
     lines = out.splitlines()
     assert "scans score with /m, as --model says, whatever is promoted later" in out
