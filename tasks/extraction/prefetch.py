@@ -61,9 +61,9 @@ def local_groups(clips: Sequence[ClipFile]) -> Iterator[list[LocalClip]]:
                 with ExitStack() as fetched:
                     yield [_receive(future, fetched) for future in _arrived(fetching)]
         finally:
-            pool.shutdown(cancel_futures=True)
+            pool.shutdown(wait=False, cancel_futures=True)
             for future in fetching:
-                _remove_file(future)
+                future.add_done_callback(_remove_file)  # at once: others may wait for its room
 
 
 def _arrived(

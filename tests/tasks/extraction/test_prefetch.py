@@ -95,6 +95,18 @@ def test_who_stops_early_leaves_nothing(faulty: FaultyBucket, room: Path) -> Non
     assert len(faulty.asked) <= 1 + FETCHES_AHEAD  # the list, and what it began with
 
 
+def test_who_stops_early_does_not_wait_for_room_that_it_holds_itself(
+    faulty: FaultyBucket, room: Path
+) -> None:
+    groups = local_groups(filled(faulty, *[400] * FETCHES_AHEAD))
+    next(groups)
+    stopping = threading.Thread(target=groups.close, daemon=True)
+    stopping.start()
+    stopping.join(20)
+    assert not stopping.is_alive()
+    assert fetched_files(room) == []
+
+
 def test_a_storage_that_goes_away_ends_it(faulty: FaultyBucket, room: Path) -> None:
     clips = filled(faulty, *[10] * 9)
     faulty.faults = dict.fromkeys(["", *faulty.objects], (503, "SlowDown"))
