@@ -71,12 +71,12 @@ def ray_cluster(num_cpus: int, address: str | None = None) -> Iterator[None]:
         yield
         return
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    ending.listen()
     _started_here = not joins(address)
     # Not in the main thread: there Ray would handle SIGTERM, by which Prefect cancels, and a signal
     # during the start would leave some of Ray's processes behind. They die with the thread that
     # started them, so it lives as long as the cluster is used.
     with (
+        ending.listening(),
         _surroundings(private=_started_here) as folder,
         ThreadPoolExecutor(1) as thread,
         ExitStack() as watching,

@@ -49,7 +49,7 @@ def exit_code(why: Cause) -> int:
 
 
 def end_with(error: EmiError) -> None:
-    """Raise an error in the main thread, from any thread; only if `listen` was called before."""
+    """Raise an error in the main thread, from any thread; only if it has listened before."""
     global _cause
     main = threading.main_thread().ident
     if _cause is None and main is not None and signal.getsignal(DEATH) is _interrupt:
@@ -63,17 +63,43 @@ def raise_no_more() -> None:
     _raised = True
 
 
-def listen() -> None:
+def listen() -> bool:
     """Let the first Ctrl-C, or `end_with`, raise in the main thread, and ignore all later ones.
 
     Does nothing in other threads, and to a signal that the program handles itself.
+
+    Returns:
+        Whether Ctrl-C is listened to from now on, and was not before.
     """
     if threading.current_thread() is not threading.main_thread():
-        return
+        return False
     unhandled = {signal.SIGINT: signal.default_int_handler, DEATH: signal.SIG_DFL}
-    for number, handler in unhandled.items():
-        if signal.getsignal(number) is handler:
-            signal.signal(number, _interrupt)
+    found = [number for number, handler in unhandled.items() if signal.getsignal(number) is handler]
+    for number in found:
+        signal.signal(number, _interrupt)
+    return signal.SIGINT in found
+
+
+@contextmanager
+def listening() -> Iterator[None]:
+    """Listen while the block runs, and raise after it what ended it, whatever a library made of it.
+
+    Afterwards Ctrl-C acts as before: the process may be a notebook's. Where this process listens
+    anyway, as every `emi` command does, nothing changes.
+    """
+    global _cause, _raised
+    if not listen():
+        yield
+        return
+    try:
+        yield
+    except BaseException as error:
+        if _cause is not None and error is not _cause:
+            raise _cause from None
+        raise
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        _cause, _raised = None, False
 
 
 def oversee(on_notice: Callable[[], object], on_force: Callable[[Cause], object]) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import threading
 from pathlib import Path
@@ -8,6 +9,8 @@ from pathlib import Path
 import pytest
 from ray._private import services
 
+from emi_model.errors import ClusterError
+from tasks.cluster.connection import ray_cluster
 from tasks.cluster.watching import LostHead, OwnProcesses, watched_ray
 from tasks.processes import ending
 
@@ -59,3 +62,11 @@ def test_a_problem_ends_the_process_only_during_the_block(monkeypatch: pytest.Mo
     with watched_ray(lambda: "Ray has died"):
         assert ended.wait(10)
     assert asked == ["Ray has died"]
+
+
+def test_ctrl_c_acts_as_before_once_ray_is_not_used_any_more() -> None:
+    """Else a notebook could be interrupted once, and never again."""
+    before = signal.getsignal(signal.SIGINT)
+    with pytest.raises(ClusterError, match="no Ray cluster answers"), ray_cluster(1, "127.0.0.1:1"):
+        raise AssertionError("nobody listens there")
+    assert signal.getsignal(signal.SIGINT) is before

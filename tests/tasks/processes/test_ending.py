@@ -100,6 +100,29 @@ except KeyboardInterrupt:
     assert (code, lines) == (0, ["stopped None"])
 
 
+def test_a_notebook_can_be_interrupted_as_before() -> None:
+    code, lines = run("""
+ending.release()
+for cause in ("first", "second"):
+    try:
+        with ending.listening():
+            try:
+                press()
+            finally:
+                raise OSError("what a library made of it")
+    except KeyboardInterrupt:
+        say(cause, ending.cause())
+    try:
+        press()
+    except KeyboardInterrupt:
+        say("the user's own code")
+with suppress(OSError), ending.listening():
+    raise OSError("another error")
+""")
+    own = "the user's own code"
+    assert (code, lines) == (0, ["first None", own, "second None", own])
+
+
 def test_an_error_that_nobody_sees_has_its_own_exit_code() -> None:
     code, lines = run("""
 with suppress(ServerError):
