@@ -57,11 +57,11 @@ class LineChild:
                     )
                 try:
                     return _exchange(self._child, request, payload, deadline)
-                except TimeoutError:
-                    self._drop()
-                    raise
                 except (BrokenPipeError, EOFError):
                     status = self._drop()
+                except BaseException:  # also Ctrl-C: the next one asked would get this answer
+                    self._drop()
+                    raise
             raise EOFError(f"died with exit status {status}")
 
     def close(self) -> None:
