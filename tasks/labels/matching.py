@@ -74,7 +74,7 @@ class ClipNames:
         self._composed = _by(clip_ids, lambda clip_id: [clip_id])
         self._without_suffix = _by(clip_ids, lambda clip_id: [_without_suffix(clip_id)])
         self._bare = _by(clip_ids, _bare_names)
-        root = corpus if is_remote(corpus) else str(Path(local_path(corpus)).absolute())
+        root = corpus if is_remote(corpus) else _plain(str(Path(local_path(corpus)).absolute()))
         self.root = unicodedata.normalize("NFC", root.rstrip("/") + "/") if corpus else ""
 
     def named(self, filename: str) -> list[str]:
@@ -97,9 +97,15 @@ class ClipNames:
         """Return a path as a clip id would be spelled, if it leads into the corpus."""
         if "\\" in name and "/" not in name:  # written on Windows
             name = name.replace("\\", "/")
-        if self.root and name.startswith(self.root):
-            return posixpath.normpath(name.removeprefix(self.root))
-        return name if is_remote(name) else posixpath.normpath(name)
+        path = name if is_remote(name) else _plain(name)
+        if self.root and path.startswith(self.root):
+            return _plain(path.removeprefix(self.root))
+        return path
+
+
+def _plain(path: str) -> str:
+    """Return a path without ``./``, ``..`` and double slashes."""
+    return posixpath.normpath(path)
 
 
 def _bare_names(clip_id: str) -> set[str]:

@@ -4,6 +4,7 @@ import unicodedata
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from tasks.labels.label_file import ClipLabels, LabelFile
 from tasks.labels.matching import match_labels
@@ -111,6 +112,17 @@ def test_the_way_to_a_clip_does_not_count(tmp_path: Path) -> None:
     assert (list(matched.labels), matched.problems) == (clip_ids, ())
     remote = match_labels(named("s3://b/c/sp0/0.wav"), clip_ids, "s3://b/c")
     assert list(remote.labels) == ["sp0/0.wav"]
+
+
+def test_the_way_to_the_corpus_may_lead_through_other_folders(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "project").mkdir()
+    monkeypatch.chdir(tmp_path / "project")
+    clip_ids = ["sp0/0.wav", "sp1/0.wav"]
+    rows = [f"{tmp_path}/videos/sp0/0.wav", f"{tmp_path}/project/../videos//sp1/0.wav"]
+    matched = match_labels(named(*rows), clip_ids, "../videos")
+    assert (list(matched.labels), matched.problems) == (clip_ids, ())
 
 
 def test_an_absolute_path_of_another_place_is_no_clip() -> None:
