@@ -18,6 +18,7 @@ from tasks.datasets.over_time.seconds import (
 )
 from tasks.datasets.tree import Tree
 from tasks.labels.splits import TRAIN, VALID
+from tasks.storage.table_file import read_text_file
 
 _FOLDER = "VA_Estimation_Challenge"
 _PARTS = ((TRAIN, "Train_Set"), (VALID, "Validation_Set"))
@@ -82,7 +83,10 @@ def _windows(tree: Tree, path: Path, split: str) -> Iterator[DatasetClip]:
 
 def _read(tree: Tree, path: Path) -> Labels:
     """Return (frames, 2) valence and arousal, as they stand in a file below its header."""
-    lines = path.read_text(encoding="utf-8").splitlines()[1:]
+    try:
+        lines = read_text_file(str(path)).splitlines()[1:]
+    except ValueError as error:
+        raise tree.refused(f"cannot read {path.name}: {error}") from error
     found = []
     for number, line in enumerate(lines, start=2):
         try:

@@ -105,6 +105,12 @@ def test_a_line_that_is_no_label(labels_alone):
         table_of("aff-wild2", labels_alone, frame_rate=30.0)
 
 
+def test_a_file_that_is_no_text(labels_alone):
+    (labels_alone / TRAIN / "1-30-1280x720.txt").write_bytes(b"valence,arousal\n\x81\0")
+    with pytest.raises(LabelError, match=r"1280x720\.txt: line 2 holds a zero byte"):
+        table_of("aff-wild2", labels_alone, frame_rate=30.0)
+
+
 def test_a_film_that_is_none(labels_alone):
     write_tree(labels_alone, {}, ["batch1/1-30-1280x720.mp4", "batch1/video2.mp4"])
     with pytest.raises(LabelError, match="its header cannot be read"):
