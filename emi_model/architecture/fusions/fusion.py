@@ -16,6 +16,9 @@ from emi_model.errors import ConfigError
 FUSION_NAME = "name"
 """The entry of ``EmiConfig.fusion`` that is no argument of the fusion, but its name."""
 
+OFF_BY_ZERO = "hidden_size"
+"""An argument of which 0 means that there is no hidden layer."""
+
 MISSING_DEVIATION = 0.02
 """Standard deviation of a missing modality's token before training."""
 
@@ -73,8 +76,10 @@ def fusion_arguments(config: EmiConfig, usual: Mapping[str, Any]) -> dict[str, A
         usual: every argument with its usual value, of the type that is expected; None: a whole
             number, or left out.
 
+    Whole numbers are sizes and counts: 1 or more, and `OFF_BY_ZERO` 0 or more.
+
     Raises:
-        ConfigError: an argument that the fusion does not have, or one of another type.
+        ConfigError: an argument that the fusion does not have, or one of another type or size.
     """
     given = {name: value for name, value in (config.fusion or {}).items() if name != FUSION_NAME}
     if unknown := sorted(given.keys() - usual.keys()):
@@ -84,7 +89,17 @@ def fusion_arguments(config: EmiConfig, usual: Mapping[str, Any]) -> dict[str, A
         kinds = (int, float) if kind is float else (kind, type(None)) if kind is int else kind
         if not isinstance(value, kinds) or (isinstance(value, bool) and kind is not bool):
             raise ConfigError(f"fusion.{name} is {value!r}, expected the like of {usual[name]!r}")
+        _check_size(name, value, usual[name])
     return {**usual, **given}
+
+
+def _check_size(name: str, value: Any, usual: Any) -> None:
+    if name == "dropout" and not 0 <= value < 1:
+        raise ConfigError(f"fusion.{name} is {value}, expected [0, 1)")
+    counts = type(value) is int or (value is None and usual is not None)
+    least = 0 if name == OFF_BY_ZERO else 1
+    if counts and (value is None or value < least):
+        raise ConfigError(f"fusion.{name} is {value}, expected {least} or more")
 
 
 def last_state(lstm: nn.LSTM, features: Tensor, num_frames: Tensor) -> Tensor:

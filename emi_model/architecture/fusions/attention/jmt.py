@@ -168,11 +168,8 @@ class JointTransformerFusion(Fusion):
 
 def _check(arguments: Mapping[str, Any]) -> None:
     size, heads = arguments["size"], arguments["num_heads"]
-    if heads < 1 or size < 1 or size % heads:
+    if size % heads:
         raise ConfigError(f"fusion.size is {size}, expected a multiple of num_heads, {heads}")
-    for name in ("steps", "head_size"):
-        if arguments[name] < 1:
-            raise ConfigError(f"fusion.{name} is {arguments[name]}, expected 1 or more")
     if arguments["read_out"] not in (SELF_ATTENTION, CONCATENATION):
         raise ConfigError(
             f"fusion.read_out is {arguments['read_out']!r}, expected {SELF_ATTENTION!r} or "

@@ -93,15 +93,13 @@ class VilbertFusion(Fusion):
         """Build the layers with fresh weights.
 
         Raises:
-            ConfigError: unknown arguments, heads that do not divide, or no layer.
+            ConfigError: unknown arguments, or values that do not fit.
         """
         super().__init__(config)
         arguments = fusion_arguments(config, self.usual)
         size, heads, drop = (arguments[name] for name in ("size", "num_heads", "dropout"))
-        if heads < 1 or size % heads:
+        if size % heads:
             raise ConfigError(f"fusion.size is {size}, expected a multiple of num_heads, {heads}")
-        if arguments["num_layers"] < 1:
-            raise ConfigError(f"fusion.num_layers is {arguments['num_layers']}, expected 1 or more")
         self.streams = nn.ModuleDict(
             {
                 name: TokenStream(branch, size, is_optional=name not in config.required)

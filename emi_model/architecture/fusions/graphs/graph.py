@@ -83,10 +83,5 @@ class GraphFusion(Fusion):
 
 
 def _check(arguments: Mapping[str, Any]) -> None:
-    for name in ("size", "lstm_layers", "positions", "num_layers"):
-        if arguments[name] is None or arguments[name] < 1:
-            raise ConfigError(f"fusion.{name} is {arguments[name]}, expected 1 or more")
     if arguments["size"] % 2:
         raise ConfigError(f"fusion.size is {arguments['size']}, expected an even number")
-    if not 0 <= arguments["dropout"] < 1:
-        raise ConfigError(f"fusion.dropout is {arguments['dropout']}, expected [0, 1)")

@@ -12,7 +12,6 @@ from emi_model.architecture.branch import BranchOutput
 from emi_model.architecture.config import EmiConfig
 from emi_model.architecture.fusions.fusion import Fused, Fusion, fusion_arguments
 from emi_model.architecture.fusions.vectors import LAST_STATE, ClipVectors
-from emi_model.errors import ConfigError
 
 OF_PRODUCTS: Mapping[str, Any] = {
     "size": 32,
@@ -42,15 +41,10 @@ class ProductFusion(Fusion):
         """Build all but the weights of the products.
 
         Raises:
-            ConfigError: unknown arguments, or sizes that are too small.
+            ConfigError: unknown arguments, or sizes that do not fit.
         """
         super().__init__(config)
         self.arguments = fusion_arguments(config, self.usual)
-        for name, least in {"size": 1, "hidden_size": 0}.items():
-            if self.arguments[name] < least:
-                raise ConfigError(
-                    f"fusion.{name} is {self.arguments[name]}, expected {least} or more"
-                )
         size, hidden_size = self.arguments["size"], self.arguments["hidden_size"]
         dropout = self.arguments["dropout"]
         self.vectors = ClipVectors(config, branches, self.arguments["reading"])

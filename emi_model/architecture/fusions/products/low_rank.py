@@ -12,7 +12,6 @@ from emi_model.architecture.config import EmiConfig
 from emi_model.architecture.fusions.fusion import Fused
 from emi_model.architecture.fusions.products.factors import OF_PRODUCTS, ProductFusion
 from emi_model.architecture.fusions.registry import register_fusion
-from emi_model.errors import ConfigError
 
 
 @register_fusion("low_rank")
@@ -30,12 +29,10 @@ class LowRankFusion(ProductFusion):
         """Build the layers with fresh weights, which give products of about unit variance.
 
         Raises:
-            ConfigError: as in `ProductFusion`, or a rank below 1.
+            ConfigError: as in `ProductFusion`.
         """
         super().__init__(config, branches)
         rank, entries = self.arguments["rank"], 1 + self.arguments["size"]
-        if rank < 1:
-            raise ConfigError(f"fusion.rank is {rank}, expected 1 or more")
         self.factors = nn.ParameterDict(
             {
                 name: nn.Parameter(torch.randn(rank, entries, self.fused_size) * entries**-0.5)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,8 +11,13 @@ import pytest
 from emi_model.architecture import fusions
 from emi_model.architecture.config import EmiConfig
 from emi_model.architecture.fusions import registry
-from emi_model.architecture.fusions.fusion import Fusion
-from emi_model.architecture.fusions.registry import fusion_class, fusion_names, register_fusion
+from emi_model.architecture.fusions.fusion import Fused, Fusion
+from emi_model.architecture.fusions.registry import (
+    build_fusion,
+    fusion_class,
+    fusion_names,
+    register_fusion,
+)
 from emi_model.errors import ConfigError
 from emi_model.training.recipes import FUSIONS
 
@@ -30,6 +36,20 @@ def test_no_two_files_have_the_same_name() -> None:
     folder = Path(registry.__file__).parent
     counts = Counter(path.name for path in folder.rglob("*.py") if path.name != "__init__.py")
     assert {name: count for name, count in counts.items() if count > 1} == {}
+
+
+@pytest.mark.parametrize("name", FUSIONS)
+def test_arguments_of_no_sense_are_refused_by_name(name: str) -> None:
+    branches = {"audio": Fused(8), "text": Fused(4, is_sequential=False)}
+    config = EmiConfig(branches={modality: {} for modality in branches})
+    usual = fusion_class(replace(config, fusion={"name": name})).usual
+    wrong = [("dropout", -0.5), ("dropout", 1.0), ("num_heads", 0)]
+    wrong += [(each, -1) for each, value in usual.items() if type(value) in (int, type(None))]
+    for argument, value in wrong:
+        if argument in usual:
+            fusion = {"name": name, argument: value}
+            with pytest.raises(ConfigError, match=rf"^fusion\.{argument} is {value}, expected"):
+                build_fusion(replace(config, fusion=fusion), branches)
 
 
 @pytest.mark.parametrize("name", ["sum", "registry", "attention.sum"])
