@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -16,14 +16,6 @@ from emi_model.architecture.fusions.graphs.gated_network import GatedLayer
 from emi_model.architecture.fusions.graphs.nodes import Node
 from emi_model.architecture.fusions.registry import register_fusion
 from emi_model.errors import ConfigError
-
-USUAL_GRAPH: Mapping[str, Any] = {
-    "size": 64,
-    "lstm_layers": 2,
-    "positions": 4,
-    "num_layers": 2,
-    "dropout": 0.1,
-}
 
 
 @register_fusion("graph")
@@ -43,6 +35,14 @@ class GraphFusion(Fusion):
     A learnt token takes the place of a node that a clip lacks.
     """
 
+    usual: ClassVar[Mapping[str, Any]] = {
+        "size": 64,
+        "lstm_layers": 2,
+        "positions": 4,
+        "num_layers": 2,
+        "dropout": 0.1,
+    }
+
     def __init__(self, config: EmiConfig, branches: Mapping[str, Fused]) -> None:
         """Build the layers with fresh weights.
 
@@ -50,7 +50,7 @@ class GraphFusion(Fusion):
             ConfigError: unknown arguments, or values that do not fit.
         """
         super().__init__(config)
-        arguments = fusion_arguments(config, USUAL_GRAPH)
+        arguments = fusion_arguments(config, self.usual)
         _check(arguments)
         size = arguments["size"]
         self.nodes = nn.ModuleDict(

@@ -43,6 +43,7 @@ def test_arguments_of_no_sense_are_refused_by_name(name: str) -> None:
     branches = {"audio": Fused(8), "text": Fused(4, is_sequential=False)}
     config = EmiConfig(branches={modality: {} for modality in branches})
     usual = fusion_class(replace(config, fusion={"name": name})).usual
+    assert bool(usual) == (name != "late"), "its settings can be listed and set"
     wrong = [("dropout", -0.5), ("dropout", 1.0), ("num_heads", 0)]
     wrong += [(each, -1) for each, value in usual.items() if type(value) in (int, type(None))]
     for argument, value in wrong:
