@@ -73,12 +73,11 @@ def resolve(
         raise ModelNotFound(f"{reference}: no such folder, and no hub id of the form owner/name")
     # imported here: a local folder needs no hub client
     from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
     try:
         return Path(snapshot_download(reference, allow_patterns=list(files)))
-    except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
-        message = str(error).strip().partition("\n")[0]
+    except Exception as error:  # proxies, portals and broken connections have many kinds of errors
+        message = str(error).strip().partition("\n")[0] or type(error).__name__
         raise ModelNotFound(
             f"{reference}: no such folder, and the hub did not give it ({message}): {advice}"
         ) from error

@@ -1,10 +1,13 @@
 from __future__ import annotations
 
 import json
+import socketserver
 from collections.abc import Callable
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
+import huggingface_hub
 import huggingface_hub.constants
 import pytest
 import torch
@@ -188,3 +191,31 @@ def test_check_needs_a_vad_head(tmp_path: Path, tiny_model: Callable[..., EmiMod
     folder = write_ours(tmp_path / "x", tiny_model(vad_head=False))
     with pytest.raises(CheckpointError, match="no VAD head"):
         check_backbone(str(folder))
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (b"", "disconnected"),
+        (b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nLog in at", "Expecting value"),
+    ],
+)
+def test_a_portal_or_a_broken_connection_in_place_of_the_hub_is_one_line(
+    answer: bytes, words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Portal(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            self.request.recv(65_536)
+            self.request.sendall(answer)
+
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", False)
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    huggingface_hub.close_session()
+    with socketserver.TCPServer(("127.0.0.1", 0), Portal) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        place = f"http://127.0.0.1:{server.server_address[1]}"
+        monkeypatch.setattr(huggingface_hub.constants, "ENDPOINT", place)
+        with pytest.raises(ModelNotFound, match=rf"the hub did not give it \(.*{words}"):
+            resolve("owner/name")
+        server.shutdown()
+    huggingface_hub.close_session()
