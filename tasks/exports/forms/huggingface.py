@@ -1,8 +1,9 @@
 """A Hugging Face audio folder: the clips' files, ``metadata.parquet`` and a data card.
 
-`datasets.load_dataset("audiofolder", data_dir=...)` reads it
-(https://huggingface.co/docs/datasets/audio_dataset). Files are copied as they are: a clip that is
-gone, or is not what was scored, is left out, and so is a format that an audio folder does not take.
+`datasets.load_dataset(folder)` reads it (https://huggingface.co/docs/datasets/audio_dataset) as the
+card says; by ``"audiofolder"`` and ``data_dir`` it would take clips' folders called ``train`` or
+``test`` for splits. Files are copied as they are: a clip that is gone, or is not what was scored,
+is left out, and so is a format that an audio folder does not take.
 """
 
 from __future__ import annotations
