@@ -20,7 +20,7 @@ from emi_model.errors import ExportError
 from tasks.storage.local import sync_folder
 from tasks.storage.open import is_remote, local_path, open_file, open_folder
 
-ASIDE = ".emi-export-"
+_ASIDE = ".emi-export-"
 """Begins the name of a folder for what is not whole yet; a killed process leaves it."""
 
 SENT_AT_ONCE = 16
@@ -117,7 +117,7 @@ def placed(uri: str, *, is_folder: bool) -> Iterator[Place]:
             path = local_path(uri).absolute()
             parent = path if path.is_dir() else path.parent  # what is above it may be read-only
             parent.mkdir(parents=True, exist_ok=True)
-        aside = tempfile.TemporaryDirectory(prefix=ASIDE, dir=parent, ignore_cleanup_errors=True)
+        aside = tempfile.TemporaryDirectory(prefix=_ASIDE, dir=parent, ignore_cleanup_errors=True)
     except OSError as error:
         raise ExportError(f"{uri}: cannot be written: {error.strerror or error}") from error
     with aside as folder:
@@ -137,7 +137,7 @@ def _check(uri: str, *, is_folder: bool) -> None:
 
 
 def _holds_any(folder: Path) -> bool:
-    return any(not path.name.startswith(ASIDE) for path in folder.iterdir())
+    return any(not path.name.startswith(_ASIDE) for path in folder.iterdir())
 
 
 def _names(written: Path) -> Iterator[str]:
