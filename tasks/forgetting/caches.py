@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import time
 from collections.abc import Callable, Collection, Iterator
 from itertools import chain
 from pathlib import Path
@@ -17,6 +18,7 @@ from tasks.home import home
 from tasks.labels.labelled_clips import CACHE_FOLDER
 from tasks.storage.local import LocalFolder
 from tasks.store.mirror import remove_versions
+from tasks.store.writers import ORPHAN_SECONDS
 
 Staying = Callable[[], Collection[str]]
 
@@ -63,8 +65,7 @@ def empty_caches(wanted: WantedClips, staying: Staying, *, of_bucket: bool) -> N
                 continue
             for path in _of(folder, wanted.own_contents):
                 path.unlink(missing_ok=True)
-        for left in (home() / FEATURES_FOLDER).glob(f"*/.{INDEX_FILE}-*"):
-            left.unlink(missing_ok=True)  # of a call that was killed
+        _remove_left()
         for folder, files in _features(wanted, staying):
             for path in files.values():
                 path.unlink(missing_ok=True)
@@ -100,6 +101,16 @@ def _of(folder: Path, contents: Collection[str]) -> Iterator[Path]:
     for content in sorted(contents):
         yield from (folder / content[:2]).glob(f"{content}.*")
         yield from (folder / content[:2]).glob(f".{content}-*")
+
+
+def _remove_left() -> None:
+    """Remove what killed processes left of the index of a table, or of one that they laid out."""
+    for path in (home() / FEATURES_FOLDER).glob(f"*/.{INDEX_FILE}-*"):
+        path.unlink(missing_ok=True)
+    oldest = time.time() - ORPHAN_SECONDS  # others may still be written
+    for path in (home() / FEATURES_FOLDER).glob(".*"):
+        if path.is_dir() and path.stat().st_mtime < oldest:
+            shutil.rmtree(path)
 
 
 def _features(wanted: WantedClips, staying: Staying) -> Iterator[tuple[Path, dict[str, Path]]]:

@@ -13,6 +13,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from emi_model.errors import CorpusError
+from tasks.forgetting.forget import finish_forgetting, forget_clips, plan_forgetting
 from tasks.labels.snapshots import LabelledRow, new_snapshot, read_snapshots, write_snapshot
 from tasks.schema.registers import TABLE_SCHEMAS
 from tasks.schema.tables import LABELS, LEADING, TABLES
@@ -129,3 +131,16 @@ def cache_file(home: Path, content: str, folder: str = "v1", suffix: str = ".fla
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(b"sound")
     return path
+
+
+def forget(store: ResultsStore, pattern: str | None = None, speaker: str | None = None) -> Any:
+    """Forget clips as the command does."""
+    num_resumed = finish_forgetting(store.location)
+    try:
+        wanted, found = plan_forgetting(store.location, pattern, speaker)
+    except CorpusError:
+        if num_resumed:
+            return None
+        raise
+    forget_clips(store.location, wanted, found.amount)
+    return found

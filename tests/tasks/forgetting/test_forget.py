@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from emi_model.errors import CorpusError, StoreError
-from tasks.forgetting.forget import finish_forgetting, forget_clips, plan_forgetting
+from tasks.forgetting.forget import forget_clips, plan_forgetting
 from tasks.forgetting.journal import FORGETTING
 from tasks.labels.label_set import load_labels
 from tasks.schema.tables import FORGOTTEN, LABELS, SCORES, TABLES, TRANSCRIPTS
@@ -24,11 +24,10 @@ from tests.places import DISK_AND_BUCKET
 from tests.tasks.forgetting.forgettable import (
     ANNA,
     BEN,
-    CONTENT,
     NAMES,
     Killed,
-    cache_file,
     files_naming,
+    forget,
     label,
 )
 
@@ -36,19 +35,6 @@ pytestmark = pytest.mark.usefixtures("machine")
 
 
 IN_BOTH = pytest.mark.parametrize("filled", ["disk", "bucket"], indirect=True)
-
-
-def forget(store: ResultsStore, pattern: str | None = None, speaker: str | None = None) -> Any:
-    """Forget clips as the command does."""
-    num_resumed = finish_forgetting(store.location)
-    try:
-        wanted, found = plan_forgetting(store.location, pattern, speaker)
-    except CorpusError:
-        if num_resumed:
-            return None
-        raise
-    forget_clips(store.location, wanted, found.amount)
-    return found
 
 
 def rows_of(store: ResultsStore, clip_id: str) -> dict[str, list[dict[str, Any]]]:
@@ -168,37 +154,6 @@ class TestWhoIsMeant:
 
 
 class TestOnThisMachine:
-    def test_cached_audio_goes_unless_a_clip_that_stays_has_it(
-        self, store: ResultsStore, machine: Path
-    ) -> None:
-        label(store, ANNA, BEN, "copy.mp4", "original.mp4")  # the last two have one content
-        gone = [
-            cache_file(machine, CONTENT[ANNA]),
-            cache_file(machine, CONTENT[ANNA], "vision-v2-e12", ".npy"),
-            cache_file(machine, CONTENT[ANNA], "text-v1", ".json"),
-            cache_file(machine, CONTENT[ANNA], "text-v1", ".absent"),
-            cache_file(machine, "ff", "audio-frames-12", ".npy"),
-        ]
-        kept = [cache_file(machine, CONTENT[BEN]), cache_file(machine, "c3" * 32)]
-        assert forget(store, ANNA).amount.num_cached == 4
-        found = forget(store, "copy.mp4")
-        assert found.amount.num_cached == 0
-        assert found.same_content == ("original.mp4",)
-        assert [path for path in gone if path.exists()] == []
-        assert [path for path in kept if not path.exists()] == []
-
-    def test_features_of_tables_go(self, store: ResultsStore, machine: Path) -> None:
-        label(store, ANNA, BEN)
-        table = machine / "features" / "12"
-        table.mkdir(parents=True)
-        index = {ANNA: "aa.npz", "2": "bb.npz"}
-        (table / "emi-index.json").write_text(json.dumps(index), encoding="utf-8")
-        for file in index.values():
-            (table / file).write_bytes(b"numbers")
-        assert forget(store, ANNA).amount.num_cached == 1
-        assert sorted(path.name for path in table.iterdir()) == ["bb.npz", "emi-index.json"]
-        assert json.loads((table / "emi-index.json").read_text()) == {"2": "bb.npz"}
-
     def test_names_go_from_logs_reports_and_artifacts(
         self, filled: ResultsStore, machine: Path
     ) -> None:
@@ -216,31 +171,11 @@ class TestOnThisMachine:
         left = store.folder.read("reports/one.md").decode()
         assert left == f"a worker died holding ['[forgotten]'] and {BEN}; \"[forgotten]\"\n"
 
-    def test_trainings_with_a_state_are_named(self, store: ResultsStore, machine: Path) -> None:
-        label(store, ANNA)
-        training = machine / "training"
-        for file in (
-            *("done/.lock", "comparisons/c1/.lock", "ablations/a1/.lock", "stopped/.lock"),
-            *("stopped/states/3.pt", "comparisons/c2/.lock", "comparisons/c2/cell-1/3.pt"),
-        ):
-            (training / file).parent.mkdir(parents=True, exist_ok=True)
-            (training / file).touch()
-        _, found = plan_forgetting(store.location, ANNA, None)
-        assert found.trainings == (training / "comparisons/c2", training / "stopped")
-
     def test_other_programs_databases_are_named(self, store: ResultsStore, machine: Path) -> None:
         label(store, ANNA)
         (machine / "prefect").mkdir()
         (machine / "prefect" / "prefect.db").write_bytes(f"x{json.dumps(ANNA)}x".encode())
         assert forget(store, ANNA).databases == (machine / "prefect" / "prefect.db",)
-
-    def test_copies_of_a_bucket_go(self, bucket: str, machine: Path, place_store: Any) -> None:
-        store = place_store(f"{bucket}/store")
-        label(store, ANNA, BEN)
-        assert len(answer(store.location, "FROM labels")) == 2
-        forget(store, ANNA)
-        copies = [path for path in (machine / "parts").rglob("*") if path.is_file()]
-        assert [path for path in copies if ANNA.encode() in path.read_bytes()] == []
 
 
 class TestWhatOthersMustDo:
