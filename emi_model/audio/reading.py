@@ -23,6 +23,13 @@ FILTER_CROSSINGS = 32
 ROLL_OFF = 0.97
 """The cut-off, as a share of the lower of the two Nyquist frequencies."""
 
+_MOST_TAPS = 2**22
+"""Of the filters of all phases. Rates such as 11,127 Hz, which have few factors in common with 16
+kHz, have so many phases that their filters would fill the memory."""
+
+_AT_ONCE = 4096
+"""Samples whose filters are made together, where each is used once."""
+
 
 def read_waveform(path: Path | str, max_seconds: float | None = None) -> Waveform:
     """Return a file as the model takes it: float32 (samples,), 16 kHz, the mean of its channels.
@@ -60,8 +67,11 @@ def resample(waveform: NDArray[np.float32], rate: int) -> Waveform:
         return waveform
     common = math.gcd(rate, SAMPLING_RATE)
     down, up = rate // common, SAMPLING_RATE // common
-    kernels, reach = _kernels(down, up)
     num_samples = math.ceil(len(waveform) * up / down)
+    reach = math.ceil(FILTER_CROSSINGS * down / _cut_off(down, up))
+    if up * (2 * reach + down) > _MOST_TAPS:
+        return _resampled_in_portions(waveform, num_samples, down, up, reach)
+    kernels = _kernels(down, up, reach)
     padded = np.pad(waveform, (reach, reach + down))
     values = torch.from_numpy(padded)[None, None]
     with torch.inference_mode():
@@ -69,12 +79,36 @@ def resample(waveform: NDArray[np.float32], rate: int) -> Waveform:
     return np.ascontiguousarray(phases.T.reshape(-1)[:num_samples].numpy())
 
 
-def _kernels(down: int, up: int) -> tuple[torch.Tensor, int]:
-    """Return a filter for each of ``up`` output samples in a period, (up, taps), and its reach."""
-    cut_off = min(down, up) * ROLL_OFF
-    reach = math.ceil(FILTER_CROSSINGS * down / cut_off)
+def _resampled_in_portions(
+    waveform: NDArray[np.float32], num_samples: int, down: int, up: int, reach: int
+) -> Waveform:
+    """Return what `resample` does, with a filter for each sample in place of each phase."""
+    padded = np.pad(waveform, (reach, reach + 2))
+    taps = np.arange(-reach, reach + 1)
+    found = np.empty(num_samples, np.float32)
+    for first in range(0, num_samples, _AT_ONCE):
+        some = np.arange(first, min(first + _AT_ONCE, num_samples), dtype=np.int64)
+        places, phases = np.divmod(some * down, up)
+        offsets = torch.from_numpy((taps - phases[:, None] / up) / down)
+        heard = padded[(places + reach)[:, None] + taps]
+        found[some] = np.einsum("ij,ij->i", heard, _filter(offsets, down, up).numpy())
+    return found
+
+
+def _kernels(down: int, up: int, reach: int) -> torch.Tensor:
+    """Return a filter for each of ``up`` output samples in a period, (up, taps)."""
     taps = torch.arange(-reach, reach + down, dtype=torch.float64) / down
     phases = -torch.arange(up, dtype=torch.float64) / up
-    times = ((phases[:, None] + taps) * cut_off).clamp(-FILTER_CROSSINGS, FILTER_CROSSINGS)
+    return _filter(phases[:, None] + taps, down, up)
+
+
+def _filter(offsets: torch.Tensor, down: int, up: int) -> torch.Tensor:
+    """Return the filter's weights at offsets in time, in periods of ``up`` output samples."""
+    cut_off = _cut_off(down, up)
+    times = (offsets * cut_off).clamp(-FILTER_CROSSINGS, FILTER_CROSSINGS)
     window = torch.cos(times * math.pi / FILTER_CROSSINGS / 2) ** 2
-    return (torch.sinc(times) * window * cut_off / down).float(), reach
+    return (torch.sinc(times) * window * cut_off / down).float()
+
+
+def _cut_off(down: int, up: int) -> float:
+    return min(down, up) * ROLL_OFF

@@ -12,12 +12,19 @@ def tone(rate, seconds=0.5, hertz=440):
     return 0.5 * np.sin(2 * np.pi * hertz * np.arange(round(rate * seconds)) / rate)
 
 
-@pytest.mark.parametrize("rate", [8_000, 11_025, 22_050, 44_100, 48_000, 96_000])
+@pytest.mark.parametrize("rate", [8_000, 11_025, 22_050, 22_254, 44_100, 48_000, 96_000])
 def test_a_tone_of_any_rate_stays_that_tone(rate):
     found = resample(tone(rate).astype(np.float32), rate)
     assert (len(found), found.dtype) == (8_000, np.float32)
     middle = slice(800, -800)  # the filter sees zeros beyond the ends
     assert np.abs(found - tone(16_000))[middle].max() < 2e-3
+
+
+def test_rates_without_common_factors_fill_no_memory():
+    """All filters of 44,099 Hz together would take several times 5 GB."""
+    found = resample(tone(44_099).astype(np.float32), 44_099)
+    middle = slice(800, 7_200)
+    assert np.abs(found[middle] - tone(16_000)[middle]).max() < 2e-3
 
 
 def test_what_16_khz_cannot_hold_is_taken_away():
