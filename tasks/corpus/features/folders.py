@@ -83,33 +83,41 @@ class FeatureIndex:
     def __init__(self, folder: Path) -> None:
         """Read which files there are."""
         self._whole: dict[str, Path] = {}
-        bare: dict[str, list[Path]] = {}
+        bare: dict[str, list[tuple[str, Path]]] = {}
         for name, path in feature_files(folder):
             plain = _plain(name)
             self._whole.setdefault(_composed(name), path)
             self._whole.setdefault(plain, path)
-            bare.setdefault(PurePosixPath(plain).name, []).append(path)
+            bare.setdefault(PurePosixPath(plain).name, []).append((plain, path))
         self._bare = bare
         self.num_files = sum(map(len, bare.values()))
 
     def of(self, clip_id: str) -> Path | None:
-        """Return the file of a clip: by its whole path, else by its bare name if that is unique.
+        """Return the file of a clip: by its whole path, else the only one whose path ends alike.
 
-        Suffixes of media and of features do not count: ``a/7.mp4`` is that of ``a/7.npz``, and of
-        the row ``7``.
+        ``7.npz`` is of ``a/7.mp4``, and ``x/a/7.npz`` too; ``b/7.npz`` is of another clip, which a
+        corpus of several speakers or splits may have. Suffixes of media and of features do not
+        count.
         """
         plain = _plain(clip_id)
         found = self._whole.get(_composed(clip_id)) or self._whole.get(plain)
         if found is not None:
             return found
         named = self._bare.get(PurePosixPath(plain).name, [])
-        return named[0] if len(named) == 1 else None
+        alike = [path for name, path in named if _end_alike(name, plain)]
+        return alike[0] if len(alike) == 1 else None
 
 
 @cache
 def feature_index(folder: Path) -> FeatureIndex:
     """Return the index of a folder, which is read once a process."""
     return FeatureIndex(folder)
+
+
+def _end_alike(one: str, other: str) -> bool:
+    """Return whether one of two paths is the end of the other."""
+    shorter, longer = sorted((PurePosixPath(one).parts, PurePosixPath(other).parts), key=len)
+    return longer[-len(shorter) :] == shorter
 
 
 def _composed(name: str) -> str:

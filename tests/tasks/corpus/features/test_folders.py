@@ -93,6 +93,17 @@ def test_a_bare_name_that_two_files_have_is_nobodys(tmp_path: Path) -> None:
     assert index.of("deep/x.2.mp4") == tmp_path / "x.2.npy"
 
 
+def test_a_bare_name_in_another_folder_is_another_clips(tmp_path: Path) -> None:
+    """Speakers and splits have folders of their own, in which the same names come again."""
+    for name in ("train/dia0_utt0.npy", "dev/dia1_utt0.npy", "all/dev/dia2_utt0.npy"):
+        write(tmp_path / name, np.zeros(3))
+    index = FeatureIndex(tmp_path)
+    assert index.of("dev/dia0_utt0.mp4") is None
+    assert index.of("meld/dev/dia1_utt0.mp4") == tmp_path / "dev" / "dia1_utt0.npy"
+    assert index.of("dev/dia2_utt0.mp4") == tmp_path / "all" / "dev" / "dia2_utt0.npy"
+    assert index.of("dia0_utt0.mp4") == tmp_path / "train" / "dia0_utt0.npy"
+
+
 def test_a_manifest_stays_a_manifest(tmp_path: Path) -> None:
     (tmp_path / "m.csv").write_text("clip_id,uri,seconds\n1,a.mp4,3\n")
     assert not is_feature_table(str(tmp_path / "m.csv"))
