@@ -154,7 +154,17 @@ def views_read(sql: str) -> Collection[str]:
     """Return the views that a question names, or all where its text does not say it.
 
     It does not where it asks which tables there are, or calls a function that may read any.
+
+    Raises:
+        QueryError: it is no text: a shell passes on any bytes.
     """
+    try:
+        sql.encode()
+    except UnicodeEncodeError as error:
+        raise QueryError(
+            f"the question is no UTF-8 (byte {ord(sql[error.start]) & 0xFF:#x} after "
+            f"{sql[: error.start][-20:]!r}): a clip id has such a byte as a backslash, x, hex"
+        ) from error
     with _parser().cursor() as parser:
         tree = parser.execute("SELECT json_serialize_sql(?)", [sql]).fetchall()[0][0]
     nodes: list[dict[str, Any]] = []

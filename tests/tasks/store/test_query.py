@@ -105,6 +105,11 @@ def tables_of_questions(store: ResultsStore) -> dict[str, pa.Table]:
         }
 
 
+def test_a_question_of_bytes_that_are_no_text_is_said(store: ResultsStore) -> None:
+    with pytest.raises(QueryError, match=r"no UTF-8 \(byte 0xff after \"SELECT 'caf\""):
+        answer(store.location, "SELECT 'caf\udcff'")
+
+
 def test_no_store(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="no results store here"):
         answer(tmp_path, "SELECT 1")
