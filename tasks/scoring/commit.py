@@ -7,7 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from types import TracebackType
 
 import pyarrow as pa
@@ -28,6 +28,7 @@ from tasks.schema.scores import (
     windows_schema,
 )
 from tasks.schema.tables import ATTRIBUTIONS, SCORES, TIMELINE, WINDOWS
+from tasks.store.queries.latest import LATEST_FIRST
 from tasks.store.store import ResultsStore
 
 _SECONDS = ("scored_seconds", "duration_seconds")
@@ -35,6 +36,27 @@ _SECONDS = ("scored_seconds", "duration_seconds")
 
 COMMIT_SECONDS = 15.0
 """Rows wait no longer than this for their commit; a kill -9 costs this much work at most."""
+
+
+class Clock:
+    """Gives the time of a run's rows: after those that they may replace, whatever the machine says.
+
+    Of a clip's rows the latest counts. A clock that was ahead and has been set right, or that of
+    another machine, would let a new row lose against the one that it is to replace.
+    """
+
+    def __init__(self) -> None:
+        """Go by the machine's clock."""
+        self._after = datetime.min.replace(tzinfo=UTC)
+
+    def begin_after(self, moment: datetime | None) -> None:
+        """Give later times than this from now on."""
+        if moment is not None:
+            self._after = moment + timedelta(microseconds=1)
+
+    def now(self) -> datetime:
+        """Return the time, UTC."""
+        return max(datetime.now(UTC), self._after)
 
 
 @dataclass(frozen=True)
@@ -51,6 +73,7 @@ class RunStamp:
         asr_key: hash of the ASR model and settings, for a model that reads text.
         why: what the scores are attributed to, see `tasks.scoring.settings.Why`.
         training_splits: split of each content of its training, by the content's hash.
+        clock: of the times of the rows.
     """
 
     model: str
@@ -62,6 +85,7 @@ class RunStamp:
     asr_key: str | None = None
     why: str | None = None
     training_splits: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
+    clock: Clock = field(default_factory=Clock, compare=False, repr=False)
 
 
 @dataclass
@@ -214,6 +238,19 @@ def recounted(tally: Tally, store: ResultsStore, run_id: str, table: str = SCORE
     return set(firsts["clip_id"].to_pylist())
 
 
+def newest_row(store: ResultsStore, table: str) -> datetime | None:
+    """Return when the newest row of a leading table was made; None if there is none.
+
+    Args:
+        store: the store.
+        table: scores or transcripts.
+    """
+    column = LATEST_FIRST[table].partition(" ")[0]
+    rows = store.rows(table, TABLE_SCHEMAS[table], ds.scalar(True), [column])
+    found: datetime | None = pc.max(rows[column]).as_py()
+    return found
+
+
 def tables_of(rows: pa.Table, stamp: RunStamp) -> dict[str, pa.Table]:
     """Return the tables of one part: scores, and the seconds, windows and so on in its rows.
 
@@ -244,7 +281,7 @@ def _exploded(rows: pa.Table, name: str) -> pa.Table:
 
 
 def _stamped(table: pa.Table, schema: pa.Schema, stamp: RunStamp) -> pa.Table:
-    now = datetime.now(UTC)
+    now = stamp.clock.now()
     for name in schema.names:
         if name not in table.schema.names:
             constant = now if name == "scored_at" else getattr(stamp, name)

@@ -25,7 +25,7 @@ from tasks.corpus.passed_over import PassedOver, in_words, most_frequent
 from tasks.corpus.standing import is_one_file, note_listing
 from tasks.processes import ending
 from tasks.progress import observer
-from tasks.scoring.commit import Committer, RunStamp, Tally, recounted
+from tasks.scoring.commit import Committer, RunStamp, Tally, newest_row, recounted
 from tasks.scoring.run_record import RunRecord, RunState, ended, mark_killed, write_record
 from tasks.scoring.score_clips import rows_made
 from tasks.scoring.stages.stage import Work
@@ -206,6 +206,8 @@ def run_job(
         run = Run(job, store, record, Tally(), after_kill)
         with store.alive(run_id), _recorded(run, on_end, interrupts):
             note_listing(store, source, clips, whole=limit is None)
+            made_at = [newest_row(store, table) for table in job.tables]
+            job.stamp.clock.begin_after(max(filter(None, made_at), default=None))
             plan = plan_clips(clips, job.done_clips(store), rescore=again)
             planned = replace(
                 record,

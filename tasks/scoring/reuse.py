@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 
 import pyarrow as pa
 
@@ -34,7 +33,11 @@ FROM {current_view(SCORES)} AS rows JOIN reused ON rows.clip_id = reused.source_
 WHERE model_sha256 = $model_sha256 AND coverage = $coverage"""
 
 _MOVED = f"""\
-SELECT rows.* REPLACE (reused.uri AS uri, reused.modified_ns AS modified_ns)
+SELECT rows.* REPLACE (
+    reused.uri AS uri,
+    reused.modified_ns AS modified_ns,
+    scored_at + INTERVAL 1 MICROSECOND AS scored_at
+)
 FROM {current_view(SCORES)} AS rows JOIN reused ON rows.clip_id = reused.source_id
 WHERE model_sha256 = $model_sha256 AND coverage = $coverage"""
 
@@ -118,7 +121,7 @@ def _copy(
         "run_id": stamp.run_id,
         "model_sha256": stamp.model_sha256,
         "coverage": stamp.coverage,
-        "scored_at": datetime.now(UTC),
+        "scored_at": stamp.clock.now(),
     }
     views = [current_view(table) for table in (SCORES, *COMPANIONS)]
     return copied(store, pairs, views, sql, parameters, schema)

@@ -98,22 +98,22 @@ class ScoringJob(Job):
             return tables
         heard = rows[TRANSCRIPT_COLUMN].combine_chunks()
         new = pa.Table.from_struct_array(heard.filter(heard.is_valid()))
-        return tables | {TRANSCRIPTS: transcripts_table(new, self.asr, self.stamp.run_id)}
+        return tables | {TRANSCRIPTS: transcripts_table(new, self.asr, self.stamp)}
 
     def reuse(self, store: ResultsStore, reused: Sequence[tuple[ClipFile, str]]) -> pa.Table:
         """Commit rows of equal content; return the scores."""
         heard = self.settings.transcription
         if heard is not None:
-            run_id, keep_text = self.stamp.run_id, heard.asr.keep_text
-            reuse_transcripts(store, reused, heard.keys, run_id, keep_text=keep_text)
+            keep_text = heard.asr.keep_text
+            reuse_transcripts(store, reused, heard.keys, self.stamp, keep_text=keep_text)
         return reuse(store, reused, self.stamp)
 
     def renew(self, store: ResultsStore, moved: Sequence[ClipFile]) -> None:
         """Commit the rows of clips that lie elsewhere now."""
         heard = self.settings.transcription
         if heard is not None:
-            run_id, keep_text = self.stamp.run_id, heard.asr.keep_text
-            renew_transcripts(store, moved, heard.keys, run_id, keep_text=keep_text)
+            keep_text = heard.asr.keep_text
+            renew_transcripts(store, moved, heard.keys, self.stamp, keep_text=keep_text)
         renew(store, moved, self.stamp)
 
     def conclude(self, store: ResultsStore) -> None:

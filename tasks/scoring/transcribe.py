@@ -76,19 +76,17 @@ class TranscriptionJob(Job):
 
     def tables_of(self, rows: pa.Table) -> Mapping[str, pa.Table]:
         """Return the transcripts."""
-        return {TRANSCRIPTS: transcripts_table(rows, self.asr, self.stamp.run_id)}
+        return {TRANSCRIPTS: transcripts_table(rows, self.asr, self.stamp)}
 
     def reuse(self, store: ResultsStore, reused: Sequence[tuple[ClipFile, str]]) -> pa.Table:
         """Commit transcripts of equal content; return them."""
         return reuse_transcripts(
-            store, reused, self.settings.keys, self.stamp.run_id, keep_text=self._keep_text
+            store, reused, self.settings.keys, self.stamp, keep_text=self._keep_text
         )
 
     def renew(self, store: ResultsStore, moved: Sequence[ClipFile]) -> None:
         """Commit the transcripts of clips that lie elsewhere now."""
-        renew_transcripts(
-            store, moved, self.settings.keys, self.stamp.run_id, keep_text=self._keep_text
-        )
+        renew_transcripts(store, moved, self.settings.keys, self.stamp, keep_text=self._keep_text)
 
     @property
     def _keep_text(self) -> bool:

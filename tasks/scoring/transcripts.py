@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -16,6 +15,7 @@ from tasks.schema.fields import checked
 from tasks.schema.outcomes import Status
 from tasks.schema.tables import TRANSCRIPTS
 from tasks.schema.transcripts import HEARD, transcripts_schema
+from tasks.scoring.commit import RunStamp
 from tasks.scoring.reuse import MOVED_AT_ONCE, copied, pairs_table
 from tasks.store.queries.clip_views import current_view
 from tasks.store.store import ResultsStore
@@ -37,7 +37,11 @@ FROM {view} AS rows JOIN reused ON rows.clip_id = reused.source_id
 WHERE asr_key IN ($asr_key, $cut_key)"""
 
 _MOVED = """\
-SELECT rows.* REPLACE (reused.uri AS uri, reused.modified_ns AS modified_ns)
+SELECT rows.* REPLACE (
+    reused.uri AS uri,
+    reused.modified_ns AS modified_ns,
+    transcribed_at + INTERVAL 1 MICROSECOND AS transcribed_at
+)
 FROM {view} AS rows JOIN reused ON rows.clip_id = reused.source_id
 WHERE asr_key IN ($asr_key, $cut_key)"""
 
@@ -54,19 +58,19 @@ def cut_key(asr_key: str, max_seconds: float | None) -> str:
     return hashlib.sha256(json.dumps([asr_key, max_seconds]).encode()).hexdigest()[:12]
 
 
-def transcripts_table(heard: pa.Table, asr: Mapping[str, str], run_id: str) -> pa.Table:
+def transcripts_table(heard: pa.Table, asr: Mapping[str, str], stamp: RunStamp) -> pa.Table:
     """Return rows of the table ``transcripts`` from rows under `HEARD`.
 
     Args:
         heard: the rows; further columns are left out.
         asr: columns that name the ASR model and how it was used.
-        run_id: of the run.
+        stamp: of the run.
 
     Raises:
         StoreError: a row does not fit the schema.
     """
     schema = transcripts_schema()
-    same = {**asr, "run_id": run_id, "transcribed_at": datetime.now(UTC)}
+    same = {**asr, "run_id": stamp.run_id, "transcribed_at": stamp.clock.now()}
     for name in schema.names:
         if name not in HEARD.names:
             value = pa.scalar(same[name], schema.field(name).type)
@@ -78,7 +82,7 @@ def copied_transcripts(
     store: ResultsStore,
     reused: Sequence[tuple[ClipFile, str]],
     keys: tuple[str, str],
-    run_id: str,
+    stamp: RunStamp,
     *,
     keep_text: bool = True,
     moved: bool = False,
@@ -89,7 +93,7 @@ def copied_transcripts(
         store: the store.
         reused: each clip with the id of the clip that has the transcript.
         keys: ``asr_key`` of whole clips and of those that are cut off.
-        run_id: of the run.
+        stamp: of the run.
         keep_text: keep what was said.
         moved: the clips themselves have them, and only their places change.
     """
@@ -99,8 +103,8 @@ def copied_transcripts(
     parameters = {
         "asr_key": keys[0],
         "cut_key": keys[1],
-        "run_id": run_id,
-        "now": datetime.now(UTC),
+        "run_id": stamp.run_id,
+        "now": stamp.clock.now(),
     }
     return copied(store, pairs_table(reused), [view], sql, parameters, transcripts_schema())
 
@@ -109,7 +113,7 @@ def reuse_transcripts(
     store: ResultsStore,
     reused: Sequence[tuple[ClipFile, str]],
     keys: tuple[str, str],
-    run_id: str,
+    stamp: RunStamp,
     *,
     keep_text: bool,
 ) -> pa.Table:
@@ -119,11 +123,11 @@ def reuse_transcripts(
         store: locked by this process.
         reused: as for `copied_transcripts`, as all that follow.
         keys: likewise.
-        run_id: likewise.
+        stamp: likewise.
         keep_text: likewise.
     """
-    rows = copied_transcripts(store, reused, keys, run_id, keep_text=keep_text)
-    store.commit(f"{run_id}-adopted", {TRANSCRIPTS: rows})
+    rows = copied_transcripts(store, reused, keys, stamp, keep_text=keep_text)
+    store.commit(f"{stamp.run_id}-adopted", {TRANSCRIPTS: rows})
     return rows
 
 
@@ -131,7 +135,7 @@ def renew_transcripts(
     store: ResultsStore,
     moved: Sequence[ClipFile],
     keys: tuple[str, str],
-    run_id: str,
+    stamp: RunStamp,
     *,
     keep_text: bool,
 ) -> None:
@@ -141,13 +145,13 @@ def renew_transcripts(
         store: locked by this process.
         moved: the clips.
         keys: as for `copied_transcripts`, as all that follow.
-        run_id: likewise.
+        stamp: likewise.
         keep_text: likewise.
     """
     for number, first in enumerate(range(0, len(moved), MOVED_AT_ONCE)):
         pairs = [(clip, clip.clip_id) for clip in moved[first : first + MOVED_AT_ONCE]]
-        rows = copied_transcripts(store, pairs, keys, run_id, keep_text=keep_text, moved=True)
-        store.commit(f"{run_id}-moved-{number:05d}", {TRANSCRIPTS: rows})
+        rows = copied_transcripts(store, pairs, keys, stamp, keep_text=keep_text, moved=True)
+        store.commit(f"{stamp.run_id}-moved-{number:05d}", {TRANSCRIPTS: rows})
 
 
 def known_transcripts(

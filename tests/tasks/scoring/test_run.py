@@ -1,6 +1,7 @@
 """The main job as a plain function: without Prefect, and how its end is reported."""
 
 import threading
+from datetime import datetime, timedelta
 
 import pyarrow as pa
 import pytest
@@ -174,6 +175,26 @@ def test_scores_are_one_row_a_clip_that_is_there(tmp_path, corpus, scored):
     assert scored(corpus, coverage="first") == [("a.wav", "first")]
     assert answer(tmp_path / "store", "FROM all_scores").num_rows == 4
     assert answer(tmp_path / "store", "FROM trusted_scores").num_rows == 0
+
+
+class Ahead(datetime):
+    """A clock that is a day ahead."""
+
+    @classmethod
+    def now(cls, tz=None):
+        return datetime.now(tz) + timedelta(days=1)
+
+
+def test_new_rows_count_although_the_clock_was_ahead_before(tmp_path, corpus, scored, monkeypatch):
+    newest = "SELECT run_id = (SELECT max_by(run_id, started_at) FROM runs) AS is_new FROM scores"
+    with monkeypatch.context() as patch:
+        patch.setattr("tasks.scoring.commit.datetime", Ahead)
+        scored(corpus)
+    scored(corpus, rescore=True)
+    assert answer(tmp_path / "store", newest).to_pylist() == [{"is_new": True}]
+    (tmp_path / "corpus" / "a.wav").write_bytes(b"another content")
+    scored(corpus)
+    assert answer(tmp_path / "store", newest).to_pylist() == [{"is_new": True}]
 
 
 def test_a_champion_is_shown_until_another_has_scored(tmp_path, corpus, scored, monkeypatch):
