@@ -89,10 +89,10 @@ def clips_meant(
     """
     if pattern is not None:
         clip_ids, others = _matching(stores, pattern)
+        speakers = _only_heard_in(stores, clip_ids)
     else:
-        clip_ids, others = _spoken_by(stores, speaker or "")
-    is_known = speaker in others
-    if not clip_ids and not is_known:
+        clip_ids, speakers, others = _spoken_by(stores, speaker or "")
+    if not clip_ids and not speakers:
         what = f"clip fits {pattern!r}" if pattern is not None else f"clip is of {speaker!r}"
         raise CorpusError(f"no {what} in {_places(stores)}{_meant(pattern or speaker, others)}")
     of_these = ds.field("clip_id").isin(pa.array(sorted(clip_ids), pa.string()))
@@ -106,7 +106,7 @@ def clips_meant(
         frozenset(clip_ids),
         frozenset(contents),
         frozenset(places),
-        frozenset({speaker} if speaker else _only_heard_in(stores, clip_ids)),
+        frozenset(speakers),
         frozenset(content for _, content, _ in staying if content),
         frozenset(clip_id for clip_id, _, _ in staying),
     )
@@ -137,15 +137,18 @@ def all_clip_ids(store: ResultsStore) -> set[str]:
     return found
 
 
-def _spoken_by(stores: Sequence[ResultsStore], speaker: str) -> tuple[set[str], set[str]]:
-    """Return the clips of a speaker, and the names of all speakers."""
+def _spoken_by(stores: Sequence[ResultsStore], speaker: str) -> tuple[set[str], set[str], set[str]]:
+    """Return the clips of a speaker, the ways its name is composed, and all other speakers."""
     clips = _clips_by_speaker(stores)
     names = set(clips)
     for store in stores:
         for table in ROWS_OF_SPEAKERS:
             rows = store.rows(table, TABLE_SCHEMAS[table], ds.scalar(True), ["speaker"])
             names |= set(rows["speaker"].to_pylist())
-    return clips.get(speaker, set()), names
+    composed = unicodedata.normalize("NFC", speaker)
+    meant = {name for name in names if unicodedata.normalize("NFC", name) == composed}
+    spoken = {clip_id for name in meant for clip_id in clips.get(name, ())}
+    return spoken, meant, names - meant
 
 
 def _only_heard_in(stores: Iterable[ResultsStore], clip_ids: Set[str]) -> set[str]:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from mlflow.entities.model_registry import RegisteredModel
     from mlflow.store.entities import PagedList
 
-MAX_NAMED = 20
+_MAX_NAMED = 20
 """Models that a message names."""
 
 _Found = TypeVar("_Found")
@@ -209,7 +209,7 @@ def describe_registered(name: str, versions: list[Version]) -> str:
     names = []
     if not never_used():
         names = [model.name for model in _every(mlflow_client().search_registered_models)]
-    shown = [*names[:MAX_NAMED], *(["..."] if len(names) > MAX_NAMED else [])]
+    shown = [*names[:_MAX_NAMED], *(["..."] if len(names) > _MAX_NAMED else [])]
     found = f"found {', '.join(shown)}" if names else "found none"
     train = "emi train" if name == MODEL else f"emi train --name {name}"
     return (

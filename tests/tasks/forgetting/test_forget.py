@@ -152,6 +152,14 @@ class TestWhoIsMeant:
         rows = [row for part in store.parts(LABELS) for row in store.read(part).to_pylist()]
         assert [row["speaker"] for row in rows] == [None, "carla"]
 
+    def test_a_name_is_one_however_its_accents_are_composed(self, store: ResultsStore) -> None:
+        label(store, ANNA, speaker="Jose\u0301")
+        label(store, BEN, speaker="Jos\u00e9")
+        for typed in ("Jose\u0301", "Jos\u00e9"):
+            assert plan_forgetting(store.location, None, typed)[1].clip_ids == (ANNA, BEN)
+        forget(store, speaker="Jos\u00e9")
+        assert [row for part in store.parts(LABELS) for row in store.read(part).to_pylist()] == []
+
 
 class TestOnThisMachine:
     def test_names_go_from_logs_reports_and_artifacts(
