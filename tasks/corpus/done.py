@@ -214,7 +214,11 @@ def done_under_any_model(results: str) -> dict[str, DoneClip]:
 
 
 def plan_clips(
-    clips: Sequence[ClipFile], done: Mapping[str, DoneClip], *, rescore: bool = False
+    clips: Sequence[ClipFile],
+    done: Mapping[str, DoneClip],
+    *,
+    rescore: bool = False,
+    by_name: bool = False,
 ) -> ScoringPlan:
     """Divide clips into those that are done, to reuse and to do.
 
@@ -227,6 +231,7 @@ def plan_clips(
         clips: the listed clips.
         done: the store's rows under this model and coverage, by clip id.
         rescore: everything is to do.
+        by_name: scores depend on the clip's name, too: no clip reuses the row of another.
 
     Raises:
         CorpusError: a storage does not answer.
@@ -249,8 +254,10 @@ def plan_clips(
             plan.moved += [clip] if is_touched or _has_moved(clip, done) else []
             continue
         plan.num_superseded += row is not None
-        if content in clip_of:
-            plan.reusable.append((clip, clip.clip_id if is_same else clip_of[content]))
+        if is_same:
+            plan.reusable.append((clip, clip.clip_id))
+        elif content in clip_of and not by_name:
+            plan.reusable.append((clip, clip_of[content]))
         else:
             plan.todo.append(clip)
     return plan

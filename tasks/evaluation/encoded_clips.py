@@ -16,6 +16,7 @@ from emi_model.training.clips import TrainingClip
 from emi_model.training.group import SingleProcess
 from tasks.extraction.registry import extractor_of
 from tasks.labels.audio_cache import AudioCache
+from tasks.labels.cache_files import in_folder
 from tasks.labels.labelled_clips import CachedClip
 
 SomeClip = TypeVar("SomeClip", bound=TrainingClip)
@@ -74,29 +75,29 @@ def _encode(
         return
     encoded = AudioCache(clips[0].cache, {modality: False}, folders={modality: folder})
     raw = AudioCache(encoded.root, {modality: False}, folders={modality: raw_folder})
-    contents = dict.fromkeys(clip.content_sha256 for clip in clips)
-    lacking = [content for content in contents if not _is_encoded(content, encoded, raw)]
+    keys = dict.fromkeys(in_folder(clip.cache_key, folder) for clip in clips)
+    lacking = [key for key in keys if not _is_encoded(key, encoded, raw)]
     was_training = branch.training
     branch.eval()
     for start in range(0, len(lacking), ENCODED_AT_ONCE):
         some = lacking[start : start + ENCODED_AT_ONCE]
-        found = {content: raw.inputs(content).get(modality) for content in some}
+        found = {key: raw.inputs(key).get(modality) for key in some}
         usable = {
-            content: values
-            for content, values in found.items()
+            key: values
+            for key, values in found.items()
             if values is not None and branch.spec.holds(values)
         }
         outputs = dict(zip(usable, branch.encode([*usable.values()]), strict=True))
-        for content in some:
-            encoded.keep(content, modality, outputs.get(content))
+        for key in some:
+            encoded.keep(key, modality, outputs.get(key))
     branch.train(was_training)
 
 
-def _is_encoded(content: str, encoded: AudioCache, raw: AudioCache) -> bool:
-    """Return whether a content need not be encoded: it was, or it still has nothing to encode."""
-    if encoded.absent(content):
-        return bool(raw.absent(content)) or not raw.has(content)
-    return encoded.has(content)
+def _is_encoded(key: str, encoded: AudioCache, raw: AudioCache) -> bool:
+    """Return whether an input need not be encoded: it was, or there is still nothing to encode."""
+    if encoded.absent(key):
+        return bool(raw.absent(key)) or not raw.has(key)
+    return encoded.has(key)
 
 
 def _raw_folder(clip: CachedClip, modality: str) -> str:

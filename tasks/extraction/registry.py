@@ -59,8 +59,16 @@ Facts = Callable[[Any], Mapping[str, str]]
 """Returns, for a modality's settings or None, what a model's card says of the extractor."""
 
 
+NAMED = "-named"
+"""Ends the name of a folder whose inputs depend on clips' names."""
+
+
 def _no_key(_: Any) -> str:
     return ""
+
+
+def _by_content(_: Any) -> bool:
+    return False
 
 
 def _no_facts(_: Any) -> Mapping[str, str]:
@@ -80,6 +88,8 @@ class Extractor:
         key: what beside the version decides its input; part of the cache's keys.
         needs_pictures: it reads `ClipMedia.pictures`.
         facts: what the card of a model that was trained on its inputs says of it.
+        by_name: whether, under its modality's settings, an input depends on the clip's name, too:
+            clips of one content may have different ones.
     """
 
     modality: str
@@ -90,11 +100,14 @@ class Extractor:
     key: InputKey = _no_key
     facts: Facts = _no_facts
     needs_pictures: bool = False
+    by_name: Callable[[Any], bool] = _by_content
 
     def folder(self, options: Mapping[str, Any] = NO_SETTINGS) -> str:
         """Return the name of a folder for its inputs under these settings: ``text-v1-KEY``."""
-        key = self.key(options.get(self.modality))
-        return f"{self.modality}-v{self.version}" + (f"-{key}" if key else "")
+        settings = options.get(self.modality)
+        key = self.key(settings)
+        named = NAMED if self.by_name(settings) else ""
+        return f"{self.modality}-v{self.version}" + (f"-{key}" if key else "") + named
 
 
 _EXTRACTORS: dict[str, Extractor] = {}
@@ -169,6 +182,13 @@ def extractor_facts(
     own = {name: settings.get(name) for name in modalities}
     found = {name: extractor_of(name, given).facts(given) for name, given in own.items()}
     return {name: facts for name, facts in found.items() if facts}
+
+
+def depend_on_names(modalities: Iterable[str], options: Mapping[str, Any] = NO_SETTINGS) -> bool:
+    """Return whether clips of one content may have different inputs, by their names."""
+    return any(
+        extractor_of(name, options.get(name)).by_name(options.get(name)) for name in modalities
+    )
 
 
 def require_extractors(modalities: Iterable[str], options: Mapping[str, Any] = NO_SETTINGS) -> None:

@@ -13,8 +13,10 @@ from typing import Any
 from emi_model.errors import StoreError
 from emi_model.modalities import AUDIO
 from tasks.corpus.features.folders import FEATURES_FOLDER, INDEX_FILE, FeatureIndex
+from tasks.extraction.registry import NAMED
 from tasks.forgetting.wanted import WantedClips
 from tasks.home import home
+from tasks.labels.cache_files import name_hash
 from tasks.labels.labelled_clips import CACHE_FOLDER
 from tasks.storage.local import LocalFolder
 from tasks.store.mirror import remove_versions
@@ -39,7 +41,7 @@ def cached_files(wanted: WantedClips, staying: Staying) -> list[Path]:
         wanted: the clips.
         staying: returns the ids of the clips that stay; called where there are features.
     """
-    of_contents = [path for folder in _caches() for path in _of(folder, wanted.own_contents)]
+    of_contents = [path for folder in _caches() for path in _of(folder, wanted)]
     features = (files.values() for _, files in _features(wanted, staying))
     return [*of_contents, *chain.from_iterable(features)]
 
@@ -63,7 +65,7 @@ def empty_caches(wanted: WantedClips, staying: Staying, *, of_bucket: bool) -> N
             if folder.name.startswith(f"{AUDIO}-frames-") and wanted.own_contents:
                 shutil.rmtree(folder)
                 continue
-            for path in _of(folder, wanted.own_contents):
+            for path in _of(folder, wanted):
                 path.unlink(missing_ok=True)
         _remove_left()
         for folder, files in _features(wanted, staying):
@@ -96,11 +98,23 @@ def _caches() -> list[Path]:
     return sorted(path for path in (home() / CACHE_FOLDER).glob("*") if path.is_dir())
 
 
-def _of(folder: Path, contents: Collection[str]) -> Iterator[Path]:
-    """Yield the files of some contents, those that are being written among them."""
-    for content in sorted(contents):
-        yield from (folder / content[:2]).glob(f"{content}.*")
-        yield from (folder / content[:2]).glob(f".{content}-*")
+def _of(folder: Path, wanted: WantedClips) -> Iterator[Path]:
+    """Yield the files of some clips, those that are being written among them.
+
+    Where inputs depend on names, clips that stay may have the same content, but not the same file.
+    """
+    if NAMED in folder.name:
+        names = [*map(name_hash, wanted.clip_ids)]
+        of_contents = (path for one in sorted(wanted.contents) for path in _files(folder, one))
+        yield from (path for path in of_contents if any(name in path.name for name in names))
+        return
+    for content in sorted(wanted.own_contents):
+        yield from _files(folder, content)
+
+
+def _files(folder: Path, content: str) -> Iterator[Path]:
+    for begun in (f"{content}.*", f"{content}-*", f".{content}-*"):
+        yield from (folder / content[:2]).glob(begun)
 
 
 def _remove_left() -> None:

@@ -7,7 +7,8 @@
     <root>/MODALITY-v2-eHASH/1f/...         what a frozen encoder of that hash made of the input
 
 A modality whose extractor has settings that change its input has a folder for each of them:
-MODALITY-v2-KEY.
+MODALITY-v2-KEY. Where an input depends on the clip's name, too, as features from a table do, the
+folder ends in -named, and its files are called 1f0c...-HASH, by a hash of the name.
 
 FLAC keeps every sample. A file is written aside, synced and renamed, so processes that fill the
 cache at once do the same work twice at worst; a file is whole and is never changed.
@@ -34,6 +35,8 @@ from tasks.extraction.registry import NO_SETTINGS, extractor_of
 from tasks.extraction.rows import NOTED, UNGIVEN, extract_clip, failures
 from tasks.labels.cache_files import (
     advice,
+    cache_key,
+    in_folder,
     read_facts,
     read_values,
     write_facts,
@@ -125,7 +128,7 @@ class AudioCache:
             CorpusError: the cache cannot be written.
             MediaToolError: there is no usable ffmpeg.
         """
-        lacking = [item for item in clips if self._lacking(item[1])]
+        lacking = [item for item in clips if self._lacking(cache_key(item[1], item[0].clip_id))]
         num_there = len(clips) - len(lacking)
 
         def report(num_done: int, _: int) -> None:
@@ -137,27 +140,26 @@ class AudioCache:
         failures = zip((clip.clip_id for clip, _ in lacking), found, strict=True)
         return {clip_id: failure for clip_id, failure in failures if failure is not None}
 
-    def read(
-        self, content_sha256: str, start: int = 0, num_samples: int | None = None
-    ) -> Int16Waveform:
+    def read(self, key: str, start: int = 0, num_samples: int | None = None) -> Int16Waveform:
         """Return audio, int16 (samples,), 16 kHz mono, the very samples that extraction gave.
 
         Args:
-            content_sha256: hash of the clip's content.
+            key: of the clip, as `cache_key` gives it; where no input depends on names, the hash
+                of its content is enough.
             start: first sample.
             num_samples: at most so many; None for all that follow.
 
         Raises:
             CorpusError: the content is not in the cache, or its file is damaged.
         """
-        with self._opened(content_sha256) as sound:
+        with self._opened(key) as sound:
             sound.seek(min(start, sound.frames))
             waveform: Int16Waveform = sound.read(
                 -1 if num_samples is None else num_samples, dtype="int16"
             )
         return waveform
 
-    def inputs(self, content_sha256: str) -> dict[str, NDArray[Any]]:
+    def inputs(self, key: str) -> dict[str, NDArray[Any]]:
         """Return all inputs of a content by modality, without those that it lacks.
 
         Raises:
@@ -165,71 +167,71 @@ class AudioCache:
         """
         found: dict[str, NDArray[Any]] = {}
         for modality in self.needs:
-            if self._is_absent(content_sha256, modality):
+            if self._is_absent(key, modality):
                 continue
             if modality == AUDIO:
-                found[modality] = self.read(content_sha256)
+                found[modality] = self.read(key)
             else:
-                found[modality] = read_values(self._file(content_sha256, modality))
+                found[modality] = read_values(self._file(key, modality))
         return found
 
-    def facts(self, content_sha256: str, modality: str) -> dict[str, Any]:
+    def facts(self, key: str, modality: str) -> dict[str, Any]:
         """Return what the modality's extractor noted of a content; empty if nothing.
 
         Raises:
             CorpusError: the file is damaged.
         """
-        return read_facts(self._file(content_sha256, modality, FACTS_SUFFIX))
+        return read_facts(self._file(key, modality, FACTS_SUFFIX))
 
-    def absent(self, content_sha256: str) -> tuple[str, ...]:
+    def absent(self, key: str) -> tuple[str, ...]:
         """Return the modalities that a content lacks."""
-        return tuple(name for name in self.needs if self._is_absent(content_sha256, name))
+        return tuple(name for name in self.needs if self._is_absent(key, name))
 
-    def num_samples(self, content_sha256: str) -> int:
+    def num_samples(self, key: str) -> int:
         """Return how many samples are cached of a content; without audio, as `size_of` counts.
 
         Raises:
             CorpusError: as `read`.
         """
-        if AUDIO not in self.needs or self._is_absent(content_sha256, AUDIO):
-            return size_of(self.inputs(content_sha256))
-        with self._opened(content_sha256) as sound:
+        if AUDIO not in self.needs or self._is_absent(key, AUDIO):
+            return size_of(self.inputs(key))
+        with self._opened(key) as sound:
             return int(sound.frames)
 
-    def has(self, content_sha256: str) -> bool:
+    def has(self, key: str) -> bool:
         """Return whether a content is in the cache, in all modalities."""
-        return not self._lacking(content_sha256)
+        return not self._lacking(key)
 
-    def keep(self, content_sha256: str, modality: str, values: NDArray[Any] | None) -> None:
+    def keep(self, key: str, modality: str, values: NDArray[Any] | None) -> None:
         """Write a content's input, or for None that it lacks the modality.
 
         Raises:
             CorpusError: the cache cannot be written.
         """
         suffix = ABSENT_SUFFIX if values is None else None
-        write_values(self._file(content_sha256, modality, suffix), values)
+        write_values(self._file(key, modality, suffix), values)
         if values is not None:
             with suppress(OSError):  # values count for more than a file that says otherwise
-                self._file(content_sha256, modality, ABSENT_SUFFIX).unlink()
+                self._file(key, modality, ABSENT_SUFFIX).unlink()
 
-    def _is_absent(self, content_sha256: str, modality: str) -> bool:
+    def _is_absent(self, key: str, modality: str) -> bool:
         """Return whether a content is known to lack a modality, and none was found since."""
-        noted = self._file(content_sha256, modality, ABSENT_SUFFIX)
-        return noted.exists() and not self._file(content_sha256, modality).exists()
+        noted = self._file(key, modality, ABSENT_SUFFIX)
+        return noted.exists() and not self._file(key, modality).exists()
 
-    def _lacking(self, content_sha256: str) -> dict[str, bool]:
+    def _lacking(self, key: str) -> dict[str, bool]:
         """Return the modalities to extract, as `needs`."""
         return {
             modality: needed
             for modality, needed in self.needs.items()
-            if not self._file(content_sha256, modality).exists()
-            and (needed or not self._file(content_sha256, modality, ABSENT_SUFFIX).exists())
+            if not self._file(key, modality).exists()
+            and (needed or not self._file(key, modality, ABSENT_SUFFIX).exists())
         }
 
-    def _file(self, content_sha256: str, modality: str = AUDIO, suffix: str | None = None) -> Path:
+    def _file(self, key: str, modality: str = AUDIO, suffix: str | None = None) -> Path:
         folder = self._folder(modality)
         suffix = suffix or (".flac" if modality == AUDIO else ".npy")
-        return self.root / folder / content_sha256[:2] / f"{content_sha256}{suffix}"
+        return self.root / folder / key[:2] / f"{in_folder(key, folder)}{suffix}"
 
     def _folder(self, modality: str) -> str:
         if modality not in self._folders:
@@ -239,8 +241,8 @@ class AudioCache:
         return self._folders[modality]
 
     @contextmanager
-    def _opened(self, content_sha256: str) -> Iterator[Any]:
-        file = self._file(content_sha256)
+    def _opened(self, key: str) -> Iterator[Any]:
+        file = self._file(key)
         try:
             with soundfile.SoundFile(file) as sound:
                 yield sound
@@ -255,7 +257,8 @@ class AudioCache:
             yield lambda item: self._extract(*item, prober)
 
     def _extract(self, clip: ClipFile, content_sha256: str, prober: Prober) -> CacheFailure | None:
-        needs = self._lacking(content_sha256)
+        key = cache_key(content_sha256, clip.clip_id)
+        needs = self._lacking(key)
         row = extract_clip(
             clip,
             max_seconds=CACHED_SECONDS,
@@ -270,7 +273,7 @@ class AudioCache:
                 f"its content was {content_sha256[:12]} when it was labelled, it is {found[:12]}"
             )
             return CacheFailure(CHANGED, f"{detail} now: add its labels again")
-        if row["inputs"] is None and not self._may_lack(content_sha256, needs, row):
+        if row["inputs"] is None and not self._may_lack(key, needs, row):
             return CacheFailure(row["reason"], row["detail"])
         inputs, failed = unpack(row), failures(row.get(UNGIVEN, {}))
         for modality in needs:
@@ -278,17 +281,15 @@ class AudioCache:
                 continue
             facts = row.get(NOTED, {}).get(modality)
             if facts is not None:
-                write_facts(self._file(content_sha256, modality, FACTS_SUFFIX), facts)
-            self.keep(content_sha256, modality, inputs.get(modality))
+                write_facts(self._file(key, modality, FACTS_SUFFIX), facts)
+            self.keep(key, modality, inputs.get(modality))
         for why in failed.values():
             return CacheFailure(why.reason, why.detail)
         return None
 
-    def _may_lack(
-        self, content_sha256: str, needs: Mapping[str, bool], row: Mapping[str, Any]
-    ) -> bool:
+    def _may_lack(self, key: str, needs: Mapping[str, bool], row: Mapping[str, Any]) -> bool:
         """Return whether a clip gave nothing that it must have, and the cache has another input."""
         others = [modality for modality in self.needs if modality not in needs]
         return row.get(UNGIVEN, {}).keys() == needs.keys() and any(
-            self._file(content_sha256, modality).exists() for modality in others
+            self._file(key, modality).exists() for modality in others
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import os
@@ -17,8 +18,26 @@ from numpy.typing import NDArray
 
 from emi_model.errors import CorpusError
 from emi_model.units import SAMPLING_RATE
+from tasks.extraction.registry import NAMED
 from tasks.storage.local import place
 from tasks.threads import NUMPY_HEADERS
+
+_NAME_DIGITS = 16
+
+
+def cache_key(content_sha256: str, clip_id: str) -> str:
+    """Return what a clip's inputs are found by: the hash of its content, then that of its name."""
+    return f"{content_sha256}-{name_hash(clip_id)}"
+
+
+def name_hash(clip_id: str) -> str:
+    """Return the hash of a clip's name that files of named inputs end in."""
+    return hashlib.sha256(clip_id.encode(errors="surrogateescape")).hexdigest()[:_NAME_DIGITS]
+
+
+def in_folder(key: str, folder: str) -> str:
+    """Return a key as files of a folder are called: without the name, if inputs are by content."""
+    return key if NAMED in folder else key.partition("-")[0]
 
 
 def write_values(final: Path, values: NDArray[Any] | None) -> None:

@@ -15,9 +15,10 @@ from emi_model.modalities import AUDIO_NEEDED
 from tasks.cluster.budget import machine_budget
 from tasks.corpus.clips import ClipFile
 from tasks.corpus.listing import list_clips
-from tasks.extraction.registry import NO_SETTINGS, extractor_facts
+from tasks.extraction.registry import NAMED, NO_SETTINGS, extractor_facts
 from tasks.home import home
 from tasks.labels.audio_cache import AudioCache
+from tasks.labels.cache_files import cache_key
 from tasks.labels.label_set import LabelledRow, LabelSet
 
 
@@ -52,22 +53,31 @@ class CachedClip:
     @property
     def inputs(self) -> dict[str, NDArray[Any]]:
         """By modality; ``audio`` is int16 (samples,), 16 kHz mono. An absent one is left out."""
-        return self._cached().inputs(self.content_sha256)
+        return self._cached().inputs(self.cache_key)
 
     def facts(self, modality: str) -> dict[str, Any]:
         """Return what the modality's extractor noted of the clip, as a text's language."""
-        return self._cached().facts(self.content_sha256, modality)
+        return self._cached().facts(self.cache_key, modality)
 
     @property
     def absent(self) -> tuple[str, ...]:
         """The modalities that it lacks."""
-        return self._cached().absent(self.content_sha256)
+        return self._cached().absent(self.cache_key)
 
     @property
     def inputs_id(self) -> str:
-        """The hash of its file, and the folders of the cache that have its inputs."""
-        folders = (f"{modality}={self.folders.get(modality, '')}" for modality in self.needs)
-        return " ".join([self.content_sha256, *sorted(folders)])
+        """The hash of its file, and the folders of the cache that have its inputs.
+
+        With its name, where inputs depend on it.
+        """
+        folders = [f"{modality}={self.folders.get(modality, '')}" for modality in self.needs]
+        named = any(NAMED in folder for folder in folders)
+        return " ".join([self.cache_key if named else self.content_sha256, *sorted(folders)])
+
+    @property
+    def cache_key(self) -> str:
+        """What its inputs are found by in the cache."""
+        return cache_key(self.content_sha256, self.clip_id)
 
     def _cached(self) -> AudioCache:
         return AudioCache(self.cache, self.needs, folders=self.folders)
@@ -137,7 +147,7 @@ def load_labelled_audio(
     for row in wanted:
         if row.clip_id in missing:
             continue
-        num_samples = cache.num_samples(row.content_sha256)
+        num_samples = cache.num_samples(cache_key(row.content_sha256, row.clip_id))
         if num_samples < min_samples:
             missing[row.clip_id] = f"{num_samples} samples, expected {min_samples} or more"
             continue

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from types import TracebackType
@@ -238,17 +238,19 @@ def recounted(tally: Tally, store: ResultsStore, run_id: str, table: str = SCORE
     return set(firsts["clip_id"].to_pylist())
 
 
-def newest_row(store: ResultsStore, table: str) -> datetime | None:
-    """Return when the newest row of a leading table was made; None if there is none.
+def newest_row(store: ResultsStore, tables: Iterable[str]) -> datetime | None:
+    """Return when the newest row of some leading tables was made; None if there is none.
 
     Args:
         store: the store.
-        table: scores or transcripts.
+        tables: of scores or transcripts.
     """
-    column = LATEST_FIRST[table].partition(" ")[0]
-    rows = store.rows(table, TABLE_SCHEMAS[table], ds.scalar(True), [column])
-    found: datetime | None = pc.max(rows[column]).as_py()
-    return found
+    found: list[datetime | None] = []
+    for table in tables:
+        column = LATEST_FIRST[table].partition(" ")[0]
+        rows = store.rows(table, TABLE_SCHEMAS[table], ds.scalar(True), [column])
+        found.append(pc.max(rows[column]).as_py())
+    return max(filter(None, found), default=None)
 
 
 def tables_of(rows: pa.Table, stamp: RunStamp) -> dict[str, pa.Table]:

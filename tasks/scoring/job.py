@@ -56,6 +56,11 @@ class Job(ABC):
     tables: tuple[str, ...]
     settings: Any
 
+    @property
+    def by_name(self) -> bool:
+        """Return whether what it makes of a clip depends on the clip's name, too."""
+        return False
+
     @abstractmethod
     def work(self, store: ResultsStore) -> Work:
         """Return what workers do with a clip."""
@@ -206,9 +211,9 @@ def run_job(
         run = Run(job, store, record, Tally(), after_kill)
         with store.alive(run_id), _recorded(run, on_end, interrupts):
             note_listing(store, source, clips, whole=limit is None)
-            made_at = [newest_row(store, table) for table in job.tables]
-            job.stamp.clock.begin_after(max(filter(None, made_at), default=None))
-            plan = plan_clips(clips, job.done_clips(store), rescore=again)
+            job.stamp.clock.begin_after(newest_row(store, job.tables))
+            done = job.done_clips(store)
+            plan = plan_clips(clips, done, rescore=again, by_name=job.by_name)
             planned = replace(
                 record,
                 num_skipped=plan.num_skipped,

@@ -22,7 +22,7 @@ from tasks.cluster.budget import ScorerPool
 from tasks.corpus.clips import ClipFile
 from tasks.corpus.done import DoneClip, ScoringPlan, done_clips
 from tasks.corpus.standing import note_current
-from tasks.extraction.registry import require_extractors
+from tasks.extraction.registry import depend_on_names, require_extractors
 from tasks.extraction.series.given import parse_features, series_settings
 from tasks.provenance import new_run_id
 from tasks.registry.registry import is_champion, pin_model, resolve_model
@@ -71,6 +71,11 @@ class ScoringJob(Job):
     def precision(self) -> str:  # type: ignore[override]  # read only
         """Return the numerics requested."""
         return self.settings.precision
+
+    @property
+    def by_name(self) -> bool:
+        """Return whether the model takes features that are found by a clip's name."""
+        return depend_on_names(self.settings.needs, self.settings.options)
 
     def work(self, store: ResultsStore) -> Work:
         """Return extraction and scoring."""

@@ -41,6 +41,7 @@ def series_extractor(modality: str) -> Extractor:
         extract=partial(_extract, modality),
         key=_key,
         facts=_facts,
+        by_name=_is_by_name,
     )
 
 
@@ -92,6 +93,10 @@ def _file_of(media: ClipMedia, settings: SeriesSettings) -> Path | None:
         return feature_index(Path(settings.folder)).of(media.clip_id)
     suffix = media.path.suffix.lower().removeprefix(".")
     return media.path if suffix in FEATURE_SUFFIXES else None
+
+
+def _is_by_name(settings: SeriesSettings) -> bool:
+    return settings.folder is not None
 
 
 def _key(settings: SeriesSettings) -> str:

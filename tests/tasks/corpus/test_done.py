@@ -83,6 +83,8 @@ def test_renamed_and_copied(clip: Clip) -> None:
     clips = [clip("new.mp4", b"abc"), clip("old.mp4", b"abc"), clip("other.mp4", b"abd")]
     plan = plan_clips(clips, done("old.mp4", b"abc"))
     assert plan == ScoringPlan(todo=[clips[2]], reusable=[(clips[0], "old.mp4")], num_skipped=1)
+    plan = plan_clips(clips, done("old.mp4", b"abc"), by_name=True)
+    assert plan == ScoringPlan(todo=[clips[0], clips[2]], num_skipped=1)
 
 
 def test_replaced_by_the_content_of_another(clip: Clip) -> None:

@@ -9,10 +9,20 @@ from typing import Any
 
 import pytest
 
+from tasks.extraction.registry import NAMED
 from tasks.forgetting.forget import plan_forgetting
+from tasks.labels.cache_files import cache_key
 from tasks.store.query import answer
 from tasks.store.store import ResultsStore
-from tests.tasks.forgetting.forgettable import ANNA, BEN, CONTENT, cache_file, forget, label
+from tests.tasks.forgetting.forgettable import (
+    ANNA,
+    BEN,
+    CONTENT,
+    cache_file,
+    content_of,
+    forget,
+    label,
+)
 
 pytestmark = pytest.mark.usefixtures("machine")
 
@@ -35,6 +45,16 @@ def test_cached_audio_goes_unless_a_clip_that_stays_has_it(
     assert found.same_content == ("original.mp4",)
     assert [path for path in gone if path.exists()] == []
     assert [path for path in kept if not path.exists()] == []
+
+
+def test_inputs_by_name_go_whatever_stays(store: ResultsStore, machine: Path) -> None:
+    label(store, "copy.mp4", "original.mp4")
+    copy, original = (
+        cache_file(machine, cache_key(content_of(name), name), f"eda-v1-12{NAMED}", ".npy")
+        for name in ("copy.mp4", "original.mp4")
+    )
+    assert forget(store, "copy.mp4").amount.num_cached == 1
+    assert (copy.exists(), original.exists()) == (False, True)
 
 
 def test_features_of_tables_go(store: ResultsStore, machine: Path) -> None:

@@ -13,7 +13,7 @@ from emi_model.architecture.config import EmiConfig
 from emi_model.errors import ConfigError
 from tasks.corpus.listing import list_clips
 from tasks.extraction.inputs import unpack
-from tasks.extraction.registry import extractor_facts, extractor_of, has_extractor
+from tasks.extraction.registry import NAMED, extractor_facts, extractor_of, has_extractor
 from tasks.extraction.rows import extract_clip
 from tasks.extraction.series.given import (
     Given,
@@ -176,7 +176,7 @@ def test_the_cache_knows_features_by_their_content(made: str, tmp_path: Path) ->
         (facts,) = extractor_facts(["face"], options).values()
         assert facts["source"] == place.name
         name = extractor_of("face", options["face"]).folder(options)
-        assert name.endswith(facts["key"])
+        assert name.endswith(f"{facts['key']}{NAMED}")
         return name
 
     assert folder(copy) == folder(Path(made))
