@@ -29,6 +29,7 @@ from tasks.scoring.commit import Committer, RunStamp, Tally, newest_row, recount
 from tasks.scoring.run_record import RunRecord, RunState, ended, mark_killed, write_record
 from tasks.scoring.score_clips import rows_made
 from tasks.scoring.stages.stage import Work
+from tasks.storage.open import is_remote, local_path
 from tasks.store.compaction import compact
 from tasks.store.store import ResultsStore, create_store
 
@@ -201,7 +202,7 @@ def run_job(
         after_kill = mark_killed(store)
         record = RunRecord(
             job.stamp,
-            source,
+            source if is_remote(source) else str(local_path(source).absolute()),
             job.precision,
             started_at,
             num_listed=len(clips),

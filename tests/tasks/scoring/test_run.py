@@ -177,6 +177,13 @@ def test_scores_are_one_row_a_clip_that_is_there(tmp_path, corpus, scored):
     assert answer(tmp_path / "store", "FROM trusted_scores").num_rows == 0
 
 
+def test_a_run_records_a_corpus_that_any_folder_finds(tmp_path, corpus, scored, monkeypatch):
+    """`emi verify --repair`, called elsewhere, scores its clips again."""
+    monkeypatch.chdir(tmp_path)
+    scored("corpus")
+    assert answer(tmp_path / "store", "SELECT source FROM runs").to_pylist() == [{"source": corpus}]
+
+
 class Ahead(datetime):
     """A clock that is a day ahead."""
 
