@@ -29,6 +29,7 @@ from tasks.scoring.commit import Committer, RunStamp, Tally, newest_row, recount
 from tasks.scoring.run_record import RunRecord, RunState, ended, mark_killed, write_record
 from tasks.scoring.score_clips import rows_made
 from tasks.scoring.stages.stage import Work
+from tasks.storage.locks import LockHeld
 from tasks.storage.open import is_remote, local_path
 from tasks.store.compaction import compact
 from tasks.store.store import ResultsStore, create_store
@@ -242,7 +243,7 @@ def store_lock(store: ResultsStore, wait_minutes: float) -> Iterator[None]:
         wait_minutes: how long to wait while another run writes to it.
 
     Raises:
-        StoreError: another run still writes to it.
+        StoreError: another run still writes to it, or it cannot be locked.
     """
     deadline = time.monotonic() + 60 * wait_minutes
     with ExitStack() as stack:
@@ -250,8 +251,8 @@ def store_lock(store: ResultsStore, wait_minutes: float) -> Iterator[None]:
             try:
                 stack.enter_context(store.lock())
                 break
-            except StoreError:
-                if time.monotonic() > deadline:
+            except StoreError as error:
+                if not isinstance(error.__cause__, LockHeld) or time.monotonic() > deadline:
                     raise
             observer().begin("waiting for another run", None, "")
             time.sleep(STOP_POLL_SECONDS)

@@ -52,6 +52,18 @@ def test_a_store_is_waited_for(tmp_path, monkeypatch):
     release.join()
 
 
+def test_what_no_wait_heals_is_not_waited_for(tmp_path):
+    store, stages = create_store(tmp_path / "store"), Stages()
+    (tmp_path / "store" / ".lock").mkdir()
+    with (
+        observed_by(stages),
+        pytest.raises(StoreError, match="cannot be locked"),
+        store_lock(store, 0.0005),
+    ):
+        pass
+    assert stages.seen == []
+
+
 def test_what_goes_wrong_inside_is_not_waited_for(tmp_path):
     store = create_store(tmp_path / "store")
     with pytest.raises(StoreError, match="full"), store_lock(store, 1):
