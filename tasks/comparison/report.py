@@ -17,7 +17,7 @@ from tasks.comparison.cell import CellRun
 from tasks.comparison.picture import comparison_plot
 from tasks.comparison.plan import Comparison
 from tasks.comparison.run import TrainedSystem
-from tasks.comparison.summary import ReportId, comparison_rows
+from tasks.comparison.summary import FEWER_RESAMPLES, ReportId, comparison_rows
 from tasks.evaluation.plots import save_picture
 from tasks.provenance import new_run_id
 from tasks.schema.registers import MEAN, register_table
@@ -197,9 +197,11 @@ class ComparisonReport:
     def _on_statistics(self) -> Iterator[str]:
         reference = self.comparison.reference
         other = "a constant, correlation 0" if reference == CHANCE else f"`{reference}`"
+        named = any(clip.speaker for clip in self.comparison.clips.measured or ())
+        drawn = "speakers" if named else "clips, as no speakers are known"
         yield (
-            "In brackets: 95 % bootstrap intervals. Each of "
-            f"{SYSTEM_RESAMPLES} resamples draws speakers, the same for all systems, and trainings "
+            f"In brackets: 95 % bootstrap intervals. Each of {SYSTEM_RESAMPLES} resamples, of a "
+            f"subset {FEWER_RESAMPLES}, draws {drawn}, the same for all systems, and trainings "
             "of each. A training that scores all clips alike counts as 0. p: two-sided, of the "
             f"difference to {other}, by Holm's correction for all systems of a table's column."
         )

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -10,7 +11,7 @@ from tasks.comparison.cell import CellRun
 from tasks.comparison.plan import Comparison
 from tasks.comparison.report import ComparisonReport
 from tasks.comparison.run import record_training, recorded_trainings
-from tasks.labels.labelled_clips import LabelledAudio
+from tasks.labels.labelled_clips import CachedClip, LabelledAudio
 from tasks.schema.comparisons import COMPARISONS_SCHEMA
 from tasks.schema.registers import MEAN
 from tasks.store.query import answer, stored_question
@@ -82,6 +83,7 @@ def test_files_and_rows(
     assert "## Pearson by target" in text
     assert "- Failed: text_anchored (2): found no text" in text
     assert "taught nothing and chose nothing: 4 training clips taught, 2 training clips" in text
+    assert "4000 resamples, of a subset 1000, draws speakers, the same" in text
     assert "Of so few speakers (3)" in text
     assert "There is no p of fewer than 5 speakers" in text
     later = ComparisonReport.of(comparison, recorded_trainings(comparison, store), {})
@@ -98,6 +100,18 @@ def test_files_and_rows(
     (tmp_path / "taken").write_text("")
     with pytest.raises(StoreError, match="cannot be written"):
         report.write(tmp_path / "taken", store)
+
+
+def test_clips_of_unknown_speakers_are_drawn_one_by_one(
+    figures: tuple[ResultsStore, ComparisonReport], comparison: Comparison
+) -> None:
+    measured = comparison.clips.measured or ()
+    nameless = [replace(clip, speaker="") for clip in measured if isinstance(clip, CachedClip)]
+    alone = replace(comparison, clips=comparison.clips._replace(measured=nameless))
+    report = ComparisonReport.of(alone, recorded_trainings(alone, figures[0]), {})
+    assert "draws clips, as no speakers are known, the same for all" in " ".join(report.notes())
+    (bad,) = [row for row in report.best_first() if row["name"] == "concat"]
+    assert bad["p"] is not None  # of 24 clips, each counted for itself
 
 
 def test_a_reference_that_failed_leaves_no_differences(
