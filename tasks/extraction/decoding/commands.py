@@ -10,7 +10,7 @@ import ffmpeg
 
 from emi_model.units import SAMPLING_RATE
 from tasks.extraction.decoding.mixing import Mixing, mix_filter
-from tasks.extraction.decoding.pictures import picture_filter
+from tasks.extraction.decoding.pictures import FRAMES_PER_SECOND, picture_filter
 from tasks.extraction.formats import (
     ALLOWED_CONTAINERS,
     ALLOWED_DECODERS,
@@ -108,8 +108,9 @@ def picture_command(
     source = _source(0, TrackOfFile(url, view.index, view=view))
     outputs = [_pictures(source, view, target)]
     if clock_index is not None:
-        clock = source[str(clock_index)]
-        outputs.append(clock.output("-", format="null", acodec="copy", vn=None, sn=None, dn=None))
+        clock, seconds = source[str(clock_index)], view.num_frames / FRAMES_PER_SECOND
+        nothing = {"format": "null", "acodec": "copy", "vn": None, "sn": None, "dn": None}
+        outputs.append(clock.output("-", **nothing, t=seconds))  # else it is read to its end
     return _command(executable, outputs, [url], "-max_error_rate", "1")
 
 

@@ -5,13 +5,18 @@ Made clips show a field of grey that grows brighter: the grey tells when a pictu
 
 from __future__ import annotations
 
+import os
 import subprocess
+import threading
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from tasks.extraction.decoding.commands import View
+from tasks.extraction.decoding.decode import decode_pictures
 from tasks.extraction.decoding.pictures import (
     FRAMES_PER_SECOND,
     LONGEST_SIDE,
@@ -162,6 +167,27 @@ class TestBounds:
         found = shown(path, prober)
         assert [*found] == list(range(MAX_FRAMES))
         assert [*found.values()] == [0] * 299 + [1]
+
+    def test_a_broadcast_is_not_read_to_its_end(self, tmp_path: Path) -> None:
+        """Its sound is the clock of its pictures. The file that is read here has no end."""
+        inputs = ["testsrc=size=64x48:rate=25:duration=20", "sine=duration=20"]
+        made = (option for one in inputs for option in ("-f", "lavfi", "-i", one))
+        ffmpeg(*made, "-c:v", "mpeg2video", "-c:a", "mp2", str(tmp_path / "a.ts"))
+        os.mkfifo(tmp_path / "endless.ts")
+        seen = threading.Event()
+
+        def write() -> None:
+            with suppress(BrokenPipeError), (tmp_path / "endless.ts").open("wb") as pipe:
+                pipe.write((tmp_path / "a.ts").read_bytes())
+                pipe.flush()
+                seen.wait()
+
+        threading.Thread(target=write, daemon=True).start()
+        url = f"file:{tmp_path / 'endless.ts'}"
+        found = decode_pictures(url, View(0, 5), clock_index=1, timeout_seconds=20.0)
+        seen.set()
+        assert not found.timed_out
+        assert found.pictures.ticks == (0, 1, 2, 3, 4)
 
     def test_a_clip_in_4k(self, film: Film, prober: Prober) -> None:
         path = film("a.mp4", [0.0, 0.7], *LOSSLESS, size="3840x2160")
