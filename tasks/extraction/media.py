@@ -130,7 +130,11 @@ def _decode_alone(found: Visible, view: View) -> DecodedPictures | Rejection:
     if header.container in _BROADCASTS and header.tracks:
         clock_index = choose_track(header.tracks).index
     seen = decode_pictures(
-        found.url, view, clock_index=clock_index, timeout_seconds=found.seconds_left
+        found.url,
+        view,
+        clock_index=clock_index,
+        timeout_seconds=found.seconds_left,
+        begins_late=header.begins_late,
     )
     if seen.timed_out:
         words = f"stopped at the time limit: {seen.words}"

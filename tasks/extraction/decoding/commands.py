@@ -93,7 +93,13 @@ def common_command(
 
 
 def picture_command(
-    executable: str, url: str, view: View, target: str, clock_index: int | None
+    executable: str,
+    url: str,
+    view: View,
+    target: str,
+    clock_index: int | None,
+    *,
+    begins_late: bool = False,
 ) -> list[str]:
     """Return a command that decodes the pictures of one file.
 
@@ -104,8 +110,9 @@ def picture_command(
         target: Where to write them.
         clock_index: A stream that is read, but not decoded: for broadcasts, ffmpeg counts time
             from the first of the streams that it reads.
+        begins_late: That stream's first packet lies deep in the file.
     """
-    source = _source(0, TrackOfFile(url, view.index, view=view))
+    source = _source(0, TrackOfFile(url, view.index, begins_late=begins_late, view=view))
     outputs = [_pictures(source, view, target)]
     if clock_index is not None:
         clock, seconds = source[str(clock_index)], view.num_frames / FRAMES_PER_SECOND

@@ -126,7 +126,12 @@ def decode_links(
 
 
 def decode_pictures(
-    url: str, view: View, *, clock_index: int | None, timeout_seconds: float
+    url: str,
+    view: View,
+    *,
+    clock_index: int | None,
+    timeout_seconds: float,
+    begins_late: bool = False,
 ) -> Seen:
     """Decode the pictures of one file, without its sound.
 
@@ -135,11 +140,14 @@ def decode_pictures(
         view: The pictures.
         clock_index: As for `picture_command`.
         timeout_seconds: Wall-clock limit.
+        begins_late: As for `picture_command`.
 
     Raises:
         MediaToolError: There is no usable ffmpeg; no file raises an error.
     """
-    command = picture_command(find_ffmpeg(), url, view, "pipe:1", clock_index)
+    command = picture_command(
+        find_ffmpeg(), url, view, "pipe:1", clock_index, begins_late=begins_late
+    )
     finished = run_ffmpeg(command, timeout_seconds, max_picture_bytes(view.num_frames))
     lines = error_lines(finished, url)
     early = finished.exit_status != 0 or ended_early(lines)

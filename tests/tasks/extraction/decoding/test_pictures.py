@@ -124,6 +124,16 @@ class TestTimes:
         assert min(found) == 4
         assert [found[tick] for tick in (4, 5, 6)] == [0, 0, 1]
 
+    @pytest.mark.parametrize("name", ["a.vob", "a.ts"])
+    def test_sound_far_behind_the_beginning_of_a_disc_or_broadcast(
+        self, name: str, tmp_path: Path, prober: Prober
+    ) -> None:
+        inputs = ["testsrc=size=64x48:rate=25:duration=22", "sine=duration=1:sample_rate=48000"]
+        made = (option for one in inputs for option in ("-f", "lavfi", "-i", one))
+        late = ("-af", "asetpts=PTS+20/TB", "-c:v", "mpeg2video", "-c:a", "mp2")
+        ffmpeg(*made, *late, str(tmp_path / name))
+        assert [*shown(tmp_path / name, prober, 1.0)] == [0, 1, 2, 3, 4]
+
     def test_a_first_picture_that_is_a_little_late_is_there_from_the_beginning(
         self, film: Film, prober: Prober
     ) -> None:
