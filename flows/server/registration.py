@@ -108,11 +108,11 @@ async def begin_again(client: PrefectClient, runs: Sequence[FlowRun], names: set
 
     Args:
         client: of the server.
-        runs: that did not end in order.
+        runs: that did not end in order; those that a user was cancelling are left out.
         names: of the deployments that events start, as ``FLOW/NAME``.
     """
     for run in runs:
-        if run.deployment_id is None:
+        if run.deployment_id is None or run.state_type == StateType.CANCELLING:
             continue
         try:
             deployment = await client.read_deployment(run.deployment_id)

@@ -3,6 +3,7 @@
 While the runs go on one after the other, the tests further up look at what needs none of them.
 """
 
+import asyncio
 import json
 import os
 import shutil
@@ -13,11 +14,15 @@ from pathlib import Path
 
 import psutil
 import pytest
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.filters import DeploymentFilter
 from prefect.events.worker import EventsWorker
 from prefect.settings import PREFECT_API_URL, temporary_settings
+from prefect.states import Cancelling, Running
 
 from emi_model.errors import LabelError
 from flows.server.events import COMMITTED, CORPUS_CHANGED, LABELS_ADDED, MODEL_PROMOTED
+from flows.server.registration import begin_again
 from flows.watch import watch
 from tasks.labels import inbox
 from tasks.store.query import answer
@@ -98,6 +103,27 @@ def talking_to(site, monkeypatch):
         yield
         # else this process would ask that server, which then is gone, about later flows: minutes
         EventsWorker.drain_all(at_exit=False)
+
+
+def test_a_run_that_a_user_was_cancelling_does_not_begin_again(prefect_server):
+    async def states():
+        async with get_client() as client:
+            flow = await client.create_flow_from_name("a flow")
+            deployment = await client.create_deployment(flow, "on an event")
+            runs = []
+            for states_of_one in ([Running()], [Running(), Cancelling()]):
+                run = await client.create_flow_run_from_deployment(deployment)
+                for state in states_of_one:
+                    await client.set_flow_run_state(run.id, state)
+                runs.append(await client.read_flow_run(run.id))
+            await begin_again(client, runs, {"a flow/on an event"})
+            wanted = DeploymentFilter.model_validate({"id": {"any_": [deployment]}})
+            found = await client.read_flow_runs(deployment_filter=wanted)
+            await client.delete_deployment(deployment)
+            return sorted(run.state_name for run in found)
+
+    with temporary_settings({PREFECT_API_URL: prefect_server[0]}):
+        assert asyncio.run(states()) == ["Cancelling", "Running", "Scheduled"]
 
 
 def test_it_says_what_it_runs_and_when(site):
