@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from safetensors import SafetensorError
 from tokenizers import Tokenizer
@@ -20,6 +21,7 @@ from emi_model.architecture.encoders.hub_models import (
     hub_model_class,
     pooling_argument,
 )
+from emi_model.architecture.encoders.pictures import Processor
 from emi_model.architecture.text_branch import TOKENIZER_FILE
 from emi_model.checkpoints.checkpoint import check_weights
 from emi_model.checkpoints.foreign import read_weights
@@ -31,6 +33,11 @@ _PROCESSOR_KEYS = (
     *("do_resize", "size", "resample", "do_center_crop", "crop_size"),
     *("do_rescale", "rescale_factor", "do_normalize", "image_mean", "image_std"),
 )
+
+_UNCROPPED_EDGE = 384
+"""Pictures of so many pixels are not cropped by ``crop_pct``: ConvNextImageProcessor."""
+
+_ROUNDING = 1e-3
 
 _VOCABULARIES = ("vocab.*", "*.model")
 """Files of older tokenizers; without one of them `transformers` makes an empty vocabulary."""
@@ -120,7 +127,7 @@ def read_processor(folder: Path, reference: str) -> dict[str, Any]:
 
     Raises:
         ModelNotFound: there is none.
-        CheckpointError: it is damaged.
+        CheckpointError: it is damaged, or does with pictures what is not written here.
     """
     path = folder / PROCESSOR_FILE
     if not path.is_file():
@@ -130,21 +137,54 @@ def read_processor(folder: Path, reference: str) -> dict[str, Any]:
     except (OSError, ValueError) as error:
         raise CheckpointError(f"{path}: cannot be read as JSON: {error}") from error
     found = {key: content[key] for key in _PROCESSOR_KEYS if key in content}
-    return _usual_settings(content) | found
+    theirs = _processor_of(content)
+    if theirs is None:
+        return found
+    found = _zoomed(_usual_settings(theirs) | found, theirs)
+    if not _agrees(found, theirs):
+        raise CheckpointError(
+            f"{path}: {type(theirs).__name__} does with pictures what is not written here: name an "
+            "encoder with another processor"
+        )
+    return found
 
 
-def _usual_settings(content: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what a processor's class has where its file says nothing."""
+def _processor_of(content: Mapping[str, Any]) -> Any | None:
+    """Return the processor of `transformers` that a file describes; None where it names none."""
     import transformers
 
     name = content.get("image_processor_type") or content.get("feature_extractor_type") or ""
     plain = str(name).removesuffix("Fast").replace("FeatureExtractor", "ImageProcessor")
     kind: Any = getattr(transformers, f"{plain}Pil", None)
-    if kind is None:
-        return {}
-    usual = {key: getattr(kind, key, None) for key in _PROCESSOR_KEYS}
+    return None if kind is None else kind.from_dict(dict(content))
+
+
+def _usual_settings(processor: Any) -> dict[str, Any]:
+    """Return what a processor's class has where its file says nothing."""
+    usual = {key: getattr(type(processor), key, None) for key in _PROCESSOR_KEYS}
     given = {key: value for key, value in usual.items() if value is not None}
     return {key: list(v) if isinstance(v, tuple) else v for key, v in given.items()}
+
+
+def _zoomed(found: dict[str, Any], processor: Any) -> dict[str, Any]:
+    """Return settings in which a share that is kept of a picture's side is a size and a crop."""
+    share, side = getattr(processor, "crop_pct", None), getattr(processor, "size", None) or {}
+    edge = side.get("shortest_edge")
+    if not share or not edge or edge >= _UNCROPPED_EDGE:
+        return found
+    return found | {"size": int(edge / share), "do_center_crop": True, "crop_size": edge}
+
+
+def _agrees(found: Mapping[str, Any], processor: Any) -> bool:
+    """Return whether a picture becomes what the processor of `transformers` makes of it."""
+    picture = np.random.default_rng(0).integers(0, 256, (1, 112, 112, 3), np.uint8)
+    try:
+        expected = processor(list(picture), return_tensors="pt")["pixel_values"]
+    except (ValueError, TypeError, LookupError, AttributeError):
+        return True  # it takes no such settings: there is nothing to compare with
+    own = Processor.of(found)
+    made = own.scaled(own.sized(torch.from_numpy(picture)))
+    return made.shape == expected.shape and bool((made - expected).abs().max() < _ROUNDING)
 
 
 @contextmanager
