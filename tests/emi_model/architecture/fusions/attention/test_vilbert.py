@@ -103,7 +103,7 @@ def test_one_modality_asks_itself_alone() -> None:
     ("fusion", "expected"),
     [
         ({"size": 9}, "fusion.size is 9, expected a multiple of num_heads, 8"),
-        ({"num_heads": 0}, "expected a multiple of num_heads, 0"),
+        ({"num_heads": 0}, "fusion.num_heads is 0, expected 1 or more"),
         ({"num_layers": 0}, "fusion.num_layers is 0, expected 1 or more"),
     ],
 )
