@@ -16,7 +16,7 @@ from emi_model.training.clips import TrainingClip
 from emi_model.training.group import SingleProcess
 from tasks.extraction.registry import extractor_of
 from tasks.labels.audio_cache import AudioCache
-from tasks.labels.cache_files import in_folder
+from tasks.labels.cache_files import stem_in
 from tasks.labels.labelled_clips import CachedClip
 
 SomeClip = TypeVar("SomeClip", bound=TrainingClip)
@@ -75,7 +75,7 @@ def _encode(
         return
     encoded = AudioCache(clips[0].cache, {modality: False}, folders={modality: folder})
     raw = AudioCache(encoded.root, {modality: False}, folders={modality: raw_folder})
-    keys = dict.fromkeys(in_folder(clip.cache_key, folder) for clip in clips)
+    keys = dict.fromkeys(stem_in(clip.cache_key, folder) for clip in clips)
     lacking = [key for key in keys if not _is_encoded(key, encoded, raw)]
     was_training = branch.training
     branch.eval()

@@ -36,9 +36,9 @@ from tasks.extraction.rows import NOTED, UNGIVEN, extract_clip, failures
 from tasks.labels.cache_files import (
     advice,
     cache_key,
-    in_folder,
     read_facts,
     read_values,
+    stem_in,
     write_facts,
     write_values,
 )
@@ -231,7 +231,7 @@ class AudioCache:
     def _file(self, key: str, modality: str = AUDIO, suffix: str | None = None) -> Path:
         folder = self._folder(modality)
         suffix = suffix or (".flac" if modality == AUDIO else ".npy")
-        return self.root / folder / key[:2] / f"{in_folder(key, folder)}{suffix}"
+        return self.root / folder / key[:2] / f"{stem_in(key, folder)}{suffix}"
 
     def _folder(self, modality: str) -> str:
         if modality not in self._folders:

@@ -35,7 +35,7 @@ def name_hash(clip_id: str) -> str:
     return hashlib.sha256(clip_id.encode(errors="surrogateescape")).hexdigest()[:_NAME_DIGITS]
 
 
-def in_folder(key: str, folder: str) -> str:
+def stem_in(key: str, folder: str) -> str:
     """Return a key as files of a folder are called: without the name, if inputs are by content."""
     return key if NAMED in folder else key.partition("-")[0]
 

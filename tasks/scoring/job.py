@@ -226,8 +226,7 @@ def run_job(
             reuse_stage(run, plan)
             work_stage(run, plan, pool or ScorerPool(None, None), ray_address)
             for table in job.tables:
-                name = f"{run_id}-compact"
-                compact(store, name, superseded=plan.replaces_rows, leading=table)
+                compact(store, f"{run_id}-compact", superseded=plan.replaces_rows, leading=table)
             run.record.check_counts(run.tally)
             if limit is None and not is_one_file(source, clips):
                 job.conclude(store)
