@@ -27,6 +27,7 @@ from tasks.storage.parquet_files import parquet_bytes
 from tasks.store.store import ResultsStore
 
 MARKDOWN, PARQUET, REPORT_PICTURE = "comparison.md", "comparison.parquet", "comparison.png"
+_P_DIGITS = 4
 
 ReportRow = Mapping[str, Any]
 
@@ -150,7 +151,7 @@ class ComparisonReport:
             _number(_get(row, "pearson_sd")),
             interval_text(row, "ccc"),
             "reference" if is_reference else interval_text(row, "difference", sign=True),
-            "-" if is_reference else _number(_get(row, "p_holm"), digits=4),
+            "-" if is_reference else _p_value(_get(row, "p_holm")),
             f"{row['num_parameters']:,}",
             _number(_get(row, "train_seconds"), digits=1),
             _number(_get(row, "clips_per_second"), digits=0),
@@ -243,6 +244,12 @@ def markdown_table(columns: Sequence[str], lines: Iterable[Sequence[str]]) -> li
 
 def _get(row: ReportRow, name: str) -> Any:
     return row.get(name)
+
+
+def _p_value(value: float | None) -> str:
+    smallest = 10**-_P_DIGITS
+    is_smaller = value is not None and value < smallest
+    return f"< {smallest:.{_P_DIGITS}f}" if is_smaller else _number(value, digits=_P_DIGITS)
 
 
 def _number(value: float | None, *, digits: int = 3) -> str:

@@ -172,5 +172,5 @@ def _difference(row: dict[str, Any]) -> str:
     if row["difference"] is None:
         return "-"
     ends = f"[{row['difference_low']:+.3f}, {row['difference_high']:+.3f}]"
-    p = "-" if row["p_holm"] is None else f"{row['p_holm']:.4f}"
+    p = "-" if row["p_holm"] is None else f"{row['p_holm']:.2g}"
     return f"{row['difference']:+.3f} {ends}, p {p}"

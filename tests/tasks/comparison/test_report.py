@@ -65,6 +65,12 @@ def test_the_best_come_first_and_what_failed_last_with_its_reason(
     assert {row["num_speakers"] for row in rows} == {3}
 
 
+def test_no_p_is_shown_as_0(figures: tuple[ResultsStore, ComparisonReport]) -> None:
+    _, report = figures
+    small = [{**row, "p_holm": 2e-5} for row in report.rows]
+    assert "| < 0.0001 |" in replace(report, rows=small).markdown()
+
+
 def test_files_and_rows(
     figures: tuple[ResultsStore, ComparisonReport], comparison: Comparison, tmp_path: Path
 ) -> None:
