@@ -70,7 +70,10 @@ def workbook() -> bytes:
         (b"a\n" + b"b" * (MAX_CELL + 1), f"line 2 has a cell of {MAX_CELL + 1} characters"),
         (b'a\n"' + b"b" * 200_000, r"line 2 has a cell of (more than \d+|200000) characters"),
         ((b"b" * 60_000 + b",") * 20, "line 1 has 1200000 characters"),
-        (b'{"words": "' + b"b" * 200_000 + b'; b"}', f"line 1 has a cell of more than {MAX_CELL}"),
+        (
+            b'{"words": "' + b"b" * 200_000 + b'; b"}',
+            r"line 1 has a cell of (more than \d+|200011) characters",
+        ),
     ],
 )
 def test_what_is_refused(content: bytes, cause: str) -> None:
