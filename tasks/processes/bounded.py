@@ -88,6 +88,7 @@ def run_piped(
     timeout_seconds: float,
     max_pipe_bytes: int,
     environment: Mapping[str, str],
+    stderr_tail_bytes: int = STDERR_TAIL_BYTES,
 ) -> Finished:
     """Run a program that writes several outputs, as `run_bounded` does, without its stdout.
 
@@ -97,6 +98,7 @@ def run_piped(
         timeout_seconds: Wall-clock seconds until the process group is killed.
         max_pipe_bytes: Bytes to keep of each output; one byte more of any ends the program.
         environment: Defaults for variables that this process's own environment does not set.
+        stderr_tail_bytes: As for `run_bounded`.
 
     Raises:
         OSError: The program cannot be started, or this process has too many files open.
@@ -119,7 +121,7 @@ def run_piped(
         )
         for end in ends:  # else no pipe would ever be closed
             end.close()
-        return _finish(process, outputs, max_pipe_bytes, STDERR_TAIL_BYTES, deadline)
+        return _finish(process, outputs, max_pipe_bytes, stderr_tail_bytes, deadline)
 
 
 def start_limited(

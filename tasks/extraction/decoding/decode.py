@@ -18,6 +18,7 @@ from tasks.extraction.decoding.messages import (
     error_lines,
     files_ended_early,
     lacks_decoder,
+    tail_bytes,
     what_it_said,
 )
 from tasks.extraction.decoding.mixing import Mixing
@@ -185,6 +186,7 @@ def decode_together(
             timeout_seconds=timeout_seconds,
             max_pipe_bytes=max([max_matroska_bytes(num_samples), *map(max_picture_bytes, wanted)]),
             environment=_FEW_ARENAS,
+            stderr_tail_bytes=tail_bytes(len(tracks)),
         )
     except OSError:  # too many pipes or no ffmpeg; decoding each by itself will show it
         return [Taken(None, None)] * len(tracks)

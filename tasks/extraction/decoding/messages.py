@@ -34,7 +34,7 @@ def files_ended_early(finished: Finished, num_files: int) -> set[int]:
 
     All, if it names none, or if one of them made it say so much that its first words are lost.
     """
-    if _is_cut(finished):
+    if _is_cut(finished, num_files):
         return set(range(num_files))
     early: set[int] = set()
     for line in finished.stderr_tail.splitlines():
@@ -64,6 +64,14 @@ def what_it_said(finished: Finished, lines: Sequence[str]) -> str:
     return f"no message, exit status {finished.exit_status}"
 
 
-def _is_cut(finished: Finished) -> bool:
+def tail_bytes(num_files: int) -> int:
+    """Return how much of stderr to keep where one ffmpeg reads several files.
+
+    For each film whose sound alone is wanted, ffmpeg says in 1 kB which codecs it may use.
+    """
+    return STDERR_TAIL_BYTES * num_files
+
+
+def _is_cut(finished: Finished, num_files: int = 1) -> bool:
     """Return whether stderr may have begun before what is kept of it."""
-    return len(finished.stderr_tail.encode()) >= STDERR_TAIL_BYTES
+    return len(finished.stderr_tail.encode()) >= tail_bytes(num_files)

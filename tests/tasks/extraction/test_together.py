@@ -171,6 +171,15 @@ class TestOneSpoilsTheRun:
         assert [one.truncated for one in found if isinstance(one, Extraction)] == [True] * 3
         assert runs() == [3]  # nobody was asked again
 
+    def test_films_fill_a_whole_block_whatever_ffmpeg_says_of_their_pictures(
+        self, make_media: MakeMedia, prober: Prober, stand_in: Callable[[str], Runs]
+    ) -> None:
+        film = make_media("film.mp4", *FILM, seconds=0.5, picture_seconds=0.5)
+        runs = stand_in("")
+        found = list(extract_together([film] * MAX_CLIPS_TOGETHER, max_seconds=12.0, prober=prober))
+        assert all(isinstance(one, Extraction) for one in found)
+        assert runs() == [MAX_CLIPS_TOGETHER]  # nobody was decoded again
+
     def test_who_says_much_does_not_hide_that_another_ended_early(
         self, make_media: MakeMedia, prober: Prober
     ) -> None:
