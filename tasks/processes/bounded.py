@@ -38,6 +38,7 @@ class Finished:
             this module stopped the program.
         timed_out: This module stopped it at the time limit.
         over_limit: This module stopped it because it wrote too much to one output.
+        stderr_is_cut: It wrote more to stderr than is kept.
     """
 
     outputs: tuple[bytes, ...]
@@ -45,6 +46,7 @@ class Finished:
     exit_status: int | None
     timed_out: bool
     over_limit: bool
+    stderr_is_cut: bool = False
 
     @property
     def stdout(self) -> bytes:
@@ -174,12 +176,14 @@ def _finish(
     """Read what a program writes until it ends or reaches a limit, then kill what is left of it."""
     assert process.stderr is not None, "a pipe was asked for"
     kept = {pipe: bytearray() for pipe in (*outputs, process.stderr)}
-    timed_out = over_limit = False
+    timed_out = over_limit = stderr_is_cut = False
     try:
         for pipe, piece in _pieces(kept, deadline):
             kept[pipe] += piece
             if pipe is process.stderr:
-                del kept[pipe][: max(len(kept[pipe]) - stderr_tail_bytes, 0)]
+                num_over = max(len(kept[pipe]) - stderr_tail_bytes, 0)
+                stderr_is_cut |= num_over > 0
+                del kept[pipe][:num_over]
             elif len(kept[pipe]) > max_bytes:
                 over_limit = True
                 break
@@ -195,6 +199,7 @@ def _finish(
         exit_status=None if timed_out or over_limit else process.returncode,
         timed_out=timed_out,
         over_limit=over_limit,
+        stderr_is_cut=stderr_is_cut,
     )
 
 

@@ -18,14 +18,13 @@ from tasks.extraction.decoding.messages import (
     error_lines,
     files_ended_early,
     lacks_decoder,
-    tail_bytes,
     what_it_said,
 )
 from tasks.extraction.decoding.mixing import Mixing
 from tasks.extraction.decoding.pictures import DecodedPictures, max_picture_bytes, read_pictures
 from tasks.extraction.decoding.sound import Sound, max_matroska_bytes, ogg_links, read_matroska
 from tasks.extraction.ffmpeg import find_ffmpeg, run_ffmpeg
-from tasks.processes.bounded import run_piped
+from tasks.processes.bounded import STDERR_TAIL_BYTES, run_piped
 
 # glibc may reserve a memory pool for every thread, and the memory limit counts what is reserved:
 # on a machine of many cores, five threads for each of many clips would reach it.
@@ -186,7 +185,8 @@ def decode_together(
             timeout_seconds=timeout_seconds,
             max_pipe_bytes=max([max_matroska_bytes(num_samples), *map(max_picture_bytes, wanted)]),
             environment=_FEW_ARENAS,
-            stderr_tail_bytes=tail_bytes(len(tracks)),
+            # of each film whose sound alone is wanted ffmpeg says in 1 kB which codecs it may use
+            stderr_tail_bytes=STDERR_TAIL_BYTES * len(tracks),
         )
     except OSError:  # too many pipes or no ffmpeg; decoding each by itself will show it
         return [Taken(None, None)] * len(tracks)

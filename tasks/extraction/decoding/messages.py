@@ -6,7 +6,7 @@ import os
 import re
 from collections.abc import Sequence
 
-from tasks.processes.bounded import STDERR_TAIL_BYTES, Finished
+from tasks.processes.bounded import Finished
 
 _LOG_PREFIX = re.compile(r"\[[^\]]* @ [^\]]*\]\s*")
 _NAMED_INPUT = re.compile(r"\[in#(\d+)")
@@ -34,7 +34,7 @@ def files_ended_early(finished: Finished, num_files: int) -> set[int]:
 
     All, if it names none, or if one of them made it say so much that its first words are lost.
     """
-    if _is_cut(finished, num_files):
+    if finished.stderr_is_cut:
         return set(range(num_files))
     early: set[int] = set()
     for line in finished.stderr_tail.splitlines():
@@ -48,7 +48,7 @@ def error_lines(finished: Finished, url: str) -> list[str]:
     """Return stderr's distinct lines without the file's path and the names of libav's objects."""
     shown_url = os.fsencode(url).decode("utf-8", errors="replace")
     tail = finished.stderr_tail
-    if _is_cut(finished):
+    if finished.stderr_is_cut:
         tail = tail.partition("\n")[2]  # its first line may be half a line
     lines = (
         _LOG_PREFIX.sub("", line).strip()
@@ -62,16 +62,3 @@ def what_it_said(finished: Finished, lines: Sequence[str]) -> str:
     if lines or finished.exit_status is None:
         return "; ".join(lines) or "no message"
     return f"no message, exit status {finished.exit_status}"
-
-
-def tail_bytes(num_files: int) -> int:
-    """Return how much of stderr to keep where one ffmpeg reads several files.
-
-    For each film whose sound alone is wanted, ffmpeg says in 1 kB which codecs it may use.
-    """
-    return STDERR_TAIL_BYTES * num_files
-
-
-def _is_cut(finished: Finished, num_files: int = 1) -> bool:
-    """Return whether stderr may have begun before what is kept of it."""
-    return len(finished.stderr_tail.encode()) >= tail_bytes(num_files)

@@ -60,8 +60,8 @@ class TestTool:
 
 
 class TestWords:
-    def finished(self, stderr: str) -> Finished:
-        return Finished((b"",), stderr, 1, timed_out=False, over_limit=False)
+    def finished(self, stderr: str, *, is_cut: bool = False) -> Finished:
+        return Finished((b"",), stderr, 1, timed_out=False, over_limit=False, stderr_is_cut=is_cut)
 
     def test_no_path_no_names_of_objects_no_repetition(self) -> None:
         line = "[in#0/mov @ 0x55f7a3f6ff30] [dec @ 0x7f00] bad header in file:/a b.mp4\n"
@@ -71,4 +71,4 @@ class TestWords:
     def test_half_a_line_is_left_out(self) -> None:
         tail = ("a whole line\n" * 700)[-STDERR_TAIL_BYTES:]
         assert not tail.startswith("a whole line")
-        assert error_lines(self.finished(tail), "file:/a") == ["a whole line"]
+        assert error_lines(self.finished(tail, is_cut=True), "file:/a") == ["a whole line"]

@@ -63,6 +63,7 @@ def test_floods_on_both_pipes_do_not_block_each_other() -> None:
     assert len(finished.stdout) == 3_000_000
     assert finished.stderr_tail.endswith("eee" + "the end")
     assert len(finished.stderr_tail) == 8 * 1024
+    assert finished.stderr_is_cut
 
 
 def test_stderr_may_be_dropped_altogether() -> None:
